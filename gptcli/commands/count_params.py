@@ -1,0 +1,2 @@
+def count_params() -> None:
+    """x."""

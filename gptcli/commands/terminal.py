@@ -1,0 +1,97 @@
+"""Where a command's words go: results to stdout, everything else to stderr."""
+
+import os
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptcli.runtime.names import output_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if code not in (9, 10)
+}
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """What the user wants to hear on stderr."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+_loudness: ContextVar[Loudness] = ContextVar("loudness", default=Loudness())  # noqa: B039
+
+
+def set_loudness(loudness: Loudness) -> None:
+    """Apply ``--quiet``, ``--verbose`` and ``--debug`` of the command line."""
+    _loudness.set(loudness)
+
+
+def loudness() -> Loudness:
+    """What is in force."""
+    return _loudness.get()
+
+
+def note(message: str) -> None:
+    """Say on stderr what was chosen or done; silent with ``--quiet``."""
+    if not loudness().quiet:
+        print(harmless(message), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def detail(message: str) -> None:
+    """Say on stderr what only ``--verbose`` wants to hear."""
+    if loudness().verbose:
+        note(message)
+
+
+def complain(message: str) -> None:
+    """Print the one line of an error, also with ``--quiet``."""
+    line = " ".join(harmless(message).splitlines())
+    print(f"error: {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def harmless(text: str) -> str:
+    """The text with control characters (ESC above all) spelled out, newline and tab kept."""
+    return text.translate(_CONTROLS)
+
+
+def results() -> "Console":
+    """A rich console on stdout that prints text as it is: no markup, no highlighting."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def progress_console() -> "Console":
+    """A rich console on stderr for progress; silent with ``--quiet``."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, quiet=loudness().quiet)
+
+
+def is_interactive() -> bool:
+    """Whether stderr is a terminal that can show a moving bar."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:
+    """Write a result to stdout, or to ``--out`` atomically, ending in a newline."""
+    from gptcli.runtime.files import reported, write_text
+
+    text = text if text.endswith("\n") else text + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path = output_path(out, out.parent, out.name, overwrite)
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    note(f"wrote {path}")

@@ -1,0 +1,2 @@
+def tokenize_text() -> None:
+    """x."""

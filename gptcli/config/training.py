@@ -1,0 +1,67 @@
+"""How a GPT is trained, in one frozen object; stored whole in train.json."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gptcli.config.checks import check_choice, check_fraction, check_not_negative, check_whole
+from gptcli.errors import UsageError
+
+Order = Literal["shuffled", "random"]
+Precision = Literal["float32", "bfloat16"]
+ORDERS: tuple[str, ...] = get_args(Order)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that shapes the numbers of a run, resolved: no value means "decide later".
+
+    ``batch_size`` counts rows of ``block_size`` tokens per micro-batch; one iteration takes
+    ``grad_accum`` of them. ``min_lr`` equal to ``lr`` keeps the rate constant after the
+    warm-up. ``grad_clip`` 0 turns clipping off. ``eval_batches`` None evaluates the whole
+    split. ``order`` "shuffled" visits every token once an epoch, "random" draws offsets
+    as the lecture does. ``threads`` 0 leaves the number to torch (only on a GPU).
+    """
+
+    batch_size: int
+    max_iters: int
+    lr: float
+    min_lr: float
+    warmup_iters: int
+    eval_interval: int
+    device: str
+    precision: Precision
+    threads: int = 0
+    grad_accum: int = 1
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.99
+    grad_clip: float = 1.0
+    eval_batches: int | None = None
+    order: Order = "shuffled"
+    seed: int = 1337
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_iters", "eval_interval", "grad_accum"):
+            check_whole(name, getattr(self, name), 1)
+        for name in ("warmup_iters", "threads", "seed"):
+            check_whole(name, getattr(self, name), 0)
+        if self.eval_batches is not None:
+            check_whole("eval_batches", self.eval_batches, 1)
+        for name in ("lr", "min_lr", "weight_decay", "grad_clip"):
+            check_not_negative(name, getattr(self, name))
+        for name in ("beta1", "beta2"):
+            check_fraction(name, getattr(self, name), 0.9)
+        check_choice("order", self.order, ORDERS)
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.lr == 0:
+            raise UsageError("--lr 0 would learn nothing: try --lr 1e-3")
+        if self.min_lr > self.lr:
+            raise UsageError(
+                f"--min-lr {self.min_lr:g} is above --lr {self.lr:g}: try --min-lr {self.lr / 10:g}"
+            )
+
+    @property
+    def rows_per_iter(self) -> int:
+        """Rows of block_size tokens that one optimizer step sees."""
+        return self.batch_size * self.grad_accum

@@ -1,0 +1,52 @@
+"""Every failure that gptcli foresees, each with the exit code that scripts can rely on.
+
+A message says what is wrong, where (path, offset, line) and the way out, in one line.
+"""
+
+
+class GptcliError(Exception):
+    """Base of all foreseen failures; caught in one place, ``gptcli.cli.main``."""
+
+    exit_code = 1
+
+
+class UsageError(GptcliError):
+    """A flag, or a path, dataset, run or extra that is not there."""
+
+    exit_code = 2
+
+
+class DataError(GptcliError):
+    """Text or a dataset that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class CheckpointError(GptcliError):
+    """A model, checkpoint or tokenizer that is damaged or does not match."""
+
+    exit_code = 4
+
+
+class ResourceError(GptcliError):
+    """Disk, permission, lock, network or hub."""
+
+    exit_code = 5
+
+
+class DivergedError(GptcliError):
+    """The loss or a gradient is no longer a finite number."""
+
+    exit_code = 6
+
+
+class MemoryExhaustedError(GptcliError):
+    """The device has no memory left for what was asked."""
+
+    exit_code = 7
+
+
+class TrainingStopped(GptcliError):
+    """Training was asked to stop, saved, and can be resumed."""
+
+    exit_code = 75

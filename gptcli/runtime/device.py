@@ -1,0 +1,84 @@
+"""Which device and precision to compute in, and why. The one file of runtime that knows torch."""
+
+from dataclasses import dataclass
+
+import torch
+
+from gptcli.config.training import Precision
+from gptcli.errors import UsageError
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen value and the reason, to be said aloud."""
+
+    value: str
+    reason: str
+
+
+def choose_device(asked: str) -> Choice:
+    """CUDA, then MPS, then CPU for ``auto``; UsageError for a device that is not here."""
+    kind = asked.split(":")[0]
+    if kind not in DEVICES:
+        raise UsageError(f"--device {asked} is unknown: choose one of {', '.join(DEVICES)}")
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        kind = next(name for name, usable in here.items() if usable)
+        return Choice(kind, _why_device(kind))
+    if not here[kind]:
+        usable = [name for name, is_here in here.items() if is_here]
+        raise UsageError(f"--device {asked} is not available here: try --device {usable[0]}")
+    if kind == "cuda" and ":" in asked:
+        _check_cuda_index(asked)
+    return Choice(asked, "as asked")
+
+
+def choose_precision(asked: str, device: str) -> Choice:
+    """The precision of matrix products in training; weights stay in float32 throughout."""
+    if asked != "auto":
+        return Choice(asked, "as asked")
+    if device.startswith("cuda"):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Choice("bfloat16", "this GPU computes it natively")
+        return Choice("float32", "this GPU has no native bfloat16")
+    if device == "mps":
+        return Choice("float32", "autocast is not reliable on MPS")
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return Choice("bfloat16", "this CPU computes it natively")
+    return Choice("float32", "this CPU has no native bfloat16")
+
+
+def precision_dtype(precision: Precision) -> torch.dtype:
+    """The torch dtype of that name."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def set_threads(count: int) -> None:
+    """Use ``count`` CPU threads; 0 leaves torch's own choice."""
+    if count:
+        torch.set_num_threads(count)
+
+
+def get_threads() -> int:
+    """The number of CPU threads in use."""
+    return torch.get_num_threads()
+
+
+def _why_device(kind: str) -> str:
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    if kind == "mps":
+        return "Apple GPU"
+    return f"no GPU found; {torch.get_num_threads()} threads"
+
+
+def _check_cuda_index(asked: str) -> None:
+    index, count = asked.split(":")[1], torch.cuda.device_count()
+    if not index.isdigit() or int(index) >= count:
+        raise UsageError(f"--device {asked} is not here: the GPUs are cuda:0 to cuda:{count - 1}")

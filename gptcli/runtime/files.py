@@ -1,0 +1,140 @@
+"""Writing files and directories so that a crash leaves the old or the new, never a part."""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import ResourceError
+
+_TEMPORARY = ".tmp-"
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's bytes to the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Force a directory's entries to the disk; a no-op where directories cannot be opened."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place atomically."""
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    with reported(path):
+        try:
+            write(temporary)
+            os.chmod(temporary, 0o666 & ~_umask())
+            sync_file(temporary)
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``, atomically."""
+    replace_file(path, lambda temporary: _write(temporary, content))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` in UTF-8, atomically, line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by readable JSON, atomically. NaN is refused: it is not JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A temporary sibling to fill; it becomes ``path`` whole when the block ends well.
+
+    An existing ``path`` is replaced: whoever calls this has asked before.
+    """
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{_TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+        temporary.mkdir()
+        try:
+            yield temporary
+            _sync_tree(temporary)
+            _swap_in(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_stale(parent: Path, name: str = "") -> None:
+    """Clear what a killed run left half-written beside ``name``; call it under the lock."""
+    if parent.is_dir():
+        for entry in parent.glob(f"{_TEMPORARY}{name}*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into a ResourceError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(_explain(error, path)) from error
+
+
+def _explain(error: OSError, path: Path) -> str:
+    place = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"no room to write {place} ({error.strerror}): free some space or write elsewhere"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"not allowed to write {place} ({error.strerror}): choose another --out"
+    return f"cannot write {place}: {error.strerror or error}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_tree(root: Path) -> None:
+    for folder, _, files in os.walk(root):
+        for name in files:
+            sync_file(Path(folder, name))
+        sync_directory(Path(folder))
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    if path.exists():
+        old = path.with_name(f"{_TEMPORARY}{path.name}-old-{secrets.token_hex(4)}")
+        os.rename(path, old)
+        os.rename(temporary, path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(temporary, path)
+    sync_directory(path.parent)
