@@ -55,7 +55,7 @@ def _options(
 for _name, _command in (
     ("tokenize", tokenize_text.tokenize_text),
     ("prepare", prepare.prepare),
-    ("train", train.train),
+    ("train", train.train_command),
     ("eval", evaluate.evaluate),
     ("sample", sample.sample),
     ("inspect-attention", inspect_attention.inspect_attention),

@@ -46,7 +46,7 @@ class MemoryExhaustedError(GptcliError):
     exit_code = 7
 
 
-class TrainingStopped(GptcliError):
+class TrainingStopped(GptcliError):  # noqa: N818
     """Training was asked to stop, saved, and can be resumed."""
 
     exit_code = 75

@@ -1,2 +1,122 @@
-def evaluate() -> None:
-    """x."""
+"""``gptcli eval``: how well a model predicts a text."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
+
+if TYPE_CHECKING:
+    from gptcli.data.dataset import Dataset
+    from gptcli.inference.evaluation import Evaluation
+    from gptcli.inference.loading import LoadedModel
+
+
+def evaluate(
+    checkpoint: Checkpoint = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Dataset. Default: the run's own.", show_default=False),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="val or train.")] = "val",
+    device: Device = "auto",
+    json_output: Json = False,
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure loss, perplexity and bits per byte over a whole split.
+
+    Every token but the first is predicted once, in a fixed order, so the figures are the same
+    at every call.
+    """
+    from gptcli.commands.choices import chosen_device, chosen_model, dataset_of
+    from gptcli.commands.terminal import deliver
+    from gptcli.data.dataset import Dataset
+    from gptcli.inference.loading import load_model
+
+    directory = chosen_model(checkpoint)
+    dataset = Dataset.open(dataset_of(directory, data))
+    loaded = load_model(directory, chosen_device(device))
+    _check_tokenizer(loaded, dataset)
+    figures = _figures(loaded, dataset, split, _measure(loaded, dataset, split))
+    deliver(_as_json(figures) if json_output else _as_table(figures), out, overwrite)
+
+
+def _check_tokenizer(loaded: "LoadedModel", dataset: "Dataset") -> None:
+    from gptcli.errors import CheckpointError
+
+    ours, theirs = loaded.tokenizer.identity, dataset.tokenizer.identity
+    if ours != theirs:
+        raise CheckpointError(
+            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
+            f"{loaded.directory} ({ours[:12]}): prepare the text with the model's own, "
+            f"gptcli prepare TEXT --tokenizer {loaded.directory}"
+        )
+
+
+def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":
+    from rich.progress import Progress
+
+    from gptcli.commands.terminal import is_interactive, progress_console
+    from gptcli.errors import DataError
+    from gptcli.inference.evaluation import evaluate_split
+
+    tokens = dataset.split(split)
+    if tokens.n_tokens < 2:
+        raise DataError(f"the {split} split of {dataset.directory} has no token to predict")
+    with Progress(
+        console=progress_console(), transient=True, disable=not is_interactive()
+    ) as progress:
+        task = progress.add_task("evaluating", total=tokens.n_tokens - 1)
+
+        def advance(targets: int) -> bool:
+            progress.advance(task, targets)
+            return True
+
+        result = evaluate_split(loaded.model, tokens, loaded.device, advance=advance)
+    assert result is not None
+    return result
+
+
+def _figures(
+    loaded: "LoadedModel", dataset: "Dataset", split: str, result: "Evaluation"
+) -> dict[str, Any]:
+    """The targets are all tokens but the first, so its text does not count."""
+    tokens = dataset.split(split)
+    first = dataset.tokenizer.decode(tokens.read(0, 1))
+    n_characters = tokens.n_characters - len(first)
+    n_bytes = tokens.n_bytes - len(first.encode())
+    return {
+        "schema": "gptcli.eval/1",
+        "model": loaded.directory.as_posix(),
+        "data": dataset.directory.as_posix(),
+        "split": split,
+        "loss": result.loss,
+        "perplexity": result.perplexity,
+        "bits_per_byte": result.bits_per(n_bytes),
+        "bits_per_character": result.bits_per(n_characters),
+        "tokens": result.n_targets,
+        "bytes": n_bytes,
+        "characters": n_characters,
+        "context": result.context,
+    }
+
+
+def _as_json(figures: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(figures, indent=2)
+
+
+def _as_table(figures: dict[str, Any]) -> str:
+    rows = (
+        ("loss", f"{figures['loss']:.4f} nats per token"),
+        ("perplexity", f"{figures['perplexity']:.3f}"),
+        ("bits per byte", f"{figures['bits_per_byte']:.4f}"),
+        ("bits per character", f"{figures['bits_per_character']:.4f}"),
+        ("tokens", f"{figures['tokens']:,} ({figures['bytes']:,} bytes)"),
+        ("context", f"{figures['context']:,} tokens, in windows that do not overlap"),
+        ("data", f"{figures['data']}, {figures['split']} split"),
+    )
+    return "\n".join(f"{name:<20}{value}" for name, value in rows)

@@ -1,7 +1,7 @@
 """Options that several commands share, and the three that all of them have."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,20 +29,31 @@ _Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors
 
 
 def with_loudness(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with ``--quiet``, ``--verbose`` and ``--debug`` added to its signature."""
+    """The command with ``--quiet``, ``--verbose`` and ``--debug``."""
 
     @wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> None:
         set_loudness(Loudness(quiet, verbose, debug))
         command(*args, **kwargs)
 
-    extra = {"quiet": _Quiet, "verbose": _Verbose, "debug": _Debug}
+    return with_options(run, {"quiet": _Quiet, "verbose": _Verbose, "debug": _Debug}, False)
+
+
+def with_options(
+    command: Callable[..., None], annotations: Mapping[str, Any], default: object
+) -> Callable[..., None]:
+    """The command with these options in its signature, handed to it as keywords."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        command(*args, **kwargs)
+
     signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for name, kind in extra.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, kind in annotations.items()
     ]
-    parameters = [*signature.parameters.values(), *added]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, **extra}
+    run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, **annotations}
     return run

@@ -1,2 +1,163 @@
-def train() -> None:
-    """x."""
+"""``gptcli train``: from a dataset to a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gptcli.commands.config_file import ConfigFile
+from gptcli.commands.options import Device, Json, with_options
+from gptcli.commands.terminal import note
+from gptcli.commands.train_flags import train_flags
+from gptcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gptcli.training.loop import Training
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Dataset directory. Default: the newest.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Run directory. Default: runs/DATASET.", show_default=False),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run at --out or the default name.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", help="A model by name, such as lecture or gpt2.", show_default=False
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run as it was; only --max-iters may grow.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", help="auto, float32 or bfloat16.")
+    ] = "auto",
+    json_output: Json = False,
+    **flags: Any,
+) -> None:
+    """Train a GPT on a prepared dataset.
+
+    What is left out is filled in for the device and said: on a GPU the lecture's values,
+    on a CPU a run of about ten minutes. Ctrl-C saves; --resume goes on.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if resume is not None:
+        _refuse_flags_with_resume(context, given)
+        _continue(resume, data, given.get("max_iters"), json_output)
+    else:
+        _begin(given, data, out, overwrite, preset, device, precision, json_output)
+
+
+train_command = with_options(train, train_flags(), None)
+
+
+def _begin(
+    given: dict[str, Any],
+    data: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    preset: str | None,
+    device: str,
+    precision: str,
+    json_output: bool,
+) -> None:
+    from gptcli.checkpoint.find import RUNS
+    from gptcli.commands.choices import chosen_dataset, chosen_device
+    from gptcli.config.defaults import resolve
+    from gptcli.config.presets import find_preset
+    from gptcli.data.dataset import Dataset
+    from gptcli.runtime.device import choose_precision, get_threads
+    from gptcli.runtime.locks import exclusive
+    from gptcli.runtime.names import output_path
+    from gptcli.training.setup import begin_training, check_length, clear_for_overwriting
+
+    model = None if preset is None else find_preset(preset)
+    dataset = Dataset.open(chosen_dataset(data))
+    device = chosen_device(device)
+    computed = choose_precision(precision, device)
+    note(f"precision: {computed.value} ({computed.reason})")
+    threads = get_threads() if device == "cpu" else 0
+    resolved = resolve(given, model, dataset.vocab_size, device, computed.value, threads)
+    note(
+        "filled in: "
+        + "  ".join(f"--{k.replace('_', '-')} {v:g}" for k, v in resolved.filled.items())
+    )
+    check_length(dataset, resolved.model.block_size)
+    directory = output_path(out, RUNS, dataset.directory.resolve().name, overwrite)
+    with exclusive(_lock(directory), directory.as_posix()):
+        clear_for_overwriting(directory)
+        training = begin_training(directory, resolved, preset, dataset)
+        _run(training, preset, given, json_output)
+
+
+def _continue(run: Path, data: Path | None, max_iters: int | None, json_output: bool) -> None:
+    from gptcli.checkpoint.find import model_directory
+    from gptcli.checkpoint.resume import clear_stale_steps
+    from gptcli.checkpoint.run import read_record
+    from gptcli.commands.choices import dataset_of
+    from gptcli.data.dataset import Dataset
+    from gptcli.runtime.locks import exclusive
+    from gptcli.training.setup import continue_training
+
+    directory = model_directory(run)
+    record = read_record(directory)
+    dataset = Dataset.open(dataset_of(directory, data))
+    with exclusive(_lock(directory), directory.as_posix()):
+        clear_stale_steps(directory)
+        training, problems = continue_training(directory, record, dataset, max_iters)
+        for problem in problems:
+            note(f"warning: {problem}; going on from the save before it")
+        note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
+        _run(training, record.preset, {}, json_output)
+
+
+def _run(
+    training: "Training", preset: str | None, given: dict[str, Any], json_output: bool
+) -> None:
+    from gptcli.commands.train_view import TrainView, announce, summarize
+    from gptcli.runtime.signals import stop_requests
+    from gptcli.training.loop import run_training
+
+    with stop_requests() as stop:
+        announce(training, preset, given)
+        with TrainView(training) as view:
+            progress = run_training(training, view, stop)
+    summarize(training, progress, view.seconds, json_output)
+
+
+def _lock(directory: Path) -> Path:
+    """Beside the run, not in it: the run is a model directory that can be published."""
+    return directory.parent / f".{directory.name}.lock"
+
+
+def _as_flags(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in values.items())
+
+
+def _refuse_flags_with_resume(context: typer.Context, given: dict[str, Any]) -> None:
+    extra = [name for name in given if name != "max_iters"]
+    extra += [name for name in ("out", "preset", "config") if context.params[name] is not None]
+    extra += [name for name in ("device", "precision") if context.params[name] != "auto"]
+    if extra:
+        flag = "--" + extra[0].replace("_", "-")
+        raise UsageError(
+            f"{flag} cannot change in a run that is resumed: leave it out "
+            "(only --max-iters may grow)"
+        )

@@ -80,7 +80,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "gpt3-6.7b": Preset(_gpt(32, 32, 4096, 2048), "GPT-3 paper, table 2.1"),
         "gpt3-13b": Preset(
             _gpt(40, 40, 5120, 2048),
-            "GPT-3 paper, table 2.1 (prints a width of 5,140, which 40 heads of 128 miss: 5,120 here)",
+            "GPT-3 paper, table 2.1 (prints 5,140 wide, which is not 40 heads of 128: 5,120 here)",
         ),
         "gpt3": Preset(_gpt(96, 96, 12288, 2048), "GPT-3, 175B"),
     }

@@ -1,11 +1,13 @@
 """Which device and precision to compute in, and why. The one file of runtime that knows torch."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 from gptcli.config.training import Precision
-from gptcli.errors import UsageError
+from gptcli.errors import MemoryExhaustedError, UsageError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -82,3 +84,16 @@ def _check_cuda_index(asked: str) -> None:
     index, count = asked.split(":")[1], torch.cuda.device_count()
     if not index.isdigit() or int(index) >= count:
         raise UsageError(f"--device {asked} is not here: the GPUs are cuda:0 to cuda:{count - 1}")
+
+
+@contextlib.contextmanager
+def memory_errors(hint: str) -> Iterator[None]:
+    """Turn the device's "out of memory" into a MemoryExhaustedError with the way out."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryExhaustedError(f"the device is out of memory: {hint}") from error
+    except RuntimeError as error:  # the CPU's allocator has no exception of its own
+        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+            raise
+        raise MemoryExhaustedError(f"out of memory: {hint}") from error

@@ -35,9 +35,16 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def newest(parent: Path, record: str) -> Path | None:
-    """The directory below ``parent`` whose JSON file ``record`` has the latest "created"."""
-    found = [(created, path) for path, created in _created(parent, record)]
+def newest(parent: Path, record: str, also: str = "") -> Path | None:
+    """The directory below ``parent`` whose JSON file ``record`` has the latest "created".
+
+    Directories without the file ``also`` are incomplete and skipped.
+    """
+    found = [
+        (created, path)
+        for path, created in _created(parent, record)
+        if not also or (path / also).is_file()
+    ]
     return max(found)[1] if found else None
 
 

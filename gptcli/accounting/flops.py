@@ -1,0 +1,46 @@
+"""Floating-point operations of one sequence, a multiplication and an addition counted as two.
+
+The convention of Kaplan et al. 2020 (arXiv:2001.08361, table 1) and Hoffmann et al. 2022
+(arXiv:2203.15556, appendix F), less what they estimate: only matrix products count, embedding
+look-ups, biases, norms and softmax are 0. With context C, width d, L layers, vocabulary V:
+
+    forward = C * (L * (24 d^2 + 4 C d) + 2 d V)
+
+24 d^2 is 2 x the 12 d^2 weights of a block, 4 C d are queries times keys and weights times
+values over the full square. Causal attention needs its lower triangle alone: C (C + 1) / 2 of
+C^2 places, so 4 C^2 d becomes 2 d C (C + 1). The backward pass takes two products for each of
+the forward pass, so training = 3 x forward.
+"""
+
+from dataclasses import dataclass
+
+from gptcli.config.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Operations for one sequence of ``context`` tokens."""
+
+    context: int
+    forward_full: int
+    forward_causal: int
+
+    @property
+    def training_full(self) -> int:
+        """Forward and backward, the whole square of attention computed."""
+        return 3 * self.forward_full
+
+    @property
+    def training_causal(self) -> int:
+        """Forward and backward, only the lower triangle computed."""
+        return 3 * self.forward_causal
+
+
+def sequence_flops(config: ModelConfig, context: int) -> Flops:
+    """Operations for one sequence; ``context`` may exceed the model's own."""
+    d = config.n_embd
+    blocks_weights = 2 * context * config.n_layer * (4 * d * d + 2 * d * config.n_inner)
+    products = blocks_weights + 2 * context * d * config.vocab_size
+    square = config.n_layer * 4 * d * context * context
+    triangle = config.n_layer * 2 * d * context * (context + 1)
+    return Flops(context, products + square, products + triangle)

@@ -1,0 +1,66 @@
+"""Which files make a model directory, and what stands in those that are not weights."""
+
+from pathlib import Path
+from typing import Any
+
+from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
+from gptcli.config.model import ModelConfig
+from gptcli.data.tokenizer import Tokenizer
+from gptcli.errors import CheckpointError, UsageError
+from gptcli.runtime.files import write_json, write_text
+
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+_INDEX_FILE = "model.safetensors.index.json"
+
+
+def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Write all but the weights, as transformers expects it."""
+    write_json(directory / CONFIG_FILE, model_config_json(config))
+    write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    write_json(directory / "tokenizer_config.json", _tokenizer_config(config))
+    write_json(directory / "generation_config.json", _generation_config())
+
+
+def _tokenizer_config(config: ModelConfig) -> dict[str, Any]:
+    # Without the class, transformers takes GPT2Tokenizer for a gpt2 model: other ids.
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": config.block_size,
+        "bos_token": None,
+        "eos_token": None,
+        "unk_token": None,
+        "pad_token": None,
+    }
+
+
+def _generation_config() -> dict[str, Any]:
+    return {"do_sample": True, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model directory: one, or the shards of its index."""
+    single, index = directory / WEIGHTS_FILE, directory / _INDEX_FILE
+    if single.is_file():
+        return [single]
+    if index.is_file():
+        return [directory / name for name in _shard_names(index)]
+    pickles = [*directory.glob("*.bin"), *directory.glob("*.pt"), *directory.glob("*.pth")]
+    if pickles:
+        raise CheckpointError(
+            f"{pickles[0]} is a pickle, which can run code and is never opened: "
+            "save the model as safetensors"
+        )
+    raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
+
+
+def _shard_names(index: Path) -> list[str]:
+    weight_map = read_small_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f'{index} has no "weight_map"')
+    names = {str(name) for name in weight_map.values()}
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{index} names {name!r}, which is no file beside it")
+    return sorted(names)

@@ -1,0 +1,40 @@
+"""Which model directory is meant."""
+
+import difflib
+from pathlib import Path
+
+from gptcli.checkpoint.config_json import CONFIG_FILE
+from gptcli.checkpoint.files import WEIGHTS_FILE
+from gptcli.checkpoint.run import RECORD_FILE
+from gptcli.errors import UsageError
+from gptcli.runtime.names import newest
+
+RUNS = Path("runs")
+
+
+def newest_run(root: Path = RUNS) -> Path:
+    """The run that was begun last and has weights; UsageError where there is none."""
+    run = newest(root, RECORD_FILE, also=WEIGHTS_FILE)
+    if run is None:
+        raise UsageError(f"no trained run in {root}/: train one with `gptcli train`")
+    return run
+
+
+def model_directory(path: Path) -> Path:
+    """``path`` if it looks like a model directory, else a UsageError that says what to try."""
+    if (path / CONFIG_FILE).is_file():
+        return path
+    if not path.exists():
+        known = [entry.as_posix() for entry in RUNS.glob("*") if entry.is_dir()]
+        near = difflib.get_close_matches(path.as_posix(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "give a run such as runs/input"
+        raise UsageError(f"{path} does not exist: {hint}")
+    raise UsageError(f"{path} is no model directory: it has no {CONFIG_FILE}")
+
+
+def run_of(directory: Path) -> Path | None:
+    """The run that a model directory is or belongs to; None for one from elsewhere."""
+    for candidate in (directory, directory.resolve().parent.parent):
+        if (candidate / RECORD_FILE).is_file():
+            return candidate
+    return None

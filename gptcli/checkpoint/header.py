@@ -1,0 +1,114 @@
+"""The header of a safetensors file, checked before any library trusts it.
+
+Format: 8 bytes of little-endian header length, a JSON object name -> dtype, shape and
+data_offsets, then the tensors' bytes. https://huggingface.co/docs/safetensors
+"""
+
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import CheckpointError, UsageError
+
+_LARGEST_HEADER = 8_000_000
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,255}")
+_ITEM_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What the header says of one tensor; ``start`` counts bytes after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    n_bytes: int
+
+
+def read_header(path: Path) -> dict[str, TensorInfo]:
+    """Every tensor of the file by name. Reads the header alone.
+
+    Raises UsageError where there is no such file, CheckpointError where it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            header = file.read(_header_length(file.read(8), size, path))
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    tensors = _parse(header, path)
+    _check_layout(tensors, size - 8 - len(header), path)
+    return tensors
+
+
+def _header_length(prefix: bytes, size: int, path: Path) -> int:
+    if len(prefix) < 8:
+        raise CheckpointError(f"{path} has {size} bytes: it is cut short or no safetensors file")
+    length: int = struct.unpack("<Q", prefix)[0]
+    if length > _LARGEST_HEADER or length + 8 > size:
+        raise CheckpointError(
+            f"{path} announces a header of {length:,} bytes in a file of {size:,}: "
+            "it is damaged or no safetensors file"
+        )
+    return length
+
+
+def _parse(header: bytes, path: Path) -> dict[str, TensorInfo]:
+    try:
+        entries = json.loads(header, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} has a damaged header: {error}") from error
+    if not isinstance(entries, dict):
+        raise CheckpointError(f"{path} has a damaged header: not a JSON object")
+    return {
+        name: _tensor(name, entry, path)
+        for name, entry in entries.items()
+        if name != "__metadata__"
+    }
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a name stands twice")
+    return entries
+
+
+def _tensor(name: str, entry: Any, path: Path) -> TensorInfo:
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise CheckpointError(f"{path}: tensor name {name[:80]!r} is not allowed")
+    try:
+        dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        numbers = [*shape, start, end]
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise ValueError("sizes must be whole numbers")
+        n_bytes = _ITEM_BYTES[dtype] * math.prod(shape)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: tensor {name} is badly described ({error})") from error
+    if end - start != n_bytes:
+        raise CheckpointError(
+            f"{path}: tensor {name} of {dtype} {shape} needs {n_bytes:,} bytes, has {end - start:,}"
+        )
+    return TensorInfo(dtype, tuple(shape), start, n_bytes)
+
+
+def _check_layout(tensors: dict[str, TensorInfo], available: int, path: Path) -> None:
+    position = 0
+    for name, info in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].n_bytes)):
+        if info.start != position:
+            raise CheckpointError(f"{path}: tensor {name} overlaps another or leaves a gap")
+        position += info.n_bytes
+    if position != available:
+        raise CheckpointError(
+            f"{path} holds {available:,} bytes of tensors, its header describes {position:,}: "
+            "it is cut short or damaged"
+        )

@@ -1,0 +1,69 @@
+"""train.json: what a run was made of, whole, with the chain of hashes from text to weights."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gptcli.checkpoint.config_json import read_small_json
+from gptcli.config.model import ModelConfig
+from gptcli.config.training import TrainConfig
+from gptcli.errors import CheckpointError, UsageError
+from gptcli.runtime.files import write_json
+
+RECORD_FILE = "train.json"
+_FORMAT = "gptcli.run/1"
+
+
+@dataclass(frozen=True)
+class DataReference:
+    """Where the dataset lay, and the hashes that say what it was."""
+
+    directory: str
+    dataset: str
+    tokenizer: str
+    source: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that ``--resume`` needs besides the saved tensors."""
+
+    created: str
+    version: str
+    preset: str | None
+    model: ModelConfig
+    training: TrainConfig
+    data: DataReference
+
+
+def write_record(directory: Path, record: RunRecord) -> None:
+    """Write train.json."""
+    write_json(directory / RECORD_FILE, {"format": _FORMAT, **asdict(record)})
+
+
+def read_record(directory: Path) -> RunRecord:
+    """Read train.json; CheckpointError where it does not hold what it should."""
+    file = directory / RECORD_FILE
+    raw = read_small_json(file)
+    if raw.get("format") != _FORMAT:
+        raise CheckpointError(f"{file} has format {raw.get('format')!r}, not {_FORMAT!r}")
+    try:
+        return RunRecord(
+            created=str(raw["created"]),
+            version=str(raw["version"]),
+            preset=raw["preset"],
+            model=_build(ModelConfig, raw["model"]),
+            training=_build(TrainConfig, raw["training"]),
+            data=_build(DataReference, raw["data"]),
+        )
+    except (KeyError, TypeError, UsageError) as error:
+        raise CheckpointError(f"{file} cannot be used: {error}") from error
+
+
+def _build(kind: type[Any], raw: dict[str, Any]) -> Any:
+    known = {field.name for field in fields(kind)}
+    unknown = sorted(raw.keys() - known)
+    if unknown:
+        raise TypeError(f"unknown field {unknown[0]!r}")
+    return kind(**raw)

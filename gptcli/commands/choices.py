@@ -1,0 +1,51 @@
+"""What a command works on when the user names nothing, said aloud."""
+
+from pathlib import Path
+
+from gptcli.commands.terminal import note
+
+
+def chosen_model(given: Path | None) -> Path:
+    """The model directory that is meant: as given, else the newest run."""
+    from gptcli.checkpoint.find import model_directory, newest_run
+
+    if given is not None:
+        return model_directory(given)
+    run = newest_run()
+    note(f"model: {run.as_posix()} (the newest run)")
+    return run
+
+
+def chosen_dataset(given: Path | None) -> Path:
+    """The dataset that is meant: as given, else the newest."""
+    from gptcli.data.find import newest_dataset
+
+    if given is not None:
+        return given
+    dataset = newest_dataset()
+    note(f"data: {dataset.as_posix()} (the newest dataset)")
+    return dataset
+
+
+def dataset_of(model: Path, given: Path | None) -> Path:
+    """The dataset to measure a model on: as given, else its own, else the newest."""
+    from gptcli.checkpoint.find import run_of
+    from gptcli.checkpoint.run import read_record
+
+    run = run_of(model)
+    if given is not None or run is None:
+        return chosen_dataset(given)
+    own = Path(read_record(run).data.directory)
+    if not own.is_dir():
+        note(f"data: {own.as_posix()} of the run is not here")
+        return chosen_dataset(None)
+    return own
+
+
+def chosen_device(asked: str) -> str:
+    """The device to compute on, said with the reason."""
+    from gptcli.runtime.device import choose_device
+
+    choice = choose_device(asked)
+    note(f"device: {choice.value} ({choice.reason})")
+    return choice.value

@@ -1,0 +1,54 @@
+"""``--config FILE.toml``: any flag of the command, where the command line does not give it."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gptcli.errors import UsageError
+
+
+def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's values the defaults of this call; flags still win."""
+    if path is None or context.resilient_parsing:
+        return path
+    known = {name for parameter in context.command.params if (name := parameter.name)}
+    values = {key.replace("-", "_"): value for key, value in _read(path).items()}
+    for name, value in values.items():
+        _check(name, value, known - {"config", "help"}, path)
+    context.default_map = values
+    return path
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        is_eager=True,
+        callback=read_config_file,
+        help="Values for any of these flags; what the command line says wins.",
+    ),
+]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"--config {path} does not exist") from None
+    except OSError as error:
+        raise UsageError(f"--config {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # TOML and UTF-8 errors alike
+        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
+
+
+def _check(name: str, value: object, known: set[str], path: Path) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see gptcli train --help"
+        raise UsageError(f"{path}: {name} is not a flag of this command: {hint}")
+    if not isinstance(value, str | int | float | bool):
+        raise UsageError(f"{path}: {name} must be a single value, not {value!r}")

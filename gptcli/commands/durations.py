@@ -1,0 +1,19 @@
+"""Durations as people say them."""
+
+
+def spoken(seconds: float) -> str:
+    """``42 s``, ``9 min 40 s``, ``14 h 5 min``, ``3 days 4 h``."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return _two(total, 60, "min", 1, "s")
+    if total < 48 * 3600:
+        return _two(total, 3600, "h", 60, "min")
+    return _two(total, 86400, "days", 3600, "h")
+
+
+def _two(total: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    rest = total % large // small
+    first = f"{total // large} {large_name}"
+    return f"{first} {rest} {small_name}" if rest else first

@@ -1,0 +1,121 @@
+"""What the user of ``train`` left out, filled in for the device and keeping what was given.
+
+On a GPU these are the lecture's values. On a CPU they make a run that ends in about ten
+minutes on two cores: the number of iterations follows from the cost of one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.presets import Preset
+from gptcli.config.training import TrainConfig
+
+MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
+TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
+
+Values = Mapping[str, Any]
+
+_GPU = {
+    "n_layer": 6, "n_head": 6, "head_size": 64, "block_size": 256,
+    "batch_size": 64, "max_iters": 5000, "dropout": 0.2,
+}  # fmt: skip
+_CPU = {
+    "n_layer": 4, "n_head": 4, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
+}  # fmt: skip
+
+# What depends on the device, so that it is said when the user leaves it out.
+FILLED = (
+    "n_layer", "n_head", "n_embd", "block_size", "dropout",
+    "batch_size", "max_iters", "lr", "warmup_iters", "eval_interval",
+)  # fmt: skip
+
+CPU_SECONDS = 600
+# What two cores of a current server or laptop sustain in training, in FLOP/s.
+_CPU_FLOPS = {"float32": 100e9, "bfloat16": 170e9}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A whole configuration, and which of its values the user did not give."""
+
+    model: ModelConfig
+    training: TrainConfig
+    filled: Mapping[str, Any]
+
+
+def resolve(
+    given: Values, preset: Preset | None, vocab_size: int, device: str, precision: str, threads: int
+) -> Resolved:
+    """Merge flags, preset and the device's defaults, in that order of strength."""
+    fixed = {"vocab_size": vocab_size, "device": device, "precision": precision, "threads": threads}
+    known = {**_preset_values(preset, given), **given, **fixed}
+    base = _CPU if device == "cpu" else _GPU
+    model = ModelConfig(**_model_values(known, base))
+    training = TrainConfig(**_train_values(known, base, model))
+    whole = {**asdict(model), **asdict(training)}
+    filled = {name: whole[name] for name in FILLED if name not in given}
+    return Resolved(model, training, filled)
+
+
+def _preset_values(preset: Preset | None, given: Values) -> dict[str, Any]:
+    if preset is None:
+        return {}
+    values = {**asdict(preset.model), **preset.training}
+    if "lr" in given and values.get("min_lr") == values.get("lr"):
+        values["min_lr"] = given["lr"]  # a constant rate stays constant
+    return values
+
+
+def _model_values(known: Values, base: Values) -> dict[str, Any]:
+    values = {name: known[name] for name in (*MODEL_FLAGS, "vocab_size") if name in known}
+    for name in ("n_layer", "block_size", "dropout"):
+        values.setdefault(name, base[name])
+    if "n_head" not in values:
+        values["n_head"] = _heads_for(values.get("n_embd"), base)
+    values.setdefault("n_embd", base["head_size"] * values["n_head"])
+    return values
+
+
+def _heads_for(n_embd: int | None, base: Values) -> int:
+    """As many heads as usual, or where the width is given, about as wide ones."""
+    if n_embd is None or n_embd < 1:
+        return int(base["n_head"])
+    divisors = [n for n in range(1, n_embd + 1) if n_embd % n == 0]
+    return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))
+
+
+def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, Any]:
+    values = {name: known[name] for name in TRAIN_FLAGS if name in known}
+    values.setdefault("batch_size", base["batch_size"])
+    if "max_iters" not in values:
+        rows = values["batch_size"] * values.get("grad_accum", 1)
+        values["max_iters"] = base.get("max_iters") or _affordable_iters(
+            model, rows, values["precision"]
+        )
+    values.setdefault("lr", _usual_rate(model))
+    values.setdefault("min_lr", values["lr"] / 10)
+    values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
+    values.setdefault("eval_interval", max(1, values["max_iters"] // 8))
+    return values
+
+
+def _usual_rate(model: ModelConfig) -> float:
+    """1e-3 for a small GPT, 6e-4 from GPT-2's size on, less for wider ones (GPT-3, table 2.1)."""
+    if model.n_embd < 768:
+        return 1e-3
+    return 6e-4 if model.n_embd < 1024 else 3e-4
+
+
+def _affordable_iters(model: ModelConfig, rows: int, precision: str) -> int:
+    """Iterations that take CPU_SECONDS, in a round number."""
+    tokens = rows * model.block_size
+    iters = CPU_SECONDS * _CPU_FLOPS[precision] / (tokens * training_flops_per_token(model))
+    return max(10, round(iters, -2 if iters >= 1000 else -1).__trunc__())
+
+
+def training_flops_per_token(model: ModelConfig) -> float:
+    """6 FLOP per weight and token, and 12 C T per layer for attention (PaLM, appendix B)."""
+    weights = 12 * model.n_layer * model.n_embd**2 + model.vocab_size * model.n_embd
+    return 6 * weights + 12 * model.n_layer * model.n_embd * model.block_size

@@ -1,0 +1,126 @@
+"""dataset.json: what a dataset says of itself."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gptcli.errors import DataError
+
+RECORD_FILE = "dataset.json"
+FORMAT = "gptcli.dataset/1"
+SPLITS = ("train", "val")
+ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def shard_file(split: str, index: int) -> str:
+    """Where shard ``index`` of a split lies, relative to the dataset."""
+    return f"{split}/part-{index:05d}.bin"
+
+
+def narrowest_dtype(vocab_size: int) -> str:
+    """The smallest of the known types that holds every id."""
+    return "uint16" if vocab_size <= 2**16 else "uint32"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of tokens."""
+
+    file: str
+    tokens: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """The size of a split in three units, and its shards in order."""
+
+    tokens: int
+    characters: int
+    bytes: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """All of dataset.json; ``tokenizer`` is the tokenizer's identity."""
+
+    created: str
+    dtype: str
+    vocab_size: int
+    tokenizer: str
+    source: Mapping[str, Any]
+    splits: Mapping[str, SplitRecord]
+
+    @property
+    def identity(self) -> str:
+        """Sha256 of the content alone: the same text prepared elsewhere has the same."""
+        content = {
+            "dtype": self.dtype,
+            "tokenizer": self.tokenizer,
+            "splits": {name: [s.sha256 for s in self.splits[name].shards] for name in SPLITS},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """What is written to dataset.json."""
+        return {"format": FORMAT, **asdict(self)}
+
+
+def parse_record(text: str, place: str) -> DatasetRecord:
+    """Read dataset.json, trusting nothing; DataError names ``place`` and the bad field."""
+    try:
+        value = json.loads(text)
+        return _record(value)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{place} is damaged ({reason}): run `gptcli prepare` again") from None
+
+
+def _record(value: dict[str, Any]) -> DatasetRecord:
+    if value["format"] != FORMAT:
+        raise ValueError(f"format {value['format']!r}, expected {FORMAT!r}")
+    if value["dtype"] not in ITEM_SIZES:
+        raise ValueError(f"dtype {value['dtype']!r}, expected uint16 or uint32")
+    return DatasetRecord(
+        created=str(value["created"]),
+        dtype=value["dtype"],
+        vocab_size=_count(value, "vocab_size"),
+        tokenizer=_sha256(value, "tokenizer"),
+        source=dict(value["source"]),
+        splits={name: _split(name, value["splits"][name]) for name in SPLITS},
+    )
+
+
+def _split(name: str, value: dict[str, Any]) -> SplitRecord:
+    shards = tuple(_shard(name, index, shard) for index, shard in enumerate(value["shards"]))
+    tokens = _count(value, "tokens")
+    if tokens != sum(shard.tokens for shard in shards):
+        raise ValueError(f"the shards of {name} do not add up to {tokens} tokens")
+    return SplitRecord(tokens, _count(value, "characters"), _count(value, "bytes"), shards)
+
+
+def _shard(split: str, index: int, value: dict[str, Any]) -> Shard:
+    # Only the expected name is taken: a record cannot point outside its directory.
+    if value["file"] != shard_file(split, index):
+        raise ValueError(f"shard {value['file']!r}, expected {shard_file(split, index)!r}")
+    return Shard(value["file"], _count(value, "tokens", least=1), _sha256(value, "sha256"))
+
+
+def _count(value: dict[str, Any], field: str, least: int = 0) -> int:
+    number = value[field]
+    if type(number) is not int or not least <= number < 2**53:
+        raise ValueError(f"{field} is {str(number)[:40]}")
+    return number
+
+
+def _sha256(value: dict[str, Any], field: str) -> str:
+    text = value[field]
+    if not isinstance(text, str) or not _SHA256.fullmatch(text):
+        raise ValueError(f"{field} is no sha256")
+    return text

@@ -1,0 +1,87 @@
+"""The order in which training sees the data: a pure function of seed, step and row.
+
+There is no state to save: any step can be asked for at no cost, by any process.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.config.training import Order
+from gptcli.runtime.seeds import derive_seed
+
+Starts = NDArray[np.int64]
+_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class WindowOrder:
+    """Where the windows of block_size + 1 tokens start, for a split of ``n_tokens``."""
+
+    n_tokens: int
+    block_size: int
+    rows_per_step: int
+    seed: int
+    order: Order = "shuffled"
+
+    def starts(self, step: int) -> Starts:
+        """The first token of every row of an optimizer step: (rows_per_step,)."""
+        if self.order == "random":
+            return self._random(step)
+        index = step * self.rows_per_step + np.arange(self.rows_per_step, dtype=np.int64)
+        epochs, positions = index // self.windows_per_epoch, index % self.windows_per_epoch
+        starts = np.empty_like(index)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            starts[chosen] = self._shuffled(int(epoch), positions[chosen])
+        return starts
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """One more than fit, so that every phase still reaches both ends of the text."""
+        return -(-(self.n_tokens - 1) // self.block_size) + 1
+
+    def _shuffled(self, epoch: int, positions: Starts) -> Starts:
+        """Windows laid side by side from a random phase, in a random order."""
+        key = derive_seed(self.seed, "order", epoch)
+        window = permute(positions, self.windows_per_epoch, key)
+        phase = key % self.block_size
+        last = self.n_tokens - 1 - self.block_size
+        return np.clip(phase + (window - 1) * self.block_size, 0, last)
+
+    def _random(self, step: int) -> Starts:
+        """Independent uniform offsets, as in the lecture."""
+        generator = np.random.Generator(np.random.Philox(derive_seed(self.seed, "offset", step)))
+        return generator.integers(0, self.n_tokens - self.block_size, self.rows_per_step)
+
+
+def permute(index: Starts, size: int, key: int) -> Starts:
+    """A keyed permutation of range(size), computed for the given indices alone.
+
+    A Feistel network (Luby and Rackoff 1988) permutes the next power of four; indices
+    that fall outside ``size`` walk on along their cycle until they are inside.
+    """
+    half_bits = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
+    result = _feistel(index, half_bits, key)
+    outside = result >= size
+    while outside.any():
+        result[outside] = _feistel(result[outside], half_bits, key)
+        outside = result >= size
+    return result
+
+
+def _feistel(index: Starts, half_bits: int, key: int) -> Starts:
+    mask = np.uint64((1 << half_bits) - 1)
+    left, right = index.astype(np.uint64) >> np.uint64(half_bits), index.astype(np.uint64) & mask
+    for number in range(_ROUNDS):
+        round_key = np.uint64(derive_seed(key, number))
+        left, right = right, left ^ (_mix(right + round_key) & mask)
+    return ((left << np.uint64(half_bits)) | right).astype(np.int64)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of splitmix64 (Steele, Lea and Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

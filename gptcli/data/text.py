@@ -1,0 +1,91 @@
+"""Reading text: UTF-8 byte for byte, or an error that says where it is not."""
+
+import hashlib
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.errors import DataError, ResourceError, UsageError
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """A text, where it is from, and the size and sha256 of its UTF-8 bytes."""
+
+    name: str
+    text: str
+    n_bytes: int
+    sha256: str
+
+
+def read_text(path: Path) -> SourceText:
+    """The text of a file or a FIFO, line ends and all.
+
+    Raises UsageError for what is not a file, ResourceError where reading is refused and
+    DataError where the content is no text or changes under the reader's eyes.
+    """
+    try:
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            _check_kind(path, before.st_mode)
+            content = file.read()
+            after = os.fstat(file.fileno())
+    except FileNotFoundError:
+        raise UsageError(f"{path} is not there: check the path") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a directory: name a text file in it") from None
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error
+    changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    if changed and stat.S_ISREG(before.st_mode):
+        raise DataError(f"{path} changed while it was read: wait until it is written")
+    return decode_text(content, str(path))
+
+
+def read_stdin() -> SourceText:
+    """The text that is piped in."""
+    return decode_text(sys.stdin.buffer.read(), "stdin")
+
+
+def decode_text(content: bytes, name: str) -> SourceText:
+    """``content`` as strict UTF-8; a byte order mark stays, as a character.
+
+    Raises DataError with the offset of the first byte that is not UTF-8, or where nothing
+    but white space is left.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(_not_utf8(content, name, error.start)) from None
+    return whole_text(text, name, content)
+
+
+def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText:
+    """A SourceText of text that is already decoded; DataError if there is nothing in it."""
+    if not text or text.isspace():
+        raise DataError(
+            f"{name} {'holds only white space' if text else 'is empty'}: give some text"
+        )
+    content = text.encode("utf-8") if content is None else content
+    return SourceText(name, text, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise UsageError(f"{path} is a device: name a file, or pipe the text in and write -")
+
+
+def _not_utf8(content: bytes, name: str, offset: int) -> str:
+    line = content.count(b"\n", 0, offset) + 1
+    place = f"byte 0x{content[offset]:02x} at offset {offset:,} (line {line:,})"
+    if content.startswith(_UTF16_MARKS):
+        hint = "it starts like UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`"
+    elif b"\0" in content[:8192]:
+        hint = "is it a binary file?"
+    else:
+        hint = "convert it, as with `iconv -f LATIN1 -t UTF-8`"
+    return f"{name} is not UTF-8, {place}: {hint}"

@@ -1,0 +1,90 @@
+"""The loss over a split, in a fixed order, each target counted once.
+
+N tokens have the targets 1 .. N-1, in windows of the context; the last may be shorter.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gptcli.data.dataset import TokenSplit
+from gptcli.model.gpt import GPT, next_token_loss
+
+_TOKENS_PER_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sum of the losses in nats over ``n_targets`` tokens, seen with ``context`` tokens."""
+
+    loss_sum: float
+    n_targets: int
+    context: int
+
+    @property
+    def loss(self) -> float:
+        """Mean loss in nats per token."""
+        return self.loss_sum / self.n_targets
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): the number of equally likely tokens that would be as hard to guess."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+    def bits_per(self, units: int) -> float:
+        """Bits per unit, where the targets are ``units`` bytes or characters of text."""
+        return self.loss_sum / math.log(2) / units
+
+
+@torch.inference_mode()
+def evaluate_split(
+    model: GPT,
+    split: TokenSplit,
+    device: str,
+    n_tokens: int | None = None,
+    max_batches: int | None = None,
+    advance: Callable[[int], bool] = lambda targets: True,
+) -> Evaluation | None:
+    """Evaluate the first ``n_tokens`` of a split in float32 and in eval mode.
+
+    ``advance`` hears how many targets were done and answers whether to go on; None is
+    returned when it says no. ``max_batches`` caps the work at that many batches.
+    """
+    context = model.config.block_size
+    limit = split.n_tokens if n_tokens is None else min(n_tokens, split.n_tokens)
+    total, done = torch.zeros((), dtype=torch.float64), 0
+    was_training = model.training
+    model.eval()
+    try:
+        for number, (ids, targets) in enumerate(_batches(split, limit, context)):
+            if number == max_batches:
+                break
+            logits = model(ids.to(device))
+            total += next_token_loss(logits, targets.to(device), "sum").cpu()
+            done += targets.numel()
+            if not advance(targets.numel()):
+                return None
+    finally:
+        model.train(was_training)
+    return Evaluation(float(total), done, context)
+
+
+def _batches(split: TokenSplit, n_tokens: int, context: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Full windows in batches, then the last partial one alone."""
+    n_targets = n_tokens - 1
+    rows = max(1, _TOKENS_PER_BATCH // context)
+    n_full = n_targets // context
+    for first in range(0, n_full, rows):
+        last = min(first + rows, n_full)
+        block = split.read(first * context, (last - first) * context + 1)
+        yield (
+            torch.from_numpy(block[:-1]).view(-1, context),
+            torch.from_numpy(block[1:]).view(-1, context),
+        )
+    rest = n_targets - n_full * context
+    if rest:
+        block = split.read(n_full * context, rest + 1)
+        yield torch.from_numpy(block[:-1])[None], torch.from_numpy(block[1:])[None]

@@ -1,0 +1,35 @@
+"""A model directory as a GPT that is ready to compute."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.files import TOKENIZER_FILE
+from gptcli.checkpoint.tensors import load_weights
+from gptcli.data.tokenizer import Tokenizer
+from gptcli.errors import CheckpointError
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import model_with
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A GPT in eval mode on its device, and the tokenizer that it was trained with."""
+
+    directory: Path
+    model: GPT
+    tokenizer: Tokenizer
+    device: str
+
+
+def load_model(directory: Path, device: str) -> LoadedModel:
+    """Read config, weights and tokenizer; CheckpointError where they do not fit together."""
+    config = read_model_config(directory)
+    tokenizer = Tokenizer.load(directory / TOKENIZER_FILE)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
+            f"the model only {config.vocab_size}"
+        )
+    model = model_with(config, load_weights(directory, config)).to(device)
+    return LoadedModel(directory, model.eval(), tokenizer, device)

@@ -1,0 +1,46 @@
+"""Generated ids as text, whole characters only."""
+
+from collections.abc import Callable, Iterator
+
+from gptcli.config.sampling import SamplingConfig
+from gptcli.data.tokenizer import Tokenizer
+from gptcli.inference.generation import generate
+from gptcli.inference.loading import LoadedModel
+
+_UNFINISHED = "\ufffd"
+
+
+class Writer:
+    """Generates with a loaded model and decodes what comes."""
+
+    def __init__(self, loaded: LoadedModel, prompt: list[int], config: SamplingConfig) -> None:
+        self._tokenizer = loaded.tokenizer
+        self._steps = generate(loaded.model, prompt, config, loaded.device)
+        self._num_samples = config.num_samples
+
+    def pieces(self) -> Iterator[str]:
+        """The text of the first sample as it grows."""
+        ids = (int(new[0]) for new in self._steps)
+        return decode_incrementally(self._tokenizer, ids)
+
+    def texts(self, advance: Callable[[], None]) -> list[str]:
+        """Every sample's whole text; ``advance`` is called at each token."""
+        written: list[list[int]] = [[] for _ in range(self._num_samples)]
+        for new in self._steps:
+            for ids, one in zip(written, new.tolist(), strict=True):
+                ids.append(one)
+            advance()
+        return [self._tokenizer.decode(ids) for ids in written]
+
+
+def decode_incrementally(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
+    """Text piece by piece; the bytes of a character that is not whole yet are held back."""
+    pending: list[int] = []
+    for one in ids:
+        pending.append(one)
+        text = tokenizer.decode(pending)
+        if text and not text.endswith(_UNFINISHED):
+            yield text
+            pending.clear()
+    if pending:
+        yield tokenizer.decode(pending)

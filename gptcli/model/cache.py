@@ -1,0 +1,50 @@
+"""Keys and values of the positions already seen, so that generation computes each once."""
+
+import torch
+from torch import Tensor
+
+from gptcli.config.model import ModelConfig
+
+
+class LayerCache:
+    """Preallocated keys and values of one layer: (B, H, block_size, D) each."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self.keys = keys
+        self.values = values
+        self.length = 0
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store the keys and values of new positions; returns those of all positions so far."""
+        end = self.length + key.shape[2]
+        assert end <= self.keys.shape[2], "the cache is full"
+        self.keys[:, :, self.length : end] = key
+        self.values[:, :, self.length : end] = value
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+class KeyValueCache:
+    """One LayerCache per layer; ``length`` positions are filled in each."""
+
+    def __init__(
+        self, config: ModelConfig, batch_size: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        shape = (batch_size, config.n_head, config.block_size, config.head_size)
+        self.layers = [
+            LayerCache(
+                torch.empty(shape, device=device, dtype=dtype),
+                torch.empty(shape, device=device, dtype=dtype),
+            )
+            for _ in range(config.n_layer)
+        ]
+
+    @property
+    def length(self) -> int:
+        """Number of positions held."""
+        return self.layers[0].length
+
+    def clear(self) -> None:
+        """Forget all positions, keep the memory."""
+        for layer in self.layers:
+            layer.length = 0

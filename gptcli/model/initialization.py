@@ -1,0 +1,65 @@
+"""Weights to start from, drawn from an explicit generator."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gptcli.config.model import ModelConfig
+from gptcli.model.gpt import GPT
+
+STD = 0.02
+
+
+def new_model(config: ModelConfig, seed: int) -> GPT:
+    """A GPT on the CPU with GPT-2's initialisation, a pure function of config and seed."""
+    model = empty_model(config)
+    initialize(model, torch.Generator().manual_seed(seed))
+    return model
+
+
+def empty_model(config: ModelConfig, device: str = "cpu") -> GPT:
+    """A GPT whose weights are allocated but hold nothing yet ("meta": not even allocated)."""
+    with torch.device("meta"):
+        model = GPT(config)
+    if device == "meta":
+        return model
+    model = model.to_empty(device=device)
+    if config.tied:
+        model.lm_head.weight = model.token_embedding.weight
+    return model
+
+
+def model_with(config: ModelConfig, weights: dict[str, Tensor]) -> GPT:
+    """A GPT that takes over these tensors as its parameters, without copying them."""
+    model = empty_model(config, "meta")
+    if config.tied:
+        weights = {**weights, "lm_head.weight": weights["token_embedding.weight"]}
+    model.load_state_dict(weights, assign=True)
+    if config.tied:
+        model.lm_head.weight = model.token_embedding.weight
+    return model
+
+
+@torch.no_grad()
+def initialize(model: GPT, generator: torch.Generator) -> None:
+    """Normal weights of std 0.02, zero biases, unit norms (Radford et al. 2019, section 2.3).
+
+    What writes to the residual stream is scaled by 1/sqrt(2 n_layer), so that the variance
+    of the stream does not grow with the number of writers.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+        elif isinstance(module, nn.Linear):
+            if module.weight is not model.token_embedding.weight:
+                module.weight.normal_(0.0, _std(name, model.config), generator=generator)
+            if module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.Embedding):
+            module.weight.normal_(0.0, STD, generator=generator)
+
+
+def _std(name: str, config: ModelConfig) -> float:
+    writes_to_stream = name.endswith((".attention.output", ".mlp.down"))
+    return STD / math.sqrt(2 * config.n_layer) if writes_to_stream else STD

@@ -1,0 +1,174 @@
+"""The training loop: step, evaluate, save, until done or asked to stop."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from gptcli.checkpoint.files import WEIGHTS_FILE
+from gptcli.checkpoint.resume import Progress, Snapshot, save_step
+from gptcli.checkpoint.tensors import Weights, save_weights
+from gptcli.config.training import TrainConfig
+from gptcli.data.dataset import Dataset
+from gptcli.errors import TrainingStopped
+from gptcli.inference.evaluation import Evaluation, evaluate_split
+from gptcli.model.gpt import GPT
+from gptcli.runtime.device import memory_errors
+from gptcli.runtime.signals import StopRequest
+from gptcli.training.metrics import MetricsLog
+from gptcli.training.optimizer import optimizer_tensors
+from gptcli.training.plot import PLOT_FILE, draw_loss
+from gptcli.training.report import EvaluationReport, Reporter, StepReport
+from gptcli.training.schedule import learning_rate
+from gptcli.training.step import Stepper
+
+_LOG_INTERVAL = 10
+
+
+@dataclass
+class Training:
+    """A run in memory: what is trained, on what, and how far it has come."""
+
+    directory: Path
+    config: TrainConfig
+    dataset: Dataset
+    model: GPT
+    optimizer: torch.optim.AdamW
+    progress: Progress
+
+    def stepper(self) -> Stepper:
+        """The one that does this run's optimizer steps."""
+        return Stepper(self.model, self.optimizer, self.dataset.train, self.config)
+
+
+class _Stopping(Exception):  # noqa: N818
+    """Leaves an evaluation when a stop was asked for."""
+
+
+def run_training(training: Training, reporter: Reporter, stop: StopRequest) -> Progress:
+    """Train to the last step; returns how it ended.
+
+    Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
+    saved weights untouched; MemoryExhaustedError.
+    """
+    hint = f"try --batch-size {max(1, training.config.batch_size // 2)} with a larger --grad-accum"
+    with memory_errors(hint):
+        return _Loop(training, reporter, stop).run()
+
+
+class _Loop:
+    def __init__(self, training: Training, reporter: Reporter, stop: StopRequest) -> None:
+        self._training = training
+        self._reporter = reporter
+        self._stop = stop
+        self._log = MetricsLog(training.directory)
+        self._stepper = training.stepper()
+
+    def run(self) -> Progress:
+        config = self._training.config
+        self._log.cut_back(self._step)
+        self._training.model.train()
+        try:
+            while True:
+                if self._is_evaluation_due():
+                    self._evaluate()
+                    self._save()
+                if self._step >= config.max_iters:
+                    return self._training.progress
+                self._advance_to(self._next_pause())
+        except _Stopping:
+            self._save()
+            raise TrainingStopped(
+                f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
+                f"{config.max_iters:,}; go on with: "
+                f"gptcli train --resume {self._training.directory.as_posix()}"
+            ) from None
+
+    @property
+    def _step(self) -> int:
+        return self._training.progress.step
+
+    def _is_evaluation_due(self) -> bool:
+        config, progress = self._training.config, self._training.progress
+        is_turn = self._step % config.eval_interval == 0 or self._step == config.max_iters
+        return is_turn and progress.evaluated_step != self._step
+
+    def _next_pause(self) -> int:
+        """The next step at which something is logged or evaluated."""
+        config = self._training.config
+        turns = [
+            (self._step // every + 1) * every for every in (_LOG_INTERVAL, config.eval_interval)
+        ]
+        return min(*turns, config.max_iters)
+
+    def _advance_to(self, target: int) -> None:
+        """Do optimizer steps up to ``target``, then report their mean loss."""
+        first, started, loss_sum = self._step, time.perf_counter(), 0.0
+        for step in range(first, target):
+            if self._stop:
+                raise _Stopping
+            loss_sum += self._stepper.advance(step)
+            self._training.progress = replace(self._training.progress, step=step + 1)
+        config = self._training.config
+        seconds = time.perf_counter() - started
+        tokens = (target - first) * config.rows_per_iter * self._training.model.config.block_size
+        loss, rate = loss_sum / (target - first), learning_rate(target - 1, config)
+        self._log.append(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
+        self._reporter.stepped(StepReport(target, loss, rate, tokens / seconds))
+
+    def _evaluate(self) -> None:
+        dataset, progress = self._training.dataset, self._training.progress
+        val = self._loss_over("val", dataset.val.n_tokens)
+        train = self._loss_over("train", dataset.val.n_tokens or dataset.train.n_tokens // 10)
+        assert train is not None
+        decisive = train if val is None else val
+        best = progress.best_val_loss
+        is_best = best is None or decisive.loss < best
+        self._training.progress = replace(
+            progress,
+            evaluated_step=self._step,
+            best_step=self._step if is_best else progress.best_step,
+            best_val_loss=decisive.loss if is_best else best,
+        )
+        val_loss = None if val is None else val.loss
+        self._log.append(self._step, train_loss=train.loss, val_loss=val_loss)
+        self._reporter.evaluated(EvaluationReport(self._step, train.loss, val_loss, is_best))
+
+    def _loss_over(self, split: str, n_tokens: int) -> Evaluation | None:
+        """Loss over the start of a split; None where it has no target."""
+        if n_tokens < 2:
+            return None
+        done = 0
+
+        def advance(targets: int) -> bool:
+            nonlocal done
+            done += targets
+            self._reporter.evaluating(done, n_tokens - 1)
+            return not self._stop
+
+        training = self._training
+        result = evaluate_split(
+            training.model,
+            training.dataset.split(split),
+            training.config.device,
+            n_tokens,
+            training.config.eval_batches,
+            advance,
+        )
+        if result is None:
+            raise _Stopping
+        return result
+
+    def _save(self) -> None:
+        """Publish the best first, then commit the step: no crash loses the best."""
+        training, progress = self._training, self._training.progress
+        weights: Weights = dict(training.model.named_parameters())
+        config = training.model.config
+        if progress.best_step == progress.step:
+            save_weights(training.directory / WEIGHTS_FILE, weights, config)
+        optimizer = optimizer_tensors(training.optimizer, training.model)
+        snapshot = Snapshot(progress, weights, optimizer)
+        save_step(training.directory, snapshot, config, training.dataset.tokenizer)
+        draw_loss(self._log.read(), training.directory / PLOT_FILE, training.directory.name)
+        self._reporter.saved(progress.step)

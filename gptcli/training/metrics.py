@@ -1,0 +1,42 @@
+"""metrics.jsonl: one JSON object a line, appended while training."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gptcli.runtime.files import write_text
+
+METRICS_FILE = "metrics.jsonl"
+Line = dict[str, Any]
+
+
+class MetricsLog:
+    """Appends lines to a run's metrics; every line has the number of steps done."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / METRICS_FILE
+
+    def append(self, step: int, **values: float | int | None) -> None:
+        """Add a line, at once on disk for whoever follows the file."""
+        line = json.dumps({"step": step, **values}, allow_nan=False)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def cut_back(self, step: int) -> None:
+        """Drop what was logged after ``step``, and a line that a crash cut short."""
+        kept = [line for line in self.read() if line["step"] <= step]
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def read(self) -> list[Line]:
+        """Every whole line; none where there is no file yet."""
+        if not self._path.exists():
+            return []
+        lines = []
+        for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                lines.append(line)
+        return lines

@@ -1,0 +1,40 @@
+"""What training tells whoever watches it; commands/ decides how that looks."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """After ``step`` optimizer steps: mean loss since the last report, and the pace."""
+
+    step: int
+    loss: float
+    lr: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """Losses in nats per token over val and an equal part of train, after ``step`` steps."""
+
+    step: int
+    train_loss: float
+    val_loss: float | None
+    is_best: bool
+
+
+class Reporter(Protocol):
+    """Receives the events of a run in order."""
+
+    def stepped(self, report: StepReport) -> None:
+        """Some optimizer steps were done."""
+
+    def evaluating(self, done: int, total: int) -> None:
+        """An evaluation has seen ``done`` of ``total`` targets."""
+
+    def evaluated(self, report: EvaluationReport) -> None:
+        """An evaluation ended."""
+
+    def saved(self, step: int) -> None:
+        """A resume step was committed."""

@@ -1,0 +1,89 @@
+"""One optimizer step."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gptcli.config.training import TrainConfig
+from gptcli.data.dataset import TokenSplit
+from gptcli.data.order import Starts, WindowOrder
+from gptcli.errors import DivergedError
+from gptcli.model.gpt import GPT, next_token_loss
+from gptcli.runtime.device import precision_dtype
+from gptcli.runtime.seeds import derive_seed
+from gptcli.training.optimizer import set_learning_rate
+from gptcli.training.schedule import learning_rate
+
+
+class Stepper:
+    """Draws the batch of a step, accumulates its gradient and updates the weights."""
+
+    def __init__(
+        self, model: GPT, optimizer: torch.optim.AdamW, split: TokenSplit, config: TrainConfig
+    ) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._split = split
+        self._config = config
+        self._block_size = model.config.block_size
+        self._order = WindowOrder(
+            split.n_tokens, self._block_size, config.rows_per_iter, config.seed, config.order
+        )
+
+    def advance(self, step: int) -> float:
+        """Do step number ``step``; returns its mean loss in nats per token.
+
+        Raises DivergedError before the update when loss or gradient is not finite.
+        """
+        set_learning_rate(self._optimizer, learning_rate(step, self._config))
+        loss = self._accumulate(step, self._order.starts(step))
+        norm = self._clip()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise DivergedError(_diverged(step, loss, norm, self._config))
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    def rehearse(self, rows: int) -> None:
+        """Compute a gradient over ``rows`` rows and drop it: what a step costs."""
+        self._backward(self._order.starts(0)[:rows], scale=1.0)
+        self._clip()  # reading the norm waits for a GPU to finish
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _accumulate(self, step: int, starts: Starts) -> float:
+        total = 0.0
+        size = self._config.batch_size
+        for micro in range(self._config.grad_accum):
+            if self._model.config.dropout:
+                # Not a running state: a resumed run draws what an uninterrupted one would.
+                torch.manual_seed(derive_seed(self._config.seed, "dropout", step, micro))
+            part = starts[micro * size : (micro + 1) * size]
+            total += self._backward(part, 1 / self._config.grad_accum).item()
+        return total
+
+    def _backward(self, starts: Starts, scale: float) -> Tensor:
+        """Add the gradient of these rows' mean loss times ``scale``; returns the loss so scaled."""
+        device = self._config.device
+        tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
+        with torch.autocast(
+            device.split(":")[0],
+            precision_dtype(self._config.precision),
+            enabled=self._config.precision != "float32",
+        ):
+            logits = self._model(tokens[:, :-1])
+        loss = next_token_loss(logits, tokens[:, 1:]) * scale
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _clip(self) -> float:
+        """Global norm of the gradient, scaled down to ``grad_clip`` where that is exceeded."""
+        limit = self._config.grad_clip or math.inf
+        return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
+
+
+def _diverged(step: int, loss: float, norm: float, config: TrainConfig) -> str:
+    return (
+        f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the last saved "
+        f"weights are good. Try --lr {config.lr / 3:.1g} or --warmup-iters 200"
+    )
