@@ -3,20 +3,13 @@
 import os
 import sys
 import traceback
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from gptcli import __version__
-from gptcli.commands import (
-    count_params,
-    evaluate,
-    inspect_attention,
-    prepare,
-    sample,
-    tokenize_text,
-    train,
-)
 from gptcli.commands.options import with_loudness
 from gptcli.commands.terminal import complain, loudness
 from gptcli.errors import GptcliError, MemoryExhaustedError
@@ -25,13 +18,49 @@ _CLOSED_PIPE = 141
 _INTERRUPTED = 130
 _OWN_BUG = 1
 
-app = typer.Typer(
-    name="gptcli",
-    help="From a text file to a GPT that you trained, measured, sampled and looked inside.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Name -> module and function, imported only when asked for: a fast start is part of the comfort.
+_COMMANDS = {
+    "tokenize": ("gptcli.commands.tokenize_text", "tokenize_text"),
+    "prepare": ("gptcli.commands.prepare", "prepare"),
+    "train": ("gptcli.commands.train", "train_command"),
+    "eval": ("gptcli.commands.evaluate", "evaluate"),
+    "sample": ("gptcli.commands.sample", "sample"),
+    "inspect-attention": ("gptcli.commands.inspect_attention", "inspect_attention"),
+    "count-params": ("gptcli.commands.count_params", "count_params"),
+}
+
+
+def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
+    """The command line with these commands; without an argument, with all."""
+    app = typer.Typer(
+        name="gptcli",
+        help="From a text file to a GPT that you trained, measured, sampled and looked inside.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in names:
+        module, function = _COMMANDS[name]
+        app.command(name)(with_loudness(getattr(import_module(module), function)))
+    return app
+
+
+def main() -> None:
+    """Run the command line and exit with the code that errors.py and the README list."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a C locale must not break on an umlaut
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        app = build_app([first]) if first in _COMMANDS else build_app()
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # how typer reports a Ctrl-C
+            complain("interrupted")
+        sys.stdout.flush()
+    except BaseException as error:
+        code = _report(error)
+    sys.exit(code)
 
 
 def _print_version(asked: bool) -> None:
@@ -40,7 +69,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -52,39 +80,15 @@ def _options(
     """Flags that stand before the command."""
 
 
-for _name, _command in (
-    ("tokenize", tokenize_text.tokenize_text),
-    ("prepare", prepare.prepare),
-    ("train", train.train_command),
-    ("eval", evaluate.evaluate),
-    ("sample", sample.sample),
-    ("inspect-attention", inspect_attention.inspect_attention),
-    ("count-params", count_params.count_params),
-):
-    app.command(_name)(with_loudness(_command))
-
-
-def main() -> None:
-    """Run the command line and exit with the code that errors.py and the README list."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a C locale must not break on an umlaut
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    try:
-        code = app(standalone_mode=False) or 0
-        sys.stdout.flush()
-    except BaseException as error:
-        code = _report(error)
-    sys.exit(code)
-
-
 def _report(error: BaseException) -> int:
     """Print the line for ``error`` and return its exit code."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else _OWN_BUG
-    if isinstance(error, BrokenPipeError):
+    # Typer turns a closed pipe into a plain exit; its cause tells it from others.
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
         # The interpreter would flush stdout once more at exit and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else _OWN_BUG
     if loudness().debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gptcli.config.model import LARGEST_MODEL, ModelConfig
-from gptcli.errors import UsageError
+from gptcli.config.model import ModelConfig
 
 BUFFERS = 0
 """Numbers a model stores beside its parameters. Ours has none: the causal mask is computed."""
@@ -54,11 +53,6 @@ def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
     A tied unembedding stands there with 0 copies. UsageError above 10^18 parameters.
     """
     rows = (*_embeddings(config), *_attention(config), *_mlp(config), *_readout(config))
-    if sum(row.params for row in rows) > LARGEST_MODEL:
-        raise UsageError(
-            f"--vocab-size {config.vocab_size} and --block-size {config.block_size} with "
-            f"--n-embd {config.n_embd} are over 10^18 parameters: choose smaller sizes"
-        )
     return rows
 
 

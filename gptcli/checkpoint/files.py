@@ -1,20 +1,22 @@
 """Which files make a model directory, and what stands in those that are not weights."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from gptcli.data.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 _INDEX_FILE = "model.safetensors.index.json"
 
 
-def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Write all but the weights, as transformers expects it."""
     write_json(directory / CONFIG_FILE, model_config_json(config))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())

@@ -18,7 +18,7 @@ from gptcli.checkpoint.tensors import (
 from gptcli.config.model import ModelConfig
 from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.runtime.files import new_directory, remove_stale, write_json
+from gptcli.runtime.files import interrupted_writes, new_directory, remove_stale, write_json
 
 RESUME_FOLDER = "resume"
 _OPTIMIZER_FILE = "optimizer.safetensors"
@@ -66,8 +66,9 @@ def resume_steps(run: Path) -> list[Path]:
 
 def clear_stale_steps(run: Path) -> None:
     """Remove what a killed save left behind; call it while holding the run's lock."""
-    remove_stale(run / RESUME_FOLDER)
-    remove_stale(run)
+    for folder in (run, run / RESUME_FOLDER):
+        for name in interrupted_writes(folder):
+            remove_stale(folder, name)
 
 
 def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:

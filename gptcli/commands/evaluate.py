@@ -56,25 +56,20 @@ def _check_tokenizer(loaded: "LoadedModel", dataset: "Dataset") -> None:
 
 
 def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":
-    from rich.progress import Progress
-
-    from gptcli.commands.terminal import is_interactive, progress_console
+    from gptcli.commands.progress import progress
     from gptcli.errors import DataError
     from gptcli.inference.evaluation import evaluate_split
 
     tokens = dataset.split(split)
     if tokens.n_tokens < 2:
         raise DataError(f"the {split} split of {dataset.directory} has no token to predict")
-    with Progress(
-        console=progress_console(), transient=True, disable=not is_interactive()
-    ) as progress:
-        task = progress.add_task("evaluating", total=tokens.n_tokens - 1)
+    with progress("evaluating", tokens.n_tokens - 1, "tokens") as advance:
 
-        def advance(targets: int) -> bool:
-            progress.advance(task, targets)
+        def go_on(targets: int) -> bool:
+            advance(targets)
             return True
 
-        result = evaluate_split(loaded.model, tokens, loaded.device, advance=advance)
+        result = evaluate_split(loaded.model, tokens, loaded.device, advance=go_on)
     assert result is not None
     return result
 

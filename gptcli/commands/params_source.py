@@ -37,21 +37,18 @@ def choose_source(
         return _preset(preset or "gpt2")
     if model_config is not None:
         return _file(model_config)
-    if checkpoint is None:
-        from gptcli.checkpoint.find import newest_run
-
-        checkpoint = newest_run()
-        note(f"newest run: {checkpoint}")
-    source = _file(checkpoint)
-    if checkpoint.is_dir():
-        _compare_with_weights(source, checkpoint)
-    return source
+    return _checkpoint(checkpoint)
 
 
 def named_source(name: str) -> Source:
     """A model by one word: a preset, or the path of a run or a config.json."""
     path = Path(name)
-    return _file(path) if name not in PRESETS and path.exists() else _preset(name)
+    if name not in PRESETS and path.exists():
+        return _file(path)
+    try:
+        return _preset(name)
+    except UsageError as error:
+        raise UsageError(f"--diff: there is no path {name}, and {error}") from None
 
 
 def resize(source: Source, sizes: dict[str, int | bool | None]) -> Source:
@@ -94,19 +91,32 @@ def _file(path: Path) -> Source:
     return Source(str(path), read_model_config(path))
 
 
+def _checkpoint(directory: Path | None) -> Source:
+    from gptcli.checkpoint.find import model_directory, newest_run
+
+    if directory is None:
+        directory = newest_run()
+        note(f"newest run: {directory}")
+    source = _file(model_directory(directory))
+    _compare_with_weights(source, directory)
+    return source
+
+
 def _compare_with_weights(source: Source, directory: Path) -> None:
     """Say whether the weights beside config.json hold as many parameters as it describes.
 
     Reads the headers alone. CheckpointError where they do not.
     """
+    from gptcli.checkpoint.files import weight_files
     from gptcli.checkpoint.header import read_header
     from gptcli.checkpoint.layout import canonical_name, file_layout
 
-    files = sorted(directory.glob("*.safetensors"))
-    tensors = {name: info for file in files for name, info in read_header(file).items()}
-    if not tensors:
+    try:
+        files = weight_files(directory)
+    except UsageError:
         note(f"{directory} holds no weights: counted from its config.json alone")
         return
+    tensors = {name: info for file in files for name, info in read_header(file).items()}
     layout = file_layout(source.config)
     stored = sum(
         math.prod(info.shape)

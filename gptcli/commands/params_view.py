@@ -87,7 +87,7 @@ def context_sheet(counted: Counted, contexts: tuple[int, ...]) -> Sheet:
         "context",
         "pattern/head",
         "all heads",
-        "KV cache",
+        "cache",
         "forward",
         "causal",
         "training",
@@ -114,7 +114,7 @@ def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:
         if getattr(a.config, field.name) != getattr(b.config, field.name)
     )
     return [
-        Sheet("settings that differ", ("setting", *columns), settings),
+        *([Sheet("settings that differ", ("setting", *columns), settings)] if settings else []),
         diff_sheet(a, b),
         _difference(
             "totals", columns, asdict(count_totals(a.config)), asdict(count_totals(b.config))

@@ -50,7 +50,7 @@ def sample(
     window: when it is full, its last half is kept.
     """
     from gptcli.commands.choices import chosen_device, chosen_model
-    from gptcli.commands.sample_view import show_progress
+    from gptcli.commands.progress import progress
     from gptcli.inference.loading import load_model
     from gptcli.inference.writing import Writer
 
@@ -65,7 +65,8 @@ def sample(
     if num_samples == 1 and out is None and not json_output:
         _stream(shown, writer.pieces())
         return
-    texts = [shown + text for text in show_progress(writer, max_new_tokens)]
+    with progress("writing", max_new_tokens, "tokens") as advance:
+        texts = [shown + text for text in writer.texts(lambda: advance(1))]
     deliver(_as_json(prompt, texts) if json_output else _as_text(texts), out, overwrite)
 
 

@@ -60,16 +60,16 @@ def rounded(value: int, unit: str = "") -> str:
 
 
 def to_csv(sheet: Sheet) -> str:
-    """The exact values, one line a row."""
+    """The exact values, one line a row, column names without spaces."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(sheet.columns)
+    writer.writerow(name.replace("/", "_per_").replace(" ", "_") for name in sheet.columns)
     writer.writerows([_raw(cell) for cell in row] for row in sheet.rows)
     return buffer.getvalue()
 
 
 def to_markdown(sheets: Iterable[Sheet]) -> str:
-    """Pipe tables under their titles, numbers to the right and exact."""
+    """Pipe tables under their titles, numbers to the right, as in the terminal."""
     return "\n".join(_markdown(sheet) for sheet in sheets)
 
 
@@ -109,14 +109,9 @@ def _is_number(sheet: Sheet, column: int) -> bool:
 def _markdown(sheet: Sheet) -> str:
     numbers = [_is_number(sheet, column) for column in range(len(sheet.columns))]
     rules = ["---:" if is_number else "---" for is_number in numbers]
-    rows = [[_exact_text(cell) for cell in row] for row in sheet.rows]
+    rows = [[_text(cell).replace("|", "\\|") for cell in row] for row in sheet.rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in (list(sheet.columns), rules, *rows)]
     return f"**{sheet.title}**\n\n" + "\n".join(lines) + "\n"
-
-
-def _exact_text(cell: Cell) -> str:
-    text = f"{cell.value:,}" if isinstance(cell, Amount) else _text(cell)
-    return text.replace("|", "\\|")
 
 
 def _aligned(sheet: Sheet, width: int, colour: bool) -> str:

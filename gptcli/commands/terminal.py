@@ -83,13 +83,13 @@ def is_interactive() -> bool:
 
 def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:
     """Write a result to stdout, or to ``--out`` atomically, ending in a newline."""
-    from gptcli.runtime.files import reported, write_text
-
     text = text if text.endswith("\n") else text + "\n"
     if out is None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
+    from gptcli.runtime.files import reported, write_text
+
     path = output_path(out, out.parent, out.name, overwrite)
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ Activation = Literal["gelu_tanh", "gelu", "relu"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 
 LARGEST_MODEL = 10**18
+LARGEST_DEPTH = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,17 @@ class ModelConfig:
             raise UsageError(_heads_message(self.n_head, self.n_embd))
         check_fraction("dropout", self.dropout, 0.1)
         check_choice("activation", self.activation, ACTIVATIONS)
-        if 12 * self.n_layer * self.n_embd**2 > LARGEST_MODEL:
+        self._check_absurdity()
+
+    def _check_absurdity(self) -> None:
+        """Refuse what no machine holds before somebody tries to lay it out."""
+        embeddings = (self.vocab_size + self.block_size) * self.n_embd
+        n_params = 12 * self.n_layer * self.n_embd**2 + embeddings
+        if n_params > LARGEST_MODEL or self.n_layer > LARGEST_DEPTH:
             raise UsageError(
-                f"--n-layer {self.n_layer} with --n-embd {self.n_embd} is over 10^18 parameters: "
-                "choose a smaller size"
+                f"--n-layer {self.n_layer}, --n-embd {self.n_embd}, --vocab-size "
+                f"{self.vocab_size} and --block-size {self.block_size} make {n_params:.0e} "
+                f"parameters: over 10^18, or over {LARGEST_DEPTH:,} layers, is refused"
             )
 
     @property

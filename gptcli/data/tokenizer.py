@@ -33,8 +33,8 @@ class Tokenizer:
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
+        self._pieces = _pieces_by_id(inner)  # first: to_str counts up to the highest id
         self._content: dict[str, Any] = json.loads(inner.to_str())
-        self._pieces = _pieces_by_id(inner)
         self._table = (
             CharacterTable(self._pieces, self._content["model"]["unk_token"])
             if is_character_tokenizer(self._content)

@@ -15,9 +15,9 @@ def next_token_probabilities(logits: Tensor, config: SamplingConfig) -> Tensor:
     if config.temperature == 0:
         greedy = torch.zeros_like(logits)
         return greedy.scatter_(1, logits.argmax(dim=1, keepdim=True), 1.0)
+    kept = keep_top_k(logits, config.top_k)
     # Shifted first: a tiny temperature must not turn large logits into inf - inf.
-    scaled = (logits - logits.amax(dim=1, keepdim=True)) / config.temperature
-    return torch.softmax(keep_top_k(scaled, config.top_k), dim=1)
+    return torch.softmax((kept - kept.amax(dim=1, keepdim=True)) / config.temperature, dim=1)
 
 
 def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from gptcli.config.training import Precision
+from gptcli.config.checks import check_choice
+from gptcli.config.training import PRECISIONS, Precision
 from gptcli.errors import MemoryExhaustedError, UsageError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -23,8 +24,7 @@ class Choice:
 def choose_device(asked: str) -> Choice:
     """CUDA, then MPS, then CPU for ``auto``; UsageError for a device that is not here."""
     kind = asked.split(":")[0]
-    if kind not in DEVICES:
-        raise UsageError(f"--device {asked} is unknown: choose one of {', '.join(DEVICES)}")
+    check_choice("device", kind, DEVICES)
     here = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -43,6 +43,7 @@ def choose_device(asked: str) -> Choice:
 
 def choose_precision(asked: str, device: str) -> Choice:
     """The precision of matrix products in training; weights stay in float32 throughout."""
+    check_choice("precision", asked, ("auto", *PRECISIONS))
     if asked != "auto":
         return Choice(asked, "as asked")
     if device.startswith("cuda"):

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from typing import Any
 from gptcli.errors import ResourceError
 
 _TEMPORARY = ".tmp-"
+_REPLACED = ".old-"
+_LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
 
 
 def sync_file(path: Path) -> None:
@@ -83,14 +86,30 @@ def new_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_stale(parent: Path, name: str = "") -> None:
-    """Clear what a killed run left half-written beside ``name``; call it under the lock."""
-    if parent.is_dir():
-        for entry in parent.glob(f"{_TEMPORARY}{name}*"):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+def interrupted_writes(parent: Path) -> set[str]:
+    """The names in ``parent`` of which a killed run left something half-written."""
+    if not parent.is_dir():
+        return set()
+    matches = [_LEFTOVER.fullmatch(entry.name) for entry in parent.iterdir()]
+    return {match["name"] for match in matches if match}
+
+
+def remove_stale(parent: Path, name: str) -> None:
+    """Clear what a killed run left of ``parent/name``; call it under its lock.
+
+    Where the run died between the two renames of a replacement, the old state comes back.
+    """
+    if not parent.is_dir():
+        return
+    for entry in sorted(parent.iterdir()):
+        if (match := _LEFTOVER.fullmatch(entry.name)) is None or match["name"] != name:
+            continue
+        if match["kind"] == "old" and not (parent / name).exists():
+            entry.rename(parent / name)
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -131,7 +150,7 @@ def _sync_tree(root: Path) -> None:
 
 def _swap_in(temporary: Path, path: Path) -> None:
     if path.exists():
-        old = path.with_name(f"{_TEMPORARY}{path.name}-old-{secrets.token_hex(4)}")
+        old = path.with_name(f"{_REPLACED}{path.name}-{secrets.token_hex(4)}")
         os.rename(path, old)
         os.rename(temporary, path)
         shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,42 @@
+# make demo: from nothing to a trained GPT that is measured, sampled and looked into.
+# make test: everything that CI checks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
+GPTCLI := $(CURDIR)/$(BIN)/gptcli
+
+.PHONY: demo test bench readme clean
+
+demo: $(VENV)/installed
+	GPTCLI=$(GPTCLI) sh examples/demo.sh
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+# Figures, printed and not judged; PEER=path/to/nanoGPT adds the comparison.
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m tests.benchmarks $(PEER)
+
+# Writes the commands' help into README.md; a test fails where it is stale.
+readme: $(VENV)/installed-dev
+	$(BIN)/python tests/readme_help.py
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gptcli needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[dev]'
+	touch $@ $(VENV)/installed

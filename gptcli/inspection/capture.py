@@ -1,0 +1,117 @@
+"""Explicit attention, layer by layer, checked against the fused path that the model runs.
+
+Fused attention returns no weights, so they are computed again, in float32, from what each
+layer really received; what each layer really wrote says whether they are right.
+T positions, C = n_embd, H = n_head, D = head size, V = vocabulary.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gptcli.model.attention import CausalSelfAttention
+from gptcli.model.gpt import GPT, Block
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What one layer's attention received and what it wrote: (T, C) each."""
+
+    received: Tensor
+    written: Tensor
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One forward pass over ids (T,): logits (T, V) and the passage through every layer."""
+
+    ids: Tensor
+    logits: Tensor
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far explicit attention is from what it should be; the worst of what was looked at.
+
+    ``fused_max_error`` is the largest absolute deviation of the attention module's output.
+    """
+
+    row_sum_max_error: float
+    future_mass_max: float
+    fused_max_error: float
+
+
+@dataclass(frozen=True)
+class LayerAttention:
+    """Scaled scores before the mask, and the pattern after softmax: (H, T, T), query by key."""
+
+    scores: Tensor
+    pattern: Tensor
+    check: Check
+
+
+@torch.inference_mode()
+def record(model: GPT, token_ids: Sequence[int]) -> Recording:
+    """Run the model as it is, in eval mode, and keep what passed through its attention."""
+    ids = torch.tensor(token_ids, device=model.token_embedding.weight.device)
+    passages: list[Passage] = []
+    hooks = [
+        attention.register_forward_hook(partial(_keep, passages))
+        for attention in attention_modules(model)
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        logits = model(ids[None])[0]
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return Recording(ids, logits, tuple(passages))
+
+
+def attention_modules(model: GPT) -> list[CausalSelfAttention]:
+    """The attention of every layer, in order."""
+    return [block.attention for block in model.blocks if isinstance(block, Block)]
+
+
+@torch.inference_mode()
+def explicit_attention(attention: CausalSelfAttention, passage: Passage) -> LayerAttention:
+    """Scores and pattern of one layer (Vaswani et al. 2017, section 3.2), and their check."""
+    assert not attention.training, "dropout would blur the comparison: call model.eval() first"
+    query, key, value = (part[0].float() for part in attention.project(passage.received[None]))
+    scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])  # (H, T, T)
+    future = torch.ones(scores.shape[1:], dtype=torch.bool, device=scores.device).triu(1)
+    pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+    mixed = (pattern @ value).to(passage.received.dtype)  # (H, T, D)
+    written = attention.merge(mixed[None])[0]
+    return LayerAttention(scores, pattern, _check(pattern, future, written - passage.written))
+
+
+def worst(checks: Iterable[Check]) -> Check:
+    """The largest of every figure; at least one check is needed."""
+    figures = [
+        (check.row_sum_max_error, check.future_mass_max, check.fused_max_error) for check in checks
+    ]
+    return Check(*(max(column) for column in zip(*figures, strict=True)))
+
+
+def _keep(
+    passages: list[Passage], _module: nn.Module, received: tuple[Tensor, ...], written: Tensor
+) -> None:
+    passages.append(Passage(received[0][0], written[0]))
+
+
+def _check(pattern: Tensor, future: Tensor, deviation: Tensor) -> Check:
+    row_sums = pattern.sum(dim=-1)
+    future_mass = (pattern * future).sum(dim=-1)
+    return Check(
+        row_sum_max_error=float((row_sums - 1).abs().max()),
+        future_mass_max=float(future_mass.max()),
+        fused_max_error=float(deviation.abs().max()),
+    )

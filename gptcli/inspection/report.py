@@ -1,0 +1,217 @@
+"""What a text does to a model's attention: every head measured, every row labelled."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gptcli.config.model import ModelConfig
+from gptcli.data.tokenizer import Tokenizer
+from gptcli.errors import CheckpointError
+from gptcli.inference.loading import LoadedModel
+from gptcli.inspection.capture import (
+    Check,
+    Recording,
+    attention_modules,
+    explicit_attention,
+    worst,
+)
+from gptcli.inspection.heads import Head
+from gptcli.inspection.metrics import METRICS, Measured, measure
+from gptcli.model.gpt import GPT
+
+SCHEMA = "gptcli.attention/1"
+LINKS_PER_HEAD = 10
+
+Patterns = Mapping[Head, Tensor]  # (T, T) each, query by key, on the CPU
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A token and the probability that the model gives it."""
+
+    id: int
+    text: str
+    p: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a row makes the model expect next, and what came; None after the last token."""
+
+    top: Guess
+    actual: Guess | None
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of the text and the prediction made from its position."""
+
+    id: int
+    text: str
+    predicts: Prediction
+
+
+@dataclass(frozen=True)
+class Link:
+    """How much of a query's attention a key gets."""
+
+    query: int
+    key: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """The metrics of a head and its strongest links, those of row 0 left out."""
+
+    head: Head
+    metrics: Mapping[str, Measured]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class AttentionReport:
+    """A model directory, the tokens it saw, its heads in order, and how exact all this is."""
+
+    directory: Path
+    config: ModelConfig
+    tokens: tuple[Token, ...]
+    heads: tuple[HeadReport, ...]
+    check: Check
+
+
+def report_attention(loaded: LoadedModel, recording: Recording) -> AttentionReport:
+    """Measure every head, one layer at a time; CheckpointError where weights are not finite."""
+    if not bool(recording.logits.isfinite().all()):
+        raise CheckpointError(
+            f"{loaded.directory}: the model's output is not finite: its weights are damaged, "
+            "use an earlier checkpoint"
+        )
+    heads, checks = [], []
+    pairs = zip(attention_modules(loaded.model), recording.passages, strict=True)
+    for layer, (attention, passage) in enumerate(pairs):
+        explicit = explicit_attention(attention, passage)
+        checks.append(explicit.check)
+        for index, metrics in enumerate(measure(explicit.pattern)):
+            links = strongest_links(explicit.pattern[index], LINKS_PER_HEAD)
+            heads.append(HeadReport(Head(layer, index), metrics, links))
+    tokens = label_tokens(recording, loaded.tokenizer)
+    return AttentionReport(
+        loaded.directory, loaded.model.config, tokens, tuple(heads), worst(checks)
+    )
+
+
+def head_patterns(model: GPT, recording: Recording, heads: Collection[Head]) -> Patterns:
+    """The patterns (T, T) of these heads on the CPU; computes only the layers they are in."""
+    modules, patterns = attention_modules(model), dict[Head, Tensor]()
+    for layer in sorted({head.layer for head in heads}):
+        pattern = explicit_attention(modules[layer], recording.passages[layer]).pattern.cpu()
+        for head in heads:
+            if head.layer == layer:
+                patterns[head] = pattern[head.index].clone()
+    return {head: patterns[head] for head in heads}
+
+
+def strongest_links(pattern: Tensor, count: int) -> tuple[Link, ...]:
+    """The largest weights of a pattern (T, T), strongest first; row 0 has no choice."""
+    n_tokens = pattern.shape[0]
+    past = (
+        pattern[1:]
+        .cpu()
+        .masked_fill(torch.ones(n_tokens - 1, n_tokens, dtype=torch.bool).triu(2), -1.0)
+    )
+    n_links = (n_tokens - 1) * (n_tokens + 2) // 2  # row i has i + 1 keys
+    weights, places = past.flatten().topk(min(count, n_links))
+    return tuple(
+        Link(place // n_tokens + 1, place % n_tokens, weight)
+        for weight, place in zip(weights.tolist(), places.tolist(), strict=True)
+    )
+
+
+def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...]:
+    """The tokens of a recording, each with the likeliest next one and the one that came."""
+    logits = recording.logits.float()
+    scale = logits.logsumexp(dim=-1)  # (T,)
+    best, top = logits.max(dim=-1)
+    following = logits[:-1].gather(1, recording.ids[1:, None])[:, 0]
+    top_p, actual_p = (best - scale).exp().tolist(), (following - scale[:-1]).exp().tolist()
+    ids = recording.ids.tolist()
+    actual: list[Guess | None] = [
+        Guess(number, _piece(tokenizer, number), p)
+        for number, p in zip(ids[1:], actual_p, strict=True)
+    ]
+    return tuple(
+        Token(ids[row], _piece(tokenizer, ids[row]), Prediction(guess, actual_guess))
+        for row, (guess, actual_guess) in enumerate(
+            zip(_guesses(tokenizer, top.tolist(), top_p), [*actual, None], strict=True)
+        )
+    )
+
+
+def most_interesting(heads: Collection[HeadReport]) -> HeadReport:
+    """The most focused head that does not rest on the first token.
+
+    That is the largest (1 - relative entropy) x (1 - weight on token 0); the first of equals.
+    """
+    return max(heads, key=_interest)
+
+
+def ranked(heads: Collection[HeadReport], metric: str) -> list[HeadReport]:
+    """Heads by a metric, the most marked first; the order of the model among equals."""
+    sign = 1 if METRICS[metric].lowest_first else -1
+    return sorted(heads, key=lambda report: sign * (report.metrics[metric].value or 0.0))
+
+
+def report_json(
+    report: AttentionReport, heads: Collection[HeadReport], patterns: Patterns
+) -> dict[str, Any]:
+    """The document of ``--json`` for these heads; with the matrix of those in ``patterns``."""
+    return {
+        "schema": SCHEMA,
+        "model": {
+            "directory": report.directory.as_posix(),
+            "model_type": report.config.model_type,
+            **asdict(report.config),
+        },
+        "tokens": [{"i": i, **asdict(token)} for i, token in enumerate(report.tokens)],
+        "heads": [_head_json(head, patterns.get(head.head)) for head in heads],
+        "check": asdict(report.check),
+    }
+
+
+def _head_json(report: HeadReport, pattern: Tensor | None) -> dict[str, Any]:
+    document = {
+        "layer": report.head.layer,
+        "head": report.head.index,
+        "metrics": {name: asdict(measured) for name, measured in report.metrics.items()},
+        "top": [[link.query, link.key, _short(link.weight)] for link in report.links],
+    }
+    if pattern is not None:
+        document["pattern"] = [[_short(weight) for weight in row] for row in pattern.tolist()]
+    return document
+
+
+def _short(weight: float) -> float:
+    """A float32 without the digits that it does not have."""
+    return float(f"{weight:.9g}")
+
+
+def _guesses(tokenizer: Tokenizer, ids: list[int], probabilities: list[float]) -> list[Guess]:
+    return [
+        Guess(number, _piece(tokenizer, number), p)
+        for number, p in zip(ids, probabilities, strict=True)
+    ]
+
+
+def _piece(tokenizer: Tokenizer, number: int) -> str:
+    """The token's text; a padded vocabulary has ids that no text stands for."""
+    return tokenizer.piece(number) if number < tokenizer.vocab_size else f"<id {number}>"
+
+
+def _interest(report: HeadReport) -> float:
+    spread, sink = (report.metrics[name].value for name in ("relative_entropy", "first_token"))
+    return 0.0 if spread is None or sink is None else (1 - spread) * (1 - sink)

@@ -1,0 +1,59 @@
+"""Which part of a pattern a terminal has room for, before anything is drawn."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CELL_WIDTHS = (4, 2, 1)  # a percentage, a square, a single character
+
+
+@dataclass(frozen=True)
+class Window:
+    """The last tokens of a pattern, from token ``first`` on, in cells of ``cell_width``.
+
+    Where tokens are left out, one more column in front holds what they get together.
+    """
+
+    first: int
+    n_tokens: int
+    cell_width: int
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether earlier tokens are left out."""
+        return self.first > 0
+
+    @property
+    def columns(self) -> int:
+        """Cells in a row."""
+        return self.n_tokens - self.first + self.is_cropped
+
+    @property
+    def width(self) -> int:
+        """Characters in a row of cells."""
+        return self.columns * self.cell_width
+
+
+def fit_window(n_tokens: int, room: int) -> Window:
+    """The widest cells in which all tokens fit into ``room`` characters, else the last tokens."""
+    for cell_width in CELL_WIDTHS:
+        if n_tokens * cell_width <= room:
+            return Window(0, n_tokens, cell_width)
+    shown = max(room - 1, 1)
+    return Window(max(n_tokens - shown, 0), n_tokens, 1)
+
+
+def window_rows(pattern: Tensor, window: Window) -> list[list[float | None]]:
+    """The cells of a pattern (T, T) row by row; None on the future, which is masked."""
+    shown = pattern[window.first :, window.first :]
+    if window.is_cropped:
+        earlier = pattern[window.first :, : window.first].sum(dim=1, keepdim=True)
+        shown = torch.cat([earlier, shown], dim=1)
+    return [
+        [
+            weight if column <= row + window.is_cropped else None
+            for column, weight in enumerate(line)
+        ]
+        for row, line in enumerate(shown.tolist())
+    ]

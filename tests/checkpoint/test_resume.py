@@ -1,0 +1,95 @@
+"""Resume steps: committed whole, checked, and the one before is kept."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gptcli.checkpoint.resume import (
+    Progress,
+    Snapshot,
+    clear_stale_steps,
+    load_newest_step,
+    load_step,
+    resume_steps,
+    save_step,
+)
+from gptcli.errors import CheckpointError, UsageError
+from gptcli.inference.loading import load_model
+
+
+@pytest.fixture
+def save(make_model, tokenizer, tmp_path):
+    model = make_model()
+
+    def save_one(step: int) -> None:
+        optimizer = {"final_norm.weight.exp_avg": torch.full((8,), float(step))}
+        snapshot = Snapshot(
+            Progress(step, step, step, 1.5), dict(model.named_parameters()), optimizer
+        )
+        save_step(tmp_path, snapshot, model.config, tokenizer)
+
+    return save_one
+
+
+def test_the_newest_two_are_kept_and_the_newest_is_loaded(save, tmp_path: Path) -> None:
+    for step in (0, 10, 20):
+        save(step)
+    assert [path.name for path in resume_steps(tmp_path)] == ["step-00000010", "step-00000020"]
+    snapshot, problems = load_newest_step(tmp_path)
+    assert snapshot.progress == Progress(20, 20, 20, 1.5)
+    assert snapshot.optimizer["final_norm.weight.exp_avg"].tolist() == [20.0] * 8
+    assert problems == []
+
+
+def test_a_step_is_a_model_directory(save, tmp_path: Path, tokenizer) -> None:
+    save(5)
+    loaded = load_model(resume_steps(tmp_path)[0], "cpu")
+    assert loaded.tokenizer.identity == tokenizer.identity
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_step_is_passed_over_aloud(save, tmp_path: Path, file: str, damage: str) -> None:
+    save(1)
+    save(2)
+    path = tmp_path / "resume" / "step-00000002" / file
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    if damage == "flip":
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[:-1])
+    else:
+        path.unlink()
+    snapshot, problems = load_newest_step(tmp_path)
+    assert snapshot.progress.step == 1
+    assert len(problems) == 1
+    assert file in problems[0]
+
+
+def test_nothing_whole_and_nothing_saved_are_told_apart(save, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        load_newest_step(tmp_path)
+    save(1)
+    (tmp_path / "resume" / "step-00000001" / "manifest.json").unlink()
+    with pytest.raises(CheckpointError):
+        load_newest_step(tmp_path)
+
+
+def test_an_extra_file_in_a_step_is_refused(save, tmp_path: Path) -> None:
+    save(1)
+    step = resume_steps(tmp_path)[0]
+    (step / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin"):
+        load_step(step)
+
+
+def test_half_written_steps_are_cleared(save, tmp_path: Path) -> None:
+    save(1)
+    half = tmp_path / "resume" / ".tmp-step-00000002-0123abcd"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"x")
+    clear_stale_steps(tmp_path)
+    assert not half.exists()
+    assert len(resume_steps(tmp_path)) == 1

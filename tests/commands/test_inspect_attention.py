@@ -1,0 +1,164 @@
+import json
+
+import pytest
+from rich.cells import cell_len
+
+from gptcli.checkpoint.files import write_description
+from gptcli.checkpoint.tensors import save_weights
+from gptcli.config.model import ModelConfig
+from gptcli.data.characters import character_tokenizer
+from gptcli.model.initialization import new_model
+
+HOSTILE = "[/x]\x1b]52;</script>\u202e\x00"
+WIDE = "日本👩e\u0301"
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model directory below the directory that the command runs in."""
+    tokenizer = character_tokenizer("abcdefgh \n" + HOSTILE + WIDE)
+    config = ModelConfig(3, 3, 24, block_size=16, vocab_size=tokenizer.vocab_size)
+    directory = tmp_path / "model"
+    directory.mkdir()
+    write_description(directory, config, tokenizer)
+    save_weights(directory / "model.safetensors", new_model(config, seed=3).state_dict(), config)
+    return directory
+
+
+@pytest.fixture
+def coloured(monkeypatch):
+    for name, value in (("FORCE_COLOR", "1"), ("COLORTERM", "truecolor"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_the_view_has_a_grid_a_ranking_and_a_labelled_head(cli, model):
+    outcome = cli("inspect-attention", model, "--text", "abc de", "--heads", "L1.H2")
+    assert outcome.code == 0
+    for part in ("H0    H1    H2", "L2  ", "Heads by entropy, lowest", "Head L1.H2", "looks at"):
+        assert part in outcome.stdout
+    assert "next '" in outcome.stdout and "actual 'b' p=" in outcome.stdout
+    assert "3 · " in outcome.stdout
+
+
+def test_a_pipe_gets_no_escape_codes(cli, model):
+    assert "\x1b" not in cli("inspect-attention", model, "--text", "abc").stdout
+
+
+def test_no_color_beats_a_terminal_that_has_colours(cli, model, coloured, monkeypatch):
+    assert "\x1b[" in cli("inspect-attention", model, "--text", "abc").stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in cli("inspect-attention", model, "--text", "abc").stdout
+
+
+def test_a_masked_cell_is_no_zero(cli, model, coloured, monkeypatch):
+    coloured_rows = cli("inspect-attention", model, "--text", "abc").stdout.splitlines()
+    assert any("\x1b[48;2;" in row or ";48;2;" in row for row in coloured_rows)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = cli("inspect-attention", model, "--text", "abc").stdout
+    assert "0 a 100   .   . " in plain
+
+
+@pytest.mark.parametrize("text", [HOSTILE, WIDE])
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_lines_fit_and_hostile_text_is_printed_literally(cli, model, monkeypatch, width, text):
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = cli("inspect-attention", model, "--text", text[-16:], "--heads", "L0.H0").stdout
+    assert max(cell_len(line) for line in shown.splitlines()) <= width
+    assert not any(character in shown for character in "\x1b\u202e\x00")
+
+
+def test_hostile_tokens_are_literal_in_colour_too(cli, model, coloured):
+    shown = cli("inspect-attention", model, "--text", "[/x]\x1b]52;").stdout
+    assert "\x1b]" not in shown
+    assert "\\x1b" in shown
+
+
+def test_a_text_wider_than_the_window_says_what_is_left_out(cli, model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = cli("inspect-attention", model, "--text", "abcdefghabcdefgh").stdout
+    assert "tokens fit" in " ".join(shown.split())
+    assert "…" in shown
+
+
+def test_a_text_longer_than_the_context_is_cut_to_its_last_tokens_and_said_once(cli, model):
+    outcome = cli("inspect-attention", model, "--json", "--text", "a" * 20 + "bcdefgh")
+    tokens = json.loads(outcome.stdout)["tokens"]
+    assert "".join(token["text"] for token in tokens) == "a" * 9 + "bcdefgh"
+    assert outcome.stderr.count("the last 16") == 1
+
+
+def test_json_holds_every_head_and_patterns_on_request(cli, model):
+    document = json.loads(cli("inspect-attention", model, "--text", "abc", "--json").stdout)
+    assert document["schema"] == "gptcli.attention/1"
+    assert len(document["heads"]) == 9
+    assert document["check"]["future_mass_max"] == 0
+    assert document["check"]["fused_max_error"] < 1e-6
+    argv = ("--text", "abc", "--json", "--patterns", "--heads", "L2.H1", "--sort", "self")
+    chosen = json.loads(cli("inspect-attention", model, *argv).stdout)["heads"]
+    assert [(head["layer"], head["head"]) for head in chosen] == [(2, 1)]
+    assert len(chosen[0]["pattern"]) == len(chosen[0]["pattern"][0]) == 3
+
+
+def test_sort_orders_the_heads_of_the_document(cli, model):
+    argv = ("--text", "abcd", "--json", "--sort", "previous_token")
+    heads = json.loads(cli("inspect-attention", model, *argv).stdout)["heads"]
+    values = [head["metrics"]["previous_token"]["value"] for head in heads]
+    assert values == sorted(values, reverse=True)
+
+
+def test_one_token_is_shown_without_figures(cli, model):
+    outcome = cli("inspect-attention", model, "--text", "a")
+    assert outcome.code == 0
+    measured = json.loads(cli("inspect-attention", model, "--text", "a", "--json").stdout)["heads"]
+    assert measured[0]["metrics"]["entropy"] == {"value": None, "rows": 0}
+    assert measured[0]["top"] == []
+
+
+def test_text_comes_from_a_file_or_stdin_alike(cli, model, tmp_path):
+    (tmp_path / "text.txt").write_text("abc\n", encoding="utf-8")
+    from_file = cli("inspect-attention", model, "--file", "text.txt").stdout
+    assert from_file == cli("inspect-attention", model, "--file", "-", stdin="abc\n").stdout
+    assert "⏎" in from_file
+
+
+def test_without_a_text_the_validation_split_is_looked_at(cli, model, tmp_path):
+    (tmp_path / "input.txt").write_text("abcdefgh \n" * 40, encoding="utf-8")
+    assert cli("prepare", "input.txt").code == 0
+    outcome = cli("inspect-attention", model, "--json")
+    tokens = json.loads(outcome.stdout)["tokens"]
+    assert "text: the first 32 tokens of data/input/val" in outcome.stderr
+    assert "".join(token["text"] for token in tokens) == ("abcdefgh \n" * 4)[16:32]
+
+
+def test_out_takes_the_view_and_is_not_overwritten_unasked(cli, model, tmp_path, coloured):
+    argv = ("inspect-attention", model, "--text", "abc", "--out", "view.txt")
+    assert cli(*argv).stdout == ""
+    assert "Head L" in (tmp_path / "view.txt").read_text(encoding="utf-8")
+    assert "\x1b" not in (tmp_path / "view.txt").read_text(encoding="utf-8")
+    assert cli(*argv).code == 2
+    assert cli(*argv, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("--text", ""), 3, "--text is empty"),
+        (("--text", " \n"), 3, "white space"),
+        (("--text", "abcü"), 2, "'ü' (U+00FC) at offset 3"),
+        (("--text", "a", "--heads", "L3.H0"), 2, "L0.H0 to L2.H2"),
+        (("--text", "a", "--metric", "entropyy"), 2, "did you mean entropy?"),
+        (("--text", "a", "--sort", "x"), 2, "previous_token"),
+        (("--text", "a", "--patterns"), 2, "--json"),
+        (("--text", "a", "--file", "b"), 2, "leave one of them out"),
+        (("--file", "missing.txt"), 2, "missing.txt"),
+        (("--text", "a", "--device", "abacus"), 2, "--device abacus"),
+        ((), 2, "no --text or --file given"),
+    ],
+)
+def test_mistakes_end_in_one_line_with_the_way_out(cli, model, argv, code, words):
+    outcome = cli("inspect-attention", model, "-q", *argv)
+    assert outcome.code == code
+    assert outcome.stdout == ""
+    assert words in outcome.stderr
+    assert outcome.stderr.count("\n") == 1

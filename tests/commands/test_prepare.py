@@ -1,0 +1,213 @@
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from gptcli.data.characters import character_tokenizer
+from gptcli.data.dataset import Dataset
+
+TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
+
+
+@pytest.fixture
+def input_file(cli):
+    Path("input.txt").write_text(TEXT)
+
+
+def test_summary_has_the_sizes_and_the_next_command(cli, input_file):
+    done = cli("prepare", "input.txt")
+    assert done.code == 0
+    assert done.stdout.splitlines() == [
+        "data/input",
+        "  source      input.txt",
+        "  characters  244",
+        "  bytes       244",
+        "  vocabulary  27 (char, uint16)",
+        "  train       219 tokens",
+        "  val         25 tokens",
+        "  ratio       1.00 bytes per token",
+    ]
+    assert done.stderr == "next: gptcli train\n"
+
+
+def test_quiet_leaves_the_result_alone(cli, input_file):
+    done = cli("prepare", "input.txt", "-q")
+    assert done.stdout.startswith("data/input\n")
+    assert done.stderr == ""
+
+
+def test_json_is_one_document_of_whole_numbers(cli, input_file):
+    answer = json.loads(cli("prepare", "input.txt", "--json").stdout)
+    assert answer["schema"] == "gptcli.prepared/1"
+    assert answer["splits"]["train"]["tokens"] == 219
+    assert answer["identity"] == Dataset.open(Path(answer["directory"])).identity
+
+
+def test_taken_default_name_becomes_the_next(cli, input_file):
+    for expected in ("data/input", "data/input-2", "data/input-3"):
+        assert cli("prepare", "input.txt").stdout.startswith(expected + "\n")
+
+
+def test_overwrite_replaces_the_default_name(cli, input_file):
+    cli("prepare", "input.txt")
+    Path("input.txt").write_text("other words " * 9)
+    assert cli("prepare", "input.txt", "--overwrite").code == 0
+    assert Dataset.open(Path("data/input")).source["characters"] == 108
+    assert not Path("data/input-2").exists()
+
+
+def test_out_names_the_directory_and_is_never_replaced_unasked(cli, input_file):
+    first = cli("prepare", "input.txt", "--out", "mine/set")
+    assert first.code == 0
+    assert "next: gptcli train --data mine/set" in first.stderr
+    second = cli("prepare", "input.txt", "--out", "mine/set")
+    assert second.code == 2
+    assert "--overwrite" in second.stderr
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_out_without_a_name_is_a_usage_error(cli, input_file, out):
+    assert cli("prepare", "input.txt", "--out", out, "--overwrite").code == 2
+
+
+def test_stdin_is_a_source(cli):
+    done = cli("prepare", "-", stdin=TEXT)
+    assert done.stdout.startswith("data/stdin\n")
+    assert Dataset.open(Path("data/stdin")).source["name"] == "stdin"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_named_pipe_is_a_source(cli, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(TEXT,))
+    writer.start()
+    assert cli("prepare", "pipe").code == 0
+    writer.join()
+
+
+def test_val_fraction_moves_the_cut(cli, input_file):
+    cli("prepare", "input.txt", "--val-fraction", "0.5")
+    assert Dataset.open(Path("data/input")).val.n_tokens == 122
+
+
+@pytest.mark.parametrize("fraction", ["1", "-0.1", "nan", "inf"])
+def test_val_fraction_outside_its_range_is_a_usage_error(cli, input_file, fraction):
+    done = cli("prepare", "input.txt", "--val-fraction", fraction)
+    assert done.code == 2
+    assert "--val-fraction" in done.stderr
+
+
+def test_unk_adds_a_token(cli, input_file):
+    cli("prepare", "input.txt", "--unk")
+    assert Dataset.open(Path("data/input")).vocab_size == 28
+
+
+def test_tokenizer_of_another_dataset_is_reused(cli, input_file):
+    cli("prepare", "input.txt")
+    Path("short.txt").write_text("hear me speak")
+    cli("prepare", "short.txt", "--tokenizer", "data/input")
+    first, second = (Dataset.open(Path("data", name)) for name in ("input", "short"))
+    assert second.tokenizer.identity == first.tokenizer.identity
+
+
+def test_character_that_the_tokenizer_lacks_is_bad_data(cli, input_file):
+    Path("tokenizer.json").write_text(character_tokenizer("abc").to_json())
+    done = cli("prepare", "input.txt", "--tokenizer", "tokenizer.json")
+    assert done.code == 3
+    assert "input.txt, line 1: character 'F' (U+0046) at offset 0" in done.stderr
+    assert not Path("data/input").exists()
+
+
+def test_new_and_given_tokenizer_exclude_each_other(cli, input_file):
+    assert cli("prepare", "input.txt", "--unk", "--tokenizer", "x").code == 2
+
+
+def test_file_named_like_a_built_in_source_is_pointed_out(cli, monkeypatch):
+    monkeypatch.setattr(
+        "gptcli.data.python_source._source_files", lambda root: iter([Path("a.py")])
+    )
+    Path("a.py").write_text("print('hello')\n" * 9)
+    Path("python").write_text(TEXT)
+    done = cli("prepare", "python")
+    assert "./python" in done.stderr
+    assert Dataset.open(Path("data/python")).source["name"] == "python (1 files)"
+    assert cli("prepare", "./python").stdout.startswith("data/python-2\n")
+    assert Dataset.open(Path("data/python-2")).source["characters"] == len(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        (b"", 3, "is empty"),
+        (b" \n\t\r\n", 3, "only white space"),
+        (b"a", 3, "0 to train on and 1 to validate"),
+        (b"ok \xff", 3, "offset 3"),
+        (b"\x7fELF\0\xff", 3, "binary"),
+        (b"\xff\xfeh\0i\0", 3, "UTF-16"),
+    ],
+)
+def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
+    Path("bad.txt").write_bytes(content)
+    done = cli("prepare", "bad.txt")
+    assert done.code == code
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["none.txt"], 2),
+        (["."], 2),
+        ([], 2),
+        (["input.txt", "--tokenizer", "none"], 2),
+        (["input.txt", "--tokenizer", "input.txt"], 4),
+        (["input.txt", "--out", "input.txt/x"], 5),
+        (["input.txt", "--no-such-flag"], 2),
+    ],
+)
+def test_wrong_use_is_one_line_with_its_code(cli, input_file, argv, code):
+    done = cli("prepare", *argv)
+    assert done.code == code
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_text_is_kept_byte_for_byte(cli):
+    text = "\ufeffa\r\n\0\x1b[31m e\u0301 😀 [/x] </script>\r" * 9
+    Path("odd.txt").write_bytes(text.encode())
+    cli("prepare", "odd.txt", "--val-fraction", "0")
+    dataset = Dataset.open(Path("data/odd"))
+    assert dataset.tokenizer.decode(dataset.train.read(0, dataset.train.n_tokens)) == text
+
+
+def test_markup_and_escapes_in_a_path_are_printed_literally(cli):
+    name = "[red]\x1b[31m.txt"
+    Path(name).write_text(TEXT)
+    done = cli("prepare", name)
+    assert done.code == 0
+    assert done.stdout.startswith("data/[red]\\x1b[31m\n")
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_name_that_is_no_unicode_is_no_obstacle(run_gptcli, tmp_path):
+    try:
+        name = os.fsdecode(b"in\xff.txt")
+        (tmp_path / name).write_text(TEXT)
+    except OSError:
+        pytest.skip("this file system wants names in Unicode")
+    assert run_gptcli("prepare", name).code == 0
+
+
+def test_torch_stays_out(tmp_path, run_gptcli):
+    (tmp_path / "input.txt").write_text(TEXT)
+    trap = tmp_path / "trap" / "torch"
+    trap.mkdir(parents=True)
+    (trap / "__init__.py").write_text("raise SystemExit('torch was imported')")
+    env = {"PYTHONPATH": str(trap.parent)}
+    assert run_gptcli("prepare", "input.txt", env=env).code == 0
+    assert run_gptcli("tokenize", "hear", env=env).code == 0

@@ -1,0 +1,75 @@
+"""What train fills in: nothing given is changed, and a CPU is not asked for a day's work."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gptcli.config.defaults import CPU_SECONDS, resolve, training_flops_per_token
+from gptcli.config.presets import find_preset
+
+
+def fill(device: str = "cpu", precision: str = "float32", preset: str | None = None, **given_):
+    model = find_preset(preset) if preset else None
+    return resolve(given_, model, 65, device, precision, 2)
+
+
+@given(
+    given_=st.fixed_dictionaries(
+        {},
+        optional={
+            "n_layer": st.integers(1, 8),
+            "n_embd": st.integers(1, 300),
+            "block_size": st.integers(1, 512),
+            "batch_size": st.integers(1, 64),
+            "max_iters": st.integers(1, 9000),
+            "dropout": st.floats(0, 0.9),
+            "lr": st.floats(1e-5, 1e-2),
+            "grad_accum": st.integers(1, 8),
+            "tied": st.booleans(),
+        },
+    ),
+    device=st.sampled_from(["cpu", "cuda", "mps"]),
+)
+def test_every_given_value_is_kept(given_: dict[str, object], device: str) -> None:
+    resolved = resolve(given_, None, 65, device, "float32", 2)
+    for name, value in given_.items():
+        holder = resolved.model if hasattr(resolved.model, name) else resolved.training
+        assert getattr(holder, name) == value
+        assert name not in resolved.filled
+
+
+def test_a_gpu_gets_the_lectures_values() -> None:
+    resolved = fill("cuda", n_layer=6, n_head=6)
+    assert (resolved.model.n_embd, resolved.model.block_size) == (384, 256)
+    assert (resolved.training.batch_size, resolved.training.max_iters) == (64, 5000)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_lecture_preset_is_the_lectures_everywhere(device: str) -> None:
+    resolved = fill(device, preset="lecture")
+    assert resolved.model == find_preset("lecture").model
+    training = resolved.training
+    assert (training.batch_size, training.max_iters, training.lr) == (64, 5000, 3e-4)
+    assert training.min_lr == training.lr
+    assert training.order == "random"
+
+
+def test_a_presets_constant_rate_stays_constant_when_it_is_changed() -> None:
+    training = fill(preset="lecture", lr=1e-4).training
+    assert training.min_lr == training.lr == 1e-4
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "sizes", [{}, {"n_layer": 6, "n_head": 6}, {"n_embd": 384}, {"n_layer": 1}]
+)
+def test_a_cpu_run_costs_about_the_same_whatever_is_given(precision: str, sizes) -> None:
+    resolved = fill("cpu", precision, **sizes)
+    tokens = resolved.training.rows_per_iter * resolved.model.block_size
+    flops = tokens * resolved.training.max_iters * training_flops_per_token(resolved.model)
+    rate = flops / CPU_SECONDS
+    assert 60e9 < rate < 250e9
+
+
+def test_vocabulary_comes_from_the_data_not_from_the_preset() -> None:
+    assert fill("cpu", preset="gpt2").model.vocab_size == 65

@@ -1,0 +1,110 @@
+import hashlib
+import os
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gptcli.data.text import decode_text, read_text, whole_text
+from gptcli.errors import DataError, ResourceError, UsageError
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda t: t and not t.isspace()))
+def test_text_is_the_file_byte_for_byte(tmp_path, text):
+    file = tmp_path / "input.txt"
+    file.write_bytes(text.encode())
+    source = read_text(file)
+    assert source.text == text
+    assert source.n_bytes == len(text.encode())
+    assert source.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("content", [b"a\r\nb\r", b"\xef\xbb\xbfa", b"\0a", b"e\xcc\x81"])
+def test_line_ends_marks_and_nul_are_kept(content):
+    assert decode_text(content, "x").text.encode() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"good\nbad \xff", r"byte 0xff at offset 9 \(line 2\).*iconv"),
+        (b"\xff\xfea\0", "offset 0.*UTF-16"),
+        (b"\x7fELF\0\0\x80", "binary file"),
+        (b"cut \xe2\x82", "offset 4"),
+        (b"", "is empty"),
+        (b" \r\n\t", "only white space"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_place_and_hint(content, says):
+    with pytest.raises(DataError, match=f"^x .*{says}"):
+        decode_text(content, "x")
+
+
+def test_missing_file_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="is not there"):
+        read_text(tmp_path / "none.txt")
+
+
+def test_directory_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="is a directory"):
+        read_text(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_endless_device_is_refused():
+    from pathlib import Path
+
+    with pytest.raises(UsageError, match="is a device"):
+        read_text(Path("/dev/zero"))
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user"
+)
+def test_unreadable_file_is_a_resource_error(tmp_path):
+    file = tmp_path / "secret.txt"
+    file.write_text("x")
+    file.chmod(0)
+    with pytest.raises(ResourceError, match="cannot read"):
+        read_text(file)
+
+
+def test_refused_permission_is_a_resource_error(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(ResourceError, match=r"cannot read .*Permission denied"):
+        read_text(tmp_path / "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_named_pipe_is_read_to_its_end(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_bytes, args=(b"through a pipe",))
+    writer.start()
+    assert read_text(fifo).text == "through a pipe"
+    writer.join()
+
+
+def test_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    file = tmp_path / "log.txt"
+    file.write_text("line\n")
+    fstat = os.fstat
+
+    def fstat_then_append(descriptor):
+        state = fstat(descriptor)
+        with file.open("a") as log:
+            log.write("line\n")
+        return state
+
+    monkeypatch.setattr("gptcli.data.text.os.fstat", fstat_then_append)
+    with pytest.raises(DataError, match="changed while it was read"):
+        read_text(file)
+
+
+def test_decoded_text_has_the_checksum_of_its_bytes():
+    assert whole_text("né", "x").sha256 == decode_text("né".encode(), "x").sha256

@@ -1,0 +1,78 @@
+"""Evaluation: each target once, whatever the windows; and the units of the figures."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gptcli.config.model import ModelConfig
+from gptcli.data.characters import character_tokenizer
+from gptcli.data.dataset import Dataset, TokenSplit
+from gptcli.data.preparation import prepare_text
+from gptcli.data.text import decode_text
+from gptcli.inference.evaluation import Evaluation, evaluate_split
+from gptcli.model.initialization import new_model
+
+CONFIG = ModelConfig(n_layer=1, n_head=2, n_embd=16, block_size=8, vocab_size=26)
+
+
+def make_split(folder: Path, n_tokens: int) -> TokenSplit:
+    letters = np.random.default_rng(0).integers(0, 26, 26 + 10 * n_tokens)
+    text = "abcdefghijklmnopqrstuvwxyz" + "".join(chr(97 + one) for one in letters)
+    source = decode_text(text.encode(), "letters")
+    directory = folder / f"set-{n_tokens}"
+    prepare_text(source, character_tokenizer(text), directory)
+    split = Dataset.open(directory).val
+    assert split.n_tokens >= n_tokens
+    return split
+
+
+@pytest.mark.parametrize("n_tokens", [2, 8, 9, 10, 17, 400])
+def test_loss_equals_a_plain_loop_over_windows(tmp_path: Path, n_tokens: int) -> None:
+    split = make_split(tmp_path, n_tokens)
+    model = new_model(CONFIG, 2).eval()
+    result = evaluate_split(model, split, "cpu", n_tokens)
+    ids = torch.from_numpy(split.read(0, n_tokens))
+    total = 0.0
+    for start in range(0, n_tokens - 1, CONFIG.block_size):
+        end = min(start + CONFIG.block_size, n_tokens - 1)
+        with torch.no_grad():
+            logits = model(ids[None, start:end])[0].double()
+        log_probabilities = logits.log_softmax(dim=-1)
+        total -= float(sum(log_probabilities[i, ids[start + i + 1]] for i in range(end - start)))
+    assert result is not None
+    assert result.n_targets == n_tokens - 1
+    assert result.loss == pytest.approx(total / (n_tokens - 1), abs=1e-5)
+
+
+def test_evaluation_is_deterministic_and_leaves_the_mode(tmp_path: Path) -> None:
+    config = ModelConfig(n_layer=1, n_head=1, n_embd=16, block_size=8, vocab_size=26, dropout=0.5)
+    model = new_model(config, 3).train()
+    split = make_split(tmp_path, 100)
+    first, again = evaluate_split(model, split, "cpu"), evaluate_split(model, split, "cpu")
+    assert first == again
+    assert model.training
+
+
+def test_a_cap_on_batches_is_a_prefix(tmp_path: Path) -> None:
+    config = ModelConfig(n_layer=1, n_head=1, n_embd=4, block_size=8, vocab_size=26)
+    split = make_split(tmp_path, 20_000)
+    model = new_model(config, 4)
+    capped = evaluate_split(model, split, "cpu", max_batches=1)
+    assert capped is not None
+    prefix = evaluate_split(model, split, "cpu", n_tokens=capped.n_targets + 1)
+    assert capped == prefix
+
+
+def test_asked_to_stop_gives_nothing(tmp_path: Path) -> None:
+    split = make_split(tmp_path, 100)
+    assert evaluate_split(new_model(CONFIG, 5), split, "cpu", advance=lambda _: False) is None
+
+
+def test_units() -> None:
+    result = Evaluation(loss_sum=math.log(2) * 800, n_targets=100, context=8)
+    assert result.loss == pytest.approx(8 * math.log(2))
+    assert result.perplexity == pytest.approx(256)
+    assert result.bits_per(200) == pytest.approx(4)

@@ -1,0 +1,69 @@
+"""Generation: the cache changes nothing, the window depends on the position alone."""
+
+import pytest
+import torch
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.sampling import SamplingConfig
+from gptcli.inference.generation import generate, window_start
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import new_model
+
+CONFIG = ModelConfig(n_layer=2, n_head=2, n_embd=16, block_size=9, vocab_size=23)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    model = new_model(CONFIG, 1).eval()
+    with torch.no_grad():  # larger weights, so that the context matters
+        for parameter in model.parameters():
+            parameter.mul_(8)
+    return model
+
+
+def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
+    steps = [new.tolist() for new in generate(model, prompt, config, "cpu", cache)]
+    return [list(row) for row in zip(*steps, strict=True)]
+
+
+@pytest.mark.parametrize("n_prompt", [1, 5, 8, 9, 10, 30])
+def test_cached_and_uncached_write_the_same(model: GPT, n_prompt: int) -> None:
+    config = SamplingConfig(max_new_tokens=40, num_samples=2)
+    prompt = [index % CONFIG.vocab_size for index in range(n_prompt)]
+    assert written(model, prompt, config, True) == written(model, prompt, config, False)
+
+
+def test_greedy_text_equals_a_plain_loop(model: GPT) -> None:
+    ids = [1, 2, 3]
+    for _ in range(20):
+        start = window_start(len(ids), CONFIG.block_size)
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids[start:]]))[0, -1].argmax()))
+    config = SamplingConfig(max_new_tokens=20, temperature=0)
+    assert written(model, [1, 2, 3], config, True) == [ids[3:]]
+
+
+def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None:
+    few = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=2), True)
+    many = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=5), True)
+    assert many[:2] == few
+    assert many[0] != many[1]
+
+
+def test_another_seed_writes_another_text(model: GPT) -> None:
+    one = written(model, [1], SamplingConfig(max_new_tokens=15, seed=1), True)
+    other = written(model, [1], SamplingConfig(max_new_tokens=15, seed=2), True)
+    assert one != other
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 8, 9, 256])
+def test_the_window_fits_and_keeps_half(block_size: int) -> None:
+    before = 0
+    for n_tokens in range(1, 5 * block_size + 3):
+        start = window_start(n_tokens, block_size)
+        assert start >= before
+        assert 1 <= n_tokens - start <= block_size
+        if start > before:
+            assert n_tokens - start == block_size // 2 + 1
+        before = start
+    assert window_start(block_size, block_size) == 0

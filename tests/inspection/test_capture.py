@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel
+
+from gptcli.config.model import ModelConfig
+from gptcli.inference.loading import LoadedModel
+from gptcli.inspection.capture import (
+    Check,
+    Recording,
+    attention_modules,
+    explicit_attention,
+    record,
+    worst,
+)
+from gptcli.model.initialization import new_model
+
+IDS = [0, 3, 8, 1, 1, 7, 2]
+
+
+def layers(loaded: LoadedModel, recording: Recording):
+    pairs = zip(attention_modules(loaded.model), recording.passages, strict=True)
+    return [explicit_attention(attention, passage) for attention, passage in pairs]
+
+
+def test_patterns_and_logits_are_those_of_transformers(loaded):
+    theirs = GPT2LMHeadModel.from_pretrained(loaded.directory, attn_implementation="eager").eval()
+    with torch.no_grad():
+        expected = theirs(torch.tensor([IDS]), output_attentions=True)
+    recording = record(loaded.model, IDS)
+    torch.testing.assert_close(recording.logits, expected.logits[0], atol=1e-5, rtol=0)
+    for ours, pattern in zip(layers(loaded, recording), expected.attentions, strict=True):
+        torch.testing.assert_close(ours.pattern, pattern[0], atol=1e-6, rtol=0)
+
+
+def test_explicit_attention_passes_its_own_check(loaded):
+    for layer in layers(loaded, record(loaded.model, IDS)):
+        assert layer.check.future_mass_max == 0.0
+        assert layer.check.row_sum_max_error < 1e-6
+        assert layer.check.fused_max_error < 1e-6
+
+
+def test_the_check_notices_when_the_model_wrote_something_else(loaded):
+    passage = record(loaded.model, IDS).passages[0]
+    wrong = replace(passage, written=passage.written + torch.eye(*passage.written.shape) / 4)
+    check = explicit_attention(attention_modules(loaded.model)[0], wrong).check
+    assert check.fused_max_error == pytest.approx(0.25, abs=1e-5)
+
+
+def test_scores_softmaxed_over_the_past_are_the_pattern(loaded):
+    layer = layers(loaded, record(loaded.model, IDS))[1]
+    for row in range(len(IDS)):
+        expected = layer.scores[:, row, : row + 1].softmax(-1)
+        torch.testing.assert_close(layer.pattern[:, row, : row + 1], expected)
+
+
+def test_the_whole_context_has_no_weight_on_the_future(loaded):
+    for layer in layers(loaded, record(loaded.model, [4] * loaded.model.config.block_size)):
+        assert torch.count_nonzero(layer.pattern.triu(1)) == 0
+
+
+def test_a_model_in_training_is_recorded_without_dropout_and_left_in_training():
+    config = ModelConfig(2, 2, 16, 12, 9, dropout=0.5)
+    model = new_model(config, seed=0).train()
+    first, second = record(model, IDS), record(model, IDS)
+    assert torch.equal(first.logits, second.logits)
+    assert model.training
+    assert not any(module._forward_hooks for module in attention_modules(model))
+
+
+def test_worst_takes_each_figure_apart():
+    assert worst([Check(1.0, 0.0, 2.0), Check(0.5, 0.1, 3.0)]) == Check(1.0, 0.1, 3.0)

@@ -1,0 +1,55 @@
+"""The built wheel, installed into a fresh environment, is the whole product."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_SHIPPED = {"__pycache__"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    package = ROOT / "gptcli"
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and not NOT_SHIPPED & set(path.parts)
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        assert files <= set(archive.namelist())
+
+
+def test_a_fresh_environment_runs_the_whole_path(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=True)
+    folder = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = [str(folder / "python"), "-m", "pip", "install", "--quiet"]
+    pinned = [*pip, "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    subprocess.run(pinned, check=True, capture_output=True)
+    text = "To be, or not to be, that is the question:\n" * 60
+    (tmp_path / "input.txt").write_text(text)
+    for argv in (
+        ["prepare", "input.txt"],
+        ["train", "--n-layer", "1", "--n-head", "1", "--block-size", "16", "--max-iters", "3"],
+        ["eval"],
+        ["sample", "--prompt", "To be", "--max-new-tokens", "5"],
+        ["inspect-attention", "--text", "To be"],
+        ["tokenize", "to be"],
+        ["count-params", "--preset", "gpt3"],
+    ):
+        done = subprocess.run(
+            [str(folder / "gptcli"), *argv], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout

@@ -1,0 +1,35 @@
+"""A small dataset and a run on it."""
+
+from pathlib import Path
+
+import pytest
+
+from gptcli.config.defaults import resolve
+from gptcli.data.characters import character_tokenizer
+from gptcli.data.dataset import Dataset
+from gptcli.data.preparation import prepare_text
+from gptcli.data.text import decode_text
+from gptcli.training.loop import Training
+from gptcli.training.setup import begin_training
+
+SIZES = {
+    "n_layer": 2, "n_head": 2, "n_embd": 16, "block_size": 16, "batch_size": 4,
+    "max_iters": 30, "eval_interval": 10, "warmup_iters": 5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    words = "".join(f"the {n} cats ate {n * n} rats, " for n in range(200))
+    text = decode_text(words.encode(), "words")
+    return prepare_text(text, character_tokenizer(text.text), tmp_path / "data" / "words")
+
+
+@pytest.fixture
+def begin(dataset: Dataset, tmp_path: Path):
+    def make(name: str, **given: object) -> Training:
+        values = {**SIZES, **given}
+        resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 2)
+        return begin_training(tmp_path / "runs" / name, resolved, None, dataset)
+
+    return make

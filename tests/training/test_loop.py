@@ -1,0 +1,186 @@
+"""The loop: it learns, saves, stops when asked, and goes on as if it had not stopped."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from gptcli.checkpoint.resume import resume_steps
+from gptcli.checkpoint.run import read_record
+from gptcli.data.characters import character_tokenizer
+from gptcli.data.preparation import prepare_text
+from gptcli.data.text import decode_text
+from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
+from gptcli.runtime.signals import StopRequest
+from gptcli.training.loop import Training, run_training
+from gptcli.training.report import EvaluationReport, StepReport
+from gptcli.training.setup import continue_training
+
+
+class Listener:
+    """Keeps what it hears and asks to stop after ``stop_at`` steps or in an evaluation."""
+
+    def __init__(self, stop_at: int | None = None, in_evaluation: bool = False) -> None:
+        self.stop = StopRequest()
+        self.steps: list[StepReport] = []
+        self.evaluations: list[EvaluationReport] = []
+        self.saves: list[int] = []
+        self._stop_at = stop_at
+        self._in_evaluation = in_evaluation
+
+    def _ask(self) -> None:
+        self.stop.signal_name = "SIGTERM"
+
+    def stepped(self, report: StepReport) -> None:
+        self.steps.append(report)
+        if not self._in_evaluation and report.step == self._stop_at:
+            self._ask()
+
+    def evaluating(self, done: int, total: int) -> None:
+        assert done <= total
+        if self._in_evaluation and self.steps and self.steps[-1].step == self._stop_at:
+            self._ask()
+
+    def evaluated(self, report: EvaluationReport) -> None:
+        self.evaluations.append(report)
+
+    def saved(self, step: int) -> None:
+        self.saves.append(step)
+
+
+def run(training: Training, listener: Listener | None = None) -> Listener:
+    listener = listener or Listener()
+    run_training(training, listener, listener.stop)
+    return listener
+
+
+def weights_hash(training: Training) -> str:
+    digest = hashlib.sha256()
+    for parameter in training.model.parameters():
+        digest.update(parameter.detach().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def logged(training: Training) -> list[dict[str, float]]:
+    lines = (training.directory / "metrics.jsonl").read_text().splitlines()
+    pace = "tokens_per_second"
+    return [{k: v for k, v in json.loads(line).items() if k != pace} for line in lines]
+
+
+def test_the_loss_falls_and_everything_is_on_disk(begin) -> None:
+    training = begin("a", max_iters=120, eval_interval=40)
+    heard = run(training)
+    losses = [report.val_loss for report in heard.evaluations]
+    assert losses[0] == pytest.approx(math.log(training.dataset.vocab_size), abs=0.1)
+    assert losses[-1] < 0.8 * losses[0]
+    assert [report.step for report in heard.evaluations] == [0, 40, 80, 120] == heard.saves
+    names = {path.name for path in training.directory.iterdir()}
+    assert names == {
+        "config.json", "generation_config.json", "loss.svg", "metrics.jsonl", "model.safetensors",
+        "resume", "tokenizer.json", "tokenizer_config.json", "train.json",
+    }  # fmt: skip
+    assert "val split" in (training.directory / "loss.svg").read_text()
+
+
+@pytest.mark.parametrize("switches", [{}, {"dropout": 0.3, "grad_accum": 2, "order": "random"}])
+@pytest.mark.parametrize(("stop_at", "in_evaluation"), [(13, False), (10, False), (20, True)])
+def test_a_stopped_and_resumed_run_ends_like_an_uninterrupted_one(
+    begin, dataset, switches, stop_at, in_evaluation
+) -> None:
+    switches = {**switches, "eval_interval": 10 if stop_at != 13 else 13}
+    straight = begin("straight", **switches)
+    heard = run(straight)
+    stopped = begin("stopped", **switches)
+    with pytest.raises(TrainingStopped, match="--resume"):
+        run(stopped, Listener(stop_at, in_evaluation))
+    record = read_record(stopped.directory)
+    resumed, problems = continue_training(stopped.directory, record, dataset, None)
+    assert problems == []
+    assert resumed.progress.step == stop_at
+    rest = run(resumed)
+    assert weights_hash(resumed) == weights_hash(straight)
+    assert rest.evaluations[-1] == heard.evaluations[-1]
+    assert [line["step"] for line in logged(resumed)] == [line["step"] for line in logged(straight)]
+    best = Path("model.safetensors")
+    assert (resumed.directory / best).read_bytes() == (straight.directory / best).read_bytes()
+
+
+def test_resuming_from_an_earlier_step_repeats_the_rest(begin, dataset) -> None:
+    training = begin("a")
+    run(training)
+    before, lines = weights_hash(training), logged(training)
+    newest = resume_steps(training.directory)[-1]
+    (newest / "state.json").write_text("{}")
+    record = read_record(training.directory)
+    resumed, problems = continue_training(training.directory, record, dataset, None)
+    assert "state.json" in problems[0]
+    assert resumed.progress.step == 20
+    run(resumed)
+    assert weights_hash(resumed) == before
+    assert logged(resumed) == lines
+
+
+def test_accumulated_micro_batches_equal_one_large_batch(begin) -> None:
+    whole = begin("whole", batch_size=8)
+    parts = begin("parts", batch_size=2, grad_accum=4)
+    run(whole)
+    run(parts)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_update(begin) -> None:
+    training = begin("a")
+    heard = Listener()
+    with torch.no_grad():
+        training.model.final_norm.weight[0] = math.inf
+    before = weights_hash(training)
+    with pytest.raises(DivergedError, match="--lr"):
+        training.stepper().advance(0)
+    assert weights_hash(training) == before
+    assert heard.saves == []
+
+
+def test_max_iters_can_only_grow(begin, dataset) -> None:
+    training = begin("a")
+    run(training)
+    record = read_record(training.directory)
+    with pytest.raises(UsageError, match="only grow"):
+        continue_training(training.directory, record, dataset, 20)
+    grown, _ = continue_training(training.directory, record, dataset, 40)
+    assert run(grown).saves == [40]
+    assert read_record(training.directory).training.max_iters == 40
+
+
+def test_other_data_is_refused(begin, tmp_path) -> None:
+    training = begin("a")
+    run(training)
+    record = read_record(training.directory)
+    text = decode_text(b"the other text " * 50, "other")
+    other = prepare_text(text, character_tokenizer(text.text), tmp_path / "data" / "other")
+    with pytest.raises(CheckpointError, match="--data"):
+        continue_training(training.directory, record, other, None)
+
+
+def test_a_context_longer_than_the_text_is_refused_with_one_that_fits(begin) -> None:
+    with pytest.raises(DataError, match="--block-size") as refused:
+        begin("a", block_size=100_000)
+    suggestion = int(str(refused.value).split("--block-size ")[1].split()[0])
+    assert begin("b", block_size=suggestion).model.config.block_size == suggestion
+
+
+def test_evaluation_leaves_no_trace_in_the_weights(begin) -> None:
+    often, rarely = begin("often", eval_interval=1), begin("rarely", eval_interval=30)
+    run(often)
+    run(rarely)
+    assert weights_hash(often) == weights_hash(rarely)
+
+
+def test_begin_training_writes_the_description_before_any_weights(begin, dataset) -> None:
+    training = begin("a")
+    assert (training.directory / "config.json").is_file()
+    assert read_record(training.directory).data.dataset == dataset.identity
+    assert not (training.directory / "model.safetensors").exists()
