@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gptcli.config.model import ModelConfig
 from gptcli.model.attention import CausalSelfAttention
 from gptcli.model.cache import KeyValueCache, LayerCache
+from gptcli.model.linear import Linear
 from gptcli.model.mlp import MLP
 
 
@@ -39,7 +40,7 @@ class GPT(nn.Module):
         self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.final_norm = nn.LayerNorm(config.n_embd, bias=config.bias)
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.lm_head_bias)
+        self.lm_head = Linear(config.n_embd, config.vocab_size, bias=config.lm_head_bias)
         if config.tied:
             self.lm_head.weight = self.token_embedding.weight
 
