@@ -35,7 +35,7 @@ def test_what_is_left_out_is_filled_in_and_said(cli, prepared: Path) -> None:
     done = cli("train", *TINY, "--max-iters", 3)
     assert done.code == 0
     assert "filled in:" in done.stderr
-    assert "--lr 0.001" in done.stderr
+    assert "--lr 0.004" in done.stderr
     assert "--n-layer" not in done.stderr.split("filled in:")[1].splitlines()[0]
     assert "estimated time" in done.stderr
     assert "device: " in done.stderr

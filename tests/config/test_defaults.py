@@ -68,7 +68,7 @@ def test_a_cpu_run_costs_about_the_same_whatever_is_given(precision: str, sizes)
     tokens = resolved.training.rows_per_iter * resolved.model.block_size
     flops = tokens * resolved.training.max_iters * training_flops_per_token(resolved.model)
     rate = flops / CPU_SECONDS
-    assert 60e9 < rate < 250e9
+    assert 100e9 < rate < 250e9
 
 
 def test_vocabulary_comes_from_the_data_not_from_the_preset() -> None:

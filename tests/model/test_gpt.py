@@ -71,8 +71,8 @@ def test_logits_equal_those_of_transformers(config: ModelConfig, seed: int) -> N
 @settings(max_examples=10, deadline=None)
 @given(config=configs(), seed=st.integers(0, 1000))
 def test_gradients_equal_those_of_transformers(config: ModelConfig, seed: int) -> None:
-    model = randomized(config, seed)
-    oracle = oracle_of(model)
+    model = randomized(config, seed).double()
+    oracle = oracle_of(model).double()
     ids = torch.randint(0, config.vocab_size, (2, config.block_size))
     targets = torch.randint(0, config.vocab_size, (2, config.block_size))
     next_token_loss(model(ids), targets).backward()
@@ -82,7 +82,7 @@ def test_gradients_equal_those_of_transformers(config: ModelConfig, seed: int) -
         if not entry.absent:
             expected = theirs[entry.name].grad
             expected = expected.t() if entry.transposed else expected
-            torch.testing.assert_close(ours[entry.parameter].grad, expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(ours[entry.parameter].grad, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_batched_heads_equal_separate_heads_concatenated() -> None:

@@ -1,0 +1,44 @@
+"""Draws the README's pictures of the terminal: ``python examples/pictures.py RUN``.
+
+Runs the commands in colour and writes what they print as SVG beside this file.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+WIDTH = 96
+COLOURS = {"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"}
+
+
+def draw(name: str, argv: list[str]) -> None:
+    """Run ``gptcli ARGV`` and draw its stdout."""
+    environment = {**os.environ, **COLOURS, "COLUMNS": str(WIDTH)}
+    command = [sys.executable, "-m", "gptcli", *argv]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
+    console.print(Text.from_ansi(printed.stdout.rstrip()))
+    said = " ".join(f'"{part}"' if " " in part else part for part in argv)
+    svg = console.export_svg(title=f"gptcli {said}")
+    # rich refers to a font on the network; the reader's own monospace will do.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def main() -> None:
+    """Draw all pictures from the run that is given."""
+    run = sys.argv[1]
+    draw("sample", ["sample", run, "--prompt", "ROMEO:", "--max-new-tokens", "450"])
+    draw("attention", ["inspect-attention", run, "--text", "ROMEO: O, she doth teach"])
+    draw("tokens", ["tokenize", "hii there, world", "--tokenizer", run])
+    draw("parameters", ["count-params", "--checkpoint", run])
+
+
+if __name__ == "__main__":
+    main()
