@@ -54,7 +54,7 @@ def main() -> None:
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         app = build_app([first]) if first in _COMMANDS else build_app()
-        code = app(standalone_mode=False) or 0
+        code = app(standalone_mode=False, prog_name="gptcli") or 0
         if code == _INTERRUPTED:  # how typer reports a Ctrl-C
             complain("interrupted")
         sys.stdout.flush()

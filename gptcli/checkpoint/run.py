@@ -24,6 +24,11 @@ class DataReference:
     tokenizer: str
     source: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        for name in ("directory", "dataset", "tokenizer"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"data.{name} is no text")
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -61,7 +66,9 @@ def read_record(directory: Path) -> RunRecord:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
 
 
-def _build(kind: type[Any], raw: dict[str, Any]) -> Any:
+def _build(kind: type[Any], raw: Any) -> Any:
+    if not isinstance(raw, dict):
+        raise TypeError(f"{raw!r:.40} is no object")
     known = {field.name for field in fields(kind)}
     unknown = sorted(raw.keys() - known)
     if unknown:

@@ -1,6 +1,9 @@
 """Options that several commands share, and the three that all of them have."""
 
 import inspect
+import platform
+import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -8,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gptcli.commands.terminal import Loudness, set_loudness
+from gptcli import __version__
+from gptcli.commands.terminal import Loudness, detail, set_loudness
 
 Checkpoint = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CHECKPOINT]",
+        metavar="CHECKPOINT",
         help="A run, one of its resume steps, or a Hugging Face directory. Default: newest run.",
         show_default=False,
     ),
@@ -34,8 +38,12 @@ def with_loudness(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> None:
         set_loudness(Loudness(quiet, verbose, debug))
+        detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
+        started = time.perf_counter()
         command(*args, **kwargs)
+        detail(f"took {time.perf_counter() - started:.2f} s")
 
+    run.__doc__ = _flowing(inspect.getdoc(command) or "")
     return with_options(run, {"quiet": _Quiet, "verbose": _Verbose, "debug": _Debug}, False)
 
 
@@ -57,3 +65,8 @@ def with_options(
     run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, **annotations}
     return run
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without line breaks, for the help to fold at the terminal's width."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

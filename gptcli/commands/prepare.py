@@ -19,6 +19,7 @@ def prepare(
     source: Annotated[
         str,
         typer.Argument(
+            metavar="SOURCE",
             help="A text file, - for stdin, or a built-in text: python (the source of the "
             "standard library) or shakespeare (downloaded once). A file of that name is ./python.",
             show_default=False,

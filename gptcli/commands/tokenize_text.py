@@ -35,7 +35,9 @@ class _Tokenized:
 def tokenize_text(
     text: Annotated[
         str | None,
-        typer.Argument(help="The text itself; - or nothing reads stdin.", show_default=False),
+        typer.Argument(
+            metavar="TEXT", help="The text itself; - or nothing reads stdin.", show_default=False
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="Tokenize this file.", show_default=False)

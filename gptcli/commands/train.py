@@ -8,7 +8,7 @@ import typer
 
 from gptcli.commands.config_file import ConfigFile
 from gptcli.commands.options import Device, Json, with_options
-from gptcli.commands.terminal import note
+from gptcli.commands.terminal import detail, note
 from gptcli.commands.train_flags import train_flags
 from gptcli.errors import UsageError
 
@@ -99,6 +99,8 @@ def _begin(
         "filled in: "
         + "  ".join(f"--{k.replace('_', '-')} {v:g}" for k, v in resolved.filled.items())
     )
+    detail(f"model: {resolved.model}")
+    detail(f"training: {resolved.training}")
     check_length(dataset, resolved.model.block_size)
     directory = output_path(out, RUNS, dataset.directory.resolve().name, overwrite)
     with exclusive(_lock(directory), directory.as_posix()):

@@ -77,7 +77,7 @@ class TrainView:
     def __init__(self, training: Training) -> None:
         self._total = training.config.max_iters
         self._first = training.progress.step
-        self._started = self._spoken = time.perf_counter()
+        self._started = self._spoken = self._pace_from = time.perf_counter()
         self._bar = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
@@ -114,7 +114,8 @@ class TrainView:
         now = time.perf_counter()
         if self._bar.disable and now - self._spoken > _QUIET_SECONDS:
             self._spoken = now
-            left = (now - self._started) * (self._total - report.step) / (report.step - self._first)
+            done = report.step - self._first
+            left = (now - self._pace_from) * (self._total - report.step) / done
             note(f"step {report.step:,}/{self._total:,}  {pace}  {spoken(left)} left")
 
     def evaluating(self, done: int, total: int) -> None:
@@ -123,6 +124,8 @@ class TrainView:
 
     def evaluated(self, report: EvaluationReport) -> None:
         """One line that stays."""
+        if report.step == self._first:
+            self._pace_from = time.perf_counter()  # steps only, without what comes before them
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
         line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"

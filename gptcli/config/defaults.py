@@ -22,7 +22,7 @@ _GPU = {
     "batch_size": 64, "max_iters": 5000, "dropout": 0.2,
 }  # fmt: skip
 _CPU = {
-    "n_layer": 4, "n_head": 4, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
+    "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
 
 # What depends on the device, so that it is said when the user leaves it out.

@@ -5,16 +5,18 @@ import time
 from gptcli.inference.evaluation import evaluate_split
 from gptcli.training.loop import Training
 
-_REHEARSED_TOKENS = 4096
-_REHEARSALS = 3
+_REHEARSED_TOKENS = 2048
+_LEAST_REHEARSALS, _LEAST_SECONDS = 3, 1.0
 
 
 def estimate_seconds(training: Training) -> float:
     """Seconds for the steps and evaluations that are left. Leaves the training as it was."""
     config, progress = training.config, training.progress
     steps = config.max_iters - progress.step
-    evaluations = steps // config.eval_interval + 2
-    return steps * _step_seconds(training) + evaluations * _evaluation_seconds(training)
+    turns = {*range(0, config.max_iters, config.eval_interval), config.max_iters}
+    evaluations = len({turn for turn in turns if turn >= progress.step} - {progress.evaluated_step})
+    stepping, evaluating = _step_seconds(training), _evaluation_seconds(training)
+    return steps * stepping + evaluations * evaluating
 
 
 def _step_seconds(training: Training) -> float:
@@ -26,8 +28,8 @@ def _step_seconds(training: Training) -> float:
     stepper = training.stepper()
     training.model.train()
     stepper.rehearse(rows)
-    times = []
-    for _ in range(_REHEARSALS):
+    times: list[float] = []
+    while len(times) < _LEAST_REHEARSALS or sum(times) < _LEAST_SECONDS:
         started = time.perf_counter()
         stepper.rehearse(rows)
         times.append(time.perf_counter() - started)
@@ -35,11 +37,11 @@ def _step_seconds(training: Training) -> float:
 
 
 def _evaluation_seconds(training: Training) -> float:
-    """Both splits, from the time of one batch."""
+    """Both splits, from the time of one batch after another that warms up."""
+    device, train = training.config.device, training.dataset.train
+    evaluate_split(training.model, train, device, max_batches=1)
     started = time.perf_counter()
-    sample = evaluate_split(
-        training.model, training.dataset.train, training.config.device, max_batches=1
-    )
+    sample = evaluate_split(training.model, train, device, max_batches=1)
     seconds = time.perf_counter() - started
     assert sample is not None
     if training.config.eval_batches is not None:

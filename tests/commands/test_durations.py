@@ -1,0 +1,22 @@
+"""Durations as people say them."""
+
+import pytest
+
+from gptcli.commands.durations import spoken
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.9, "1 min"),
+        (580, "9 min 40 s"),
+        (3600, "1 h"),
+        (50700, "14 h 5 min"),
+        (172800, "2 days"),
+        (273600, "3 days 4 h"),
+    ],
+)
+def test_two_units_at_most(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words

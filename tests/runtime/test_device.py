@@ -1,0 +1,63 @@
+"""Device and precision: what is here is chosen, what is not is refused with what is."""
+
+import pytest
+import torch
+
+from gptcli.errors import MemoryExhaustedError, UsageError
+from gptcli.runtime import device
+from gptcli.runtime.device import choose_device, choose_precision, memory_errors
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch):
+    def make(cuda: bool, mps: bool) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if cuda else 0)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_cuda_then_mps_then_cpu(machine, cuda: bool, mps: bool, chosen: str) -> None:
+    machine(cuda, mps)
+    assert choose_device("auto").value == chosen
+
+
+@pytest.mark.parametrize("asked", ["cuda", "cuda:0", "mps", "tpu", "", "cpu1"])
+def test_what_is_not_here_is_refused_with_what_is(machine, asked: str) -> None:
+    machine(False, False)
+    with pytest.raises(UsageError, match="cpu"):
+        choose_device(asked)
+
+
+@pytest.mark.parametrize("index", ["2", "x", "-1"])
+def test_a_gpu_beyond_the_last_is_refused(machine, index: str) -> None:
+    machine(True, False)
+    assert choose_device("cuda:1").value == "cuda:1"
+    with pytest.raises(UsageError, match="cuda:1"):
+        choose_device(f"cuda:{index}")
+
+
+def test_a_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert choose_precision("auto", "cpu").value == "float32"
+    assert choose_precision("bfloat16", "cpu").value == "bfloat16"
+    with pytest.raises(UsageError, match="bfloat16"):
+        choose_precision("float8", "cpu")
+
+
+def test_the_cpu_allocators_refusal_is_out_of_memory() -> None:
+    with pytest.raises(MemoryExhaustedError, match="a hint"), memory_errors("a hint"):
+        torch.empty(2**60, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="else"), memory_errors("a hint"):
+        raise RuntimeError("something else")
+
+
+def test_dtypes_have_their_names() -> None:
+    assert device.precision_dtype("bfloat16") is torch.bfloat16
