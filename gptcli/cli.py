@@ -50,7 +50,7 @@ def main() -> None:
     """Run the command line and exit with the code that errors.py and the README list."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a C locale must not break on an umlaut
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         app = build_app([first]) if first in _COMMANDS else build_app()

@@ -50,10 +50,9 @@ class Totals:
 def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
     """Every kind of parameter in the order that data meets them; absent kinds have no row.
 
-    A tied unembedding stands there with 0 copies. UsageError above 10^18 parameters.
+    A tied unembedding stands there with 0 copies.
     """
-    rows = (*_embeddings(config), *_attention(config), *_mlp(config), *_readout(config))
-    return rows
+    return (*_embeddings(config), *_attention(config), *_mlp(config), *_readout(config))
 
 
 def exact_count(config: ModelConfig) -> int:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gptcli.config.model import ModelConfig
+from gptcli.config.model import INIT_STD, NORM_EPSILON, ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 
 CONFIG_FILE = "config.json"
@@ -21,7 +21,7 @@ _FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
     "reorder_and_upcast_attn": False,
     "add_cross_attention": False,
-    "layer_norm_epsilon": 1e-5,
+    "layer_norm_epsilon": NORM_EPSILON,
 }
 KNOWN_TYPES = ("gpt2", "gptcli-lecture")
 
@@ -43,8 +43,8 @@ def model_config_json(config: ModelConfig) -> dict[str, Any]:
         "attn_pdrop": config.dropout,
         "resid_pdrop": config.dropout,
         "embd_pdrop": 0.0,
-        "layer_norm_epsilon": _FIXED["layer_norm_epsilon"],
-        "initializer_range": 0.02,
+        "layer_norm_epsilon": NORM_EPSILON,
+        "initializer_range": INIT_STD,
         "tie_word_embeddings": config.tied,
         "bos_token_id": None,
         "eos_token_id": None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
 from gptcli.config.model import ModelConfig
+from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from gptcli.data.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
-TOKENIZER_FILE = "tokenizer.json"
 _INDEX_FILE = "model.safetensors.index.json"
 
 

@@ -34,7 +34,7 @@ class Progress:
     step: int = 0
     evaluated_step: int = -1
     best_step: int = -1
-    best_val_loss: float | None = None
+    best_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def save_step(run: Path, snapshot: Snapshot, config: ModelConfig, tokenizer: Tok
         write_json(directory / _STATE_FILE, asdict(snapshot.progress))
         write_json(directory / _MANIFEST_FILE, {"files": _hashes(directory)})
     for old in resume_steps(run)[:-_KEPT_STEPS]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def resume_steps(run: Path) -> list[Path]:
@@ -97,7 +97,12 @@ def load_step(step: Path) -> Snapshot:
     except TypeError as error:
         raise CheckpointError(f"{step / _STATE_FILE} cannot be used: {error}") from error
     weights = load_weights(step, read_model_config(step))
-    return Snapshot(progress, weights, load_tensors(step / _OPTIMIZER_FILE))
+    return Snapshot(progress, _copied(weights), _copied(load_tensors(step / _OPTIMIZER_FILE)))
+
+
+def _copied(tensors: Weights) -> Weights:
+    """Out of the file, which training will remove, and aligned as in a fresh run."""
+    return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 def _hashes(directory: Path) -> dict[str, dict[str, int | str]]:

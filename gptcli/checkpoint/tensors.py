@@ -11,7 +11,7 @@ from gptcli.checkpoint.files import weight_files
 from gptcli.checkpoint.header import TensorInfo, read_header
 from gptcli.checkpoint.layout import Entry, canonical_name, file_layout
 from gptcli.config.model import ModelConfig
-from gptcli.errors import CheckpointError
+from gptcli.errors import CheckpointError, ResourceError
 from gptcli.runtime.files import replace_file
 
 Weights = dict[str, Tensor]
@@ -21,7 +21,11 @@ def save_tensors(path: Path, tensors: Weights) -> None:
     """Replace ``path`` atomically by these tensors; the same tensors give the same bytes."""
     # More than one metadata key would make the bytes vary from save to save.
     metadata = {"format": "pt"}
-    replace_file(path, lambda file: safetensors.torch.save_file(tensors, file, metadata))
+    try:
+        replace_file(path, lambda file: safetensors.torch.save_file(tensors, file, metadata))
+    except safetensors.SafetensorError as error:
+        n_bytes = sum(tensor.nbytes for tensor in tensors.values())
+        raise ResourceError(f"cannot write {path}, {n_bytes:,} bytes: {error}") from error
 
 
 def load_tensors(path: Path) -> Weights:

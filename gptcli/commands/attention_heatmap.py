@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gptcli.commands.attention_page import Page, clipped, quoted
 from gptcli.inspection.report import Prediction, Token
-from gptcli.inspection.terminal import Window, fit_window
+from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.text import visible
 
 _LABEL_WIDTH = 10

@@ -10,7 +10,7 @@ from gptcli.commands.attention_page import Page, quoted
 from gptcli.commands.terminal import harmless
 from gptcli.inspection.metrics import METRICS, Measured
 from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked
-from gptcli.inspection.terminal import window_rows
+from gptcli.inspection.window import window_rows
 
 _RANKED = 10
 _LINKS = 5

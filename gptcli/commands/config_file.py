@@ -2,6 +2,7 @@
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,22 @@ def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values the defaults of this call; flags still win."""
     if path is None or context.resilient_parsing:
         return path
-    known = {name for parameter in context.command.params if (name := parameter.name)}
+    known = _flags(context)
     values = {key.replace("-", "_"): value for key, value in _read(path).items()}
     for name, value in values.items():
-        _check(name, value, known - {"config", "help"}, path)
-    context.default_map = values
+        _check(name, value, known, path)
+    context.default_map = {known[name]: value for name, value in values.items()}
     return path
+
+
+def _flags(context: typer.Context) -> dict[str, str]:
+    """Every flag's name, as a file writes it, and the parameter that it sets."""
+    return {
+        option.lstrip("-").replace("-", "_"): parameter.name or ""
+        for parameter in context.command.params
+        for option in parameter.opts
+        if parameter.name not in ("config", "help")
+    }
 
 
 ConfigFile = Annotated[
@@ -45,7 +56,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
 
 
-def _check(name: str, value: object, known: set[str], path: Path) -> None:
+def _check(name: str, value: object, known: Mapping[str, str], path: Path) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "see gptcli train --help"

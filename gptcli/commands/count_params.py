@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gptcli.commands.options import Json, Out, Overwrite
+from gptcli.config.checks import flag
 from gptcli.errors import UsageError
 
 _FORMATS = ("table", "json", "csv", "md")
@@ -96,9 +97,8 @@ def count_params(
     answers.give(answer, "json" if json else format, out, overwrite)
 
 
-def _refuse(flag: str, others: Mapping[str, object]) -> None:
-    """UsageError if one of ``others`` was given beside ``flag``, which makes no use of it."""
-    given = [name for name, value in others.items() if value is not None]
+def _refuse(name: str, others: Mapping[str, object]) -> None:
+    """UsageError if one of ``others`` was given beside ``name``, which makes no use of it."""
+    given = [other for other, value in others.items() if value is not None]
     if given:
-        other = "--" + given[0].replace("_", "-")
-        raise UsageError(f"{flag} makes no use of {other}: leave one of them out")
+        raise UsageError(f"{name} makes no use of {flag(given[0])}: leave one of them out")

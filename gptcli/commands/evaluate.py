@@ -1,5 +1,6 @@
 """``gptcli eval``: how well a model predicts a text."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,10 +32,11 @@ def evaluate(
     at every call.
     """
     from gptcli.commands.choices import chosen_device, chosen_model, dataset_of
-    from gptcli.commands.terminal import deliver
+    from gptcli.commands.terminal import check_out, deliver
     from gptcli.data.dataset import Dataset
     from gptcli.inference.loading import load_model
 
+    check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     dataset = Dataset.open(dataset_of(directory, data))
     loaded = load_model(directory, chosen_device(device))
@@ -57,20 +59,23 @@ def _check_tokenizer(loaded: "LoadedModel", dataset: "Dataset") -> None:
 
 def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":
     from gptcli.commands.progress import progress
-    from gptcli.errors import DataError
+    from gptcli.errors import CheckpointError, DataError
     from gptcli.inference.evaluation import evaluate_split
+    from gptcli.runtime.device import memory_errors
 
     tokens = dataset.split(split)
     if tokens.n_tokens < 2:
         raise DataError(f"the {split} split of {dataset.directory} has no token to predict")
-    with progress("evaluating", tokens.n_tokens - 1, "tokens") as advance:
-
-        def go_on(targets: int) -> bool:
-            advance(targets)
-            return True
-
-        result = evaluate_split(loaded.model, tokens, loaded.device, advance=go_on)
-    assert result is not None
+    with (
+        memory_errors("try --device cpu"),
+        progress("evaluating", tokens.n_tokens - 1, "tokens") as advance,
+    ):
+        result = evaluate_split(loaded.model, tokens, loaded.device, advance=advance)
+    if not math.isfinite(result.loss):
+        raise CheckpointError(
+            f"{loaded.directory}: the loss is {result.loss}: its weights are damaged, "
+            "use an earlier checkpoint"
+        )
     return result
 
 

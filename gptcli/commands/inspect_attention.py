@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.terminal import deliver, note, results
+from gptcli.commands.terminal import check_out, deliver, note, results
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def inspect_attention(
     from gptcli.runtime.device import memory_errors
 
     _check_flags(metric, sort, patterns, json_output)
+    check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     source = _source(text, file, directory)
     loaded = load_model(directory, chosen_device(device))

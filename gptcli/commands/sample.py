@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.terminal import deliver, harmless, note
+from gptcli.commands.terminal import check_out, deliver, harmless, note
 from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import UsageError
 
@@ -53,20 +53,21 @@ def sample(
     from gptcli.commands.progress import progress
     from gptcli.inference.loading import load_model
     from gptcli.inference.writing import Writer
+    from gptcli.runtime.device import memory_errors
 
     config = SamplingConfig(max_new_tokens, temperature, top_k, num_samples, seed)
+    check_out(out, overwrite)
     directory = chosen_model(checkpoint)
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(f"{out} exists: choose another --out, or --overwrite to replace it")
     loaded = load_model(directory, chosen_device(device))
     ids, shown = _prompt_ids(loaded, prompt)
     _announce_window(loaded, len(ids), max_new_tokens)
     writer = Writer(loaded, ids, config)
-    if num_samples == 1 and out is None and not json_output:
-        _stream(shown, writer.pieces())
-        return
-    with progress("writing", max_new_tokens, "tokens") as advance:
-        texts = [shown + text for text in writer.texts(lambda: advance(1))]
+    with memory_errors("try a smaller --num-samples"):
+        if num_samples == 1 and out is None and not json_output:
+            _stream(shown, writer.pieces())
+            return
+        with progress("writing", max_new_tokens, "tokens") as advance:
+            texts = [shown + text for text in writer.texts(lambda: advance(1))]
     deliver(_as_json(prompt, texts) if json_output else _as_text(texts), out, overwrite)
 
 

@@ -81,6 +81,12 @@ def is_interactive() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def check_out(out: Path | None, overwrite: bool) -> None:
+    """Refuse an ``--out`` that is taken before any work is done for it."""
+    if out is not None:
+        output_path(out, out.parent, out.name, overwrite)
+
+
 def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:
     """Write a result to stdout, or to ``--out`` atomically, ending in a newline."""
     text = text if text.endswith("\n") else text + "\n"
@@ -90,8 +96,8 @@ def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:
         return
     from gptcli.runtime.files import reported, write_text
 
-    path = output_path(out, out.parent, out.name, overwrite)
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
-    note(f"wrote {path}")
+    check_out(out, overwrite)
+    with reported(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, text)
+    note(f"wrote {out}")

@@ -10,6 +10,7 @@ from gptcli.commands.config_file import ConfigFile
 from gptcli.commands.options import Device, Json, with_options
 from gptcli.commands.terminal import detail, note
 from gptcli.commands.train_flags import train_flags
+from gptcli.config.checks import flag
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,13 +81,13 @@ def _begin(
 ) -> None:
     from gptcli.checkpoint.find import RUNS
     from gptcli.commands.choices import chosen_dataset, chosen_device
-    from gptcli.config.defaults import resolve
     from gptcli.config.presets import find_preset
     from gptcli.data.dataset import Dataset
     from gptcli.runtime.device import choose_precision, get_threads
     from gptcli.runtime.locks import exclusive
     from gptcli.runtime.names import output_path
-    from gptcli.training.setup import begin_training, check_length, clear_for_overwriting
+    from gptcli.training.defaults import resolve
+    from gptcli.training.setup import begin_training, check_length, make_room
 
     model = None if preset is None else find_preset(preset)
     dataset = Dataset.open(chosen_dataset(data))
@@ -95,16 +96,13 @@ def _begin(
     note(f"precision: {computed.value} ({computed.reason})")
     threads = get_threads() if device == "cpu" else 0
     resolved = resolve(given, model, dataset.vocab_size, device, computed.value, threads)
-    note(
-        "filled in: "
-        + "  ".join(f"--{k.replace('_', '-')} {v:g}" for k, v in resolved.filled.items())
-    )
+    note("filled in: " + _as_flags(resolved.filled))
     detail(f"model: {resolved.model}")
     detail(f"training: {resolved.training}")
     check_length(dataset, resolved.model.block_size)
     directory = output_path(out, RUNS, dataset.directory.resolve().name, overwrite)
     with exclusive(_lock(directory), directory.as_posix()):
-        clear_for_overwriting(directory)
+        make_room(directory, overwrite)
         training = begin_training(directory, resolved, preset, dataset)
         _run(training, preset, given, json_output)
 
@@ -115,13 +113,15 @@ def _continue(run: Path, data: Path | None, max_iters: int | None, json_output: 
     from gptcli.checkpoint.run import read_record
     from gptcli.commands.choices import dataset_of
     from gptcli.data.dataset import Dataset
+    from gptcli.runtime.device import choose_device
     from gptcli.runtime.locks import exclusive
     from gptcli.training.setup import continue_training
 
     directory = model_directory(run)
-    record = read_record(directory)
-    dataset = Dataset.open(dataset_of(directory, data))
     with exclusive(_lock(directory), directory.as_posix()):
+        record = read_record(directory)
+        choose_device(record.training.device)
+        dataset = Dataset.open(dataset_of(directory, data))
         clear_stale_steps(directory)
         training, problems = continue_training(directory, record, dataset, max_iters)
         for problem in problems:
@@ -150,16 +150,16 @@ def _lock(directory: Path) -> Path:
 
 
 def _as_flags(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in values.items())
+    return "  ".join(f"{flag(name)} {value}" for name, value in values.items())
 
 
 def _refuse_flags_with_resume(context: typer.Context, given: dict[str, Any]) -> None:
     extra = [name for name in given if name != "max_iters"]
     extra += [name for name in ("out", "preset", "config") if context.params[name] is not None]
+    extra += [name for name in ("overwrite",) if context.params[name]]
     extra += [name for name in ("device", "precision") if context.params[name] != "auto"]
     if extra:
-        flag = "--" + extra[0].replace("_", "-")
         raise UsageError(
-            f"{flag} cannot change in a run that is resumed: leave it out "
+            f"{flag(extra[0])} cannot change in a run that is resumed: leave it out "
             "(only --max-iters may grow)"
         )

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gptcli.config.defaults import FILLED
+from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
+from gptcli.training.defaults import FILLED
 
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
@@ -47,8 +48,9 @@ def train_flags() -> dict[str, Any]:
 
 def _annotation(name: str, kind: Any, panel: str, text: str) -> Any:
     text = f"{text}{_default(name)}"
-    flag = _BOOLEANS.get(name, "--" + name.replace("_", "-"))
-    option = typer.Option(flag, help=text, rich_help_panel=panel, show_default=False)
+    option = typer.Option(
+        _BOOLEANS.get(name, flag(name)), help=text, rich_help_panel=panel, show_default=False
+    )
     return Annotated[kind | None, option]
 
 

@@ -16,7 +16,8 @@ from rich.progress import (
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.durations import spoken
 from gptcli.commands.terminal import deliver, is_interactive, loudness, note, progress_console
-from gptcli.config.defaults import CPU_SECONDS
+from gptcli.config.checks import flag
+from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import Training
 from gptcli.training.report import EvaluationReport, StepReport
@@ -44,7 +45,7 @@ def announce(training: Training, preset: str | None, given: dict[str, Any]) -> N
 def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]) -> str:
     if device != "cpu" or seconds < 3 * CPU_SECONDS:
         return ""
-    sizes = [f"--{name.replace('_', '-')}" for name in _SIZES if name in given]
+    sizes = [flag(name) for name in _SIZES if name in given]
     cause = f"--preset {preset}" if preset else ", ".join(sizes)
     return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
 
@@ -52,19 +53,21 @@ def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]
 def summarize(training: Training, progress: RunProgress, seconds: float, json_output: bool) -> None:
     """The result of a finished run, on stdout."""
     run = training.directory.as_posix()
+    split = "val" if training.dataset.val.n_tokens > 1 else "train"
     if json_output:
         document = {
             "schema": "gptcli.train/1",
             "run": run,
             "steps": progress.step,
             "best_step": progress.best_step,
-            "best_val_loss": progress.best_val_loss,
+            "measured_on": split,
+            "best_loss": progress.best_loss,
             "seconds": round(seconds, 3),
         }
         deliver(json.dumps(document, indent=2), None)
     else:
         deliver(
-            f"{run}: best val loss {progress.best_val_loss:.4f} at step {progress.best_step:,}, "
+            f"{run}: best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}, "
             f"{progress.step:,} steps, {spoken(seconds)}",
             None,
         )

@@ -9,6 +9,8 @@ from gptcli.errors import UsageError
 Activation = Literal["gelu_tanh", "gelu", "relu"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 
+INIT_STD = 0.02  # of all weights but those that write to the residual stream
+NORM_EPSILON = 1e-5
 LARGEST_MODEL = 10**18
 LARGEST_DEPTH = 10_000
 

@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
-from gptcli.data.dataset_record import ITEM_SIZES, RECORD_FILE, DatasetRecord, Shard, parse_record
-from gptcli.data.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.data.dataset_record import (
+    ITEM_SIZES,
+    RECORD_FILE,
+    TOKENIZER_FILE,
+    DatasetRecord,
+    Shard,
+    parse_record,
+)
+from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from gptcli.errors import DataError
 
 RECORD_FILE = "dataset.json"
+TOKENIZER_FILE = "tokenizer.json"
 FORMAT = "gptcli.dataset/1"
 SPLITS = ("train", "val")
 ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}

@@ -43,6 +43,13 @@ class SplitWriter:
             self._append(ids[:room])
             ids = ids[room:]
 
+    def __enter__(self) -> "SplitWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:  # an error: an open file could not be removed on Windows
+            self._file.close()
+
     def close(self) -> SplitRecord:
         """Finish the last shard."""
         self._finish_shard()

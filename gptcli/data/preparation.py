@@ -7,13 +7,14 @@ from gptcli.data.character_table import UnseenCharacterError
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import (
     RECORD_FILE,
+    TOKENIZER_FILE,
     DatasetRecord,
     SplitRecord,
     narrowest_dtype,
 )
 from gptcli.data.dataset_writer import SHARD_TOKENS, SplitWriter
 from gptcli.data.text import SourceText
-from gptcli.data.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import DataError, UsageError
 from gptcli.runtime.files import new_directory, remove_stale, write_json, write_text
 from gptcli.runtime.locks import exclusive
@@ -49,10 +50,9 @@ def prepare_text(
             splits = {}
             offset = 0
             for name, text in texts.items():
-                writer = SplitWriter(
-                    building, name, narrowest_dtype(tokenizer.vocab_size), shard_tokens
-                )
-                splits[name] = _encode(source, text, offset, tokenizer, writer, advance)
+                dtype = narrowest_dtype(tokenizer.vocab_size)
+                with SplitWriter(building, name, dtype, shard_tokens) as writer:
+                    splits[name] = _encode(source, text, offset, tokenizer, writer, advance)
                 offset += len(text)
             _check_tokens(source, texts, splits)
             write_text(building / TOKENIZER_FILE, tokenizer.to_json())

@@ -15,9 +15,9 @@ import tokenizers
 from numpy.typing import NDArray
 
 from gptcli.data.character_table import CharacterTable, is_character_tokenizer
+from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 
-TOKENIZER_FILE = "tokenizer.json"
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 
 
@@ -128,11 +128,6 @@ class Tokenizer:
         return (
             self._pieces[number] if self._table else self.decode([number]) or self._pieces[number]
         )
-
-    def token_id(self, piece: str) -> int | None:
-        """The id of a vocabulary entry as tokenizer.json spells it; None if there is none."""
-        found: int | None = self._inner.token_to_id(piece)
-        return found
 
     def _check(self, number: int) -> None:
         if not 0 <= number < self.vocab_size:

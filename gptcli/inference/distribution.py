@@ -15,9 +15,10 @@ def next_token_probabilities(logits: Tensor, config: SamplingConfig) -> Tensor:
     if config.temperature == 0:
         greedy = torch.zeros_like(logits)
         return greedy.scatter_(1, logits.argmax(dim=1, keepdim=True), 1.0)
-    kept = keep_top_k(logits, config.top_k)
-    # Shifted first: a tiny temperature must not turn large logits into inf - inf.
-    return torch.softmax((kept - kept.amax(dim=1, keepdim=True)) / config.temperature, dim=1)
+    kept = keep_top_k(logits, config.top_k).double()
+    # Shifted first, and in float64: no temperature turns large logits into inf - inf or 0 / 0.
+    shifted = (kept - kept.amax(dim=1, keepdim=True)) / config.temperature
+    return torch.softmax(shifted, dim=1).float()
 
 
 def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:

@@ -13,7 +13,9 @@ from torch import Tensor
 from gptcli.data.dataset import TokenSplit
 from gptcli.model.gpt import GPT, next_token_loss
 
+# As many tokens at once as keep the caches busy and the logits below 256 MB.
 _TOKENS_PER_BATCH = 8192
+_LOGITS_PER_BATCH = 2**26
 
 
 @dataclass(frozen=True)
@@ -46,36 +48,39 @@ def evaluate_split(
     device: str,
     n_tokens: int | None = None,
     max_batches: int | None = None,
-    advance: Callable[[int], bool] = lambda targets: True,
-) -> Evaluation | None:
+    advance: Callable[[int], None] = lambda targets: None,
+) -> Evaluation:
     """Evaluate the first ``n_tokens`` of a split in float32 and in eval mode.
 
-    ``advance`` hears how many targets were done and answers whether to go on; None is
-    returned when it says no. ``max_batches`` caps the work at that many batches.
+    ``advance`` hears after each batch how many targets it had, and stops the work by
+    raising. ``max_batches`` caps the work at that many batches.
     """
     context = model.config.block_size
     limit = split.n_tokens if n_tokens is None else min(n_tokens, split.n_tokens)
+    tokens_per_batch = min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // model.config.vocab_size)
+    batches = _batches(split, limit, context, tokens_per_batch)
     total, done = torch.zeros((), dtype=torch.float64), 0
     was_training = model.training
     model.eval()
     try:
-        for number, (ids, targets) in enumerate(_batches(split, limit, context)):
+        for number, (ids, targets) in enumerate(batches):
             if number == max_batches:
                 break
             logits = model(ids.to(device))
             total += next_token_loss(logits, targets.to(device), "sum").cpu()
             done += targets.numel()
-            if not advance(targets.numel()):
-                return None
+            advance(targets.numel())
     finally:
         model.train(was_training)
     return Evaluation(float(total), done, context)
 
 
-def _batches(split: TokenSplit, n_tokens: int, context: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    split: TokenSplit, n_tokens: int, context: int, tokens_per_batch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Full windows in batches, then the last partial one alone."""
     n_targets = n_tokens - 1
-    rows = max(1, _TOKENS_PER_BATCH // context)
+    rows = max(1, tokens_per_batch // context)
     n_full = n_targets // context
     for first in range(0, n_full, rows):
         last = min(first + rows, n_full)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.files import TOKENIZER_FILE
 from gptcli.checkpoint.tensors import load_weights
+from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT

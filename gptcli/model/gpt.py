@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.config.model import ModelConfig
+from gptcli.config.model import NORM_EPSILON, ModelConfig
 from gptcli.model.attention import CausalSelfAttention
 from gptcli.model.cache import KeyValueCache, LayerCache
 from gptcli.model.linear import Linear
@@ -19,9 +19,9 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.attention_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
         self.attention = CausalSelfAttention(config)
-        self.mlp_norm = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.mlp_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
@@ -39,7 +39,7 @@ class GPT(nn.Module):
         self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.final_norm = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.final_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
         self.lm_head = Linear(config.n_embd, config.vocab_size, bias=config.lm_head_bias)
         if config.tied:
             self.lm_head.weight = self.token_embedding.weight

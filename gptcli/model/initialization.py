@@ -5,10 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gptcli.config.model import ModelConfig
+from gptcli.config.model import INIT_STD, ModelConfig
 from gptcli.model.gpt import GPT
-
-STD = 0.02
 
 
 def new_model(config: ModelConfig, seed: int) -> GPT:
@@ -57,9 +55,9 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
             if module.bias is not None:
                 module.bias.zero_()
         elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, STD, generator=generator)
+            module.weight.normal_(0.0, INIT_STD, generator=generator)
 
 
 def _std(name: str, config: ModelConfig) -> float:
     writes_to_stream = name.endswith((".attention.output", ".mlp.down"))
-    return STD / math.sqrt(2 * config.n_layer) if writes_to_stream else STD
+    return INIT_STD / math.sqrt(2 * config.n_layer) if writes_to_stream else INIT_STD

@@ -1,8 +1,9 @@
 """The matrix product that nearly all of the work is made of.
 
 For float32 on x86, torch takes MKL, which keeps to AVX2 on AMD's processors. oneDNN, which
-torch also carries, uses the whole AVX-512 unit there: 410 instead of 190 GFLOP/s were measured
-on two Zen 5 cores. (For bfloat16 torch takes oneDNN by itself.)
+torch also carries, uses AVX-512 wherever the CPU has it: 410 instead of 190 GFLOP/s were
+measured on two Zen 5 cores. So every CPU with AVX-512 takes it, whoever made it. (For bfloat16
+torch takes oneDNN by itself.)
 """
 
 from functools import cache

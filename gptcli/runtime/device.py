@@ -23,8 +23,8 @@ class Choice:
 
 def choose_device(asked: str) -> Choice:
     """CUDA, then MPS, then CPU for ``auto``; UsageError for a device that is not here."""
-    kind = asked.split(":")[0]
-    check_choice("device", kind, DEVICES)
+    kind, _, index = asked.partition(":")
+    check_choice("device", kind if kind == "cuda" else asked, DEVICES)
     here = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -36,8 +36,8 @@ def choose_device(asked: str) -> Choice:
     if not here[kind]:
         usable = [name for name, is_here in here.items() if is_here]
         raise UsageError(f"--device {asked} is not available here: try --device {usable[0]}")
-    if kind == "cuda" and ":" in asked:
-        _check_cuda_index(asked)
+    if index or ":" in asked:
+        _check_cuda_index(asked, index)
     return Choice(asked, "as asked")
 
 
@@ -81,8 +81,8 @@ def _why_device(kind: str) -> str:
     return f"no GPU found; {torch.get_num_threads()} threads"
 
 
-def _check_cuda_index(asked: str) -> None:
-    index, count = asked.split(":")[1], torch.cuda.device_count()
+def _check_cuda_index(asked: str, index: str) -> None:
+    count = torch.cuda.device_count()
     if not index.isdigit() or int(index) >= count:
         raise UsageError(f"--device {asked} is not here: the GPUs are cuda:0 to cuda:{count - 1}")
 

@@ -44,7 +44,7 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     with reported(path):
         try:
             write(temporary)
-            os.chmod(temporary, 0o666 & ~_umask())
+            os.chmod(temporary, 0o666 & ~_umask())  # safetensors makes files private
             sync_file(temporary)
             os.replace(temporary, path)
             sync_directory(path.parent)

@@ -28,7 +28,8 @@ def exclusive(lock: Path, subject: str) -> Iterator[None]:
                 f"{subject} is in use by {_read(holder)}: wait for it or choose another name"
             ) from None
     try:
-        holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+        with reported(holder):
+            holder.write_text(f"process {os.getpid()}", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)

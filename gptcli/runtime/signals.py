@@ -30,8 +30,9 @@ def stop_requests() -> Iterator[StopRequest]:
     request = StopRequest()
     before = {}
     for name in _NAMES:
-        if hasattr(signal, name):
-            number = getattr(signal, name)
+        number = getattr(signal, name, None)
+        # nohup and the like have a signal ignored on purpose.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, request.receive)
     try:
         yield request

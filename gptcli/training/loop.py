@@ -1,5 +1,6 @@
 """The training loop: step, evaluate, save, until done or asked to stop."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,9 @@ from gptcli.checkpoint.files import WEIGHTS_FILE
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.training import TrainConfig
-from gptcli.data.dataset import Dataset
-from gptcli.errors import TrainingStopped
-from gptcli.inference.evaluation import Evaluation, evaluate_split
+from gptcli.data.dataset import Dataset, TokenSplit
+from gptcli.errors import DivergedError, TrainingStopped
+from gptcli.inference.evaluation import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.signals import StopRequest
@@ -21,9 +22,10 @@ from gptcli.training.optimizer import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
 from gptcli.training.report import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
-from gptcli.training.step import Stepper
+from gptcli.training.step import Stepper, diverged
 
 _LOG_INTERVAL = 10
+_FEWEST_TOKENS = 2  # one to see, one to predict
 
 
 @dataclass
@@ -119,46 +121,38 @@ class _Loop:
 
     def _evaluate(self) -> None:
         dataset, progress = self._training.dataset, self._training.progress
-        val = self._loss_over("val", dataset.val.n_tokens)
-        train = self._loss_over("train", dataset.val.n_tokens or dataset.train.n_tokens // 10)
-        assert train is not None
+        has_val = dataset.val.n_tokens >= _FEWEST_TOKENS
+        equal_part = dataset.val.n_tokens if has_val else dataset.train.n_tokens // 10
+        val = self._loss_over(dataset.val, dataset.val.n_tokens) if has_val else None
+        train = self._loss_over(dataset.train, max(_FEWEST_TOKENS, equal_part))
         decisive = train if val is None else val
-        best = progress.best_val_loss
-        is_best = best is None or decisive.loss < best
+        if not math.isfinite(decisive):
+            raise DivergedError(diverged(self._step, decisive, self._training.config))
+        best = progress.best_loss
+        is_best = best is None or decisive < best
         self._training.progress = replace(
             progress,
             evaluated_step=self._step,
             best_step=self._step if is_best else progress.best_step,
-            best_val_loss=decisive.loss if is_best else best,
+            best_loss=decisive if is_best else best,
         )
-        val_loss = None if val is None else val.loss
-        self._log.append(self._step, train_loss=train.loss, val_loss=val_loss)
-        self._reporter.evaluated(EvaluationReport(self._step, train.loss, val_loss, is_best))
+        self._log.append(self._step, train_loss=train, val_loss=val)
+        self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
 
-    def _loss_over(self, split: str, n_tokens: int) -> Evaluation | None:
-        """Loss over the start of a split; None where it has no target."""
-        if n_tokens < 2:
-            return None
+    def _loss_over(self, split: TokenSplit, n_tokens: int) -> float:
+        """Mean loss over the start of a split."""
         done = 0
 
-        def advance(targets: int) -> bool:
+        def advance(targets: int) -> None:
             nonlocal done
             done += targets
             self._reporter.evaluating(done, n_tokens - 1)
-            return not self._stop
+            if self._stop:
+                raise _Stopping
 
-        training = self._training
-        result = evaluate_split(
-            training.model,
-            training.dataset.split(split),
-            training.config.device,
-            n_tokens,
-            training.config.eval_batches,
-            advance,
-        )
-        if result is None:
-            raise _Stopping
-        return result
+        model, config = self._training.model, self._training.config
+        limit = config.eval_batches
+        return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
 
     def _save(self) -> None:
         """Publish the best first, then commit the step: no crash loses the best."""

@@ -19,7 +19,7 @@ class MetricsLog:
     def append(self, step: int, **values: float | int | None) -> None:
         """Add a line, at once on disk for whoever follows the file."""
         line = json.dumps({"step": step, **values}, allow_nan=False)
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(line + "\n")
 
     def cut_back(self, step: int) -> None:

@@ -6,7 +6,7 @@ from gptcli.config.training import TrainConfig
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to ``lr``, then a half cosine down to ``min_lr`` at the last step.
+    """Linear warm-up to ``lr``, then a half cosine down to ``min_lr`` at ``max_iters``.
 
     The cosine is that of Loshchilov and Hutter 2017 (SGDR), without restarts.
     """

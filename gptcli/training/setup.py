@@ -8,7 +8,6 @@ from gptcli import __version__
 from gptcli.checkpoint.files import write_description
 from gptcli.checkpoint.resume import Progress, load_newest_step
 from gptcli.checkpoint.run import RECORD_FILE, DataReference, RunRecord, write_record
-from gptcli.config.defaults import Resolved
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
@@ -18,6 +17,7 @@ from gptcli.runtime.device import set_threads
 from gptcli.runtime.files import reported
 from gptcli.runtime.names import timestamp
 from gptcli.runtime.seeds import derive_seed
+from gptcli.training.defaults import Resolved
 from gptcli.training.loop import Training
 from gptcli.training.optimizer import make_optimizer, restore_optimizer
 
@@ -52,19 +52,25 @@ def continue_training(
     Only the number of iterations may change, and only grow.
     """
     check_same_data(record, dataset)
-    if max_iters is not None:
-        record = _grown(directory, record, max_iters)
+    grown = _grown(record, max_iters)
     snapshot, problems = load_newest_step(directory)
     model = model_with(record.model, snapshot.weights)
-    training = _assemble(directory, record.training, dataset, model, snapshot.progress)
+    training = _assemble(directory, grown.training, dataset, model, snapshot.progress)
     restore_optimizer(training.optimizer, training.model, snapshot.optimizer)
+    if grown != record:
+        write_record(directory, grown)
     return training, problems
 
 
-def clear_for_overwriting(directory: Path) -> None:
-    """Remove an old run; UsageError for a directory that is something else."""
+def make_room(directory: Path, overwrite: bool) -> None:
+    """Remove an old run where that was asked for; call it under the run's lock.
+
+    UsageError for a directory that is something else, or that must not be replaced.
+    """
     if not directory.exists():
         return
+    if not overwrite:
+        raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
     is_run = (directory / RECORD_FILE).is_file() and not directory.is_symlink()
     if not is_run and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is no run: remove it yourself or choose another --out")
@@ -101,13 +107,13 @@ def _reference(dataset: Dataset) -> DataReference:
     )
 
 
-def _grown(directory: Path, record: RunRecord, max_iters: int) -> RunRecord:
+def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
     before = record.training.max_iters
+    if max_iters is None:
+        return record
     if max_iters < before:
         raise UsageError(f"--max-iters {max_iters} is below the run's {before}: it can only grow")
-    grown = replace(record, training=replace(record.training, max_iters=max_iters))
-    write_record(directory, grown)
-    return grown
+    return replace(record, training=replace(record.training, max_iters=max_iters))
 
 
 def _assemble(

@@ -40,7 +40,7 @@ class Stepper:
         loss = self._accumulate(step, self._order.starts(step))
         norm = self._clip()
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(_diverged(step, loss, norm, self._config))
+            raise DivergedError(diverged(step, loss, self._config))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return loss
@@ -52,15 +52,15 @@ class Stepper:
         self._optimizer.zero_grad(set_to_none=True)
 
     def _accumulate(self, step: int, starts: Starts) -> float:
-        total = 0.0
+        total = torch.zeros((), device=self._config.device)
         size = self._config.batch_size
         for micro in range(self._config.grad_accum):
             if self._model.config.dropout:
                 # Not a running state: a resumed run draws what an uninterrupted one would.
                 torch.manual_seed(derive_seed(self._config.seed, "dropout", step, micro))
             part = starts[micro * size : (micro + 1) * size]
-            total += self._backward(part, 1 / self._config.grad_accum).item()
-        return total
+            total += self._backward(part, 1 / self._config.grad_accum)
+        return float(total)
 
     def _backward(self, starts: Starts, scale: float) -> Tensor:
         """Add the gradient of these rows' mean loss times ``scale``; returns the loss so scaled."""
@@ -82,8 +82,9 @@ class Stepper:
         return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
 
 
-def _diverged(step: int, loss: float, norm: float, config: TrainConfig) -> str:
+def diverged(step: int, loss: float, config: TrainConfig) -> str:
+    """What to say when a loss or a gradient is no finite number."""
     return (
-        f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the last saved "
-        f"weights are good. Try --lr {config.lr / 3:.1g} or --warmup-iters 200"
+        f"training diverged at step {step:,} (loss {loss:.4g}, or its gradient is not finite); "
+        f"what was saved before is good. Try --lr {config.lr / 3:.1g} or --warmup-iters 200"
     )

@@ -107,7 +107,6 @@ def test_a_wrong_config_file_is_explained(cli, prepared: Path, content: str, wor
         (("--dropout", 1.5), 2, ("--dropout 1.5",)),
         (("--preset", "lectur"), 2, ("lectur", "lecture")),
         (("--device", "tpu"), 2, ("tpu", "cpu")),
-        (("--device", "cuda"), 2, ("cuda", "cpu")),
         (("--precision", "float8"), 2, ("float8", "bfloat16")),
         (("--lr", "nan"), 2, ("--lr",)),
         (("--order", "sorted"), 2, ("sorted", "random")),

@@ -34,9 +34,10 @@ def test_temperature_zero_takes_the_likeliest() -> None:
     assert probabilities.tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
-def test_a_tiny_temperature_gives_no_nan() -> None:
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-60, 5e-324])
+def test_a_tiny_temperature_gives_no_nan(temperature: float) -> None:
     logits = torch.tensor([[1000.0, -1000.0, 999.0]])
-    probabilities = next_token_probabilities(logits, SamplingConfig(temperature=1e-30))
+    probabilities = next_token_probabilities(logits, SamplingConfig(temperature=temperature))
     assert probabilities.tolist() == [[1, 0, 0]]
 
 

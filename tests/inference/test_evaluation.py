@@ -42,7 +42,6 @@ def test_loss_equals_a_plain_loop_over_windows(tmp_path: Path, n_tokens: int) ->
             logits = model(ids[None, start:end])[0].double()
         log_probabilities = logits.log_softmax(dim=-1)
         total -= float(sum(log_probabilities[i, ids[start + i + 1]] for i in range(end - start)))
-    assert result is not None
     assert result.n_targets == n_tokens - 1
     assert result.loss == pytest.approx(total / (n_tokens - 1), abs=1e-5)
 
@@ -61,14 +60,20 @@ def test_a_cap_on_batches_is_a_prefix(tmp_path: Path) -> None:
     split = make_split(tmp_path, 20_000)
     model = new_model(config, 4)
     capped = evaluate_split(model, split, "cpu", max_batches=1)
-    assert capped is not None
     prefix = evaluate_split(model, split, "cpu", n_tokens=capped.n_targets + 1)
     assert capped == prefix
 
 
-def test_asked_to_stop_gives_nothing(tmp_path: Path) -> None:
+def test_stopped_by_raising_it_leaves_the_mode(tmp_path: Path) -> None:
     split = make_split(tmp_path, 100)
-    assert evaluate_split(new_model(CONFIG, 5), split, "cpu", advance=lambda _: False) is None
+    model = new_model(CONFIG, 5).train()
+
+    def stop(targets: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        evaluate_split(model, split, "cpu", advance=stop)
+    assert model.training
 
 
 def test_units() -> None:

@@ -45,6 +45,11 @@ def randomized(config: ModelConfig, seed: int) -> GPT:
     return model.eval()
 
 
+def random_ids(config: ModelConfig, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, config.vocab_size, (2, config.block_size), generator=generator)
+
+
 def oracle_of(model: GPT) -> GPT2LMHeadModel:
     raw = model_config_json(model.config)
     oracle = GPT2LMHeadModel(GPT2Config(**raw)).eval()
@@ -63,7 +68,7 @@ def oracle_of(model: GPT) -> GPT2LMHeadModel:
 @given(config=configs(), seed=st.integers(0, 1000))
 def test_logits_equal_those_of_transformers(config: ModelConfig, seed: int) -> None:
     model = randomized(config, seed)
-    ids = torch.randint(0, config.vocab_size, (2, config.block_size))
+    ids = random_ids(config, seed)
     with torch.no_grad():
         torch.testing.assert_close(model(ids), oracle_of(model)(ids).logits, rtol=1e-5, atol=1e-5)
 
@@ -73,8 +78,8 @@ def test_logits_equal_those_of_transformers(config: ModelConfig, seed: int) -> N
 def test_gradients_equal_those_of_transformers(config: ModelConfig, seed: int) -> None:
     model = randomized(config, seed).double()
     oracle = oracle_of(model).double()
-    ids = torch.randint(0, config.vocab_size, (2, config.block_size))
-    targets = torch.randint(0, config.vocab_size, (2, config.block_size))
+    ids = random_ids(config, seed)
+    targets = random_ids(config, seed + 1)
     next_token_loss(model(ids), targets).backward()
     next_token_loss(oracle(ids).logits, targets).backward()
     ours, theirs = dict(model.named_parameters()), dict(oracle.named_parameters())
@@ -118,7 +123,7 @@ def test_a_token_changes_no_logits_before_it(position: int) -> None:
 
 def test_rows_of_a_batch_do_not_see_each_other() -> None:
     model = randomized(SMALL, 4)
-    ids = torch.randint(0, SMALL.vocab_size, (3, 8))
+    ids = random_ids(SMALL, 12)
     with torch.no_grad():
         whole = model(ids)
         alone = torch.cat([model(row[None]) for row in ids])
@@ -128,7 +133,7 @@ def test_rows_of_a_batch_do_not_see_each_other() -> None:
 @pytest.mark.parametrize("sizes", [[10], [1] * 10, [4, 1, 3, 2]])
 def test_cached_logits_equal_uncached_ones(sizes: list[int]) -> None:
     model = randomized(SMALL, 5)
-    ids = torch.randint(0, SMALL.vocab_size, (2, 10))
+    ids = random_ids(SMALL, 13)
     cache = KeyValueCache(SMALL, 2, torch.device("cpu"), torch.float32)
     with torch.no_grad():
         pieces = torch.cat([model(part, cache) for part in ids.split(sizes, dim=1)], dim=1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gptcli.model.linear import Linear
+from gptcli.model.linear import Linear, _OneDNNLinear
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,6 +34,29 @@ def test_output_and_gradients_equal_torchs(
     torch.testing.assert_close(x.grad, wide.grad, **close)
     for one, other in zip(ours.parameters(), oracle.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, **close)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x, weight, b = (
+        torch.randn(*shape, generator=generator, requires_grad=True)
+        for shape in ((3, 5, 7), (4, 7), (4,))
+    )
+    inputs = (x, weight, b) if bias else (x, weight)
+    ours = _OneDNNLinear.apply(x, weight, b if bias else None)
+    theirs = nn.functional.linear(x, weight, b if bias else None)
+    torch.testing.assert_close(ours, theirs)
+    cotangent = torch.randn(ours.shape, generator=generator)
+    for one, other in zip(
+        torch.autograd.grad(ours, inputs, cotangent),
+        torch.autograd.grad(theirs, inputs, cotangent),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_transposed_input_gives_the_same() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.config.defaults import resolve
 from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation import prepare_text
 from gptcli.data.text import decode_text
+from gptcli.training.defaults import resolve
 from gptcli.training.loop import Training
 from gptcli.training.setup import begin_training
 

@@ -15,9 +15,13 @@ from gptcli.data.preparation import prepare_text
 from gptcli.data.text import decode_text
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
 from gptcli.runtime.signals import StopRequest
+from gptcli.training.defaults import resolve
 from gptcli.training.loop import Training, run_training
 from gptcli.training.report import EvaluationReport, StepReport
-from gptcli.training.setup import continue_training
+from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.step import Stepper
+
+SIZES = {"n_layer": 1, "n_head": 1, "n_embd": 8, "batch_size": 2}
 
 
 class Listener:
@@ -132,16 +136,45 @@ def test_accumulated_micro_batches_equal_one_large_batch(begin) -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_a_loss_that_is_no_number_stops_before_the_update(begin) -> None:
-    training = begin("a")
+def test_a_loss_that_is_no_number_stops_before_the_update(begin, monkeypatch) -> None:
+    training = begin("a", eval_interval=30)
     heard = Listener()
+    advance = Stepper.advance
+
+    def poisoned(self: Stepper, step: int) -> float:
+        if step == 15:
+            with torch.no_grad():
+                training.model.final_norm.weight[0] = math.inf
+        return advance(self, step)
+
+    monkeypatch.setattr(Stepper, "advance", poisoned)
+    with pytest.raises(DivergedError, match="--lr"):
+        run(training, heard)
+    assert heard.saves == [0]
+    assert training.progress.step == 15
+    finite = [parameter.isfinite().all() for parameter in training.model.parameters()]
+    assert finite.count(torch.tensor(False)) == 1, "only what the test itself poisoned"
+
+
+def test_an_evaluation_that_is_no_number_saves_nothing(begin) -> None:
+    training = begin("a")
     with torch.no_grad():
         training.model.final_norm.weight[0] = math.inf
-    before = weights_hash(training)
-    with pytest.raises(DivergedError, match="--lr"):
-        training.stepper().advance(0)
-    assert weights_hash(training) == before
-    assert heard.saves == []
+    with pytest.raises(DivergedError, match="step 0"):
+        run(training)
+    assert not (training.directory / "model.safetensors").exists()
+    assert logged(training) == []
+
+
+@pytest.mark.parametrize("val_fraction", [0.0, 0.05, 0.1])
+def test_a_val_split_of_one_token_or_none_is_replaced_by_train(tmp_path, val_fraction) -> None:
+    text = decode_text(b"ab ba abba b", "tiny")
+    data = prepare_text(
+        text, character_tokenizer(text.text), tmp_path / "tiny", val_fraction=val_fraction
+    )
+    resolved = resolve({**SIZES, "block_size": 4, "max_iters": 2}, None, 3, "cpu", "float32", 1)
+    heard = run(begin_training(tmp_path / "run", resolved, None, data))
+    assert heard.evaluations[-1].train_loss > 0
 
 
 def test_max_iters_can_only_grow(begin, dataset) -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.config.defaults import CPU_SECONDS, resolve, training_flops_per_token
+from gptcli.accounting.flops import sequence_flops
 from gptcli.config.presets import find_preset
+from gptcli.training.defaults import CPU_SECONDS, resolve
 
 
 def fill(device: str = "cpu", precision: str = "float32", preset: str | None = None, **given_):
@@ -65,9 +66,9 @@ def test_a_presets_constant_rate_stays_constant_when_it_is_changed() -> None:
 )
 def test_a_cpu_run_costs_about_the_same_whatever_is_given(precision: str, sizes) -> None:
     resolved = fill("cpu", precision, **sizes)
-    tokens = resolved.training.rows_per_iter * resolved.model.block_size
-    flops = tokens * resolved.training.max_iters * training_flops_per_token(resolved.model)
-    rate = flops / CPU_SECONDS
+    cost = sequence_flops(resolved.model, resolved.model.block_size).training_full
+    sequences = resolved.training.rows_per_iter * resolved.training.max_iters
+    rate = cost * sequences / CPU_SECONDS
     assert 100e9 < rate < 250e9
 
 

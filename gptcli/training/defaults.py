@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from gptcli.accounting.flops import sequence_flops
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import Preset
 from gptcli.config.training import TrainConfig
@@ -112,12 +113,6 @@ def _usual_rate(model: ModelConfig) -> float:
 
 def _affordable_iters(model: ModelConfig, rows: int, precision: str) -> int:
     """Iterations that take CPU_SECONDS, in a round number."""
-    tokens = rows * model.block_size
-    iters = CPU_SECONDS * _CPU_FLOPS[precision] / (tokens * training_flops_per_token(model))
+    cost = rows * sequence_flops(model, model.block_size).training_full
+    iters = CPU_SECONDS * _CPU_FLOPS[precision] / cost
     return max(10, round(iters, -2 if iters >= 1000 else -1).__trunc__())
-
-
-def training_flops_per_token(model: ModelConfig) -> float:
-    """6 FLOP per weight and token, and 12 C T per layer for attention (PaLM, appendix B)."""
-    weights = 12 * model.n_layer * model.n_embd**2 + model.vocab_size * model.n_embd
-    return 6 * weights + 12 * model.n_layer * model.n_embd * model.block_size

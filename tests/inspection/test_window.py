@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gptcli.inspection.palette import ink_on, sequential
-from gptcli.inspection.terminal import Window, fit_window, window_rows
+from gptcli.inspection.window import Window, fit_window, window_rows
 
 
 @pytest.mark.parametrize(
