@@ -1,6 +1,6 @@
 #!/bin/sh
-# From Python's own standard library to a small GPT, in about three minutes on two cores.
-# Everything is written to a new folder, whose name is printed first.
+# From Python's own standard library to a small GPT, in about four minutes on two cores.
+# Everything is written to a new folder, whose name is printed first and last.
 set -eu
 gptcli=${GPTCLI:-gptcli}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/gptcli-demo.XXXXXX")
@@ -8,18 +8,22 @@ cd "$folder"
 echo "demo folder: $folder"
 
 step() {
-    echo
-    echo "\$ gptcli $*"
+    printf '\n$ gptcli'
+    for word in "$@"; do
+        case $word in
+            *[!A-Za-z0-9_./=-]*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
     "$gptcli" "$@"
 }
 
-step prepare python
+step prepare python --val-fraction 0.01
 step tokenize "def attention(query, key, value):"
-step train --n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 8 \
-    --max-iters 1500 --eval-interval 500 --eval-batches 8
+step train --n-layer 4 --n-head 4 --max-iters 2000 --eval-interval 500
 step eval
 step sample --prompt "def " --max-new-tokens 400 --temperature 0.8
 step inspect-attention --text "for name in names:"
 step count-params
-echo
-echo "all of it is in $folder"
+printf '\nall of it is in %s\n' "$folder"

@@ -1,5 +1,6 @@
 """The command line: registers the commands, turns every failure into one line and a code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -11,8 +12,14 @@ import typer
 
 from gptcli import __version__
 from gptcli.commands.options import with_loudness
-from gptcli.commands.terminal import complain, loudness
-from gptcli.errors import GptcliError, MemoryExhaustedError
+from gptcli.commands.terminal import complain, loudness, warn
+from gptcli.errors import (
+    GptcliError,
+    MemoryExhaustedError,
+    ResourceError,
+    TrainingStopped,
+    UsageError,
+)
 
 _CLOSED_PIPE = 141
 _INTERRUPTED = 130
@@ -48,6 +55,7 @@ def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with the code that errors.py and the README list."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a C locale must not break on an umlaut
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -61,6 +69,14 @@ def main() -> None:
     except BaseException as error:
         code = _report(error)
     sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Where a caller closed a standard stream, no file of ours may take its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _print_version(asked: bool) -> None:
@@ -94,6 +110,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         complain("interrupted")
         return _INTERRUPTED
+    if isinstance(error, TrainingStopped):
+        warn(str(error))
+        return error.exit_code
     if isinstance(error, GptcliError):
         complain(str(error))
         return error.exit_code
@@ -104,6 +123,10 @@ def _report(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         complain("out of memory: choose a smaller model, batch or context")
         return MemoryExhaustedError.exit_code
+    if isinstance(error, OSError):
+        complain(f"{error.filename or 'the output'}: {error.strerror or error}")
+        is_name = error.errno in (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+        return UsageError.exit_code if is_name else ResourceError.exit_code
     hint = "" if loudness().debug else " (run again with --debug and report it, please)"
     complain(f"a bug in gptcli: {type(error).__name__}: {error}{hint}")
     return _OWN_BUG

@@ -1,14 +1,13 @@
 """config.json in both directions: Hugging Face's field names outside, ModelConfig inside."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from gptcli.config.model import INIT_STD, NORM_EPSILON, ModelConfig
 from gptcli.errors import CheckpointError, UsageError
+from gptcli.runtime.small_files import parse_object, read_bounded
 
 CONFIG_FILE = "config.json"
-_LARGEST_BYTES = 4_000_000
 
 _ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
 _ACTIVATION_NAMES = {ours: theirs for theirs, ours in _ACTIVATIONS.items()}
@@ -69,22 +68,13 @@ def read_model_config(path: Path) -> ModelConfig:
 def read_small_json(file: Path) -> dict[str, Any]:
     """A JSON object from a file that has no reason to be large or deep."""
     try:
-        size = file.stat().st_size
-        if size > _LARGEST_BYTES:
-            raise CheckpointError(f"{file} has {size:,} bytes: too many to be what its name says")
-        value = json.loads(file.read_bytes())
-    except FileNotFoundError:
+        return parse_object(read_bounded(file))
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{file} does not exist: is this a model directory?") from None
-    except NotADirectoryError:
-        raise UsageError(f"{file} does not exist: its parent is a file") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        reason = "too deeply nested" if isinstance(error, RecursionError) else error
-        raise CheckpointError(f"{file} is not valid JSON: {reason}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{file} does not hold a JSON object")
-    return value
+    except ValueError as error:
+        raise CheckpointError(f"{file} cannot be used: {error}") from error
 
 
 def _parse(raw: dict[str, Any], file: Path) -> ModelConfig:
@@ -97,7 +87,7 @@ def _parse(raw: dict[str, Any], file: Path) -> ModelConfig:
             raise CheckpointError(f'{file} lacks "{name}"')
     activation = raw.get("activation_function", "gelu_new")
     activation = "gelu_new" if activation == "gelu_pytorch_tanh" else activation
-    if activation not in _ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise CheckpointError(f"{file}: activation_function {activation!r} is not known")
     return ModelConfig(
         **{name: raw[name] for name in _SIZES},

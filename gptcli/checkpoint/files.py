@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "model.safetensors"
 _INDEX_FILE = "model.safetensors.index.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_GENERATION_CONFIG = "generation_config.json"
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, _GENERATION_CONFIG)
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Write all but the weights, as transformers expects it."""
     write_json(directory / CONFIG_FILE, model_config_json(config))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / "tokenizer_config.json", _tokenizer_config(config))
-    write_json(directory / "generation_config.json", _generation_config())
+    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config))
+    write_json(directory / _GENERATION_CONFIG, _generation_config())
 
 
 def _tokenizer_config(config: ModelConfig) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def _tensor(name: str, entry: Any, path: Path) -> TensorInfo:
     try:
         dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         numbers = [*shape, start, end]
-        if any(type(number) is not int or number < 0 for number in numbers):
+        if any(type(number) is not int or not 0 <= number < 2**53 for number in numbers):
             raise ValueError("sizes must be whole numbers")
         n_bytes = _ITEM_BYTES[dtype] * math.prod(shape)
+        if n_bytes >= 2**63:
+            raise ValueError("larger than any file")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: tensor {name} is badly described ({error})") from error
     if end - start != n_bytes:

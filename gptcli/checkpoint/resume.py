@@ -1,8 +1,10 @@
 """Resume steps: model directories with optimizer state, committed whole or not at all."""
 
 import hashlib
-import json
+import math
+import re
 import shutil
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ RESUME_FOLDER = "resume"
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"
 _MANIFEST_FILE = "manifest.json"
+_STEP = re.compile(r"step-\d{8}")
 _KEPT_STEPS = 2  # one to go on from, one to fall back to
 
 
@@ -36,19 +39,29 @@ class Progress:
     best_step: int = -1
     best_loss: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("step", "evaluated_step", "best_step"):
+            value = getattr(self, name)
+            if type(value) is not int or not -1 <= value <= max(self.step, 0) < 2**53:
+                raise CheckpointError(f"{name} is {value!r:.40}")
+        has_best = isinstance(self.best_loss, float) and math.isfinite(self.best_loss)
+        if has_best != (self.best_step >= 0):
+            raise CheckpointError(f"best_loss is {self.best_loss!r:.40}")
+
 
 @dataclass(frozen=True)
 class Snapshot:
     """Everything a run continues from."""
 
+    config: ModelConfig
     progress: Progress
     weights: Weights
     optimizer: Weights
 
 
-def save_step(run: Path, snapshot: Snapshot, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
     """Commit a resume step, then drop the oldest beyond those that are kept."""
-    folder = run / RESUME_FOLDER
+    folder, config = _folder(run), snapshot.config
     with new_directory(folder / f"step-{snapshot.progress.step:08d}") as directory:
         write_description(directory, config, tokenizer)
         save_weights(directory / WEIGHTS_FILE, snapshot.weights, config)
@@ -61,7 +74,18 @@ def save_step(run: Path, snapshot: Snapshot, config: ModelConfig, tokenizer: Tok
 
 def resume_steps(run: Path) -> list[Path]:
     """The committed steps of a run, oldest first."""
-    return sorted((run / RESUME_FOLDER).glob("step-*"))
+    folder = _folder(run)
+    if not folder.is_dir():
+        return []
+    steps = [entry for entry in folder.iterdir() if _STEP.fullmatch(entry.name)]
+    return sorted(step for step in steps if step.is_dir() and not step.is_symlink())
+
+
+def _folder(run: Path) -> Path:
+    folder = run / RESUME_FOLDER
+    if folder.is_symlink():
+        raise CheckpointError(f"{folder} is a link: steps are saved and removed in the run alone")
+    return folder
 
 
 def clear_stale_steps(run: Path) -> None:
@@ -94,10 +118,13 @@ def load_step(step: Path) -> Snapshot:
     raw = read_small_json(step / _STATE_FILE)
     try:
         progress = Progress(**raw)
-    except TypeError as error:
+    except (TypeError, CheckpointError) as error:
         raise CheckpointError(f"{step / _STATE_FILE} cannot be used: {error}") from error
-    weights = load_weights(step, read_model_config(step))
-    return Snapshot(progress, _copied(weights), _copied(load_tensors(step / _OPTIMIZER_FILE)))
+    config = read_model_config(step)
+    weights = load_weights(step, config)
+    return Snapshot(
+        config, progress, _copied(weights), _copied(load_tensors(step / _OPTIMIZER_FILE))
+    )
 
 
 def _copied(tensors: Weights) -> Weights:
@@ -106,21 +133,23 @@ def _copied(tensors: Weights) -> Weights:
 
 
 def _hashes(directory: Path) -> dict[str, dict[str, int | str]]:
-    return {
-        file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)}
-        for file in sorted(directory.iterdir())
-        if file.name != _MANIFEST_FILE
-    }
+    hashes: dict[str, dict[str, int | str]] = {}
+    for file in sorted(directory.iterdir()):
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise CheckpointError(f"{file} is no regular file, which a saved step never has")
+        if file.name != _MANIFEST_FILE:
+            hashes[file.name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+    return hashes
 
 
 def _check_manifest(step: Path) -> None:
     expected = read_small_json(step / _MANIFEST_FILE).get("files")
-    actual = json.loads(json.dumps(_hashes(step)))
-    if actual == expected:
-        return
-    names = {*actual, *(expected if isinstance(expected, dict) else {})}
-    wrong = [n for n in sorted(names) if actual.get(n) != (expected or {}).get(n)]
-    raise CheckpointError(f"{step / wrong[0]} is not what was saved (size or sha256 differs)")
+    if not isinstance(expected, dict):
+        raise CheckpointError(f"{step / _MANIFEST_FILE} lists no files")
+    actual = _hashes(step)
+    wrong = [n for n in sorted({*actual, *expected}) if actual.get(n) != expected.get(n)]
+    if wrong:
+        raise CheckpointError(f"{step / wrong[0]} is not what was saved (size or sha256 differs)")
 
 
 def _sha256(file: Path) -> str:

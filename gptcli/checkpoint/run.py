@@ -12,7 +12,7 @@ from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
 
 RECORD_FILE = "train.json"
-_FORMAT = "gptcli.run/1"
+RUN_FORMAT = "gptcli.run/1"
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class RunRecord:
 
 def write_record(directory: Path, record: RunRecord) -> None:
     """Write train.json."""
-    write_json(directory / RECORD_FILE, {"format": _FORMAT, **asdict(record)})
+    write_json(directory / RECORD_FILE, {"format": RUN_FORMAT, **asdict(record)})
 
 
 def read_record(directory: Path) -> RunRecord:
     """Read train.json; CheckpointError where it does not hold what it should."""
     file = directory / RECORD_FILE
     raw = read_small_json(file)
-    if raw.get("format") != _FORMAT:
-        raise CheckpointError(f"{file} has format {raw.get('format')!r}, not {_FORMAT!r}")
+    if raw.get("format") != RUN_FORMAT:
+        raise CheckpointError(f"{file} has format {raw.get('format')!r}, not {RUN_FORMAT!r}")
     try:
         return RunRecord(
             created=str(raw["created"]),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gptcli.errors import UsageError
+from gptcli.runtime.small_files import read_bounded
 
 
 def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
@@ -47,12 +48,12 @@ ConfigFile = Annotated[
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bounded(path).decode("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"--config {path} does not exist") from None
     except OSError as error:
         raise UsageError(f"--config {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # TOML and UTF-8 errors alike
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors alike
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
+from gptcli.commands.terminal import harmless
 
 if TYPE_CHECKING:
     from gptcli.data.dataset import Dataset
@@ -83,10 +84,16 @@ def _figures(
     loaded: "LoadedModel", dataset: "Dataset", split: str, result: "Evaluation"
 ) -> dict[str, Any]:
     """The targets are all tokens but the first, so its text does not count."""
+    from gptcli.errors import DataError
+
     tokens = dataset.split(split)
     first = dataset.tokenizer.decode(tokens.read(0, 1))
+    if dataset.tokenizer.kind == "char":
+        first = first[:1]  # <unk> stands for one character
     n_characters = tokens.n_characters - len(first)
     n_bytes = tokens.n_bytes - len(first.encode())
+    if min(n_characters, n_bytes) < 1:
+        raise DataError(f"{dataset.directory} is damaged: its tokens stand for no text")
     return {
         "schema": "gptcli.eval/1",
         "model": loaded.directory.as_posix(),
@@ -119,4 +126,4 @@ def _as_table(figures: dict[str, Any]) -> str:
         ("context", f"{figures['context']:,} tokens, in windows that do not overlap"),
         ("data", f"{figures['data']}, {figures['split']} split"),
     )
-    return "\n".join(f"{name:<20}{value}" for name, value in rows)
+    return harmless("\n".join(f"{name:<20}{value}" for name, value in rows))

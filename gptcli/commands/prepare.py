@@ -53,15 +53,16 @@ def prepare(
     from gptcli.commands.progress import progress
     from gptcli.config.checks import check_fraction
     from gptcli.data.find import DATASETS
-    from gptcli.data.preparation import check_replaceable, prepare_text
+    from gptcli.data.preparation import DATASET, prepare_text
     from gptcli.data.sources import source_name
     from gptcli.runtime.names import output_path
+    from gptcli.runtime.outputs import check_replaceable
 
     check_fraction("val_fraction", val_fraction, 0.1)
     if unk and tokenizer:
         raise UsageError("--unk makes a new tokenizer, --tokenizer takes one: leave one out")
     directory = output_path(out, DATASETS, source_name(source), overwrite)
-    check_replaceable(directory, overwrite)
+    check_replaceable(directory, overwrite, DATASET)
     text = _read(source)
     chosen = _tokenizer(text, tokenizer, unk)
     with progress("encoding", len(text.text), "characters") as advance:

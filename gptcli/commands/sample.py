@@ -79,7 +79,9 @@ def _prompt_ids(loaded: "LoadedModel", prompt: str | None) -> tuple[list[int], s
         try:
             return loaded.tokenizer.encode(prompt).tolist(), prompt
         except UnseenCharacterError as error:
-            raise UsageError(f"--prompt: {error}") from error
+            raise UsageError(
+                f"--prompt: {error}: leave it out, or train on text that has it"
+            ) from error
     try:
         start = loaded.tokenizer.encode("\n").tolist()
     except UnseenCharacterError:

@@ -1,5 +1,6 @@
 """Where a command's words go: results to stdout, everything else to stderr."""
 
+import contextlib
 import os
 import sys
 from contextvars import ContextVar
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gptcli.errors import UsageError
 from gptcli.runtime.names import output_path
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def loudness() -> Loudness:
 def note(message: str) -> None:
     """Say on stderr what was chosen or done; silent with ``--quiet``."""
     if not loudness().quiet:
-        print(harmless(message), file=sys.stderr, flush=True)  # noqa: T201
+        _say(message)
 
 
 def detail(message: str) -> None:
@@ -53,8 +55,18 @@ def detail(message: str) -> None:
 
 def complain(message: str) -> None:
     """Print the one line of an error, also with ``--quiet``."""
-    line = " ".join(harmless(message).splitlines())
-    print(f"error: {line}", file=sys.stderr, flush=True)  # noqa: T201
+    _say("error: " + " ".join(message.splitlines()))
+
+
+def warn(message: str) -> None:
+    """Say on stderr what the user must know, also with ``--quiet``."""
+    _say("warning: " + " ".join(message.splitlines()))
+
+
+def _say(message: str) -> None:
+    # Long work goes on when nobody listens any more.
+    with contextlib.suppress(OSError):
+        print(harmless(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def harmless(text: str) -> str:
@@ -83,8 +95,11 @@ def is_interactive() -> bool:
 
 def check_out(out: Path | None, overwrite: bool) -> None:
     """Refuse an ``--out`` that is taken before any work is done for it."""
-    if out is not None:
-        output_path(out, out.parent, out.name, overwrite)
+    if out is None:
+        return
+    if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
+        raise UsageError(f"--out {out} is no regular file: name a new file")
+    output_path(out, out.parent, out.name, overwrite)
 
 
 def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:

@@ -8,13 +8,15 @@ import typer
 
 from gptcli.commands.config_file import ConfigFile
 from gptcli.commands.options import Device, Json, with_options
-from gptcli.commands.terminal import detail, note
+from gptcli.commands.terminal import detail, note, warn
 from gptcli.commands.train_flags import train_flags
 from gptcli.config.checks import flag
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
     from gptcli.training.loop import Training
+
+_SMALLER = "choose a smaller model, --batch-size or --block-size"
 
 
 def train(
@@ -83,11 +85,11 @@ def _begin(
     from gptcli.commands.choices import chosen_dataset, chosen_device
     from gptcli.config.presets import find_preset
     from gptcli.data.dataset import Dataset
-    from gptcli.runtime.device import choose_precision, get_threads
+    from gptcli.runtime.device import choose_precision, get_threads, memory_errors
     from gptcli.runtime.locks import exclusive
     from gptcli.runtime.names import output_path
     from gptcli.training.defaults import resolve
-    from gptcli.training.setup import begin_training, check_length, make_room
+    from gptcli.training.setup import begin_training, check_length
 
     model = None if preset is None else find_preset(preset)
     dataset = Dataset.open(chosen_dataset(data))
@@ -101,9 +103,8 @@ def _begin(
     detail(f"training: {resolved.training}")
     check_length(dataset, resolved.model.block_size)
     directory = output_path(out, RUNS, dataset.directory.resolve().name, overwrite)
-    with exclusive(_lock(directory), directory.as_posix()):
-        make_room(directory, overwrite)
-        training = begin_training(directory, resolved, preset, dataset)
+    with memory_errors(_SMALLER), exclusive(_lock(directory), directory.as_posix()):
+        training = begin_training(directory, resolved, preset, dataset, overwrite)
         _run(training, preset, given, json_output)
 
 
@@ -113,19 +114,19 @@ def _continue(run: Path, data: Path | None, max_iters: int | None, json_output: 
     from gptcli.checkpoint.run import read_record
     from gptcli.commands.choices import dataset_of
     from gptcli.data.dataset import Dataset
-    from gptcli.runtime.device import choose_device
+    from gptcli.runtime.device import choose_device, memory_errors
     from gptcli.runtime.locks import exclusive
     from gptcli.training.setup import continue_training
 
     directory = model_directory(run)
-    with exclusive(_lock(directory), directory.as_posix()):
+    with memory_errors(_SMALLER), exclusive(_lock(directory), directory.as_posix()):
         record = read_record(directory)
         choose_device(record.training.device)
         dataset = Dataset.open(dataset_of(directory, data))
         clear_stale_steps(directory)
         training, problems = continue_training(directory, record, dataset, max_iters)
         for problem in problems:
-            note(f"warning: {problem}; going on from the save before it")
+            warn(f"{problem}; going on from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
         _run(training, record.preset, {}, json_output)
 
@@ -138,7 +139,7 @@ def _run(
     from gptcli.training.loop import run_training
 
     with stop_requests() as stop:
-        announce(training, preset, given)
+        announce(training, preset, given, stop)
         with TrainView(training) as view:
             progress = run_training(training, view, stop)
     summarize(training, progress, view.seconds, json_output)

@@ -15,8 +15,17 @@ from rich.progress import (
 
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.durations import spoken
-from gptcli.commands.terminal import deliver, is_interactive, loudness, note, progress_console
+from gptcli.commands.terminal import (
+    deliver,
+    harmless,
+    is_interactive,
+    loudness,
+    note,
+    progress_console,
+    warn,
+)
 from gptcli.config.checks import flag
+from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import Training
@@ -26,7 +35,9 @@ _QUIET_SECONDS = 15.0
 _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum", "max_iters")
 
 
-def announce(training: Training, preset: str | None, given: dict[str, Any]) -> None:
+def announce(
+    training: Training, preset: str | None, given: dict[str, Any], stop: StopRequest
+) -> None:
     """Say what is about to happen, how large it is and how long it will take."""
     model, config, dataset = training.model, training.config, training.dataset
     n_params = sum(parameter.numel() for parameter in model.parameters())
@@ -36,15 +47,20 @@ def announce(training: Training, preset: str | None, given: dict[str, Any]) -> N
         f"run: {training.directory.as_posix()}: {n_params:,} parameters, "
         f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
     )
+    if training.progress.step >= config.max_iters:
+        note(f"already at step {training.progress.step:,}: --max-iters N goes on to N")
+        return
     if loudness().quiet:
         return
-    seconds = estimate_seconds(training)
+    seconds = estimate_seconds(training, stop)
     note(f"estimated time: about {spoken(seconds)}{_hint(seconds, config.device, preset, given)}")
 
 
 def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]) -> str:
     if device != "cpu" or seconds < 3 * CPU_SECONDS:
         return ""
+    if not preset and "max_iters" not in given:
+        return f" (planned for {spoken(CPU_SECONDS)}: is this CPU slow, or busy with other work?)"
     sizes = [flag(name) for name in _SIZES if name in given]
     cause = f"--preset {preset}" if preset else ", ".join(sizes)
     return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
@@ -66,11 +82,8 @@ def summarize(training: Training, progress: RunProgress, seconds: float, json_ou
         }
         deliver(json.dumps(document, indent=2), None)
     else:
-        deliver(
-            f"{run}: best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}, "
-            f"{progress.step:,} steps, {spoken(seconds)}",
-            None,
-        )
+        best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
+        deliver(f"{harmless(run)}: {best}, {progress.step:,} steps, {spoken(seconds)}", None)
     note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
 
 
@@ -121,9 +134,9 @@ class TrainView:
             left = (now - self._pace_from) * (self._total - report.step) / done
             note(f"step {report.step:,}/{self._total:,}  {pace}  {spoken(left)} left")
 
-    def evaluating(self, done: int, total: int) -> None:
+    def evaluating(self, done: int) -> None:
         """Show that an evaluation is under way."""
-        self._bar.update(self._task, description=f"evaluating {100 * done // total:3d} %")
+        self._bar.update(self._task, description=f"evaluating, {done:,} tokens")
 
     def evaluated(self, report: EvaluationReport) -> None:
         """One line that stays."""
@@ -136,6 +149,10 @@ class TrainView:
             note(line)
         else:
             self._bar.console.print(line)
+
+    def warned(self, message: str) -> None:
+        """Something went wrong that training can live with."""
+        warn(message)
 
     def saved(self, step: int) -> None:
         """Saving is silent: it happens at every evaluation."""

@@ -4,24 +4,28 @@ import math
 
 from gptcli.errors import UsageError
 
+_LARGEST = 1e300  # an int beyond the floats must not reach them
+
 
 def flag(name: str) -> str:
     """``n_layer`` as the user writes it: ``--n-layer``."""
     return "--" + name.replace("_", "-")
 
 
-def check_whole(name: str, value: object, least: int) -> None:
-    """UsageError unless ``value`` is a whole number of at least ``least``."""
+def check_whole(name: str, value: object, least: int, most: int = 10**12) -> None:
+    """UsageError unless ``value`` is a whole number from ``least`` to ``most``."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise UsageError(f"{flag(name)} must be a whole number, not {value!r}")
     if value < least:
         raise UsageError(f"{flag(name)} {value} is too small: it must be at least {least}")
+    if value > most:
+        raise UsageError(f"{flag(name)} is too large: it must be at most {most:,}")
 
 
 def check_not_negative(name: str, value: object) -> None:
     """UsageError unless ``value`` is a finite number of 0 or more."""
-    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise UsageError(f"{flag(name)} {value} is not a finite number of 0 or more")
+    if not isinstance(value, int | float) or not 0 <= value < math.inf or value > _LARGEST:
+        raise UsageError(f"{flag(name)} {value!r:.40} is not a finite number of 0 or more")
 
 
 def check_fraction(name: str, value: object, example: float) -> None:

@@ -19,6 +19,6 @@ class SamplingConfig:
         check_not_negative("temperature", self.temperature)
         check_whole("max_new_tokens", self.max_new_tokens, 0)
         check_whole("num_samples", self.num_samples, 1)
-        check_whole("seed", self.seed, 0)
+        check_whole("seed", self.seed, 0, 2**63)
         if self.top_k is not None:
             check_whole("top_k", self.top_k, 1)

@@ -44,8 +44,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_iters", "eval_interval", "grad_accum"):
             check_whole(name, getattr(self, name), 1)
-        for name in ("warmup_iters", "threads", "seed"):
-            check_whole(name, getattr(self, name), 0)
+        check_whole("warmup_iters", self.warmup_iters, 0)
+        check_whole("threads", self.threads, 0, 4096)
+        check_whole("seed", self.seed, 0, 2**63)
         if self.eval_batches is not None:
             check_whole("eval_batches", self.eval_batches, 1)
         for name in ("lr", "min_lr", "weight_decay", "grad_clip"):

@@ -12,13 +12,14 @@ from gptcli.data.dataset_record import (
 )
 from gptcli.data.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.runtime.small_files import read_bounded
 
 
 def read_record(directory: Path) -> DatasetRecord:
     """Read dataset.json; UsageError where there is none, DataError where it is damaged."""
     file = directory / RECORD_FILE
     try:
-        text = file.read_text(encoding="utf-8")
+        content = read_bounded(file)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             f"no dataset in {directory} (no {RECORD_FILE}): make one with "
@@ -26,9 +27,9 @@ def read_record(directory: Path) -> DatasetRecord:
         ) from None
     except OSError as error:
         raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise DataError(f"{file} is damaged ({error}): run `gptcli prepare` again") from None
-    return parse_record(text, str(file))
+    return parse_record(content, str(file))
 
 
 def check_shards(directory: Path, split: str, record: DatasetRecord) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gptcli.errors import DataError
+from gptcli.runtime.small_files import parse_object
 
 RECORD_FILE = "dataset.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -73,12 +74,11 @@ class DatasetRecord:
         return {"format": FORMAT, **asdict(self)}
 
 
-def parse_record(text: str, place: str) -> DatasetRecord:
+def parse_record(content: bytes, place: str) -> DatasetRecord:
     """Read dataset.json, trusting nothing; DataError names ``place`` and the bad field."""
     try:
-        value = json.loads(text)
-        return _record(value)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _record(parse_object(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{place} is damaged ({reason}): run `gptcli prepare` again") from None
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from gptcli.data.character_table import UnseenCharacterError
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import (
+    FORMAT,
     RECORD_FILE,
+    SPLITS,
     TOKENIZER_FILE,
     DatasetRecord,
     SplitRecord,
@@ -15,14 +17,19 @@ from gptcli.data.dataset_record import (
 from gptcli.data.dataset_writer import SHARD_TOKENS, SplitWriter
 from gptcli.data.text import SourceText
 from gptcli.data.tokenizer import Tokenizer
-from gptcli.errors import DataError, UsageError
+from gptcli.errors import DataError
 from gptcli.runtime.files import new_directory, remove_stale, write_json, write_text
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.names import timestamp
+from gptcli.runtime.outputs import OutputKind, check_replaceable
 
 _CHUNK = 2**22  # characters encoded at a time
 
 Advance = Callable[[int], None]
+
+DATASET = OutputKind(
+    "dataset", RECORD_FILE, FORMAT, frozenset({RECORD_FILE, TOKENIZER_FILE, *SPLITS})
+)
 
 
 def prepare_text(
@@ -42,9 +49,9 @@ def prepare_text(
     all; ResourceError if another process is writing it.
     """
     texts = split_text(source, val_fraction)
-    check_replaceable(directory, overwrite)
+    check_replaceable(directory, overwrite, DATASET)
     with exclusive(directory.with_name(f".{directory.name}.lock"), str(directory)):
-        check_replaceable(directory, overwrite)
+        check_replaceable(directory, overwrite, DATASET)
         remove_stale(directory.parent, directory.name)
         with new_directory(directory) as building:
             splits = {}
@@ -70,23 +77,6 @@ def split_text(source: SourceText, val_fraction: float) -> dict[str, str]:
             f"to train on and {n - cut} to validate with: give more text, or --val-fraction 0"
         )
     return {"train": source.text[:cut], "val": source.text[cut:]}
-
-
-def check_replaceable(directory: Path, overwrite: bool) -> None:
-    """UsageError unless ``directory`` is free, or a dataset and ``overwrite`` is given."""
-    if directory.name in ("", ".."):
-        raise UsageError(f"--out {directory} has no name of its own: try --out data/NAME")
-    if not (directory.exists() or directory.is_symlink()):
-        return
-    if not overwrite:
-        raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
-    is_ours = (directory / RECORD_FILE).is_file() and not directory.is_symlink()
-    if not is_ours and not _is_empty(directory):
-        raise UsageError(f"{directory} is no dataset and is not replaced: choose another --out")
-
-
-def _is_empty(directory: Path) -> bool:
-    return directory.is_dir() and not directory.is_symlink() and not any(directory.iterdir())
 
 
 def _encode(

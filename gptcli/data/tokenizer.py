@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gptcli.data.character_table import CharacterTable, is_character_tokenizer
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.runtime.small_files import read_bounded
 
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 
@@ -49,9 +50,7 @@ class Tokenizer:
         """
         file = path / TOKENIZER_FILE if path.is_dir() else path
         try:
-            if file.stat().st_size > LARGEST_FILE:
-                raise CheckpointError(f"{file} is over {LARGEST_FILE:,} bytes: no tokenizer is")
-            text = file.read_text(encoding="utf-8")
+            text = read_bounded(file, LARGEST_FILE).decode("utf-8")
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(
                 f"no tokenizer at {file}: give a tokenizer.json, a dataset or a run"
@@ -60,6 +59,8 @@ class Tokenizer:
             raise CheckpointError(
                 f"{file} is not UTF-8 at byte {error.start:,}: it is no tokenizer.json"
             ) from None
+        except ValueError as error:
+            raise CheckpointError(f"{file} is no tokenizer.json: {error}") from None
         except OSError as error:
             raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
         return cls.from_json(text, str(file))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gptcli.config.sampling import SamplingConfig
+from gptcli.errors import CheckpointError
 from gptcli.inference.distribution import draw, next_token_probabilities
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
@@ -68,4 +69,9 @@ class _Reader:
         self._start = start
         hidden = self._model.hidden(seen.to(self._device), self._cache)
         logits: Tensor = self._model.lm_head(hidden[:, -1]).cpu()
+        if not bool(logits.isfinite().all()):
+            raise CheckpointError(
+                "the model's output is not finite: its weights are damaged, "
+                "use an earlier checkpoint"
+            )
         return logits

@@ -1,6 +1,7 @@
 """Which device and precision to compute in, and why. The one file of runtime that knows torch."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from gptcli.config.checks import check_choice
 from gptcli.config.training import PRECISIONS, Precision
 from gptcli.errors import MemoryExhaustedError, UsageError
 
+_MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "bad_alloc")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -95,6 +97,23 @@ def memory_errors(hint: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise MemoryExhaustedError(f"the device is out of memory: {hint}") from error
     except RuntimeError as error:  # the CPU's allocator has no exception of its own
-        if "can't allocate memory" not in str(error) and "not enough memory" not in str(error):
+        if not any(sign in str(error) for sign in _MEMORY_SIGNS):
             raise
         raise MemoryExhaustedError(f"out of memory: {hint}") from error
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"out of memory: {hint}") from error
+
+
+def check_memory(n_bytes: int, hint: str) -> None:
+    """MemoryExhaustedError for what cannot fit into this machine's memory.
+
+    Asked before, because a system that is out of memory kills without a word.
+    """
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if n_bytes > total:
+        raise MemoryExhaustedError(
+            f"the model needs {n_bytes / 1e9:,.1f} GB to train and this machine has "
+            f"{total / 1e9:,.1f} GB: {hint}"
+        )

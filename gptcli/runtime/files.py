@@ -64,7 +64,8 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace ``path`` by readable JSON, atomically. NaN is refused: it is not JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # In ASCII, since a path may hold bytes that UTF-8 has no characters for.
+    text = json.dumps(value, indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 

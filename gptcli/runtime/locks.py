@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gptcli.errors import ResourceError
-from gptcli.runtime.files import reported
+from gptcli.runtime.files import reported, write_text
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def exclusive(lock: Path, subject: str) -> Iterator[None]:
             ) from None
     try:
         with reported(holder):
-            holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+            write_text(holder, f"process {os.getpid()}")
         yield
     finally:
         holder.unlink(missing_ok=True)

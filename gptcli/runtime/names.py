@@ -1,12 +1,11 @@
 """Names of outputs: never one that is taken, and the newest of what is there."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from gptcli.errors import UsageError
+from gptcli.runtime.small_files import parse_object, read_bounded
 
 
 def free_name(parent: Path, name: str) -> Path:
@@ -53,8 +52,10 @@ def _created(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
         if file.parent.name.startswith("."):
             continue
         try:
-            value: Any = json.loads(file.read_text(encoding="utf-8"))
+            if not file.is_file():
+                continue
+            value = parse_object(read_bounded(file))
         except (OSError, ValueError):
             continue
-        if isinstance(value, dict) and isinstance(value.get("created"), str):
+        if isinstance(value.get("created"), str):
             yield file.parent, value["created"]

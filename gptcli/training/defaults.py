@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.model import ModelConfig
+from gptcli.config.model import LARGEST_SIZES, ModelConfig
 from gptcli.config.presets import Preset
 from gptcli.config.training import TrainConfig
 
@@ -81,7 +81,7 @@ def _model_values(known: Values, base: Values) -> dict[str, Any]:
 
 def _heads_for(n_embd: int | None, base: Values) -> int:
     """As many heads as usual, or where the width is given, about as wide ones."""
-    if n_embd is None or n_embd < 1:
+    if n_embd is None or not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
         return int(base["n_head"])
     divisors = [n for n in range(1, n_embd + 1) if n_embd % n == 0]
     return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))

@@ -3,23 +3,26 @@
 import time
 
 from gptcli.inference.evaluation import evaluate_split
+from gptcli.runtime.signals import StopRequest
 from gptcli.training.loop import Training
 
 _REHEARSED_TOKENS = 2048
 _LEAST_REHEARSALS, _LEAST_SECONDS = 3, 1.0
 
 
-def estimate_seconds(training: Training) -> float:
+def estimate_seconds(training: Training, stop: StopRequest) -> float:
     """Seconds for the steps and evaluations that are left. Leaves the training as it was."""
     config, progress = training.config, training.progress
     steps = config.max_iters - progress.step
-    turns = {*range(0, config.max_iters, config.eval_interval), config.max_iters}
-    evaluations = len({turn for turn in turns if turn >= progress.step} - {progress.evaluated_step})
-    stepping, evaluating = _step_seconds(training), _evaluation_seconds(training)
+    first = -(-progress.step // config.eval_interval)
+    evaluations = config.max_iters // config.eval_interval - first + 1
+    evaluations += config.max_iters % config.eval_interval > 0
+    evaluations -= progress.evaluated_step == progress.step
+    stepping, evaluating = _step_seconds(training, stop), _evaluation_seconds(training)
     return steps * stepping + evaluations * evaluating
 
 
-def _step_seconds(training: Training) -> float:
+def _step_seconds(training: Training, stop: StopRequest) -> float:
     """On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch."""
     batch_size, block_size = training.config.batch_size, training.model.config.block_size
     rows = batch_size
@@ -30,6 +33,8 @@ def _step_seconds(training: Training) -> float:
     stepper.rehearse(rows)
     times: list[float] = []
     while len(times) < _LEAST_REHEARSALS or sum(times) < _LEAST_SECONDS:
+        if stop and times:
+            break
         started = time.perf_counter()
         stepper.rehearse(rows)
         times.append(time.perf_counter() - started)

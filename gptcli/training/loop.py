@@ -116,7 +116,7 @@ class _Loop:
         seconds = time.perf_counter() - started
         tokens = (target - first) * config.rows_per_iter * self._training.model.config.block_size
         loss, rate = loss_sum / (target - first), learning_rate(target - 1, config)
-        self._log.append(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
+        self._write(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
         self._reporter.stepped(StepReport(target, loss, rate, tokens / seconds))
 
     def _evaluate(self) -> None:
@@ -136,7 +136,7 @@ class _Loop:
             best_step=self._step if is_best else progress.best_step,
             best_loss=decisive if is_best else best,
         )
-        self._log.append(self._step, train_loss=train, val_loss=val)
+        self._write(self._step, train_loss=train, val_loss=val)
         self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
 
     def _loss_over(self, split: TokenSplit, n_tokens: int) -> float:
@@ -146,7 +146,7 @@ class _Loop:
         def advance(targets: int) -> None:
             nonlocal done
             done += targets
-            self._reporter.evaluating(done, n_tokens - 1)
+            self._reporter.evaluating(done)
             if self._stop:
                 raise _Stopping
 
@@ -162,7 +162,22 @@ class _Loop:
         if progress.best_step == progress.step:
             save_weights(training.directory / WEIGHTS_FILE, weights, config)
         optimizer = optimizer_tensors(training.optimizer, training.model)
-        snapshot = Snapshot(progress, weights, optimizer)
-        save_step(training.directory, snapshot, config, training.dataset.tokenizer)
-        draw_loss(self._log.read(), training.directory / PLOT_FILE, training.directory.name)
+        snapshot = Snapshot(config, progress, weights, optimizer)
+        save_step(training.directory, snapshot, training.dataset.tokenizer)
+        self._draw()
         self._reporter.saved(progress.step)
+
+    def _draw(self) -> None:
+        """A picture is no reason to lose a run."""
+        directory = self._training.directory
+        try:
+            draw_loss(self._log.read(), directory / PLOT_FILE, directory.name)
+        except Exception as error:
+            self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
+
+    def _write(self, step: int, **values: float | None) -> None:
+        """Nor is a log."""
+        try:
+            self._log.append(step, **values)
+        except OSError as error:
+            self._reporter.warned(f"step {step:,} was not logged: {error}")

@@ -35,8 +35,12 @@ class MetricsLog:
         for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict) and isinstance(line.get("step"), int):
+            if isinstance(line, dict) and "step" in line and all(map(_is_number, line.values())):
                 lines.append(line)
         return lines
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, int | float)

@@ -48,12 +48,17 @@ def restore_optimizer(optimizer: torch.optim.AdamW, model: GPT, tensors: dict[st
     """Put saved state back; CheckpointError when it is not this model's."""
     if not tensors:
         return
+    known = {f"{name}.{slot}" for name, _ in model.named_parameters() for slot in _SLOTS}
+    if unknown := sorted(tensors.keys() - known):
+        raise CheckpointError(f"the optimizer state has {unknown[0]}, which is not of this model")
     for name, parameter in model.named_parameters():
         saved = {slot: tensors.get(f"{name}.{slot}") for slot in _SLOTS}
-        moments = (saved["exp_avg"], saved["exp_avg_sq"])
-        if saved["step"] is None or any(m is None or m.shape != parameter.shape for m in moments):
-            raise CheckpointError(f"the optimizer state of {name} is missing or of another shape")
-        optimizer.state[parameter] = {
-            slot: tensor.to(parameter.device)  # type: ignore[union-attr]
+        shapes = {"step": torch.Size(()), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        state = {
+            slot: tensor.to(parameter.device)
             for slot, tensor in saved.items()
+            if tensor is not None and tensor.dtype == torch.float32 and tensor.shape == shapes[slot]
         }
+        if len(state) < len(_SLOTS) or not all(bool(t.isfinite().all()) for t in state.values()):
+            raise CheckpointError(f"the optimizer state of {name} is missing or damaged")
+        optimizer.state[parameter] = state

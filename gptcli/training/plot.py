@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gptcli.runtime.files import replace_file
+from gptcli.runtime.text import visible
 from gptcli.training.metrics import Line
 
 PLOT_FILE = "loss.svg"
@@ -36,7 +37,8 @@ def draw_loss(lines: list[Line], path: Path, title: str) -> None:
                 marker=marker,
                 markersize=3,
             )
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=title)
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    axes.set_title(visible(title), parse_math=False)
     axes.grid(alpha=0.25)
     if axes.lines:
         axes.legend(frameon=False)

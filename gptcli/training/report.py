@@ -30,11 +30,14 @@ class Reporter(Protocol):
     def stepped(self, report: StepReport) -> None:
         """Some optimizer steps were done."""
 
-    def evaluating(self, done: int, total: int) -> None:
-        """An evaluation has seen ``done`` of ``total`` targets."""
+    def evaluating(self, done: int) -> None:
+        """An evaluation of a split has seen ``done`` targets so far."""
 
     def evaluated(self, report: EvaluationReport) -> None:
         """An evaluation ended."""
+
+    def warned(self, message: str) -> None:
+        """Something went wrong that training can live with."""
 
     def saved(self, step: int) -> None:
         """A resume step was committed."""

@@ -1,35 +1,68 @@
 """From a configuration, or from a run that was interrupted, to a Training in memory."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptcli import __version__
-from gptcli.checkpoint.files import write_description
-from gptcli.checkpoint.resume import Progress, load_newest_step
-from gptcli.checkpoint.run import RECORD_FILE, DataReference, RunRecord, write_record
+from gptcli.accounting.parameters import exact_count
+from gptcli.checkpoint.files import MODEL_FILES, write_description
+from gptcli.checkpoint.resume import RESUME_FOLDER, Progress, load_newest_step
+from gptcli.checkpoint.run import (
+    RECORD_FILE,
+    RUN_FORMAT,
+    DataReference,
+    RunRecord,
+    write_record,
+)
+from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
-from gptcli.runtime.device import set_threads
+from gptcli.runtime.device import check_memory, set_threads
 from gptcli.runtime.files import reported
 from gptcli.runtime.names import timestamp
+from gptcli.runtime.outputs import OutputKind, check_replaceable
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import Training
+from gptcli.training.metrics import METRICS_FILE
 from gptcli.training.optimizer import make_optimizer, restore_optimizer
+from gptcli.training.plot import PLOT_FILE
+
+# Weights, gradients and AdamW's two moments in float32.
+_BYTES_PER_PARAMETER = 16
+_SMALLER = "choose a smaller --n-layer or --n-embd"
+RUN = OutputKind(
+    "run",
+    RECORD_FILE,
+    RUN_FORMAT,
+    frozenset({RECORD_FILE, METRICS_FILE, PLOT_FILE, RESUME_FOLDER, *MODEL_FILES}),
+)
 
 
 def begin_training(
-    directory: Path, resolved: Resolved, preset: str | None, dataset: Dataset
+    directory: Path,
+    resolved: Resolved,
+    preset: str | None,
+    dataset: Dataset,
+    overwrite: bool = False,
 ) -> Training:
-    """A fresh run: its directory with all but weights, and a model with initial weights."""
+    """A fresh run: its directory with all but weights, and a model with initial weights.
+
+    An old run gives way only when the new one is known to fit the data and the memory.
+    """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
+    check_replaceable(directory, overwrite, RUN)
+    check_memory(_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
+    model = new_model(resolved.model, derive_seed(config.seed, "weights"))
+    training = _assemble(directory, config, dataset, model, Progress())
     with reported(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
     write_description(directory, resolved.model, dataset.tokenizer)
     record = RunRecord(
         created=timestamp(),
@@ -40,8 +73,7 @@ def begin_training(
         data=_reference(dataset),
     )
     write_record(directory, record)
-    model = new_model(resolved.model, derive_seed(config.seed, "weights"))
-    return _assemble(directory, config, dataset, model, Progress())
+    return training
 
 
 def continue_training(
@@ -54,28 +86,13 @@ def continue_training(
     check_same_data(record, dataset)
     grown = _grown(record, max_iters)
     snapshot, problems = load_newest_step(directory)
+    _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)
     training = _assemble(directory, grown.training, dataset, model, snapshot.progress)
     restore_optimizer(training.optimizer, training.model, snapshot.optimizer)
     if grown != record:
         write_record(directory, grown)
     return training, problems
-
-
-def make_room(directory: Path, overwrite: bool) -> None:
-    """Remove an old run where that was asked for; call it under the run's lock.
-
-    UsageError for a directory that is something else, or that must not be replaced.
-    """
-    if not directory.exists():
-        return
-    if not overwrite:
-        raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
-    is_run = (directory / RECORD_FILE).is_file() and not directory.is_symlink()
-    if not is_run and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} is no run: remove it yourself or choose another --out")
-    with reported(directory):
-        shutil.rmtree(directory)
 
 
 def check_length(dataset: Dataset, block_size: int) -> None:
@@ -95,6 +112,16 @@ def check_same_data(record: RunRecord, dataset: Dataset) -> None:
             f"{dataset.directory} is not the data of this run "
             f"(dataset {dataset.identity[:12]}, the run has {record.data.dataset[:12]}): "
             "name the right one with --data, or begin a new run"
+        )
+
+
+def _check_same_model(record: RunRecord, saved: ModelConfig, directory: Path) -> None:
+    before, now = asdict(record.model), asdict(saved)
+    differing = [name for name in before if before[name] != now[name]]
+    if differing:
+        raise CheckpointError(
+            f"{directory / RECORD_FILE} and the saved model differ in {', '.join(differing)}: "
+            "put the file back as it was"
         )
 
 

@@ -189,7 +189,8 @@ def test_an_index_cannot_point_outside(make_model, tokenizer, tmp_path, name) ->
         ({"scale_attn_weights": False}, "scale_attn_weights"),
         ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
         ({"gptcli": []}, "gptcli"),
-        ({"resid_pdrop": float("nan")}, "dropout"),
+        ({"resid_pdrop": float("nan")}, "NaN"),
+        ({"resid_pdrop": 1.0}, "dropout"),
     ],
 )
 def test_an_unusable_config_is_refused(make_model, tokenizer, tmp_path, change, word) -> None:

@@ -1,5 +1,8 @@
 """Resume steps: committed whole, checked, and the one before is kept."""
 
+import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,9 +28,12 @@ def save(make_model, tokenizer, tmp_path):
     def save_one(step: int) -> None:
         optimizer = {"final_norm.weight.exp_avg": torch.full((8,), float(step))}
         snapshot = Snapshot(
-            Progress(step, step, step, 1.5), dict(model.named_parameters()), optimizer
+            model.config,
+            Progress(step, step, step, 1.5),
+            dict(model.named_parameters()),
+            optimizer,
         )
-        save_step(tmp_path, snapshot, model.config, tokenizer)
+        save_step(tmp_path, snapshot, tokenizer)
 
     return save_one
 
@@ -93,3 +99,57 @@ def test_half_written_steps_are_cleared(save, tmp_path: Path) -> None:
     clear_stale_steps(tmp_path)
     assert not half.exists()
     assert len(resume_steps(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "2"},
+        {"step": 1.5},
+        {"step": -3},
+        {"step": 10**30},
+        {"best_loss": "x"},
+        {"best_loss": None},
+        {"best_step": 9},
+        {"speed": 1},
+    ],
+)
+def test_a_hostile_state_is_passed_over(save, tmp_path: Path, change: dict[str, object]) -> None:
+    save(1)
+    save(2)
+    step = tmp_path / "resume" / "step-00000002"
+    state = {**json.loads((step / "state.json").read_text()), **change}
+    (step / "state.json").write_text(json.dumps(state))
+    manifest = json.loads((step / "manifest.json").read_text())
+    content = (step / "state.json").read_bytes()
+    manifest["files"]["state.json"] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    (step / "manifest.json").write_text(json.dumps(manifest))
+    snapshot, problems = load_newest_step(tmp_path)
+    assert snapshot.progress.step == 1
+    assert "state.json" in problems[0]
+
+
+@pytest.mark.parametrize("files", [None, [], "x", [1]])
+def test_a_hostile_manifest_is_passed_over(save, tmp_path: Path, files: object) -> None:
+    save(1)
+    save(2)
+    manifest = tmp_path / "resume" / "step-00000002" / "manifest.json"
+    manifest.write_text(json.dumps({"files": files}))
+    assert load_newest_step(tmp_path)[0].progress.step == 1
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_only_regular_files_belong_in_a_step(save, tmp_path: Path, kind: str) -> None:
+    save(1)
+    extra = resume_steps(tmp_path)[0] / "extra"
+    if kind == "fifo":
+        os.mkfifo(extra)
+    elif kind == "link":
+        extra.symlink_to("/dev/zero")
+    else:
+        extra.mkdir()
+    with pytest.raises(CheckpointError, match="regular"):
+        load_step(extra.parent)

@@ -306,3 +306,117 @@ def test_a_closed_pipe_is_quiet(trained: Path) -> None:
     )
     assert done.stdout.decode().rstrip().endswith("141")
     assert done.stderr == b""
+
+
+def test_overwrite_refuses_what_the_user_put_into_a_run(cli, trained: Path) -> None:
+    (trained / "runs/input/thesis.txt").write_text("years of work")
+    done = cli("train", *TINY, "--max-iters", 2, "--out", "runs/input", "--overwrite")
+    assert done.code == 2
+    assert "thesis.txt" in done.stderr
+    assert (trained / "runs/input/thesis.txt").exists()
+
+
+def test_overwrite_keeps_the_old_run_when_the_new_one_cannot_be(cli, trained: Path) -> None:
+    before = (trained / "runs/input/model.safetensors").read_bytes()
+    done = cli("train", *TINY, "--block-size", 10**6, "--out", "runs/input", "--overwrite")
+    assert done.code == 3
+    assert (trained / "runs/input/model.safetensors").read_bytes() == before
+
+
+def test_a_step_that_is_not_ours_is_neither_pruned_nor_resumed(cli, trained: Path) -> None:
+    folder = trained / "runs/input/resume"
+    (folder / "step-00000003-keep").mkdir()
+    assert cli("train", "--resume", "runs/input", "--max-iters", 25).code == 0
+    assert (folder / "step-00000003-keep").is_dir()
+
+
+def test_a_linked_resume_folder_is_refused(cli, trained: Path) -> None:
+    folder = trained / "runs/input/resume"
+    folder.rename(trained / "elsewhere")
+    folder.symlink_to(trained / "elsewhere")
+    done = cli("train", "--resume", "runs/input", "--max-iters", 25)
+    assert done.code == 4
+    assert len(list((trained / "elsewhere").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("n_head", 1), ("activation", "relu"), ("n_embd", 32), ("bias", None)]
+)
+def test_a_changed_record_cannot_resume_as_another_model(cli, trained, field, value) -> None:
+    file = trained / "runs/input/train.json"
+    record = json.loads(file.read_text())
+    record["model"][field] = value
+    file.write_text(json.dumps(record))
+    done = cli("train", "--resume", "runs/input", "--max-iters", 25)
+    assert done.code == 4
+    assert field in done.stderr
+
+
+def test_a_run_of_a_device_that_is_not_here_says_so(cli, trained, monkeypatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    file = trained / "runs/input/train.json"
+    record = json.loads(file.read_text())
+    record["training"]["device"] = "cuda"
+    file.write_text(json.dumps(record))
+    done = cli("train", "--resume", "runs/input")
+    assert done.code == 2
+    assert "cuda" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sample", "eval", "count-params"])
+def test_a_full_device_is_exit_5(run_gptcli, trained: Path, command: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    argv = [command, "--preset", "gpt2"] if command == "count-params" else [command]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gptcli", *argv],
+            cwd=trained,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 5
+    assert "No space left" in done.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ulimit is a shell's")
+def test_a_file_size_limit_in_a_save_is_exit_5_and_keeps_nothing_half(prepared: Path) -> None:
+    flags = " ".join(map(str, ("--n-layer", 2, "--n-embd", 128, "--max-iters", 3)))
+    done = subprocess.run(
+        f"ulimit -f 100; {sys.executable} -m gptcli train {flags} --block-size 16",
+        shell=True,
+        executable="/bin/bash",
+        cwd=prepared,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr.decode()
+    assert "a bug" not in done.stderr.decode()
+    assert not list((prepared / "runs").glob("**/.tmp-*"))
+    assert not (prepared / "runs/input/model.safetensors").exists()
+
+
+def test_training_goes_on_when_nobody_listens(prepared: Path) -> None:
+    flags = " ".join(map(str, (*TINY, "--max-iters", 20)))
+    subprocess.run(
+        f"{sys.executable} -m gptcli train {flags} 2>&1 >/dev/null | head -1",
+        shell=True,
+        cwd=prepared,
+        capture_output=True,
+        check=False,
+    )
+    assert (prepared / "runs/input/resume/step-00000020").is_dir()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_nohup_is_respected(prepared: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "gptcli", "train", *map(str, LONG)]
+    process = subprocess.Popen(
+        command, cwd=prepared, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for_step(prepared, 20)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=90) == 0

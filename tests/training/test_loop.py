@@ -43,13 +43,15 @@ class Listener:
         if not self._in_evaluation and report.step == self._stop_at:
             self._ask()
 
-    def evaluating(self, done: int, total: int) -> None:
-        assert done <= total
+    def evaluating(self, done: int) -> None:
         if self._in_evaluation and self.steps and self.steps[-1].step == self._stop_at:
             self._ask()
 
     def evaluated(self, report: EvaluationReport) -> None:
         self.evaluations.append(report)
+
+    def warned(self, message: str) -> None:
+        pytest.fail(message)
 
     def saved(self, step: int) -> None:
         self.saves.append(step)

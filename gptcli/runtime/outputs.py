@@ -1,0 +1,45 @@
+"""Directories that commands write, and the care that no other is replaced."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.errors import UsageError
+from gptcli.runtime.small_files import parse_object, read_bounded
+
+
+@dataclass(frozen=True)
+class OutputKind:
+    """How to know a directory that gptcli wrote: its record, and all that may lie in it."""
+
+    noun: str
+    record: str
+    format: str
+    names: frozenset[str]
+
+
+def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> None:
+    """UsageError unless ``directory`` is free, or of this kind and ``overwrite`` is given."""
+    if directory.name in ("", ".."):
+        raise UsageError(f"--out {directory} has no name of its own: name a new directory")
+    if not (directory.exists() or directory.is_symlink()):
+        return
+    if not overwrite:
+        raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
+    if directory.is_symlink() or not directory.is_dir():
+        raise UsageError(f"{directory} is no {kind.noun} and is not replaced: choose another --out")
+    names = {entry.name for entry in directory.iterdir()}
+    if names and not _has_record(directory, kind):
+        raise UsageError(f"{directory} is no {kind.noun} and is not replaced: choose another --out")
+    if foreign := sorted(names - kind.names):
+        raise UsageError(
+            f"{directory / foreign[0]} is not part of the {kind.noun} and would be lost: "
+            "move it away or choose another --out"
+        )
+
+
+def _has_record(directory: Path, kind: OutputKind) -> bool:
+    try:
+        record = parse_object(read_bounded(directory / kind.record))
+    except (OSError, ValueError):
+        return False
+    return record.get("format") == kind.format

@@ -1,0 +1,31 @@
+"""Reading files that have no reason to be large, without trusting that they are not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_LARGEST_RECORD = 4_000_000
+
+
+def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
+    """The whole file. OSError where it cannot be read, ValueError above ``limit`` bytes."""
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it has more than {limit:,} bytes, too many for what it should be")
+    return content
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """A JSON object; ValueError for anything else, NaN and bottomless nesting among it."""
+    try:
+        value = json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is too deeply nested") from None
+    if not isinstance(value, dict):
+        raise ValueError("it holds no JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
