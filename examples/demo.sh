@@ -1,5 +1,5 @@
 #!/bin/sh
-# From Python's own standard library to a small GPT, in about four minutes on two cores.
+# From Python's own standard library to a small GPT, in three to four minutes on two cores.
 # Everything is written to a new folder, whose name is printed first and last.
 set -eu
 gptcli=${GPTCLI:-gptcli}
