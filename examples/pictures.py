@@ -34,7 +34,7 @@ def draw(name: str, argv: list[str]) -> None:
 def main() -> None:
     """Draw all pictures from the run that is given."""
     run = sys.argv[1]
-    draw("sample", ["sample", run, "--prompt", "ROMEO:", "--max-new-tokens", "450", "--temperature", "0.8"])
+    draw("sample", ["sample", run, "--prompt", "ROMEO:", "-n", "450", "--temperature", "0.8"])
     draw("attention", ["inspect-attention", run, "--text", "ROMEO: O, she doth teach"])
     draw("tokens", ["tokenize", "hii there, world", "--tokenizer", run])
     draw("parameters", ["count-params", "--checkpoint", run])
