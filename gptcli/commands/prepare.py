@@ -7,6 +7,7 @@ import typer
 
 from gptcli.commands.options import Json
 from gptcli.commands.terminal import deliver, harmless, note
+from gptcli.config.data import VAL_FRACTION
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def prepare(
     ] = None,
     val_fraction: Annotated[
         float, typer.Option("--val-fraction", help="Share of the text, at its end, to validate.")
-    ] = 0.1,
+    ] = VAL_FRACTION,
     tokenizer: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +59,7 @@ def prepare(
     from gptcli.runtime.names import output_path
     from gptcli.runtime.outputs import check_replaceable
 
-    check_fraction("val_fraction", val_fraction, 0.1)
+    check_fraction("val_fraction", val_fraction, VAL_FRACTION)
     if unk and tokenizer:
         raise UsageError("--unk makes a new tokenizer, --tokenizer takes one: leave one out")
     directory = output_path(out, DATASETS, source_name(source), overwrite)

@@ -155,10 +155,10 @@ def _as_flags(values: Mapping[str, Any]) -> str:
 
 
 def _refuse_flags_with_resume(context: typer.Context, given: dict[str, Any]) -> None:
+    untouched: dict[str, object] = {"out": None, "preset": None, "config": None, "overwrite": False}
+    untouched |= {"device": "auto", "precision": "auto"}
     extra = [name for name in given if name != "max_iters"]
-    extra += [name for name in ("out", "preset", "config") if context.params[name] is not None]
-    extra += [name for name in ("overwrite",) if context.params[name]]
-    extra += [name for name in ("device", "precision") if context.params[name] != "auto"]
+    extra += [name for name, value in untouched.items() if context.params[name] != value]
     if extra:
         raise UsageError(
             f"{flag(extra[0])} cannot change in a run that is resumed: leave it out "

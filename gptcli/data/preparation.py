@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gptcli.config.data import VAL_FRACTION
 from gptcli.data.character_table import UnseenCharacterError
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import (
@@ -37,7 +38,7 @@ def prepare_text(
     tokenizer: Tokenizer,
     directory: Path,
     *,
-    val_fraction: float = 0.1,
+    val_fraction: float = VAL_FRACTION,
     overwrite: bool = False,
     shard_tokens: int = SHARD_TOKENS,
     advance: Advance = lambda characters: None,
