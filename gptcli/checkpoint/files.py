@@ -10,7 +10,7 @@ from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
 
 if TYPE_CHECKING:
-    from gptcli.data.tokenizer import Tokenizer
+    from gptcli.data.tokenization.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 _INDEX_FILE = "model.safetensors.index.json"

@@ -18,7 +18,7 @@ from gptcli.checkpoint.tensors import (
     save_weights,
 )
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import interrupted_writes, new_directory, remove_stale, write_json
 

@@ -165,7 +165,7 @@ def _validation_text(directory: Path) -> "SourceText":
 
 def _token_ids(loaded: "LoadedModel", source: "SourceText") -> list[int]:
     """The last tokens of the text that fit the context, the cut said aloud."""
-    from gptcli.data.character_table import UnseenCharacterError
+    from gptcli.data.tokenization.character_table import UnseenCharacterError
 
     try:
         ids = loaded.tokenizer.encode(source.text)

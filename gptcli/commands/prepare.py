@@ -13,7 +13,7 @@ from gptcli.errors import UsageError
 if TYPE_CHECKING:
     from gptcli.data.dataset import Dataset
     from gptcli.data.text import SourceText
-    from gptcli.data.tokenizer import Tokenizer
+    from gptcli.data.tokenization.tokenizer import Tokenizer
 
 
 def prepare(
@@ -53,9 +53,9 @@ def prepare(
     """Turn a text into a dataset: tokens to train on, tokens to validate with."""
     from gptcli.commands.progress import progress
     from gptcli.config.checks import check_fraction
+    from gptcli.data.corpus.sources import source_name
     from gptcli.data.find import DATASETS
-    from gptcli.data.preparation import DATASET, prepare_text
-    from gptcli.data.sources import source_name
+    from gptcli.data.preparation.single_text import DATASET, prepare_text
     from gptcli.runtime.names import output_path
     from gptcli.runtime.outputs import check_replaceable
 
@@ -82,7 +82,7 @@ def prepare(
 def _read(source: str) -> "SourceText":
     import sys
 
-    from gptcli.data.sources import BUILT_IN_SOURCES, STDIN, read_source
+    from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN, read_source
 
     if source in BUILT_IN_SOURCES:
         note(f"reading {BUILT_IN_SOURCES[source].about}")
@@ -94,8 +94,8 @@ def _read(source: str) -> "SourceText":
 
 
 def _tokenizer(text: "SourceText", path: Path | None, unk: bool) -> "Tokenizer":
-    from gptcli.data.characters import character_tokenizer
-    from gptcli.data.tokenizer import Tokenizer
+    from gptcli.data.tokenization.characters import character_tokenizer
+    from gptcli.data.tokenization.tokenizer import Tokenizer
 
     return Tokenizer.load(path) if path else character_tokenizer(text.text, unk)
 

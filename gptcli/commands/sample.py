@@ -73,7 +73,7 @@ def sample(
 
 def _prompt_ids(loaded: "LoadedModel", prompt: str | None) -> tuple[list[int], str]:
     """Ids to start from, and the text of them that belongs to the output."""
-    from gptcli.data.character_table import UnseenCharacterError
+    from gptcli.data.tokenization.character_table import UnseenCharacterError
 
     if prompt:
         try:

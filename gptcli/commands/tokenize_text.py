@@ -13,7 +13,7 @@ from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
     from gptcli.data.text import SourceText
-    from gptcli.data.tokenizer import Tokenizer
+    from gptcli.data.tokenization.tokenizer import Tokenizer
 
 _SHOWN = 1000  # tokens of a text that are worth colouring
 
@@ -79,7 +79,7 @@ def tokenize_text(
 
 
 def _encode(text: str | None, file: Path | None, tokenizer_path: Path | None) -> _Tokenized:
-    from gptcli.data.character_table import UnseenCharacterError
+    from gptcli.data.tokenization.character_table import UnseenCharacterError
     from gptcli.errors import DataError
 
     source, is_argument = _source(text, file)
@@ -121,9 +121,9 @@ def _valid(text: str) -> str:
 
 def _tokenizer(path: Path | None, text: str | None) -> "tuple[Tokenizer, str]":
     """The tokenizer that was asked for, the newest dataset's, or one of the text's characters."""
-    from gptcli.data.characters import character_tokenizer
     from gptcli.data.find import newest_dataset
-    from gptcli.data.tokenizer import Tokenizer
+    from gptcli.data.tokenization.characters import character_tokenizer
+    from gptcli.data.tokenization.tokenizer import Tokenizer
 
     if path is not None:
         return Tokenizer.load(path), str(path)

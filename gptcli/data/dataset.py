@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gptcli.data.dataset_files import check_shards, read_record, read_tokenizer
 from gptcli.data.dataset_record import SPLITS, DatasetRecord, SplitRecord
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError, ResourceError, UsageError
 
 

@@ -10,7 +10,7 @@ from gptcli.data.dataset_record import (
     Shard,
     parse_record,
 )
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.small_files import read_bounded
 

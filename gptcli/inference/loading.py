@@ -6,7 +6,7 @@ from pathlib import Path
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.data.dataset_record import TOKENIZER_FILE
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with

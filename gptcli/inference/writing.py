@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.inference.generation import generate
 from gptcli.inference.loading import LoadedModel
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.inference.loading import LoadedModel
 from gptcli.inspection.capture import (

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gptcli.config.model import ModelConfig
-from gptcli.data.characters import character_tokenizer
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 

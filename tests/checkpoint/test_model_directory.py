@@ -12,7 +12,7 @@ from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.files import write_description
 from gptcli.checkpoint.tensors import load_weights, save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.inference.loading import load_model
 from gptcli.model.gpt import GPT

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from gptcli.checkpoint.files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.data.characters import character_tokenizer
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.model.initialization import new_model
 
 HOSTILE = "[/x]\x1b]52;</script>\u202e\x00"

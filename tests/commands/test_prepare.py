@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
+from gptcli.data.tokenization.characters import character_tokenizer
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
 
@@ -126,7 +126,7 @@ def test_new_and_given_tokenizer_exclude_each_other(cli, input_file):
 
 def test_file_named_like_a_built_in_source_is_pointed_out(cli, monkeypatch):
     monkeypatch.setattr(
-        "gptcli.data.python_source._source_files", lambda root: iter([Path("a.py")])
+        "gptcli.data.corpus.python_source._source_files", lambda root: iter([Path("a.py")])
     )
     Path("a.py").write_text("print('hello')\n" * 9)
     Path("python").write_text(TEXT)

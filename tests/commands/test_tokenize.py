@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from gptcli.commands.token_view import token_view
-from gptcli.data.characters import character_tokenizer
+from gptcli.data.tokenization.characters import character_tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
 TERMINAL = SimpleNamespace(stdin=_STREAM, stdout=_STREAM)

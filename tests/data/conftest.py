@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation import prepare_text
+from gptcli.data.preparation.single_text import prepare_text
 from gptcli.data.text import whole_text
+from gptcli.data.tokenization.characters import character_tokenizer
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
 

@@ -4,10 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.find import newest_dataset
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import CheckpointError, DataError, UsageError
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from gptcli.config.model import ModelConfig
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset, TokenSplit
-from gptcli.data.preparation import prepare_text
+from gptcli.data.preparation.single_text import prepare_text
 from gptcli.data.text import decode_text
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.inference.evaluation import Evaluation, evaluate_split
 from gptcli.model.initialization import new_model
 

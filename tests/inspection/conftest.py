@@ -7,7 +7,7 @@ import pytest
 from gptcli.checkpoint.files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.data.characters import character_tokenizer
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.inference.loading import LoadedModel, load_model
 from gptcli.model.initialization import new_model
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation import prepare_text
+from gptcli.data.preparation.single_text import prepare_text
 from gptcli.data.text import decode_text
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import Training
 from gptcli.training.setup import begin_training

@@ -10,9 +10,9 @@ import torch
 
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
-from gptcli.data.characters import character_tokenizer
-from gptcli.data.preparation import prepare_text
+from gptcli.data.preparation.single_text import prepare_text
 from gptcli.data.text import decode_text
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from gptcli.data.character_table import UnseenCharacterError
-from gptcli.data.characters import UNK, character_tokenizer
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.character_table import UnseenCharacterError
+from gptcli.data.tokenization.characters import UNK, character_tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
 
 ODD = "a\r\n\n \t\0\x1b\ufeff\u00e9e\u0301\u202e\U0001f600\U0010ffff"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.data.characters import character_tokenizer
 from gptcli.data.dataset import Dataset
 from gptcli.data.find import newest_dataset
-from gptcli.data.preparation import prepare_text, split_text
+from gptcli.data.preparation.single_text import prepare_text, split_text
 from gptcli.data.text import whole_text
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.locks import exclusive
 
@@ -61,7 +61,7 @@ def test_validation_can_be_done_without(tmp_path):
 
 def test_stretches_do_not_show_in_the_result(tmp_path, monkeypatch):
     whole = prepare(tmp_path / "whole")
-    monkeypatch.setattr("gptcli.data.preparation._CHUNK", 5)
+    monkeypatch.setattr("gptcli.data.preparation.single_text._CHUNK", 5)
     told = []
     pieces = prepare(tmp_path / "pieces", advance=told.append)
     assert pieces.identity == whole.identity
@@ -69,7 +69,7 @@ def test_stretches_do_not_show_in_the_result(tmp_path, monkeypatch):
 
 
 def test_unseen_character_is_named_with_line_and_offset(tmp_path, monkeypatch):
-    monkeypatch.setattr("gptcli.data.preparation._CHUNK", 3)
+    monkeypatch.setattr("gptcli.data.preparation.single_text._CHUNK", 3)
     place = r"input\.txt, line 2: character 'é' \(U\+00E9\) at offset 22 "
     with pytest.raises(DataError, match=place):
         prepare(tmp_path / "x", "aaaaaaaaaa\nbbbbbbbbbbbé", character_tokenizer("ab\n"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
 
 UNK = "<unk>"

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from gptcli.data import shakespeare_source
-from gptcli.data.shakespeare_source import URL_VARIABLE, cache_folder, read_shakespeare
+from gptcli.data.corpus import shakespeare_source
+from gptcli.data.corpus.shakespeare_source import URL_VARIABLE, cache_folder, read_shakespeare
 from gptcli.errors import ResourceError
 
 PLAY = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.python_source import read_standard_library
-from gptcli.data.sources import read_source, source_name
+from gptcli.data.corpus.python_source import read_standard_library
+from gptcli.data.corpus.sources import read_source, source_name
 from gptcli.errors import DataError, UsageError
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from gptcli.data.character_table import CharacterTable, is_character_tokenizer
 from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.tokenization.character_table import CharacterTable, is_character_tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.small_files import read_bounded
 

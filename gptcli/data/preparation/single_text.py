@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gptcli.config.data import VAL_FRACTION
-from gptcli.data.character_table import UnseenCharacterError
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import (
     FORMAT,
@@ -15,9 +14,10 @@ from gptcli.data.dataset_record import (
     SplitRecord,
     narrowest_dtype,
 )
-from gptcli.data.dataset_writer import SHARD_TOKENS, SplitWriter
+from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
 from gptcli.data.text import SourceText
-from gptcli.data.tokenizer import Tokenizer
+from gptcli.data.tokenization.character_table import UnseenCharacterError
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
 from gptcli.runtime.files import new_directory, remove_stale, write_json, write_text
 from gptcli.runtime.locks import exclusive

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from gptcli.data.python_source import read_standard_library
-from gptcli.data.shakespeare_source import read_shakespeare
+from gptcli.data.corpus.python_source import read_standard_library
+from gptcli.data.corpus.shakespeare_source import read_shakespeare
 from gptcli.data.text import SourceText, read_stdin, read_text
 from gptcli.errors import UsageError
 
