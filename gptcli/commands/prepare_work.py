@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from gptcli.commands.choices import tokenizer_choice
 from gptcli.commands.prepare_view import as_json, summary
 from gptcli.commands.progress import Advance, progress
 from gptcli.commands.terminal import deliver, note
+from gptcli.commands.token_choice import tokenizer_choice
 from gptcli.config.checks import check_choice
 from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.data.corpus.decoding import ERRORS
 from gptcli.data.corpus.inputs import corpus_name
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
@@ -30,7 +31,6 @@ from gptcli.errors import UsageError
 from gptcli.runtime.names import output_path
 from gptcli.runtime.ordered import available_cores
 
-_ERRORS = ("strict", "replace", "ignore")
 _SPLITS = tuple(split.value for split in SplitBy)
 
 
@@ -50,7 +50,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
     """What the flags ask for; UsageError where they cannot go together."""
     if not given["source"]:
         raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
-    check_choice("errors", given["errors"], _ERRORS)
+    check_choice("errors", given["errors"], ERRORS)
     if given["split_by"] is not None:
         check_choice("split_by", given["split_by"], _SPLITS)
     for source in given["source"]:

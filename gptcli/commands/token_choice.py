@@ -1,5 +1,6 @@
 """Which tokenizer is meant: one that is named, one made of the text, or the newest dataset's."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcli.commands.progress import progress
@@ -8,6 +9,7 @@ from gptcli.commands.token_source import Lesson, Source, is_there
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from gptcli.data.preparation.vocabulary import TokenizerChoice
     from gptcli.data.tokenization.kinds import TokenizerSpec
     from gptcli.data.tokenization.tokenizer import Tokenizer
 
@@ -39,13 +41,12 @@ def named_tokenizer(
     name: str, pattern: str | None, source: Source | None
 ) -> "tuple[Tokenizer, str]":
     """A kind such as ``char`` or ``bpe:512``, made of ``source``; else what ``name`` leads to."""
-    from gptcli.data.tokenization.kinds import SIZED_KINDS, parse_spec
+    from gptcli.data.tokenization.kinds import SIZED_KINDS
+    from gptcli.data.tokenization.loading import load_tokenizer
 
-    spec = parse_spec(name)
+    spec = _named_kind(name, pattern)
     if spec is None:
-        return _loaded(name, pattern), name
-    if pattern is not None:
-        raise UsageError(f"--pattern is for .tiktoken files, not for {name}: leave it out")
+        return load_tokenizer(name, pattern), name
     if is_there(name):
         note(f"{name} names a kind of tokenizer: for the path here write ./{name}")
     if spec.kind in SIZED_KINDS and spec.vocab_size is None:
@@ -80,12 +81,44 @@ def share_of(lesson: Lesson) -> str:
     return f"{lesson.n_bytes:,}{total} bytes: one stretch in {lesson.every:,}, spread evenly"
 
 
-def _loaded(name: str, pattern: str | None) -> "Tokenizer":
-    from gptcli.data.tokenization.kinds import nearest_kind
+def tokenizer_choice(
+    name: str,
+    *,
+    vocab_size: int | None = None,
+    pattern: str | None = None,
+    unk: bool = False,
+    special_tokens: tuple[str, ...] = (),
+) -> "TokenizerChoice":
+    """What ``prepare --tokenizer`` means: a kind to make, or a tokenizer that exists.
+
+    UsageError for a flag that shapes a new tokenizer beside one that exists.
+    """
+    spec = _named_kind(name, pattern)
+    if spec is not None:
+        size = one_size(f"--tokenizer {name}", spec, vocab_size)
+        return replace(spec, vocab_size=size, unk=unk, special_tokens=special_tokens)
+    shaping = {"--vocab-size": vocab_size, "--unk": unk, "--special-token": special_tokens}
+    if wrong := [flag for flag, value in shaping.items() if value]:
+        raise UsageError(
+            f"{wrong[0]} makes a new tokenizer, --tokenizer {name} takes one: leave one out"
+        )
     from gptcli.data.tokenization.loading import load_tokenizer
 
-    _, colon, size = name.partition(":")
-    near = nearest_kind(name)
-    if colon and near and not is_there(name):
-        raise UsageError(f"{name} is no tokenizer: did you mean {near}:{size}?")
     return load_tokenizer(name, pattern)
+
+
+def one_size(asked: str, spec: "TokenizerSpec", vocab_size: int | None) -> int | None:
+    """The size that ``asked`` ("--train bpe:512") or --vocab-size names; UsageError for both."""
+    if spec.vocab_size is not None and vocab_size is not None:
+        raise UsageError(f"{asked} and --vocab-size both name a size: leave one out")
+    return spec.vocab_size if vocab_size is None else vocab_size
+
+
+def _named_kind(name: str, pattern: str | None) -> "TokenizerSpec | None":
+    """The kind that is meant; None for a tokenizer that exists, which ``pattern`` may shape."""
+    from gptcli.data.tokenization.kinds import parse_spec
+
+    spec = parse_spec(name)
+    if spec is not None and pattern is not None:
+        raise UsageError(f"--pattern is for .tiktoken files, not for {name}: leave it out")
+    return spec

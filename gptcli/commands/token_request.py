@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.commands.token_output import FORMATS, Output
-from gptcli.commands.token_source import ERRORS, Source, open_source
+from gptcli.commands.token_source import Source, open_source
 from gptcli.config.checks import check_choice, check_whole
+from gptcli.data.corpus.decoding import ERRORS
 from gptcli.errors import UsageError
 
 _FORMATS_OF_MODES = ("table", "json")

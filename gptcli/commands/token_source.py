@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from gptcli.data.corpus.reading import Document, Reader, ReadOptions, Stretch
     from gptcli.data.tokenization.cuts import Cuts
 
-ERRORS = ("strict", "replace", "ignore")  # what to do with bytes that are not UTF-8
 _STDIN = "-"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.terminal import deliver, harmless, note
-from gptcli.commands.token_choice import share_of, taught_tokenizer
+from gptcli.commands.token_choice import one_size, share_of, taught_tokenizer
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def planned_training(
     from gptcli.data.tokenization.kinds import END_OF_TEXT, SIZED_KINDS, TokenizerSpec, parse_spec
 
     named = parse_spec(kind)
-    if named and named.vocab_size is not None and vocab_size is not None:
-        raise UsageError(f"--train {kind} and --vocab-size both name a size: leave one out")
-    size = named.vocab_size if named and named.vocab_size is not None else vocab_size
+    size = one_size(f"--train {kind}", named, vocab_size) if named else vocab_size
     kind = named.kind if named else kind
     ends = (END_OF_TEXT,) if kind in SIZED_KINDS and END_OF_TEXT not in special_tokens else ()
     spec = TokenizerSpec(kind, size, special_tokens=(*ends, *special_tokens))

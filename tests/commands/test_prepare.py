@@ -169,6 +169,7 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
         (["input.txt", "--errors", "maybe"], 2),
         (["input.txt", "--workers", "0"], 2),
         (["input.txt", "--vocab-size", "300"], 2),
+        (["input.txt", "--tokenizer", "bpe:300", "--vocab-size", "400"], 2),
         (["input.txt", "--tokenizer", "bpe:100"], 2),
         (["--verify", "none"], 2),
         (["addition", "--count", "10000000", "-q"], 2),

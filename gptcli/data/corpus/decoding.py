@@ -1,8 +1,9 @@
 """Bytes to text, by the policy for what is not UTF-8."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 Errors = Literal["strict", "replace", "ignore"]
+ERRORS: tuple[Errors, ...] = get_args(Errors)
 
 _REPLACEMENT = "\ufffd"
 

@@ -96,7 +96,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
 
 
 def _byte_of(content: bytes, characters: int) -> int:
-    """How many bytes the first ``characters`` take; what is not UTF-8 counts as it decodes."""
+    """How many bytes the first ``characters`` take; what is not UTF-8 counts as replaced."""
 
     def decoded(length: int) -> int:
         return len(content[:length].decode("utf-8", "replace"))

@@ -95,10 +95,11 @@ class PartSplit:
 def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
     """The tokens of a split as they are."""
     for part in parts:
-        borders = [*range(0, part.n_tokens, _BLOCK), part.n_tokens]
+        borders = [*range(0, max(part.n_tokens, 1), _BLOCK), part.n_tokens]
         for first, last in pairwise(borders):
             ids, mask = part.read(first, last)
-            low, high = np.searchsorted(part.starts, [first, last])
+            # A document may start where the part ends: its tokens are in the next one.
+            low, high = np.searchsorted(part.starts, [first, last + (last == part.n_tokens)])
             is_first = first == 0
             yield Encoded(
                 ids=ids,

@@ -16,7 +16,8 @@ token as it is, which the second condition makes the same. Splitting into words 
 the same regular expression.
 
 With ``ignore_merges`` the library too takes a word that is a token as it is. Then there may be
-tokens without a merge; they must not come about in tiktoken by a last merge of two parts.
+tokens without a merge. tiktoken would join two neighbours into one of them, whatever their ids;
+by the argument above these would be all that merges leave of it alone. So none may be left in two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import models
 
-from gptcli.data.tokenization.byte_letters import byte_letters
+from gptcli.data.tokenization.byte_letters import byte_letters, byte_values
 from gptcli.data.tokenization.byte_table import is_plain_byte_level
 from gptcli.data.tokenization.splits import SPLIT_PATTERNS, grouped
 from gptcli.data.tokenization.tokenizer import Tokenizer
@@ -49,9 +50,9 @@ def tiktoken_encoding(tokenizer: Tokenizer) -> "tiktoken.Encoding | None":
         return None
     import tiktoken
 
-    letters = {letter: value for value, letter in enumerate(byte_letters())}
+    values = byte_values()
     ranks = {
-        bytes([letters[letter] for letter in token]): number for token, number in vocabulary.items()
+        bytes([values[letter] for letter in token]): number for token, number in vocabulary.items()
     }
     return tiktoken.Encoding(
         "gptcli", pat_str=grouped(pattern), mergeable_ranks=ranks, special_tokens={}
@@ -116,9 +117,4 @@ def _agree(vocabulary: Mapping[str, int], merges: _Pairs, takes_words: bool) -> 
     others = vocabulary.keys() - set(products) - set(byte_letters())
     if not takes_words:
         return not others
-    return not any(_is_pair(model, token, vocabulary[token]) for token in others)
-
-
-def _is_pair(model: models.BPE, token: str, number: int) -> bool:
-    parts = model.tokenize(token)
-    return len(parts) == 2 and all(len(part.value) == 1 or part.id < number for part in parts)
+    return not any(len(model.tokenize(token)) == 2 for token in others)

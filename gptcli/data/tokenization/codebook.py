@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, cast
 
-from gptcli.data.tokenization.byte_letters import byte_letters
+from gptcli.data.tokenization.byte_letters import byte_values
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.runtime.text import visible
 
@@ -91,7 +91,7 @@ class CodeBook:
             return name.encode()
         if "ByteLevel" in self._decoders:
             letters = name.removeprefix(self._continues)
-            values = [_byte_of_letter().get(letter) for letter in letters]
+            values = [byte_values().get(letter) for letter in letters]
             whole = [value for value in values if value is not None]
             return bytes(whole) if len(whole) == len(values) else name.encode()
         if "ByteFallback" in self._decoders and (match := _BYTE_NAME.fullmatch(name)):
@@ -142,8 +142,3 @@ def _flat(decoder: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
         yield decoder
     for inner in decoder.get("decoders", ()):
         yield from _flat(inner)
-
-
-@cache
-def _byte_of_letter() -> dict[str, int]:
-    return {letter: value for value, letter in enumerate(byte_letters())}

@@ -7,7 +7,11 @@ from gptcli.errors import DataError
 
 # The library holds 256 pieces at a time, and counts the words of short ones fastest.
 PIECE = 2**14  # characters
+# What words are made of: letters, digits, signs or white space.
+_KINDS = (r"[^\W\d_]", r"\d", r"(?:[^\w\s]|_)", r"\s")
 _PLACE = re.compile(r"[^\W_](?=[ \n])")  # where Cuts.WORDS allows a cut
+LONG = 512  # characters; the time that a trainer takes for a word is the square of its length
+_LONG_WORD = re.compile("|".join(f"{kind}{{{LONG}}}" for kind in _KINDS))
 
 
 class Feed:
@@ -26,14 +30,16 @@ class Feed:
             yield text
             self._advance(len(text) if text.isascii() else len(text.encode("utf-8")))
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self, divide_words: bool = True) -> Iterator[str]:
         """The texts in short pieces, cut between words.
 
-        An error of the texts ends them; ``check`` raises it.
+        With ``divide_words`` those of more than twice LONG characters are divided too. An error
+        of the texts ends them; ``check`` raises it.
         """
         try:
             for text in self.texts():
-                yield from _pieces(text)
+                for piece in _pieces(text):
+                    yield from _without_long_words(piece) if divide_words else (piece,)
         except Exception as error:
             self._error = error
 
@@ -51,3 +57,13 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start : place.end()]
         start = place.end()
     yield text[start:]
+
+
+def _without_long_words(piece: str) -> Iterator[str]:
+    """The piece, cut before each LONG characters that are within a word."""
+    start = 0
+    for place in range(LONG, len(piece) - LONG, LONG):
+        if _LONG_WORD.match(piece, place):
+            yield piece[start:place]
+            start = place
+    yield piece[start:]

@@ -63,9 +63,11 @@ def _hint(name: str | Path) -> str:
         there = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
     except (OSError, ValueError):
         there = []
-    near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.75)
-    meant = str(path.with_name(near[0])) if near else nearest_kind(str(name))
-    return f"; did you mean {meant}?" if meant else ""
+    if near := difflib.get_close_matches(path.name, there, n=1, cutoff=0.75):
+        return f"; did you mean {path.with_name(near[0])}?"
+    kind = nearest_kind(str(name))
+    _, colon, size = str(name).partition(":")
+    return f"; did you mean {kind}{colon}{size}?" if kind else ""
 
 
 def _load_directory(path: Path, pattern: str | None) -> Tokenizer:

@@ -42,7 +42,7 @@ def merge_steps(tokenizer: Tokenizer, word: str) -> list[MergeStep]:
 
     Raises UsageError for a tokenizer that does not merge, and for a text that is no word.
     """
-    content = json.loads(tokenizer.to_json())
+    content = tokenizer.content
     model = content["model"]
     _check(tokenizer, model, word)
     ranks = {(left, right): rank for rank, (left, right) in enumerate(model["merges"])}

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 
 import tokenizers
 
+from gptcli.data.tokenization.byte_letters import byte_letters
+from gptcli.data.tokenization.kinds import END_OF_TEXT
 from gptcli.data.tokenization.merges import last_merge
 from gptcli.data.tokenization.splits import SPLIT_PATTERNS
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.data.tokenization.vocabulary_files import byte_letters, byte_level_tokenizer
+from gptcli.data.tokenization.vocabulary_files import byte_level_tokenizer
 from gptcli.errors import CheckpointError, UsageError
 
-END_OF_TEXT = "<|endoftext|>"
 LONGEST_TOKEN = 1024  # bytes; published vocabularies have up to 128
 _ENCODINGS = {
     "r50k_base": "gpt2",

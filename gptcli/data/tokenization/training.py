@@ -26,8 +26,8 @@ _LONGEST_WORD = 256  # bytes; WORDPIECE_SPLIT makes no longer ones
 _BYTE_NAMES = tuple(f"<0x{value:02X}>" for value in range(256))
 # What spells the tokens that no text becomes must be there to spell them as text.
 _NEEDED = sorted({*"".join(_BYTE_NAMES), *UNK})
-# The words of UNIGRAM_SPLIT.
-_SPACED_WORDS = re.compile(r" ?\S+|\s+(?!\S)|\s+")
+# The words of UNIGRAM_SPLIT, the long ones divided: trainers need the square of a word's length.
+_SPACED_WORDS = re.compile(r" ?\S{1,512}|\s{1,512}(?!\S)|\s{1,512}")
 
 
 def train_tokenizer(
@@ -91,9 +91,8 @@ def _words(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
     inner = tokenizers.Tokenizer(models.WordLevel(unk_token=UNK))
     inner.pre_tokenizer = _split(WORD_SPLIT)
     room = _room(spec, 2, f"{UNK} and a word")
-    inner.train_from_iterator(
-        feed.pieces(), trainers.WordLevelTrainer(vocab_size=room - 1, show_progress=False)
-    )
+    trainer = trainers.WordLevelTrainer(vocab_size=room - 1, show_progress=False)
+    inner.train_from_iterator(feed.pieces(divide_words=False), trainer)
     learned = inner.get_vocab()
     inner.model = models.WordLevel({**learned, UNK: len(learned)}, unk_token=UNK)
     inner.decoder = decoders.Fuse()

@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from tokenizers import pre_tokenizers
-
+from gptcli.data.tokenization.byte_letters import byte_letters
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.runtime.small_files import parse_object
@@ -66,19 +64,6 @@ def byte_level_tokenizer(
         },
     }
     return Tokenizer.from_json(json.dumps(content), name)
-
-
-@cache
-def byte_letters() -> tuple[str, ...]:
-    """The character that stands for each byte value in byte-level vocabularies.
-
-    A byte that is printable in Latin-1 is itself, the others are U+0100 and on, in order.
-    """
-    alphabet = set(pre_tokenizers.ByteLevel.alphabet())
-    others = iter(range(0x100, 0x200))
-    return tuple(
-        chr(value) if chr(value) in alphabet else chr(next(others)) for value in range(256)
-    )
 
 
 def added_tokens(special: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def test_id_beyond_the_vocabulary_is_found_though_its_checksum_is_right(build, w
     entry = record["splits"]["train"]["shards"][0]
     entry["sha256"] = hashlib.sha256(shard.read_bytes()).hexdigest()
     (directory / "dataset.json").write_text(json.dumps(record))
-    with pytest.raises(DataError, match=r"byte 14: token id 999"):
+    with pytest.raises(DataError, match=r"token id 999 at byte 14 "):
         verify_dataset(directory)
 
 

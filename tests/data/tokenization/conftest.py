@@ -18,7 +18,8 @@ SAMPLE = (
     "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak.\n\n"
     "You're all resolved rather to die than to famish? They'll say 'tis 1234567 or 3.14%, I'd\n"
     "\tdef f(x):\n\t    return x ** 2  # square\n\n\n   Größe, naïve café; ΑΒΓ αβγ, Привет мир\n"
-    "日本語のテキスト。これは★テスト☆です。 ½ x² ٣٤ e\u0301 😀👍🏽 \u3000\u00a0 WORD WordCase XMLHttp ##\r\n"
+    "日本語のテキスト。これは★テスト☆です。 ½ x² ٣٤ e\u0301 😀👍🏽 \u3000\u00a0"
+    " WORD WordCase XMLHttp ##\r\n"
 ) * 3
 SPECIAL = ("<|endoftext|>", "<|pad|>")
 

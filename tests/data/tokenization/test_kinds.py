@@ -28,9 +28,11 @@ def test_what_names_no_kind_is_a_path_or_a_hub_id(text):
     assert parse_spec(text) is None
 
 
-@pytest.mark.parametrize("text", ["bpe:", "bpe:0", "bpe:-5", "bpe:5k", "bpe:5:5", "bpe:٣", "char:9"])
+@pytest.mark.parametrize(
+    "text", ["bpe:", "bpe:0", "bpe:-5", "bpe:5k", "bpe:5:5", "bpe:٣", "byte:9"]
+)
 def test_a_kind_with_a_size_that_is_none_is_a_usage_error(text):
-    with pytest.raises(UsageError, match="bpe:|char|--vocab-size 0"):
+    with pytest.raises(UsageError, match=r"bpe:|byte|--vocab-size 0"):
         parse_spec(text)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from gptcli.data.tokenization import loading
+from gptcli.data.tokenization.byte_letters import byte_letters
 from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.data.tokenization.vocabulary_files import byte_letters
 from gptcli.errors import CheckpointError, GptcliError, UsageError
 
 TIKTOKEN = b"".join(base64.b64encode(bytes([n])) + b" %d\n" % n for n in range(256))
@@ -157,7 +157,7 @@ def test_the_nearest_name_is_suggested(here):
     for name, meant in {
         "data/shakespear": "data/shakespeare",
         "data/shakespeare/tokeniser.json": "data/shakespeare/tokenizer.json",
-        "bpee:512": "bpe",
+        "bpee:512": "bpe:512",
     }.items():
         with pytest.raises(UsageError, match=f"did you mean {meant}\\?"):
             load_tokenizer(name)

@@ -6,14 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from gptcli.data.tokenization.byte_letters import byte_letters
 from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.data.tokenization.merges import last_merge, merge_steps
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.data.tokenization.vocabulary_files import (
-    byte_letters,
-    byte_level_tokenizer,
-    vocabulary_tokenizer,
-)
+from gptcli.data.tokenization.vocabulary_files import byte_level_tokenizer, vocabulary_tokenizer
 from gptcli.errors import UsageError
 
 PAIRS = [("t", "h"), ("th", "e"), ("h", "e"), ("Ġ", "the"), ("a", "a"), ("aa", "a"), ("Ã", "©")]

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
+from gptcli.data.tokenization.byte_letters import byte_letters
 from gptcli.data.tokenization.splits import SPLIT_PATTERNS
 from gptcli.data.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.data.tokenization.vocabulary_files import byte_letters, vocabulary_tokenizer
+from gptcli.data.tokenization.vocabulary_files import vocabulary_tokenizer
 from gptcli.errors import CheckpointError, UsageError
 
 VALUES = {letter: value for value, letter in enumerate(byte_letters())}

@@ -8,9 +8,10 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gptcli.data.tokenization.byte_letters import byte_letters
 from gptcli.data.tokenization.splits import SPLIT_PATTERNS
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.data.tokenization.vocabulary_files import byte_letters, vocabulary_tokenizer
+from gptcli.data.tokenization.vocabulary_files import vocabulary_tokenizer
 from gptcli.errors import CheckpointError
 
 LETTERS = byte_letters()
