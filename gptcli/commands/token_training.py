@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gptcli.data.tokenization.kinds import TokenizerSpec
     from gptcli.data.tokenization.tokenizer import Tokenizer
 
-_TRIED_ON = 2**24  # bytes of the text, to say how well it does
+_TRIED_ON = 2**21  # bytes of the text, to say how well it does
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,9 @@ def _hashed(stretch: Stretch) -> bytes:
 
 def _mark_characters(text: str, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
     if text.isascii():
-        seen[np.frombuffer(text.encode("ascii"), dtype=np.uint8)] = True
+        known = np.flatnonzero(seen[:128]).astype(np.uint8).tobytes()
+        new = text.encode("ascii").translate(None, delete=known)  # soon nothing is left
+        seen[np.frombuffer(new, dtype=np.uint8)] = True
     else:
         seen[np.frombuffer(text.encode("utf-32-le"), dtype="<u4")] = True
 

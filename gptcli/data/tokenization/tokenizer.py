@@ -21,6 +21,7 @@ from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.small_files import read_bounded
 
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
+_TABLES = frozenset({"vocab", "merges"})  # long, and without options
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
 
 
@@ -202,7 +203,7 @@ def _pieces_by_id(inner: tokenizers.Tokenizer) -> list[str]:
 def _without_defaults(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: _without_defaults(inner)
+            key: inner if key in _TABLES else _without_defaults(inner)
             for key, inner in value.items()
             if inner is not None and inner is not False
         }

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gptcli.data.corpus.reading import ReadOptions, open_reader
-from gptcli.data.corpus.text_reader import STEP, STEP_OF_FORCED_CUTS, TextReader
+from gptcli.data.corpus.text_reader import STEP, STEPS, TextReader
 from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError
 
@@ -101,10 +101,11 @@ def test_place_is_the_line(make_input, name):
     ]
 
 
-def test_forced_cuts_are_farther_apart(make_input):
+def test_forced_cuts_are_farther_apart_and_free_ones_nearer(make_input):
     source = make_input(b"text")
     steps = {cuts: open_reader(source, ReadOptions(), cuts).step for cuts in Cuts}
-    assert steps.pop(Cuts.NOWHERE) == STEP_OF_FORCED_CUTS
+    assert {cuts: steps.pop(cuts) for cuts in STEPS} == STEPS
+    assert STEPS[Cuts.ANYWHERE] < STEP < STEPS[Cuts.NOWHERE]
     assert set(steps.values()) == {STEP}
 
 
