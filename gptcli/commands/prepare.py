@@ -104,7 +104,7 @@ def _continue(
     if out is None:
         raise UsageError(f"{mode} needs the --out that the plan was made with, as --out data/big")
     if shard is not None:
-        encode_shard(out, shard, workers)
+        encode_shard(out, shard, workers, json)
     else:
         merge_shards(out, overwrite, json)
 

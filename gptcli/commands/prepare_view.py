@@ -1,11 +1,14 @@
 """What ``prepare`` says of a dataset."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.terminal import harmless
 
 if TYPE_CHECKING:
     from gptcli.data.dataset import Dataset
+    from gptcli.data.preparation.plan import Plan
+    from gptcli.data.preparation.sharing import Share
     from gptcli.data.preparation.verify import Verified
 
 
@@ -77,6 +80,24 @@ def verified(result: "Verified", json: bool) -> str:
     return harmless(
         f"{result.directory} is as it was written: {result.files:,} files, {result.bytes:,} bytes"
     )
+
+
+def planned(place: Path, plan: "Plan", json: bool) -> str:
+    """Where a plan is and, as JSON, into how many parts it divides the work."""
+    if not json:
+        return harmless(str(place))
+    from json import dumps
+
+    answer = {"schema": "gptcli.planned/1", "directory": str(place), "parts": len(plan.tasks)}
+    return dumps(answer, indent=2)
+
+
+def shard_done(share: "Share", done: int) -> str:
+    """What a process has done of a plan, as JSON."""
+    from json import dumps
+
+    answer = {"schema": "gptcli.shard/1", "index": share.index, "count": share.count}
+    return dumps({**answer, "parts": done}, indent=2)
 
 
 def listed_sources(json: bool) -> str:

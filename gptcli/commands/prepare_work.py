@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from gptcli.commands.prepare_view import as_json, summary
+from gptcli.commands.prepare_view import as_json, planned, shard_done, summary
 from gptcli.commands.progress import Advance, progress
 from gptcli.commands.terminal import deliver, note
 from gptcli.commands.token_choice import tokenizer_choice
@@ -93,20 +93,22 @@ def plan(request: Request, out: Path | None, overwrite: bool, json: bool) -> Non
     """Write the plan, and say how to go on."""
     directory = output_path(out, DATASETS, corpus_name(request.sources), overwrite)
     made = plan_preparation(request, directory, overwrite=overwrite, watch=TerminalWatch())
-    deliver(str(plan_directory(directory)), None)
-    n_tasks = len(made.tasks)
+    deliver(planned(plan_directory(directory), made, json), None)
+    n_parts = len(made.tasks)
     note(
-        f"{n_tasks} parts to encode, in up to {n_tasks} shards at once; next, for each i below n: "
+        f"parts to encode: {n_parts}, in up to {n_parts} shards at once; next, for each i below n: "
         f"gptcli prepare --out {directory} --shard i/n; then: gptcli prepare --out {directory} "
         "--merge"
     )
 
 
-def encode_shard(out: Path, shard: str, workers: int | None) -> None:
+def encode_shard(out: Path, shard: str, workers: int | None, json: bool) -> None:
     """Do one share of a plan."""
     share = parse_share(shard)
     done = encode_share(out, share, workers=_workers(workers), watch=TerminalWatch())
-    note(f"shard {share.index}/{share.count}: {done} parts encoded")
+    if json:
+        deliver(shard_done(share, done), None)
+    note(f"shard {share.index}/{share.count}: parts encoded: {done}")
 
 
 def merge_shards(out: Path, overwrite: bool, json: bool) -> None:

@@ -30,7 +30,9 @@ def show_merges(tokenizer: "Tokenizer", origin: str, word: str, output: Output) 
     else:
         book = CodeBook(tokenizer)
         tokens = [book.entry(number) for number in _ids(steps)]
-        output.draw(_table(steps, output.width), "", token_view(tokens, output.width))
+        result = token_view(tokens, output.width)
+        result.rstrip()
+        output.draw(_table(steps, output.width), "", result)
 
 
 def _document(

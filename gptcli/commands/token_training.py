@@ -1,6 +1,5 @@
 """``--train``: a vocabulary learnt from text, written to a new directory."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.terminal import deliver, harmless, note
 from gptcli.commands.token_choice import one_size, share_of, taught_tokenizer
+from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import UsageError
+from gptcli.runtime.files import write_text
+from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 
 if TYPE_CHECKING:
     from gptcli.commands.token_source import Lesson, Source
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gptcli.data.tokenization.kinds import TokenizerSpec
     from gptcli.data.tokenization.tokenizer import Tokenizer
 
+_TOKENIZER = OutputKind("tokenizer", TOKENIZER_FILE, None, frozenset({TOKENIZER_FILE}))
 _TRIED_ON = 2**21  # bytes of the text, to say how well it does
 
 
@@ -62,7 +65,7 @@ def planned_training(
     if out is None:
         example = f"{kind}-{spec.size}" if kind in SIZED_KINDS else kind
         raise UsageError(f"--train needs a place for the tokenizer: give --out tok/{example}")
-    _check_directory(out, over)
+    check_replaceable(out, over, _TOKENIZER)
     return Training(spec, out, over)
 
 
@@ -70,9 +73,9 @@ def train(planned: Training, source: "Source", is_json: bool) -> None:
     """Learn, write and report."""
     from gptcli.data.tokenization.kinds import SIZED_KINDS
 
-    with _new_directory(planned.directory, planned.overwrite) as building:
+    with output_directory(planned.directory, planned.overwrite, _TOKENIZER) as building:
         taught = _teach(planned.spec, source)
-        _write(building, taught.tokenizer)
+        write_text(building / TOKENIZER_FILE, taught.tokenizer.to_json())
     about = _document if is_json else _summary
     size = taught.tokenizer.vocab_size
     if planned.spec.kind in SIZED_KINDS and size < planned.spec.size:
@@ -103,43 +106,6 @@ def _trial(texts: Iterator[str]) -> Iterator[str]:
         n_bytes += len(text.encode())
         if n_bytes >= _TRIED_ON:
             return
-
-
-@contextlib.contextmanager
-def _new_directory(directory: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder that becomes ``directory`` at the end, and nobody else's meanwhile."""
-    from gptcli.runtime.files import new_directory, remove_stale
-    from gptcli.runtime.locks import exclusive
-
-    with exclusive(directory.with_name(f".{directory.name}.lock"), str(directory)):
-        _check_directory(directory, overwrite)
-        remove_stale(directory.parent, directory.name)
-        with new_directory(directory) as building:
-            yield building
-
-
-def _check_directory(directory: Path, overwrite: bool) -> None:
-    """UsageError unless it is free, or holds a tokenizer alone and may be replaced."""
-    from gptcli.data.dataset_record import TOKENIZER_FILE
-
-    if directory.name in ("", ".."):
-        raise UsageError(f"--out {directory} has no name of its own: name a new directory")
-    if not (directory.exists() or directory.is_symlink()):
-        return
-    if not overwrite:
-        raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
-    is_ours = directory.is_dir() and not directory.is_symlink()
-    if not is_ours or {entry.name for entry in directory.iterdir()} - {TOKENIZER_FILE}:
-        raise UsageError(
-            f"{directory} holds more than a tokenizer and is not replaced: choose another --out"
-        )
-
-
-def _write(building: Path, tokenizer: "Tokenizer") -> None:
-    from gptcli.data.dataset_record import TOKENIZER_FILE
-    from gptcli.runtime.files import write_text
-
-    write_text(building / TOKENIZER_FILE, tokenizer.to_json())
 
 
 def _document(directory: Path, name: str, taught: Taught) -> str:

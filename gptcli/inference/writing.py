@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.data.tokenization.decoding import decode_blocks
 from gptcli.inference.generation import generate
 from gptcli.inference.loading import LoadedModel
-
-_UNFINISHED = "\ufffd"
 
 
 class Writer:
@@ -20,8 +18,8 @@ class Writer:
 
     def pieces(self) -> Iterator[str]:
         """The text of the first sample as it grows."""
-        ids = (int(new[0]) for new in self._steps)
-        return decode_incrementally(self._tokenizer, ids)
+        ids = ([int(new[0])] for new in self._steps)
+        return (text for text, _ in decode_blocks(self._tokenizer, ids) if text)
 
     def texts(self, advance: Callable[[], None]) -> list[str]:
         """Every sample's whole text; ``advance`` is called at each token."""
@@ -31,16 +29,3 @@ class Writer:
                 ids.append(one)
             advance()
         return [self._tokenizer.decode(ids) for ids in written]
-
-
-def decode_incrementally(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
-    """Text piece by piece; the bytes of a character that is not whole yet are held back."""
-    pending: list[int] = []
-    for one in ids:
-        pending.append(one)
-        text = tokenizer.decode(pending)
-        if text and not text.endswith(_UNFINISHED):
-            yield text
-            pending.clear()
-    if pending:
-        yield tokenizer.decode(pending)

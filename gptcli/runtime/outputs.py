@@ -1,19 +1,26 @@
 """Directories that commands write, and the care that no other is replaced."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import UsageError
+from gptcli.runtime.files import new_directory, remove_stale
+from gptcli.runtime.locks import exclusive
 from gptcli.runtime.small_files import parse_object, read_bounded
 
 
 @dataclass(frozen=True)
 class OutputKind:
-    """How to know a directory that gptcli wrote: its record, and all that may lie in it."""
+    """How to know a directory that gptcli wrote: its record, and all that may lie in it.
+
+    ``format`` is what the record says of itself; None where it is in a format of others.
+    """
 
     noun: str
     record: str
-    format: str
+    format: str | None
     names: frozenset[str]
 
 
@@ -37,7 +44,33 @@ def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> Non
         )
 
 
+@contextlib.contextmanager
+def output_directory(directory: Path, overwrite: bool, kind: OutputKind) -> Iterator[Path]:
+    """A folder to fill; it becomes ``directory`` when the block ends well.
+
+    ResourceError if another process is building there, UsageError for what is not ours to
+    replace.
+    """
+    check_replaceable(directory, overwrite, kind)
+    lock = directory.with_name(f".{directory.name}.lock")
+    is_first = not directory.parent.exists()
+    try:
+        with exclusive(lock, str(directory)):
+            check_replaceable(directory, overwrite, kind)
+            remove_stale(directory.parent, directory.name)
+            with new_directory(directory) as building:
+                yield building
+    except BaseException:
+        if is_first:  # a slip in the first command leaves no empty data/ behind
+            with contextlib.suppress(OSError):
+                lock.unlink(missing_ok=True)
+                directory.parent.rmdir()
+        raise
+
+
 def _has_record(directory: Path, kind: OutputKind) -> bool:
+    if kind.format is None:
+        return (directory / kind.record).is_file()
     try:
         record = parse_object(read_bounded(directory / kind.record))
     except (OSError, ValueError):

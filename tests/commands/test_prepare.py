@@ -249,6 +249,13 @@ def test_plan_shards_and_merge_say_how_to_go_on(cli, input_file):
     assert "next: gptcli train\n" in merged.stderr
 
 
+def test_plan_and_shard_print_json_too(cli, input_file):
+    planned = json.loads(cli("prepare", "input.txt", "--plan", "--out", "big", "--json").stdout)
+    assert (planned["directory"], planned["parts"]) == ("big.plan", 2)
+    done = json.loads(cli("prepare", "--shard", "0/2", "--out", "big", "--json").stdout)
+    assert (done["index"], done["count"], done["parts"]) == (0, 2, 1)
+
+
 def test_built_in_sources_are_listed(cli):
     listed = cli("prepare", "--list-sources")
     names = [line.split()[0] for line in listed.stdout.splitlines()]

@@ -5,6 +5,7 @@ which depends on the block and the few bytes before it alone. So every range is 
 is, from any start, and a stretch of text is shorter than two blocks, however long a line is.
 """
 
+import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -13,7 +14,7 @@ from itertools import islice
 from gptcli.data.corpus.borders import LONGEST_CHARACTER, Block, FindBorder
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import Stretch
+from gptcli.data.corpus.reading import RANGE_BYTES, Stretch
 from gptcli.errors import DataError
 
 
@@ -118,6 +119,39 @@ class Cutter:
                 f"{self.source.name} has a line longer than {self.longest // 2**20} MiB, in or "
                 f"behind line {line:,}: a line should hold one record of JSON"
             )
+
+
+class CutReader(abc.ABC):
+    """All of a Reader that follows from how its input is cut: what is missing is ``parse``."""
+
+    @property
+    @abc.abstractmethod
+    def cutter(self) -> Cutter:
+        """How the input is cut."""
+
+    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+        """See Reader."""
+        return self.cutter.stretches(start, end)
+
+    def place(self, offset: int) -> str:
+        """See Reader."""
+        return f"line {line_of(self.cutter.source, offset):,}"
+
+    def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
+        """See Reader."""
+        return self.cutter.ranges(n_bytes)
+
+    def expected_bytes(self) -> int:
+        """See Reader."""
+        return self.cutter.expected_bytes()
+
+    def expected_stretches(self) -> int:
+        """See Reader."""
+        return self.cutter.expected_stretches()
+
+    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+        """See Reader."""
+        return self.cutter.thinned(first, every)
 
 
 def line_of(source: TextInput, offset: int) -> int:

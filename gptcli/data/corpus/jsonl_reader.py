@@ -2,22 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gptcli.data.corpus.borders import line_border
 from gptcli.data.corpus.conversation import record_parts
-from gptcli.data.corpus.cutting import Cutter, line_of
+from gptcli.data.corpus.cutting import CutReader, Cutter
 from gptcli.data.corpus.decoding import decode
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import (
-    RANGE_BYTES,
-    Document,
-    Parsed,
-    Problem,
-    ReadOptions,
-    Stretch,
-)
+from gptcli.data.corpus.reading import Document, Parsed, Problem, ReadOptions, Stretch
 from gptcli.data.corpus.text_reader import STEP, not_text
 
 LONGEST_LINE = 2**26
@@ -25,17 +17,13 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
-class JsonlReader:
+class JsonlReader(CutReader):
     """Reads records in stretches of whole lines; conversation.py says which records there are."""
 
     source: TextInput
     options: ReadOptions
     step: int = STEP
     longest_line: int = LONGEST_LINE
-
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
-        """See Reader. DataError for a line that is too long to be a record."""
-        return self._cutter.stretches(start, end)
 
     def parse(self, stretch: Stretch) -> Parsed:
         """See Reader. A record that gives no document is a problem; blank lines are passed over."""
@@ -54,26 +42,6 @@ class JsonlReader:
             offset += len(line) + 1
         return Parsed(tuple(documents), tuple(problems), n_replaced)
 
-    def place(self, offset: int) -> str:
-        """See Reader."""
-        return f"line {line_of(self.source, offset):,}"
-
-    def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
-        """See Reader."""
-        return self._cutter.ranges(n_bytes)
-
-    def expected_bytes(self) -> int:
-        """See Reader."""
-        return self._cutter.expected_bytes()
-
-    def expected_stretches(self) -> int:
-        """See Reader."""
-        return self._cutter.expected_stretches()
-
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
-        """See Reader."""
-        return self._cutter.thinned(first, every)
-
     def _decode(self, line: bytes, offset: int) -> tuple[str, int]:
         try:
             text, count = decode(line, self.options.errors)
@@ -82,7 +50,8 @@ class JsonlReader:
         return (text.removeprefix(_BYTE_ORDER_MARK) if offset == 0 else text), count
 
     @property
-    def _cutter(self) -> Cutter:
+    def cutter(self) -> Cutter:
+        """Behind lines; DataError for one that is too long to be a record."""
         return Cutter(self.source, line_border, self.step, self.longest_line)
 
 

@@ -1,22 +1,14 @@
 """A file that is one text."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from gptcli.data.corpus.borders import text_border
-from gptcli.data.corpus.cutting import Cutter, line_of
+from gptcli.data.corpus.cutting import CutReader, Cutter, line_of
 from gptcli.data.corpus.decoding import decode
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import (
-    RANGE_BYTES,
-    Document,
-    Parsed,
-    Part,
-    ReadOptions,
-    Stretch,
-)
+from gptcli.data.corpus.reading import Document, Parsed, Part, ReadOptions, Stretch
 from gptcli.data.text import not_utf8
 from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError
@@ -30,7 +22,7 @@ KEY_BYTES = 2**16
 
 
 @dataclass(frozen=True)
-class TextReader:
+class TextReader(CutReader):
     """Reads a text in stretches of about ``step`` bytes, cut where ``cuts`` allows.
 
     Where it allows no place for a whole step, the cut is between two characters.
@@ -40,10 +32,6 @@ class TextReader:
     options: ReadOptions
     cuts: Cuts
     step: int = STEP
-
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
-        """See Reader."""
-        return self._cutter.stretches(start, end)
 
     def parse(self, stretch: Stretch) -> Parsed:
         """See Reader."""
@@ -62,26 +50,6 @@ class TextReader:
         )
         return Parsed((document,), n_replaced=n_replaced)
 
-    def place(self, offset: int) -> str:
-        """See Reader."""
-        return f"line {line_of(self.source, offset):,}"
-
-    def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
-        """See Reader."""
-        return self._cutter.ranges(n_bytes)
-
-    def expected_bytes(self) -> int:
-        """See Reader."""
-        return self._cutter.expected_bytes()
-
-    def expected_stretches(self) -> int:
-        """See Reader."""
-        return self._cutter.expected_stretches()
-
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
-        """See Reader."""
-        return self._cutter.thinned(first, every)
-
     @cached_property
     def key(self) -> bytes:
         """Sha256 of how the text begins."""
@@ -89,7 +57,8 @@ class TextReader:
             return hashlib.sha256(file.read(KEY_BYTES)).digest()
 
     @property
-    def _cutter(self) -> Cutter:
+    def cutter(self) -> Cutter:
+        """At borders between words or characters, as ``cuts`` says."""
         return Cutter(self.source, text_border(self.cuts), self.step)
 
 

@@ -1,7 +1,7 @@
 """The dataset of a plan: its shards, its tokenizer and, last, its record."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +20,13 @@ from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
-from gptcli.runtime.files import new_directory, remove_stale, write_json, write_text
-from gptcli.runtime.locks import exclusive
+from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.names import timestamp
-from gptcli.runtime.outputs import OutputKind, check_replaceable
+from gptcli.runtime.outputs import OutputKind
 
 DATASET = OutputKind(
     "dataset", RECORD_FILE, FORMAT, frozenset({RECORD_FILE, TOKENIZER_FILE, *SPLITS})
 )
-
-
-@contextlib.contextmanager
-def dataset_directory(directory: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to build a dataset in; it becomes ``directory`` when the block ends well.
-
-    ResourceError if another process is building there, UsageError for what is not ours to
-    replace.
-    """
-    check_replaceable(directory, overwrite, DATASET)
-    lock = directory.with_name(f".{directory.name}.lock")
-    is_first = not directory.parent.exists()
-    try:
-        with exclusive(lock, str(directory)):
-            check_replaceable(directory, overwrite, DATASET)
-            remove_stale(directory.parent, directory.name)
-            with new_directory(directory) as building:
-                yield building
-    except BaseException:
-        if is_first:  # a slip in the first command leaves no empty data/ behind
-            with contextlib.suppress(OSError):
-                lock.unlink(missing_ok=True)
-                directory.parent.rmdir()
-        raise
 
 
 def write_dataset(

@@ -17,6 +17,8 @@ from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.small_files import parse_object, read_bounded
 
 PART_RECORD = "part.json"
+_SIZES = ("tokens", "documents", "characters", "bytes")  # of a split, as the record has them
+_START = np.dtype("<i8")
 _BLOCK = 2**20  # tokens read at a time
 _DOCUMENTS = 4096  # gathered at a time
 
@@ -31,7 +33,7 @@ class PartWriter:
         for split in SPLITS:
             for kind in kinds:
                 self._files[split, kind] = _file(directory, split, kind).open("xb")
-        self._sizes = {split: {"tokens": 0, "characters": 0, "bytes": 0} for split in SPLITS}
+        self._sizes = {split: dict.fromkeys(_SIZES, 0) for split in SPLITS}
 
     def __enter__(self) -> "PartWriter":
         return self
@@ -48,6 +50,7 @@ class PartWriter:
         if encoded.mask is not None:
             self._files[split, "mask"].write(encoded.mask.tobytes())
         sizes["tokens"] += len(encoded.ids)
+        sizes["documents"] += len(encoded.starts)
         sizes["characters"] += encoded.characters
         sizes["bytes"] += encoded.bytes
 
@@ -59,21 +62,18 @@ class PartWriter:
 
 
 class PartSplit:
-    """The tokens of one split of a part."""
+    """The tokens of one split of a part; DataError where it is not as it was written."""
 
     def __init__(self, directory: Path, split: str, dtype: str, is_masked: bool) -> None:
-        record = parse_object(read_bounded(directory / PART_RECORD))["splits"][split]
-        self.n_tokens = int(record["tokens"])
-        self.characters = int(record["characters"])
-        self.bytes = int(record["bytes"])
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._is_masked = is_masked
         self._directory, self._split = directory, split
-        starts = _file(directory, split, "starts").read_bytes()
-        self.starts: NDArray[np.int64] = np.frombuffer(starts, dtype="<i8")
-        self._check("tokens", self._dtype.itemsize)
+        self.n_tokens, n_documents, self.characters, self.bytes = self._recorded()
+        self._check("tokens", self.n_tokens * self._dtype.itemsize)
         if is_masked:
-            self._check("mask", 1)
+            self._check("mask", self.n_tokens)
+        self._check("starts", n_documents * _START.itemsize)
+        self.starts: NDArray[np.int64] = np.fromfile(_file(directory, split, "starts"), _START)
 
     def read(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         """Tokens ``first`` to ``last - 1`` and their mask."""
@@ -86,10 +86,21 @@ class PartSplit:
         with _file(self._directory, self._split, kind).open("rb", buffering=0) as file:
             return np.fromfile(file, dtype, last - first, offset=first * dtype.itemsize)
 
-    def _check(self, kind: str, item_size: int) -> None:
+    def _recorded(self) -> list[int]:
+        file = self._directory / PART_RECORD
+        try:
+            record = parse_object(read_bounded(file))["splits"][self._split]
+            return [int(record[size]) for size in _SIZES]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise self._damaged(file) from None
+
+    def _check(self, kind: str, n_bytes: int) -> None:
         file = _file(self._directory, self._split, kind)
-        if not file.is_file() or file.stat().st_size != self.n_tokens * item_size:
-            raise DataError(f"{file} is damaged: remove {self._directory} and encode it again")
+        if not file.is_file() or file.stat().st_size != n_bytes:
+            raise self._damaged(file)
+
+    def _damaged(self, file: Path) -> DataError:
+        return DataError(f"{file} is damaged: remove {self._directory} and encode it again")
 
 
 def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:

@@ -11,7 +11,7 @@ from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import SPLITS, narrowest_dtype
-from gptcli.data.preparation.assembly import dataset_directory, write_dataset
+from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.encode import Encoded
 from gptcli.data.preparation.part import PartSplit, PartWriter, in_order, shuffled
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
@@ -21,6 +21,7 @@ from gptcli.data.preparation.vocabulary import TokenizerChoice
 from gptcli.data.preparation.watch import Unwatched, Watch
 from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.runtime.outputs import output_directory
 
 _SPOOL = ".spool"
 _UNSHUFFLED = ".unshuffled"
@@ -51,7 +52,7 @@ def prepare(
     or if the disk has no room for what is expected.
     """
     watch = watch or Unwatched()
-    with dataset_directory(directory, overwrite) as building:
+    with output_directory(directory, overwrite, DATASET) as building:
         spool = building / _SPOOL
         spool.mkdir()
         corpus = find_corpus(request.sources, spool, request.arithmetic)

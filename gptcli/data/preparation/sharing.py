@@ -17,7 +17,7 @@ from pathlib import Path
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import TOKENIZER_FILE
-from gptcli.data.preparation.assembly import DATASET, dataset_directory, write_dataset
+from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.part import PART_RECORD, PartWriter
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
@@ -27,8 +27,8 @@ from gptcli.data.preparation.split_writer import SHARD_TOKENS
 from gptcli.data.preparation.watch import Advance, Unwatched, Watch
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError, ResourceError, UsageError
-from gptcli.runtime.files import new_directory, reported, sync_tree
-from gptcli.runtime.outputs import OutputKind, check_replaceable
+from gptcli.runtime.files import reported, sync_tree
+from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.small_files import parse_object, read_bounded
 
 _PARTS = "parts"
@@ -89,8 +89,7 @@ def plan_preparation(
     watch = watch or Unwatched()
     check_replaceable(directory, overwrite, DATASET)
     place = plan_directory(directory)
-    check_replaceable(place, overwrite, PLAN)
-    with new_directory(place) as building:
+    with output_directory(place, overwrite, PLAN) as building:
         spool = building / _SPOOL
         spool.mkdir()
         (building / _PARTS).mkdir()
@@ -140,7 +139,7 @@ def merge(
             "--shard i/n"
         )
     folders = [_part(place, number) for number in range(len(plan.tasks))]
-    with dataset_directory(directory, overwrite) as building:
+    with output_directory(directory, overwrite, DATASET) as building:
         check_room(plan, tokenizer, building, watch)
         with watch.stage("merging", None):
             write_dataset(

@@ -1,7 +1,7 @@
 """The code book of a tokenizer: what every id stands for, byte for byte."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -70,15 +70,15 @@ class CodeBook:
             if entry.number != exact and (query in entry.text or query in entry.label):
                 yield entry
 
-    def ends_whole(self, number: int) -> bool:
-        """Whether a text surely ends in a whole character after this token.
+    def ends_whole(self, ids: Sequence[int]) -> bool:
+        """Whether a text that ends with these tokens surely ends in a whole character.
 
         A run of byte tokens is text or not as a whole, so that the next one may undo the last.
         UsageError outside the vocabulary.
         """
-        if self._tokenizer.piece(number).endswith(_UNFINISHED):
+        if self._tokenizer.decode(ids).endswith(_UNFINISHED):
             return False
-        is_byte = "ByteFallback" in self._decoders and _BYTE_NAME.fullmatch(self._names[number])
+        is_byte = "ByteFallback" in self._decoders and _BYTE_NAME.fullmatch(self._names[ids[-1]])
         return not is_byte
 
     def _is_special(self, number: int) -> bool:

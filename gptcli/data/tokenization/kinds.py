@@ -10,9 +10,11 @@ from gptcli.errors import UsageError
 KINDS = ("char", "byte", "word", "bpe", "wordpiece", "unigram")
 SIZED_KINDS = ("word", "bpe", "wordpiece", "unigram")  # trained to a number of tokens
 DEFAULT_VOCAB_SIZE = 4096  # of the sized kinds
+LARGEST_VOCAB_SIZE = 2**20  # trainers take memory for all of it, and abort where there is none
 END_OF_TEXT = "<|endoftext|>"
 # Letters between marks: splits keep the two apart, so that no piece of a text spells all of it.
 _SPECIAL = re.compile(r"<[^\s]*[^\W_][^\s]*>")
+_SIZE = re.compile(r"[0-9]{1,18}")
 _BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -63,7 +65,7 @@ def parse_spec(text: str) -> TokenizerSpec | None:
         return None
     if not colon:
         return TokenizerSpec(kind)
-    if not (size.isascii() and size.isdigit()):
+    if not _SIZE.fullmatch(size):
         raise UsageError(f"{text!r}: after {kind}: comes a number of tokens, as in bpe:4096")
     return TokenizerSpec(kind, int(size))
 
@@ -92,6 +94,10 @@ def _check_size(spec: TokenizerSpec) -> None:
         )
     if spec.vocab_size < 1:
         raise UsageError(f"--vocab-size {spec.vocab_size} is no size: try {DEFAULT_VOCAB_SIZE}")
+    if spec.vocab_size > LARGEST_VOCAB_SIZE:
+        raise UsageError(
+            f"--vocab-size {spec.vocab_size} is too large: the most is {LARGEST_VOCAB_SIZE}"
+        )
 
 
 def _check_special_tokens(names: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.tokenization.hub import fetch_tokenizer, is_hub_id
-from gptcli.data.tokenization.kinds import nearest_kind
+from gptcli.data.tokenization.kinds import SIZED_KINDS, nearest_kind
 from gptcli.data.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.data.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
 from gptcli.data.tokenization.tokenizer import LARGEST_FILE, Tokenizer
@@ -66,8 +66,10 @@ def _hint(name: str | Path) -> str:
     if near := difflib.get_close_matches(path.name, there, n=1, cutoff=0.75):
         return f"; did you mean {path.with_name(near[0])}?"
     kind = nearest_kind(str(name))
-    _, colon, size = str(name).partition(":")
-    return f"; did you mean {kind}{colon}{size}?" if kind else ""
+    if not kind:
+        return ""
+    size = str(name).partition(":")[2] if kind in SIZED_KINDS else ""
+    return f"; did you mean {kind}:{size}?" if size else f"; did you mean {kind}?"
 
 
 def _load_directory(path: Path, pattern: str | None) -> Tokenizer:

@@ -109,6 +109,10 @@ def _check(tokenizer: Tokenizer, model: Mapping[str, Any], word: str) -> None:
         raise UsageError("--merges knows byte-level and SentencePiece's BPE, not marked subwords")
     if len(word) > LONGEST_WORD:
         raise UsageError(f"--merges is for a word: {len(word):,} characters are too many")
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--merges WORD is not valid UTF-8 at character {error.start}") from None
 
 
 def _stretches(content: Mapping[str, Any], word: str) -> list[str]:

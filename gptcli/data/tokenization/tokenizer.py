@@ -75,7 +75,7 @@ class Tokenizer:
         except BaseException as error:  # the library raises Exception; a panic is not even that
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{name} is no usable tokenizer ({reason}): make it again with `gptcli prepare`"
+                f"{name} is no usable tokenizer ({reason}): get or make it again"
             ) from None
 
     @property
@@ -143,7 +143,9 @@ class Tokenizer:
             return self._table.encode(text)
         try:
             ids = self._inner.encode(text, add_special_tokens=False).ids
-        except Exception as error:  # the library knows no narrower class
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
             raise DataError(f"the tokenizer cannot encode this text: {error}") from error
         return np.array(ids, dtype=np.int64)
 
@@ -151,7 +153,9 @@ class Tokenizer:
         """The ids of each text, by as many threads as the library likes."""
         try:
             found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
-        except Exception as error:  # the library knows no narrower class
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
             raise DataError(f"the tokenizer cannot encode this text: {error}") from error
         return [encoding.ids for encoding in found]
 

@@ -23,6 +23,7 @@ from gptcli.errors import UsageError
 
 CONTINUES = "##"  # begins the pieces of wordpiece that go on with a word
 _LONGEST_WORD = 256  # bytes; WORDPIECE_SPLIT makes no longer ones
+_DECIMALS = 10  # of a score: of more the library may read another number than it wrote
 _BYTE_NAMES = tuple(f"<0x{value:02X}>" for value in range(256))
 # What spells the tokens that no text becomes must be there to spell them as text.
 _NEEDED = sorted({*"".join(_BYTE_NAMES), *UNK})
@@ -145,9 +146,10 @@ def _unigrams(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
     alphabet = alphabet_of(words, _NEEDED)
     room = _room(spec, len(alphabet) + 257, f"characters, bytes and {UNK}") - 257
     taken = frozenset({UNK, *_BYTE_NAMES, *spec.special_tokens})
-    pieces = learn_pieces(words, alphabet, room, taken)
+    learned = learn_pieces(words, alphabet, room, taken)
+    pieces = [(piece, round(score, _DECIMALS)) for piece, score in learned]
     # A token that is no text must be worse than spelling it with characters.
-    worst = min(score for _, score in pieces) * len(_BYTE_NAMES[0]) - 1
+    worst = round(min(score for _, score in pieces) * len(_BYTE_NAMES[0]) - 1, _DECIMALS)
     vocabulary = [*((name, worst) for name in _BYTE_NAMES), *pieces, (UNK, worst)]
     unk_id = len(vocabulary) - 1
     inner = tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id, byte_fallback=True))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from gptcli.data.corpus.inputs import TextInput, find_corpus
+from gptcli.data.corpus.inputs import Corpus, TextInput, find_corpus
 
 MakeInput = Callable[..., TextInput]
+Find = Callable[..., Corpus]
 
 
 @pytest.fixture
@@ -26,3 +27,17 @@ def make_input(tmp_path: Path) -> MakeInput:
         return find_corpus([str(path)], tmp_path).inputs[0]
 
     return make
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty directory to work in, called "here"."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def find(here: None, tmp_path: Path) -> Find:
+    """``find("a.txt", "-")``: the corpus of these sources, seen from ``here``."""
+    (tmp_path / "spool").mkdir()
+    return lambda *sources: find_corpus(sources, tmp_path / "spool")

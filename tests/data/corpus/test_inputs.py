@@ -1,32 +1,15 @@
-import errno
 import gzip
-import io
 import json
 import os
 import socket
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from gptcli.data.corpus.compression import Compression
-from gptcli.data.corpus.inputs import Layout, TextInput, corpus_name, find_corpus
-from gptcli.data.corpus.spooling import write_copy
+from gptcli.data.corpus.inputs import Layout, TextInput, corpus_name
 from gptcli.errors import ResourceError, UsageError
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    (tmp_path / "here").mkdir()
-    (tmp_path / "spool").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-
-@pytest.fixture
-def find(tmp_path):
-    return lambda *sources: find_corpus(sources, tmp_path / "spool")
 
 
 def write(name: str, content: bytes = b"text") -> None:
@@ -231,49 +214,6 @@ def test_built_in_name_wins_over_a_file_unless_it_is_a_path(find):
     assert corpus.title == "addition (100,000 problems, 3 digits)"
 
 
-def test_stdin_is_copied(find, monkeypatch):
-    text = b"piped \xff bytes\r\n" * 100_000
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
-    corpus = find("-")
-    assert content(corpus.inputs[0]) == text
-    assert (names(corpus), corpus.name, corpus.title) == (["stdin"], "stdin", "stdin")
-    assert not corpus.is_collection
-    corpus.inputs[0].check_unchanged()
-
-
-def test_closed_stdin_is_refused(find, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(UsageError, match="stdin is closed"):
-        find("-")
-
-
-def test_pipe_is_copied_and_its_name_counts(find):
-    os.mkfifo("pipe.jsonl")
-    lines = b'{"text": "a"}\n' * 50_000
-    writer = threading.Thread(target=Path("pipe.jsonl").write_bytes, args=(lines,))
-    writer.start()
-    corpus = find("pipe.jsonl")
-    writer.join()
-    (source,) = corpus.inputs
-    assert (content(source), source.name, source.layout) == (lines, "pipe.jsonl", Layout.JSONL)
-    assert source.path != Path("pipe.jsonl").absolute()
-
-
-def test_nothing_is_copied_before_all_sources_are_found(find, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
-    with pytest.raises(UsageError):
-        find("-", "missing.txt")
-    assert not list((tmp_path / "spool").iterdir())
-
-
-def test_full_disk_is_reported(tmp_path):
-    def write_on_a_full_disk(file):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(ResourceError, match=r"no room to write \S*copy"):
-        write_copy(tmp_path / "copy", write_on_a_full_disk)
-
-
 def test_input_survives_json(find):
     write("a.jsonl.gz", gzip.compress(b"{}"))
     name = os.fsdecode(b"\xff.txt")
@@ -311,6 +251,6 @@ def test_damaged_json_is_refused(find, change):
         ("x" * 5000, "x" * 5000),
     ],
 )
-def test_dataset_is_called_after_its_first_source(source, name):
+def test_dataset_is_called_after_its_first_source(here, source, name):
     Path("v1.0").mkdir()
     assert corpus_name([source, "other.txt"]) == name

@@ -1,9 +1,13 @@
 """Parts give back what was written into them, text without tokens included."""
 
+import json
+
 import numpy as np
+import pytest
 
 from gptcli.data.preparation.encode import Encoded
 from gptcli.data.preparation.part import PartSplit, PartWriter, in_order
+from gptcli.errors import DataError
 
 
 def encoded(ids, starts, characters):
@@ -33,3 +37,12 @@ def test_parts_in_order_are_what_was_written(tmp_path):
     assert starts == [0, 2, 3]
     assert sum(one.characters for one in found) == 14
     assert sum(one.bytes for one in found) == 28
+
+
+@pytest.mark.parametrize("splits", [None, {"train": None}, {"train": {"tokens": 0}}, {}])
+def test_part_without_a_record_of_its_split_is_damaged(tmp_path, splits):
+    with PartWriter(tmp_path, is_masked=False) as writer:
+        writer.close("")
+    (tmp_path / "part.json").write_text(json.dumps({"plan": "", "splits": splits}))
+    with pytest.raises(DataError, match=r"part\.json is damaged: remove"):
+        PartSplit(tmp_path, "train", "uint16", is_masked=False)

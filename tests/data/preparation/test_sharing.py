@@ -82,13 +82,20 @@ def test_part_of_another_plan_is_not_taken(corpus, tmp_path):
         merge(second)
 
 
-def test_truncated_part_is_noticed(corpus, tmp_path):
+@pytest.mark.parametrize("name", ["train.tokens", "train.starts", "part.json"])
+@pytest.mark.parametrize("left", ["all but a byte", "nothing", "no file"])
+def test_damaged_part_is_noticed(corpus, tmp_path, name, left):
     directory = tmp_path / "x"
     plan_preparation(Request(corpus), directory)
     encode_share(directory, Share(0, 1))
-    file = plan_directory(directory) / "parts" / "000000" / "train.tokens"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"train\.tokens is damaged"):
+    file = plan_directory(directory) / "parts" / "000000" / name
+    if left == "no file":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes().strip()[: -1 if left == "all but a byte" else 0])
+    is_unmade = (name, left) == ("part.json", "no file")
+    expected = (UsageError, "are missing") if is_unmade else (DataError, r"000000\S* is damaged")
+    with pytest.raises(expected[0], match=expected[1]):
         merge(directory)
 
 

@@ -3,6 +3,7 @@ import pytest
 from gptcli.data.tokenization.kinds import (
     DEFAULT_VOCAB_SIZE,
     KINDS,
+    LARGEST_VOCAB_SIZE,
     SIZED_KINDS,
     TokenizerSpec,
     nearest_kind,
@@ -34,6 +35,16 @@ def test_what_names_no_kind_is_a_path_or_a_hub_id(text):
 def test_a_kind_with_a_size_that_is_none_is_a_usage_error(text):
     with pytest.raises(UsageError, match=r"bpe:|byte|--vocab-size 0"):
         parse_spec(text)
+
+
+@pytest.mark.parametrize("kind", SIZED_KINDS)
+def test_a_size_beyond_all_vocabularies_is_refused_before_the_library_aborts(kind):
+    assert TokenizerSpec(kind, LARGEST_VOCAB_SIZE).size == LARGEST_VOCAB_SIZE
+    for size in (LARGEST_VOCAB_SIZE + 1, 10**9, 10**20):
+        with pytest.raises(UsageError, match=f"--vocab-size {size} is too large: the most is"):
+            TokenizerSpec(kind, size)
+    with pytest.raises(UsageError, match=f"after {kind}: comes a number"):
+        parse_spec(f"{kind}:{'9' * 5000}")
 
 
 @pytest.mark.parametrize(

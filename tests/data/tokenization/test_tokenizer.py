@@ -12,7 +12,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from gptcli.data.tokenization.character_table import UnseenCharacterError
 from gptcli.data.tokenization.characters import UNK, character_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.errors import CheckpointError, UsageError
+from gptcli.errors import CheckpointError, DataError, UsageError
 
 ODD = "a\r\n\n \t\0\x1b\ufeff\u00e9e\u0301\u202e\U0001f600\U0010ffff"
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -288,3 +288,11 @@ def test_a_batch_has_the_ids_of_each(texts):
     assert KINDS["bpe"].encode_batch(texts) == [
         KINDS["bpe"].encode(text).tolist() for text in texts
     ]
+
+
+def test_a_split_that_gives_up_on_a_text_is_a_data_error():
+    slow = pre_tokenizers.Split(tokenizers.Regex("(a+)+$"), "isolated")  # the library panics
+    tokenizer = loaded(models.BPE(BYTES, []), pre_tokenizers.Sequence([slow, BYTE_LEVEL]))
+    for encode in (tokenizer.encode, lambda text: tokenizer.encode_batch([text])):
+        with pytest.raises(DataError, match="cannot encode this text"):
+            encode("a" * 40 + "b")

@@ -7,6 +7,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from gptcli.data.tokenization.characters import UNK
 from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.data.tokenization.splits import UNIGRAM_SPLIT
+from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.data.tokenization.training import train_tokenizer
 from gptcli.data.tokenization.unigram import alphabet_of, learn_pieces
 from gptcli.errors import UsageError
@@ -33,6 +34,14 @@ def test_pieces_of_unigram_are_the_likeliest_first(trained_kind):
     assert all(0 < len(piece) <= 16 for piece, _ in pieces)
     assert [name for name, _ in tokens] == [*(f"<0x{n:02X}>" for n in range(256)), UNK]
     assert all(score < 6 * scores[-1] for _, score in tokens)
+
+
+def test_scores_of_unigram_are_read_as_they_were_written():
+    text = " ".join(str(number) * (number % 3 + 1) for number in range(20_000))
+    tokenizer = train_tokenizer(TokenizerSpec("unigram", 1000), [text])
+    again = Tokenizer.from_json(tokenizer.to_json())
+    assert again.content["model"]["vocab"] == tokenizer.content["model"]["vocab"]
+    assert again.identity == tokenizer.identity
 
 
 def test_rare_characters_of_unigram_are_bytes():
