@@ -32,6 +32,47 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def any_model():
+    """A strategy of small models, of every family and of none."""
+    from hypothesis import strategies as st
+
+    from gptcli.config.model import ModelConfig
+    from gptcli.config.rope import RopeScaling
+
+    flag, size = st.booleans(), st.integers(1, 6)
+
+    @st.composite
+    def models(draw):
+        n_head = draw(st.sampled_from([1, 2, 4]))
+        n_embd = n_head * 2 * draw(st.integers(1, 4))
+        lm_head, projections = draw(flag), draw(flag)
+        inner = st.sampled_from([0, n_embd] if not projections else [None, 0, 1, 7])
+        return ModelConfig(
+            n_layer=draw(st.integers(1 if lm_head else 0, 4)),
+            n_head=n_head,
+            n_embd=n_embd,
+            block_size=draw(size),
+            vocab_size=draw(size) if lm_head else n_embd,
+            n_kv_head=draw(st.sampled_from([1, n_head])),
+            head_dim=draw(st.sampled_from([None, 2, 6])) if projections else None,
+            n_inner=draw(inner),
+            positions=draw(st.sampled_from(["learned", "rotary", "none"])),
+            rope_scaling=draw(st.sampled_from([None, RopeScaling(8.0, 1.0, 4.0, 32)])),
+            norm=draw(st.sampled_from(["layer", "rms", "plain_rms", "none"])),
+            activation=draw(st.sampled_from(["gelu", "relu_squared", "silu"])),
+            logit_cap=draw(st.sampled_from([None, 15.0])),
+            tied=lm_head and draw(flag),
+            lm_head_bias=lm_head and draw(flag),
+            lm_head=lm_head,
+            projections=projections,
+            **{name: draw(flag) for name in ("bias", "qkv_bias", "qk_norm", "gated", "residual")},
+            **{name: draw(flag) for name in ("embedding_norm", "rope_reversed")},
+        )
+
+    return models()
+
+
 @pytest.fixture
 def cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
+from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import CheckpointError, UsageError
@@ -15,33 +16,44 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "model.safetensors"
 _INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
-_GENERATION_CONFIG = "generation_config.json"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, _GENERATION_CONFIG)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Write all but the weights, as transformers expects it."""
-    write_json(directory / CONFIG_FILE, model_config_json(config))
+    end = _end_of_text(tokenizer)
+    end_token = None if end is None else tokenizer.piece(end)
+    write_json(directory / CONFIG_FILE, model_config_json(config, end))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config))
-    write_json(directory / _GENERATION_CONFIG, _generation_config())
+    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config, end_token))
+    write_json(directory / GENERATION_FILE, _generation_config(end))
 
 
-def _tokenizer_config(config: ModelConfig) -> dict[str, Any]:
+def _end_of_text(tokenizer: "Tokenizer") -> int | None:
+    """Id of the token that ends a document; no tokenizer says yet which one that is."""
+    return None
+
+
+def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:
     # Without the class, transformers takes GPT2Tokenizer for a gpt2 model: other ids.
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": config.block_size,
         "bos_token": None,
-        "eos_token": None,
+        "eos_token": end_of_text,
         "unk_token": None,
         "pad_token": None,
     }
 
 
-def _generation_config() -> dict[str, Any]:
-    return {"do_sample": True, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+def _generation_config(end_of_text: int | None) -> dict[str, Any]:
+    return {
+        "do_sample": True,
+        "bos_token_id": None,
+        "eos_token_id": end_of_text,
+        "pad_token_id": None,
+    }
 
 
 def weight_files(directory: Path) -> list[Path]:

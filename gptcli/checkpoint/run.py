@@ -58,7 +58,7 @@ def read_record(directory: Path) -> RunRecord:
             created=str(raw["created"]),
             version=str(raw["version"]),
             preset=raw["preset"],
-            model=_build(ModelConfig, raw["model"]),
+            model=ModelConfig.from_fields(_object(raw["model"])),
             training=_build(TrainConfig, raw["training"]),
             data=_build(DataReference, raw["data"]),
         )
@@ -66,9 +66,14 @@ def read_record(directory: Path) -> RunRecord:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
 
 
-def _build(kind: type[Any], raw: Any) -> Any:
+def _object(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise TypeError(f"{raw!r:.40} is no object")
+    return raw
+
+
+def _build(kind: type[Any], raw: Any) -> Any:
+    raw = _object(raw)
     known = {field.name for field in fields(kind)}
     unknown = sorted(raw.keys() - known)
     if unknown:

@@ -1,8 +1,12 @@
 """What a command works on when the user names nothing, said aloud."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gptcli.commands.terminal import note
+
+if TYPE_CHECKING:
+    from gptcli.inference.loading import LoadedModel
 
 
 def chosen_model(given: Path | None) -> Path:
@@ -40,6 +44,16 @@ def dataset_of(model: Path, given: Path | None) -> Path:
         note(f"data: {own.as_posix()} of the run is not here")
         return chosen_dataset(None)
     return own
+
+
+def opened_model(directory: Path, device: str) -> "LoadedModel":
+    """The model of a directory on the device that is meant, with what is odd about it said."""
+    from gptcli.inference.loading import load_model
+
+    loaded = load_model(directory, chosen_device(device))
+    for text in loaded.notes:
+        note(text)
+    return loaded
 
 
 def chosen_device(asked: str) -> str:

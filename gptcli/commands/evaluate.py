@@ -32,15 +32,14 @@ def evaluate(
     Every token but the first is predicted once, in a fixed order, so the figures are the same
     at every call.
     """
-    from gptcli.commands.choices import chosen_device, chosen_model, dataset_of
+    from gptcli.commands.choices import chosen_model, dataset_of, opened_model
     from gptcli.commands.terminal import check_out, deliver
     from gptcli.data.dataset import Dataset
-    from gptcli.inference.loading import load_model
 
     check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     dataset = Dataset.open(dataset_of(directory, data))
-    loaded = load_model(directory, chosen_device(device))
+    loaded = opened_model(directory, device)
     _check_tokenizer(loaded, dataset)
     figures = _figures(loaded, dataset, split, _measure(loaded, dataset, split))
     deliver(_as_json(figures) if json_output else _as_table(figures), out, overwrite)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.special_ids import special_id_notes
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.tokenization.tokenizer import Tokenizer
@@ -14,12 +15,16 @@ from gptcli.model.initialization import model_with
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A GPT in eval mode on its device, and the tokenizer that it was trained with."""
+    """A GPT in eval mode on its device, and the tokenizer that it was trained with.
+
+    ``notes`` are lines on what the directory says and was not followed.
+    """
 
     directory: Path
     model: GPT
     tokenizer: Tokenizer
     device: str
+    notes: tuple[str, ...] = ()
 
 
 def load_model(directory: Path, device: str) -> LoadedModel:
@@ -32,4 +37,5 @@ def load_model(directory: Path, device: str) -> LoadedModel:
             f"the model only {config.vocab_size}"
         )
     model = model_with(config, load_weights(directory, config)).to(device)
-    return LoadedModel(directory, model.eval(), tokenizer, device)
+    notes = special_id_notes(directory, config.vocab_size)
+    return LoadedModel(directory, model.eval(), tokenizer, device, notes)
