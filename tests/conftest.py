@@ -1,17 +1,28 @@
 """What tests share: the command line in this process or another, and the folder beside the repo."""
 
+import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from gptcli.cli import main
+from gptcli.config.data import PrepareConfig
+from gptcli.data.dataset import Dataset
+from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.data.tokenization.tokenizer import Tokenizer
 
+Pair = tuple[str, str]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -118,3 +129,88 @@ def run_gptcli(tmp_path: Path) -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def masked_dataset(tmp_path: Path) -> Callable[..., Dataset]:
+    """``masked_dataset(train, val)``: pairs of prompt and completion, of which the latter counts.
+
+    Written here byte by byte, so that reading is not tested against our own writing.
+    """
+
+    def make(
+        train: Sequence[Pair],
+        val: Sequence[Pair] = (),
+        name: str = "masked",
+        per_shard: int = 10**6,
+    ) -> Dataset:
+        tokenizer = character_tokenizer("".join(chain(*train, *val)))
+        directory = tmp_path / "data" / name
+        directory.mkdir(parents=True)
+        splits = {
+            split: _write_split(directory / split, pairs, tokenizer, per_shard)
+            for split, pairs in (("train", train), ("val", val))
+        }
+        (directory / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+        record = {
+            "format": "gptcli.dataset/1",
+            "created": "2026-01-01T00:00:00Z",
+            "dtype": "uint16",
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": tokenizer.identity,
+            "source": {"name": name},
+            "splits": splits,
+        }
+        (directory / "dataset.json").write_text(json.dumps(record))
+        return Dataset.open(directory)
+
+    return make
+
+
+def _write_split(
+    folder: Path, pairs: Sequence[Pair], tokenizer: Tokenizer, per_shard: int
+) -> dict[str, Any]:
+    folder.mkdir()
+    text = "".join(map("".join, pairs))
+    ids = np.array(tokenizer.encode(text), dtype="<u2")
+    mask = bytes(chain(*([0] * len(prompt) + [1] * len(rest) for prompt, rest in pairs)))
+    starts = accumulate((len(prompt + rest) for prompt, rest in pairs[:-1]), initial=0)
+    places = np.array([*starts] if pairs else [], dtype="<u8").tobytes()
+    (folder / "documents.bin").write_bytes(places)
+    shards = []
+    for index, first in enumerate(range(0, len(ids), per_shard)):
+        stem = f"part-{index:05d}"
+        tokens = ids[first : first + per_shard].tobytes()
+        counted = mask[first : first + per_shard]
+        (folder / f"{stem}.bin").write_bytes(tokens)
+        (folder / f"{stem}.mask").write_bytes(counted)
+        shards.append(
+            {
+                "file": f"{folder.name}/{stem}.bin",
+                "tokens": len(counted),
+                "sha256": hashlib.sha256(tokens).hexdigest(),
+                "mask_sha256": hashlib.sha256(counted).hexdigest(),
+            }
+        )
+    return {
+        "tokens": len(ids),
+        "characters": len(text),
+        "bytes": len(text.encode()),
+        "shards": shards,
+        "documents": len(pairs),
+        "targets": sum(mask),
+        "starts_sha256": hashlib.sha256(places).hexdigest(),
+    }
+
+
+@pytest.fixture
+def prepare_string(tmp_path: Path) -> Callable[..., Dataset]:
+    """``prepare_string("some text", directory, val_fraction=0.5)``: its characters, prepared."""
+
+    def make(text: str, directory: Path, *, val_fraction: float = 0.1, **options: Any) -> Dataset:
+        source = tmp_path / f"{directory.name}.txt"
+        source.write_bytes(text.encode())
+        request = Request([str(source)], config=PrepareConfig(val_fraction=val_fraction))
+        return prepare(request, directory, **options)
+
+    return make

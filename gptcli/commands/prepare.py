@@ -1,129 +1,119 @@
-"""``gptcli prepare``: from a text to a dataset."""
+"""``gptcli prepare``: from texts to a dataset."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 
 import typer
 
+from gptcli.commands import prepare_flags as flags
 from gptcli.commands.options import Json
-from gptcli.commands.terminal import deliver, harmless, note
-from gptcli.config.data import VAL_FRACTION
+from gptcli.commands.terminal import deliver
+from gptcli.config.checks import flag
+from gptcli.config.data import SEED, VAL_FRACTION
 from gptcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from gptcli.data.dataset import Dataset
-    from gptcli.data.text import SourceText
-    from gptcli.data.tokenization.tokenizer import Tokenizer
 
 
 def prepare(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A text file, - for stdin, or a built-in text: python (the source of the "
-            "standard library) or shakespeare (downloaded once). A file of that name is ./python.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The dataset's directory. Default: data/NAME, after SOURCE."),
-    ] = None,
-    val_fraction: Annotated[
-        float, typer.Option("--val-fraction", help="Share of the text, at its end, to validate.")
-    ] = VAL_FRACTION,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(
-            "--tokenizer",
-            help="Use this tokenizer: a tokenizer.json, a dataset or a run. Default: one token "
-            "per character of the text.",
-            show_default=False,
-        ),
-    ] = None,
-    unk: Annotated[
-        bool, typer.Option("--unk", help="Add <unk>, for characters that the text lacks.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the dataset if it exists.")
-    ] = False,
+    context: typer.Context,
+    source: flags.Sources = None,
+    out: flags.DatasetOut = None,
+    overwrite: flags.ReplaceDataset = False,
+    workers: flags.Workers = None,
+    tokenizer: flags.TokenizerName = "char",
+    vocab_size: flags.VocabSize = None,
+    pattern: flags.Pattern = None,
+    special_token: flags.SpecialTokens = None,
+    unk: flags.Unk = False,
+    field: flags.Field = None,
+    errors: flags.Errors = "strict",
+    skip_bad: flags.SkipBad = 0,
+    val_fraction: flags.ValFraction = VAL_FRACTION,
+    split_by: flags.SplitByName = None,
+    shuffle: flags.Shuffle = False,
+    seed: flags.Seed = SEED,
+    digits: flags.Digits = 3,
+    reverse: flags.Reverse = False,
+    count: flags.Count = None,
+    plan: flags.MakePlan = False,
+    shard: flags.ShardOf = None,
+    merge: flags.Merge = False,
+    verify: flags.Verify = None,
+    list_sources: flags.ListSources = False,
     json: Json = False,
 ) -> None:
-    """Turn a text into a dataset: tokens to train on, tokens to validate with."""
+    """Turn texts into a dataset: tokens to train on, tokens to validate with.
+
+    One text is cut in two: its end validates. In a collection every document is followed by an
+    end-of-text token, and whole documents validate. Of records with a prompt and a completion
+    the loss counts on the completion alone.
+    """
+    mode = _mode(plan, shard, merge, verify, list_sources)
+    if mode not in ("", "--plan"):
+        _refuse_the_rest(context, mode)
+    if list_sources:
+        from gptcli.commands.prepare_view import listed_sources
+
+        deliver(listed_sources(json), None)
+    elif verify is not None:
+        _verify(verify, json)
+    elif shard is not None or merge:
+        _continue(mode, out, shard, workers, overwrite, json)
+    else:
+        _begin(context.params, json)
+
+
+def _mode(
+    plan: bool, shard: str | None, merge: bool, verify: Path | None, list_sources: bool
+) -> str:
+    """The one thing to do that is not preparing in one go; UsageError for two of them."""
+    wanted = {
+        "--plan": plan,
+        "--shard": shard is not None,
+        "--merge": merge,
+        "--verify": verify is not None,
+        "--list-sources": list_sources,
+    }
+    asked = [name for name, is_asked in wanted.items() if is_asked]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} exclude each other: one at a time")
+    return asked[0] if asked else ""
+
+
+def _refuse_the_rest(context: typer.Context, mode: str) -> None:
+    """UsageError for what the plan has decided, or what has no meaning in this mode."""
+    allowed = {"out", "overwrite", "workers", "json", mode.strip("-").replace("-", "_")}
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+            what = "SOURCE" if name == "source" else flag(name)
+            raise UsageError(f"{mode} and {what} exclude each other: leave {what} out")
+
+
+def _begin(given: dict[str, Any], json: bool) -> None:
+    from gptcli.commands.prepare_work import plan, prepare_now, request_of
+
+    request = request_of(given)
+    (plan if given["plan"] else prepare_now)(request, given["out"], given["overwrite"], json)
+
+
+def _continue(
+    mode: str, out: Path | None, shard: str | None, workers: int | None, overwrite: bool, json: bool
+) -> None:
+    from gptcli.commands.prepare_work import encode_shard, merge_shards
+
+    if out is None:
+        raise UsageError(f"{mode} needs the --out that the plan was made with, as --out data/big")
+    if shard is not None:
+        encode_shard(out, shard, workers)
+    else:
+        merge_shards(out, overwrite, json)
+
+
+def _verify(directory: Path, json: bool) -> None:
+    from gptcli.commands.prepare_view import verified
     from gptcli.commands.progress import progress
-    from gptcli.config.checks import check_fraction
-    from gptcli.data.corpus.sources import source_name
-    from gptcli.data.find import DATASETS
-    from gptcli.data.preparation.single_text import DATASET, prepare_text
-    from gptcli.runtime.names import output_path
-    from gptcli.runtime.outputs import check_replaceable
+    from gptcli.data.preparation.verify import verify_dataset
 
-    check_fraction("val_fraction", val_fraction, VAL_FRACTION)
-    if unk and tokenizer:
-        raise UsageError("--unk makes a new tokenizer, --tokenizer takes one: leave one out")
-    directory = output_path(out, DATASETS, source_name(source), overwrite)
-    check_replaceable(directory, overwrite, DATASET)
-    text = _read(source)
-    chosen = _tokenizer(text, tokenizer, unk)
-    with progress("encoding", len(text.text), "characters") as advance:
-        dataset = prepare_text(
-            text,
-            chosen,
-            directory,
-            val_fraction=val_fraction,
-            overwrite=overwrite,
-            advance=advance,
-        )
-    deliver(_json(dataset) if json else _summary(dataset), None)
-    note("next: gptcli train" if out is None else f"next: gptcli train --data {directory}")
-
-
-def _read(source: str) -> "SourceText":
-    import sys
-
-    from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN, read_source
-
-    if source in BUILT_IN_SOURCES:
-        note(f"reading {BUILT_IN_SOURCES[source].about}")
-        if Path(source).is_file():
-            note(f"{source} names the built-in text: for the file here write ./{source}")
-    elif source == STDIN and sys.stdin.isatty():
-        note("reading text from the terminal: end it with Ctrl-D")
-    return read_source(source)
-
-
-def _tokenizer(text: "SourceText", path: Path | None, unk: bool) -> "Tokenizer":
-    from gptcli.data.tokenization.characters import character_tokenizer
-    from gptcli.data.tokenization.tokenizer import Tokenizer
-
-    return Tokenizer.load(path) if path else character_tokenizer(text.text, unk)
-
-
-def _json(dataset: "Dataset") -> str:
-    import json
-
-    record = dataset.record.to_json()
-    del record["format"]
-    answer = {"schema": "gptcli.prepared/1", "directory": str(dataset.directory), **record}
-    return json.dumps({**answer, "identity": dataset.identity}, indent=2)
-
-
-def _summary(dataset: "Dataset") -> str:
-    source, splits = dataset.source, (dataset.train, dataset.val)
-    tokens = sum(split.n_tokens for split in splits)
-    rows = (
-        ("source", str(source["name"])),
-        ("characters", f"{source['characters']:,}"),
-        ("bytes", f"{source['bytes']:,}"),
-        (
-            "vocabulary",
-            f"{dataset.vocab_size:,} ({dataset.tokenizer.kind}, {dataset.record.dtype})",
-        ),
-        ("train", f"{dataset.train.n_tokens:,} tokens"),
-        ("val", f"{dataset.val.n_tokens:,} tokens"),
-        ("ratio", f"{source['bytes'] / tokens:.2f} bytes per token"),
-    )
-    return "\n".join(
-        [harmless(str(dataset.directory)), *(f"  {k:<12}{harmless(v)}" for k, v in rows)]
-    )
+    with progress("verifying", None, "bytes") as advance:
+        result = verify_dataset(directory, advance)
+    deliver(verified(result, json), None)

@@ -17,10 +17,11 @@ Advance = Callable[[int], None]
 
 
 @contextlib.contextmanager
-def progress(label: str, total: int, unit: str) -> Iterator[Advance]:
+def progress(label: str, total: int | None, unit: str) -> Iterator[Advance]:
     """A function to call with the number of units done since the last call.
 
-    What is over within two seconds shows nothing.
+    ``total`` None: nobody knows how many there are. What is over within two seconds shows
+    nothing. The rate of bytes is given in MB.
     """
     shown = _Bar(label, total, unit) if is_interactive() else _Lines(label, total, unit)
     try:
@@ -32,8 +33,9 @@ def progress(label: str, total: int, unit: str) -> Iterator[Advance]:
 class _Lines:
     """Progress for logs."""
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
-        self.label, self.total, self.unit = label, max(total, 1), unit
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
+        self.label, self.unit = label, unit
+        self.total = None if total is None else max(total, 1)
         self.done = 0
         self.begun = time.monotonic()
         self.next_line = self.begun + _PATIENCE
@@ -41,12 +43,17 @@ class _Lines:
     def advance(self, count: int) -> None:
         self.done += count
         now = time.monotonic()
-        if now >= self.next_line and self.done < self.total:
+        if now >= self.next_line and (self.total is None or self.done < self.total):
             rate = self.done / (now - self.begun)
-            left = (self.total - self.done) / max(rate, 1e-9)
-            share = f"{self.done / self.total:.0%}"
-            note(f"{self.label}: {share}, {rate:,.0f} {self.unit}/s, {left:,.0f} s left")
+            note(f"{self.label}: {self._state(rate)}")
             self.next_line = now + _BETWEEN_LINES
+
+    def _state(self, rate: float) -> str:
+        speed = _rate(rate, self.unit)
+        if self.total is None:
+            return f"{_amount(self.done, self.unit)}, {speed}"
+        left = (self.total - self.done) / max(rate, 1e-9)
+        return f"{self.done / self.total:.0%}, {speed}, {left:,.0f} s left"
 
     def close(self) -> None:
         pass
@@ -55,7 +62,7 @@ class _Lines:
 class _Bar:
     """Progress for eyes."""
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0
         self.begun = time.monotonic()
@@ -67,7 +74,7 @@ class _Bar:
         if self.bar is None and elapsed >= _PATIENCE:
             self.bar = self._open()
         if self.bar is not None:
-            rate = f"{self.done / elapsed:,.0f} {self.unit}/s"
+            rate = _rate(self.done / elapsed, self.unit)
             self.bar.update(self.bar.task_ids[0], completed=self.done, rate=rate)
 
     def close(self) -> None:
@@ -89,3 +96,11 @@ class _Bar:
         bar.add_task(self.label, total=self.total, rate="")
         bar.start()
         return bar
+
+
+def _rate(per_second: float, unit: str) -> str:
+    return f"{_amount(per_second, unit)}/s"
+
+
+def _amount(count: float, unit: str) -> str:
+    return f"{count / 1e6:,.1f} MB" if unit == "bytes" else f"{count:,.0f} {unit}"

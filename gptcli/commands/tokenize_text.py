@@ -1,208 +1,152 @@
-"""``gptcli tokenize``: what a tokenizer makes of a text, and of ids."""
+"""``gptcli tokenize``: what tokenizers make of a text, and of ids; and new tokenizers."""
 
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from gptcli.commands.options import Json
-from gptcli.commands.terminal import deliver, harmless, note, results
-from gptcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from gptcli.data.text import SourceText
-    from gptcli.data.tokenization.tokenizer import Tokenizer
-
-_SHOWN = 1000  # tokens of a text that are worth colouring
+from gptcli.commands.options import Json, Overwrite
 
 
-@dataclass(frozen=True)
-class _Tokenized:
-    """A text and its ids; ``origin`` is where the tokenizer is from."""
+def _option(panel: str, help_text: str, *flags: str, **more: Any) -> Any:
+    return typer.Option(*flags, help=help_text, rich_help_panel=panel, show_default=False, **more)
 
-    text: str
-    ids: list[int]
-    tokenizer: "Tokenizer"
-    origin: str
 
-    @property
-    def n_bytes(self) -> int:
-        return len(self.text.encode("utf-8"))
+_TEXT, _WITH, _MODES, _SHOW = "Which text", "Which tokenizer", "Do something else", "What to show"
+
+_Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT", help="The text itself; - or nothing reads stdin.", show_default=False
+    ),
+]
+_Files = Annotated[
+    list[str] | None,
+    _option(
+        _TEXT,
+        "Files, directories or globs, of any size; - is stdin; shakespeare, python: built in.",
+        "--file",
+        metavar="FILE",
+    ),
+]
+_Field = Annotated[
+    str | None, _option(_TEXT, "Where the text of a .jsonl record or a .parquet row is.", "--field")
+]
+_Errors = Annotated[
+    str, _option(_TEXT, "Bytes that are not UTF-8: strict (default), replace or ignore.")
+]
+_Tokenizer = Annotated[
+    str | None,
+    _option(
+        _WITH,
+        "A tokenizer.json or another vocabulary, a directory, a name on the Hugging Face hub, or a "
+        "kind made of the text itself: char, byte, bpe:512. Default: the newest dataset's, else "
+        "the characters of the text.",
+        metavar="NAME",
+    ),
+]
+_Pattern = Annotated[
+    str | None,
+    _option(_WITH, "How a .tiktoken file splits words: gpt2, cl100k or a regular expression."),
+]
+_Decode = Annotated[
+    str | None,
+    _option(
+        _MODES,
+        'Turn ids back into text, given as "46 47 47" or 46,47,47; - reads stdin.',
+        metavar="IDS",
+    ),
+]
+_Compare = Annotated[
+    str | None,
+    _option(
+        _MODES,
+        "Compare tokenizers on the text: char,bpe:512,gpt2.",
+        metavar="NAMES",
+    ),
+]
+_Vocab = Annotated[
+    bool, _option(_MODES, "List the code book; TEXT (or an id) searches it.", "--vocab")
+]
+_Merges = Annotated[str | None, _option(_MODES, "Show how BPE builds a word.", metavar="WORD")]
+_Train = Annotated[
+    str | None,
+    _option(
+        _MODES,
+        "Learn a tokenizer from the text, for --out: char, byte, word, bpe, wordpiece or unigram.",
+        metavar="KIND",
+    ),
+]
+_VocabSize = Annotated[
+    int | None, _option(_MODES, "With --train: how many tokens. Default: 4096.", "--vocab-size")
+]
+_Special = Annotated[
+    list[str] | None,
+    _option(
+        _MODES,
+        "With --train: a token that no text becomes, such as <|user|>. The kinds with a size "
+        "always have <|endoftext|>.",
+        metavar="TOKEN",
+    ),
+]
+_Format = Annotated[
+    str | None, _option(_SHOW, "table (default), json, ids, or html: a page of coloured tokens.")
+]
+_Ids = Annotated[bool, _option(_SHOW, "The ids alone, on one line.", "--ids")]
+_Limit = Annotated[
+    int | None, _option(_SHOW, "With --vocab: how many entries. Default: 100 on a terminal.")
+]
+_Out = Annotated[
+    Path | None, _option(_SHOW, "Write to this file; with --train, to this directory.")
+]
 
 
 def tokenize_text(
-    text: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TEXT", help="The text itself; - or nothing reads stdin.", show_default=False
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Tokenize this file.", show_default=False)
-    ] = None,
-    decode: Annotated[
-        str | None,
-        typer.Option(
-            "--decode",
-            help='Ids to turn back into text, as "46 47 47" or 46,47,47; - reads stdin.',
-            show_default=False,
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(
-            "--tokenizer",
-            help="A tokenizer.json, a dataset or a run. Default: the newest dataset's, else the "
-            "characters of the text.",
-            show_default=False,
-        ),
-    ] = None,
-    ids: Annotated[bool, typer.Option("--ids", help="Print the ids alone, on one line.")] = False,
+    words: _Words = None,
+    file: _Files = None,
+    field: _Field = None,
+    errors: _Errors = "strict",
+    tokenizer: _Tokenizer = None,
+    pattern: _Pattern = None,
+    decode: _Decode = None,
+    compare: _Compare = None,
+    vocab: _Vocab = False,
+    merges: _Merges = None,
+    train: _Train = None,
+    vocab_size: _VocabSize = None,
+    special_token: _Special = None,
+    format: _Format = None,
+    ids: _Ids = False,
+    limit: _Limit = None,
     json: Json = False,
+    out: _Out = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Show the tokens of a text: pieces, ids and counts."""
-    if sum(given is not None for given in (text, file, decode)) > 1:
-        raise UsageError("TEXT, --file and --decode exclude each other: give one of them")
-    if ids and json:
-        raise UsageError("--ids and --json exclude each other: --json has the ids too")
-    done = _encode(text, file, tokenizer) if decode is None else _decode(decode, tokenizer)
-    if json:
-        deliver(_json(done), None)
-    elif ids:
-        deliver(" ".join(map(str, done.ids)), None)
-    elif decode is not None:
-        _print_text(done.text)
-    else:
-        _print_view(done)
+    """Show the tokens of a text: pieces, ids and counts.
 
+    Or compare tokenizers, look into their code books, and train new ones.
+    """
+    from gptcli.commands.token_modes import run
+    from gptcli.commands.token_request import Request, chosen_format
 
-def _encode(text: str | None, file: Path | None, tokenizer_path: Path | None) -> _Tokenized:
-    from gptcli.data.tokenization.character_table import UnseenCharacterError
-    from gptcli.errors import DataError
-
-    source, is_argument = _source(text, file)
-    tokenizer, origin = _tokenizer(tokenizer_path, source.text)
-    try:
-        ids = tokenizer.encode(source.text)
-    except UnseenCharacterError as error:
-        message = (
-            f"{source.name}: {error} of {origin}: choose another --tokenizer, or make one that has "
-            "it with `gptcli prepare FILE` (--unk for any character)"
+    run(
+        Request(
+            words=words or [],
+            files=file or [],
+            field=field,
+            errors=errors,
+            tokenizer=tokenizer,
+            pattern=pattern,
+            decode=decode,
+            compare=compare,
+            vocab=vocab,
+            merges=merges,
+            train=train,
+            vocab_size=vocab_size,
+            special_tokens=special_token or [],
+            limit=limit,
+            form=chosen_format(format, ids, json),
+            out=out,
+            overwrite=overwrite,
         )
-        raise (UsageError if is_argument else DataError)(message) from None
-    return _Tokenized(source.text, ids.tolist(), tokenizer, origin)
-
-
-def _source(text: str | None, file: Path | None) -> "tuple[SourceText, bool]":
-    """The text to show, and whether it stood on the command line."""
-    from gptcli.data.text import read_stdin, read_text, whole_text
-
-    if file is not None:
-        return (read_stdin() if str(file) == "-" else read_text(file)), False
-    if text is not None and text != "-":
-        return whole_text(_valid(text), "TEXT"), True
-    if text is None and sys.stdin.isatty():
-        raise UsageError('nothing to tokenize: try `gptcli tokenize "hii there"` or --file FILE')
-    return read_stdin(), False
-
-
-def _valid(text: str) -> str:
-    """UsageError for bytes on the command line that are not UTF-8."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            f"TEXT is not valid UTF-8 at character {error.start}: give it as a --file"
-        ) from None
-    return text
-
-
-def _tokenizer(path: Path | None, text: str | None) -> "tuple[Tokenizer, str]":
-    """The tokenizer that was asked for, the newest dataset's, or one of the text's characters."""
-    from gptcli.data.find import newest_dataset
-    from gptcli.data.tokenization.characters import character_tokenizer
-    from gptcli.data.tokenization.tokenizer import Tokenizer
-
-    if path is not None:
-        return Tokenizer.load(path), str(path)
-    try:
-        found = newest_dataset()
-    except UsageError:
-        if text is None:
-            raise UsageError("--decode needs a tokenizer: give --tokenizer PATH") from None
-        note("no dataset here: the characters of the text are the vocabulary")
-        return character_tokenizer(text), "the text itself"
-    note(f"tokenizer of {found}, the newest dataset (--tokenizer PATH for another)")
-    return Tokenizer.load(found), str(found)
-
-
-def _decode(listed: str, tokenizer_path: Path | None) -> _Tokenized:
-    from gptcli.data.text import read_stdin
-
-    ids = _parse_ids(read_stdin().text if listed == "-" else listed)
-    tokenizer, origin = _tokenizer(tokenizer_path, None)
-    return _Tokenized(tokenizer.decode(ids), ids, tokenizer, origin)
-
-
-def _parse_ids(listed: str) -> list[int]:
-    words = listed.replace(",", " ").split()
-    for word in words:
-        if not (word.isascii() and word.isdigit() and len(word) < 20):
-            raise UsageError(f'--decode {word[:40]!r} is no token id: write --decode "46 47 47"')
-    if not words:
-        raise UsageError('--decode has no ids: write --decode "46 47 47"')
-    return [int(word) for word in words]
-
-
-def _print_text(text: str) -> None:
-    # Exact bytes for pipes and files; on a terminal nothing that it would obey.
-    if sys.stdout.isatty():
-        deliver(harmless(text), None)
-    else:
-        sys.stdout.write(text)
-
-
-def _print_view(done: _Tokenized) -> None:
-    from gptcli.commands.token_view import token_view
-
-    console = results()
-    shown = done.ids[:_SHOWN]
-    pieces = [done.tokenizer.piece(number) for number in shown]
-    console.print(token_view(pieces, shown, console.width), soft_wrap=True)
-    console.print(_counts(done), soft_wrap=True)
-    if len(shown) < len(done.ids):
-        note(f"the first {len(shown):,} of {len(done.ids):,} tokens are shown: --ids prints all")
-
-
-def _counts(done: _Tokenized) -> str:
-    tokenizer = done.tokenizer
-    return (
-        f"{len(done.text):,} characters, {done.n_bytes:,} bytes, {len(done.ids):,} tokens, "
-        f"{done.n_bytes / max(len(done.ids), 1):.2f} bytes per token, "
-        f"vocabulary {tokenizer.vocab_size:,} ({tokenizer.kind})"
     )
-
-
-def _json(done: _Tokenized) -> str:
-    import json
-
-    tokenizer = done.tokenizer
-    answer: dict[str, Any] = {
-        "schema": "gptcli.tokens/1",
-        "tokenizer": {
-            "origin": done.origin,
-            "kind": tokenizer.kind,
-            "vocab_size": tokenizer.vocab_size,
-            "identity": tokenizer.identity,
-        },
-        "characters": len(done.text),
-        "bytes": done.n_bytes,
-        "tokens": len(done.ids),
-        "bytes_per_token": done.n_bytes / len(done.ids) if done.ids else None,
-        "ids": done.ids,
-        "pieces": [tokenizer.piece(number) for number in done.ids],
-        "text": done.text,
-    }
-    return json.dumps(answer)

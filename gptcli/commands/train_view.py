@@ -25,6 +25,7 @@ from gptcli.commands.terminal import (
     warn,
 )
 from gptcli.config.checks import flag
+from gptcli.data.dataset import Dataset
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
@@ -42,7 +43,7 @@ def announce(
     model, config, dataset = training.model, training.config, training.dataset
     n_params = sum(parameter.numel() for parameter in model.parameters())
     tokens = config.rows_per_iter * model.config.block_size
-    epochs = tokens * config.max_iters / dataset.train.n_tokens
+    epochs = config.max_iters * config.rows_per_iter / _windows(dataset, model.config.block_size)
     note(
         f"run: {training.directory.as_posix()}: {n_params:,} parameters, "
         f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
@@ -54,6 +55,13 @@ def announce(
         return
     seconds = estimate_seconds(training, stop)
     note(f"estimated time: about {spoken(seconds)}{_hint(seconds, config.device, preset, given)}")
+
+
+def _windows(dataset: Dataset, block_size: int) -> float:
+    """How many rows it takes to see all that there is to learn once."""
+    if dataset.record.is_masked:
+        return len(dataset.train.windows(block_size).starts)
+    return dataset.train.n_tokens / block_size
 
 
 def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]) -> str:

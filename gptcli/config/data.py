@@ -1,3 +1,38 @@
-"""How a text is divided, where the user does not say."""
+"""The choices of ``prepare``, checked when made."""
 
-VAL_FRACTION = 0.1  # the lecture's
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gptcli.config.checks import check_fraction, check_whole
+
+VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
+SEED = 1337
+
+
+class SplitBy(StrEnum):
+    """What is kept together when a corpus is divided into train and val."""
+
+    TEXT = "text"
+    DOCUMENT = "document"
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How documents become a dataset.
+
+    ``split_by`` None lets the corpus decide; ``shuffle`` puts the documents into an order that
+    ``seed`` alone decides; ``skip_bad`` is how many bad records may be left out.
+    """
+
+    val_fraction: float = VAL_FRACTION
+    split_by: SplitBy | None = None
+    shuffle: bool = False
+    seed: int = SEED
+    skip_bad: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        check_fraction("val_fraction", self.val_fraction, VAL_FRACTION)
+        check_whole("seed", self.seed, 0, 2**63)
+        check_whole("skip_bad", self.skip_bad, 0)
+        check_whole("workers", self.workers, 1, 1024)

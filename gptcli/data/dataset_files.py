@@ -1,5 +1,6 @@
 """The files of a dataset, checked against what its record says of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.data.dataset_record import (
@@ -7,8 +8,9 @@ from gptcli.data.dataset_record import (
     RECORD_FILE,
     TOKENIZER_FILE,
     DatasetRecord,
-    Shard,
+    mask_file,
     parse_record,
+    starts_file,
 )
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
@@ -33,20 +35,46 @@ def read_record(directory: Path) -> DatasetRecord:
 
 
 def check_shards(directory: Path, split: str, record: DatasetRecord) -> None:
-    """DataError for a shard that is missing, extra or of another size than recorded."""
-    shards = record.splits[split].shards
-    for shard in shards:
-        _check_size(directory, shard, ITEM_SIZES[record.dtype])
-    expected = {shard.file for shard in shards}
-    for file in sorted((directory / split).glob("part-*.bin")):
+    """DataError for a file of a split that is missing, extra or of another size than recorded."""
+    expected = _expected(split, record)
+    for name, contents in expected.items():
+        _check_size(directory / name, contents)
+    present = [
+        file
+        for pattern in ("part-*.bin", "part-*.mask", "documents.bin")
+        for file in sorted((directory / split).glob(pattern))
+    ]
+    for file in present:
         if f"{split}/{file.name}" not in expected:
             raise DataError(
                 f"{file} is not in {RECORD_FILE}: remove it or run `gptcli prepare` again"
             )
 
 
-def _check_size(directory: Path, shard: Shard, item_size: int) -> None:
-    file, expected = directory / shard.file, shard.tokens * item_size
+@dataclass(frozen=True)
+class _Contents:
+    """So many items of so many bytes."""
+
+    count: int
+    noun: str
+    item_size: int
+
+
+def _expected(split: str, record: DatasetRecord) -> dict[str, _Contents]:
+    recorded = record.splits[split]
+    files = {
+        shard.file: _Contents(shard.tokens, "tokens", ITEM_SIZES[record.dtype])
+        for shard in recorded.shards
+    }
+    if recorded.is_masked:
+        for index, shard in enumerate(recorded.shards):
+            files[mask_file(split, index)] = _Contents(shard.tokens, "tokens", 1)
+        files[starts_file(split)] = _Contents(recorded.documents, "documents", 8)
+    return files
+
+
+def _check_size(file: Path, contents: _Contents) -> None:
+    expected = contents.count * contents.item_size
     try:
         size = file.stat().st_size
     except FileNotFoundError:
@@ -56,7 +84,8 @@ def _check_size(directory: Path, shard: Shard, item_size: int) -> None:
     if size != expected:
         raise DataError(
             f"{file} is damaged: it has {size:,} bytes, not {expected:,} "
-            f"({shard.tokens:,} tokens of {item_size}): run `gptcli prepare` again"
+            f"({contents.count:,} {contents.noun} of {contents.item_size}): "
+            "run `gptcli prepare` again"
         )
 
 

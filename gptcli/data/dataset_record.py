@@ -24,6 +24,16 @@ def shard_file(split: str, index: int) -> str:
     return f"{split}/part-{index:05d}.bin"
 
 
+def mask_file(split: str, index: int) -> str:
+    """Beside shard ``index``: a byte per token, 1 where the token counts as a target, else 0."""
+    return f"{split}/part-{index:05d}.mask"
+
+
+def starts_file(split: str) -> str:
+    """The tokens at which the documents of a masked split start, little-endian uint64."""
+    return f"{split}/documents.bin"
+
+
 def narrowest_dtype(vocab_size: int) -> str:
     """The smallest of the known types that holds every id."""
     return "uint16" if vocab_size <= 2**16 else "uint32"
@@ -31,21 +41,33 @@ def narrowest_dtype(vocab_size: int) -> str:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of tokens."""
+    """One file of tokens, and the checksum of its mask in a dataset that has masks."""
 
     file: str
     tokens: int
     sha256: str
+    mask_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """The size of a split in three units, and its shards in order."""
+    """The size of a split in several units, and its shards in order.
+
+    ``targets`` (the ones in the masks) and ``starts_sha256`` are those of a masked split alone.
+    """
 
     tokens: int
     characters: int
     bytes: int
     shards: tuple[Shard, ...]
+    documents: int = 0
+    targets: int | None = None
+    starts_sha256: str | None = None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether a mask says which of the tokens count as targets."""
+        return self.starts_sha256 is not None
 
 
 @dataclass(frozen=True)
@@ -60,18 +82,33 @@ class DatasetRecord:
     splits: Mapping[str, SplitRecord]
 
     @property
+    def is_masked(self) -> bool:
+        """Whether masks say which tokens count as targets: in both splits, or in neither."""
+        return any(split.is_masked for split in self.splits.values())
+
+    @property
     def identity(self) -> str:
         """Sha256 of the content alone: the same text prepared elsewhere has the same."""
-        content = {
+        splits = {name: self.splits[name] for name in SPLITS}
+        content: dict[str, Any] = {
             "dtype": self.dtype,
             "tokenizer": self.tokenizer,
-            "splits": {name: [s.sha256 for s in self.splits[name].shards] for name in SPLITS},
+            "splits": {name: [s.sha256 for s in split.shards] for name, split in splits.items()},
         }
+        if self.is_masked:
+            content["masks"] = {
+                name: [s.mask_sha256 for s in split.shards] for name, split in splits.items()
+            }
+            content["starts"] = {name: split.starts_sha256 for name, split in splits.items()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """What is written to dataset.json."""
-        return {"format": FORMAT, **asdict(self)}
+        """What is written to dataset.json; what there is no mask for is left out."""
+        return {"format": FORMAT, **asdict(self, dict_factory=_without_none)}
+
+
+def _without_none(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if value is not None}
 
 
 def parse_record(content: bytes, place: str) -> DatasetRecord:
@@ -88,7 +125,7 @@ def _record(value: dict[str, Any]) -> DatasetRecord:
         raise ValueError(f"format {value['format']!r}, expected {FORMAT!r}")
     if value["dtype"] not in ITEM_SIZES:
         raise ValueError(f"dtype {value['dtype']!r}, expected uint16 or uint32")
-    return DatasetRecord(
+    record = DatasetRecord(
         created=str(value["created"]),
         dtype=value["dtype"],
         vocab_size=_count(value, "vocab_size"),
@@ -96,6 +133,9 @@ def _record(value: dict[str, Any]) -> DatasetRecord:
         source=dict(value["source"]),
         splits={name: _split(name, value["splits"][name]) for name in SPLITS},
     )
+    if len({split.is_masked for split in record.splits.values()}) > 1:
+        raise ValueError("one split has masks, the other has none")
+    return record
 
 
 def _split(name: str, value: dict[str, Any]) -> SplitRecord:
@@ -103,14 +143,40 @@ def _split(name: str, value: dict[str, Any]) -> SplitRecord:
     tokens = _count(value, "tokens")
     if tokens != sum(shard.tokens for shard in shards):
         raise ValueError(f"the shards of {name} do not add up to {tokens} tokens")
-    return SplitRecord(tokens, _count(value, "characters"), _count(value, "bytes"), shards)
+    split = SplitRecord(
+        tokens,
+        _count(value, "characters"),
+        _count(value, "bytes"),
+        shards,
+        documents=_count(value, "documents") if "documents" in value else 0,
+        targets=_count(value, "targets") if "targets" in value else None,
+        starts_sha256=_sha256(value, "starts_sha256") if "starts_sha256" in value else None,
+    )
+    _check_masks(name, split)
+    return split
+
+
+def _check_masks(name: str, split: SplitRecord) -> None:
+    """All that belongs to masks is there, or nothing of it; and the counts are possible."""
+    parts = [split.targets, *(shard.mask_sha256 for shard in split.shards)]
+    if any((part is not None) != split.is_masked for part in parts):
+        raise ValueError(f"{name} has some of its masks only")
+    if split.targets is not None and split.targets > split.tokens:
+        raise ValueError(f"{name} has {split.targets} targets among {split.tokens} tokens")
+    if split.is_masked and not (split.tokens > 0) <= split.documents <= split.tokens:
+        raise ValueError(f"{name} has {split.documents} documents of {split.tokens} tokens")
 
 
 def _shard(split: str, index: int, value: dict[str, Any]) -> Shard:
     # Only the expected name is taken: a record cannot point outside its directory.
     if value["file"] != shard_file(split, index):
         raise ValueError(f"shard {value['file']!r}, expected {shard_file(split, index)!r}")
-    return Shard(value["file"], _count(value, "tokens", least=1), _sha256(value, "sha256"))
+    return Shard(
+        value["file"],
+        _count(value, "tokens", least=1),
+        _sha256(value, "sha256"),
+        _sha256(value, "mask_sha256") if "mask_sha256" in value else None,
+    )
 
 
 def _count(value: dict[str, Any], field: str, least: int = 0) -> int:

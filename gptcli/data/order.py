@@ -3,7 +3,7 @@
 There is no state to save: any step can be asked for at no cost, by any process.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,18 @@ _ROUNDS = 6
 
 @dataclass(frozen=True)
 class WindowOrder:
-    """Where the windows of block_size + 1 tokens start, for a split of ``n_tokens``."""
+    """Where the windows of block_size + 1 tokens start, for a split of ``n_tokens``.
+
+    ``windows`` are all the starts that there are, for a split whose windows are not laid
+    anywhere; one too near the end of the split is moved back from it.
+    """
 
     n_tokens: int
     block_size: int
     rows_per_step: int
     seed: int
     order: Order = "shuffled"
+    windows: Starts | None = field(default=None, compare=False)
 
     def starts(self, step: int) -> Starts:
         """The first token of every row of an optimizer step: (rows_per_step,)."""
@@ -40,19 +45,29 @@ class WindowOrder:
     @property
     def windows_per_epoch(self) -> int:
         """One more than fit, so that every phase still reaches both ends of the text."""
+        if self.windows is not None:
+            return self.windows.size
         return -(-(self.n_tokens - 1) // self.block_size) + 1
 
     def _shuffled(self, epoch: int, positions: Starts) -> Starts:
-        """Windows laid side by side from a random phase, in a random order."""
+        """Windows in a random order: the given ones, or side by side from a random phase."""
         key = derive_seed(self.seed, "order", epoch)
         window = permute(positions, self.windows_per_epoch, key)
+        if self.windows is not None:
+            return np.minimum(self.windows[window], self._last)
         phase = key % self.block_size
-        last = self.n_tokens - 1 - self.block_size
-        return np.clip(phase + (window - 1) * self.block_size, 0, last)
+        return np.clip(phase + (window - 1) * self.block_size, 0, self._last)
+
+    @property
+    def _last(self) -> int:
+        return self.n_tokens - 1 - self.block_size
 
     def _random(self, step: int) -> Starts:
-        """Independent uniform offsets, as in the lecture."""
+        """Independent uniform offsets, as in the lecture; of the given windows, where they are."""
         generator = np.random.Generator(np.random.Philox(derive_seed(self.seed, "offset", step)))
+        if self.windows is not None:
+            drawn = generator.integers(0, self.windows.size, self.rows_per_step)
+            return np.minimum(self.windows[drawn], self._last)
         return generator.integers(0, self.n_tokens - self.block_size, self.rows_per_step)
 
 

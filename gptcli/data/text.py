@@ -60,7 +60,9 @@ def decode_text(content: bytes, name: str) -> SourceText:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(_not_utf8(content, name, error.start)) from None
+        line = content.count(b"\n", 0, error.start) + 1
+        place = f"at offset {error.start:,} (line {line:,})"
+        raise DataError(not_utf8(name, content[error.start], place, content)) from None
     return whole_text(text, name, content)
 
 
@@ -74,18 +76,17 @@ def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText
     return SourceText(name, text, len(content), hashlib.sha256(content).hexdigest())
 
 
-def _check_kind(path: Path, mode: int) -> None:
-    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        raise UsageError(f"{path} is a device: name a file, or pipe the text in and write -")
-
-
-def _not_utf8(content: bytes, name: str, offset: int) -> str:
-    line = content.count(b"\n", 0, offset) + 1
-    place = f"byte 0x{content[offset]:02x} at offset {offset:,} (line {line:,})"
-    if content.startswith(_UTF16_MARKS):
+def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
+    """What to say of a text that has ``byte`` at ``place``; ``start``: how the text begins."""
+    if start.startswith(_UTF16_MARKS):
         hint = "it starts like UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`"
-    elif b"\0" in content[:8192]:
+    elif b"\0" in start[:8192]:
         hint = "is it a binary file?"
     else:
         hint = "convert it, as with `iconv -f LATIN1 -t UTF-8`"
-    return f"{name} is not UTF-8, {place}: {hint}"
+    return f"{name} is not UTF-8, byte 0x{byte:02x} {place}: {hint}"
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise UsageError(f"{path} is a device: name a file, or pipe the text in and write -")

@@ -15,6 +15,9 @@ from gptcli.model.mlp import MLP
 from gptcli.model.norm import make_norm
 from gptcli.model.rotary import Rotation, rotation_at
 
+# In place of a target that the loss leaves out.
+UNCOUNTED = -100
+
 
 class Block(nn.Module):
     """Communication, then computation, each normalised before and added to the stream.
@@ -97,6 +100,14 @@ class GPT(nn.Module):
 
 
 def next_token_loss(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats, float32: logits (B, T, V), targets (B, T) -> mean, sum or (B, T)."""
-    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction=reduction)
+    """Cross-entropy in nats, float32: logits (B, T, V), targets (B, T) -> mean, sum or (B, T).
+
+    Targets that are UNCOUNTED have no loss and are not in the mean.
+    """
+    loss = F.cross_entropy(
+        logits.float().flatten(0, 1),
+        targets.flatten(),
+        ignore_index=UNCOUNTED,
+        reduction=reduction,
+    )
     return loss.view_as(targets) if reduction == "none" else loss

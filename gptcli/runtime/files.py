@@ -81,7 +81,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            _sync_tree(temporary)
+            sync_tree(temporary)
             _swap_in(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -142,7 +142,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync_tree(root: Path) -> None:
+def sync_tree(root: Path) -> None:
+    """Force everything below ``root`` to the disk."""
     for folder, _, files in os.walk(root):
         for name in files:
             sync_file(Path(folder, name))

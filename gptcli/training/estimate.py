@@ -50,4 +50,4 @@ def _evaluation_seconds(training: Training) -> float:
     seconds = time.perf_counter() - started
     if training.config.eval_batches is not None:
         return 2 * seconds * training.config.eval_batches
-    return 2 * seconds * max(1, training.dataset.val.n_tokens) / sample.n_targets
+    return 2 * seconds * max(1, training.dataset.val.n_targets) / sample.n_targets

@@ -11,7 +11,8 @@ from gptcli.checkpoint.files import WEIGHTS_FILE
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.training import TrainConfig
-from gptcli.data.dataset import Dataset, TokenSplit
+from gptcli.data.dataset import Dataset
+from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError, TrainingStopped
 from gptcli.inference.evaluation import evaluate_split
 from gptcli.model.gpt import GPT
@@ -121,10 +122,9 @@ class _Loop:
 
     def _evaluate(self) -> None:
         dataset, progress = self._training.dataset, self._training.progress
-        has_val = dataset.val.n_tokens >= _FEWEST_TOKENS
-        equal_part = dataset.val.n_tokens if has_val else dataset.train.n_tokens // 10
+        has_val = dataset.val.n_targets > 0
         val = self._loss_over(dataset.val, dataset.val.n_tokens) if has_val else None
-        train = self._loss_over(dataset.train, max(_FEWEST_TOKENS, equal_part))
+        train = self._loss_over(dataset.train, self._part_of_train())
         decisive = train if val is None else val
         if not math.isfinite(decisive):
             raise DivergedError(diverged(self._step, decisive, self._training.config))
@@ -138,6 +138,14 @@ class _Loop:
         )
         self._write(self._step, train_loss=train, val_loss=val)
         self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
+
+    def _part_of_train(self) -> int:
+        """Tokens that say as much about train as val does about itself; else a tenth of it."""
+        train, val = self._training.dataset.train, self._training.dataset.val
+        if train.is_masked:
+            windows = train.windows(self._training.model.config.block_size)
+            return windows.tokens_with(val.n_targets or train.n_targets // 10)
+        return max(_FEWEST_TOKENS, val.n_tokens if val.n_targets else train.n_tokens // 10)
 
     def _loss_over(self, split: TokenSplit, n_tokens: int) -> float:
         """Mean loss over the start of a split."""

@@ -96,12 +96,17 @@ def continue_training(
 
 
 def check_length(dataset: Dataset, block_size: int) -> None:
-    """DataError where the training split is shorter than one context and its targets."""
+    """DataError where the training split is shorter than one context, or has no target."""
     n_tokens = dataset.train.n_tokens
     if n_tokens <= block_size:
         raise DataError(
             f"{dataset.directory} has {n_tokens:,} training tokens, a context of {block_size:,} "
             f"needs {block_size + 1:,}: try --block-size {max(1, n_tokens // 4)} or more text"
+        )
+    if not dataset.train.n_targets:
+        raise DataError(
+            f"{dataset.directory} has no training token that counts as a target: "
+            "prepare it again, with completions that are not empty"
         )
 
 

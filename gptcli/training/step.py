@@ -1,19 +1,46 @@
 """One optimizer step."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gptcli.config.training import TrainConfig
-from gptcli.data.dataset import TokenSplit
 from gptcli.data.order import Starts, WindowOrder
+from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
-from gptcli.model.gpt import GPT, next_token_loss
+from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import precision_dtype
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.optimizer import set_learning_rate
 from gptcli.training.schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """What the targets of some rows weigh in the loss of their step.
+
+    Without a mask each micro-batch has as many targets as any other: ``scale`` is for its
+    mean loss. With one (rows, T) they differ, so ``scale`` is for the sum over those that
+    count, 1 / their number in the whole step.
+    """
+
+    mask: NDArray[np.bool_] | None
+    scale: float
+
+    def of(self, rows: slice) -> "_Weights":
+        """The weights of some of the rows."""
+        return self if self.mask is None else _Weights(self.mask[rows], self.scale)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The weighted loss of the rows' logits (B, T, V) and targets (B, T)."""
+        if self.mask is None:
+            return next_token_loss(logits, targets) * self.scale
+        counted = torch.from_numpy(self.mask).to(targets.device)
+        return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum") * self.scale
 
 
 class Stepper:
@@ -28,11 +55,16 @@ class Stepper:
         self._config = config
         self._block_size = model.config.block_size
         self._order = WindowOrder(
-            split.n_tokens, self._block_size, config.rows_per_iter, config.seed, config.order
+            split.n_tokens,
+            self._block_size,
+            config.rows_per_iter,
+            config.seed,
+            config.order,
+            split.windows(self._block_size).starts if split.is_masked else None,
         )
 
     def advance(self, step: int) -> float:
-        """Do step number ``step``; returns its mean loss in nats per token.
+        """Do step number ``step``; returns its mean loss in nats per target that counts.
 
         Raises DivergedError before the update when loss or gradient is not finite.
         """
@@ -47,23 +79,32 @@ class Stepper:
 
     def rehearse(self, rows: int) -> None:
         """Compute a gradient over ``rows`` rows and drop it: what a step costs."""
-        self._backward(self._order.starts(0)[:rows], scale=1.0)
+        starts = self._order.starts(0)[:rows]
+        self._backward(starts, self._weights(starts, n_micro=1))
         self._clip()  # reading the norm waits for a GPU to finish
         self._optimizer.zero_grad(set_to_none=True)
 
     def _accumulate(self, step: int, starts: Starts) -> float:
         total = torch.zeros((), device=self._config.device)
         size = self._config.batch_size
+        weights = self._weights(starts, self._config.grad_accum)
         for micro in range(self._config.grad_accum):
             if self._model.config.dropout:
                 # Not a running state: a resumed run draws what an uninterrupted one would.
                 torch.manual_seed(derive_seed(self._config.seed, "dropout", step, micro))
-            part = starts[micro * size : (micro + 1) * size]
-            total += self._backward(part, 1 / self._config.grad_accum)
+            rows = slice(micro * size, (micro + 1) * size)
+            total += self._backward(starts[rows], weights.of(rows))
         return float(total)
 
-    def _backward(self, starts: Starts, scale: float) -> Tensor:
-        """Add the gradient of these rows' mean loss times ``scale``; returns the loss so scaled."""
+    def _weights(self, starts: Starts, n_micro: int) -> "_Weights":
+        """Every target of the step weighs the same, in whichever micro-batch it comes."""
+        if not self._split.is_masked:
+            return _Weights(None, 1 / n_micro)
+        mask = self._split.gather_masks(starts + 1, self._block_size)
+        return _Weights(mask, 1 / np.count_nonzero(mask))
+
+    def _backward(self, starts: Starts, weights: "_Weights") -> Tensor:
+        """Add the gradient of these rows' weighted loss; returns that loss."""
         device = self._config.device
         tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
         with torch.autocast(
@@ -72,7 +113,7 @@ class Stepper:
             enabled=self._config.precision != "float32",
         ):
             logits = self._model(tokens[:, :-1])
-        loss = next_token_loss(logits, tokens[:, 1:]) * scale
+        loss = weights.loss(logits, tokens[:, 1:])
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

@@ -1,8 +1,9 @@
 """``make bench``: prints figures; nothing here passes or fails.
 
-    python -m tests.benchmarks [NANOGPT]
+    python -m tests.benchmarks [NANOGPT] [startup] [data] [training]
 
-With a checkout of nanoGPT, its train.py runs in turn with ours. The corpus is that of
+With a checkout of nanoGPT, its scripts run in turn with ours. Subjects that are named run
+alone. The corpus is that of
 ../shared if it is there, else Python's own standard library. Close everything else first.
 """
 
@@ -11,15 +12,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import startup, training
+from tests.benchmarks import data, startup, training
+
+SUBJECTS = ("startup", "data", "training")
 
 
 def main() -> None:
-    peer = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+    named = [word for word in sys.argv[1:] if word in SUBJECTS] or SUBJECTS
+    places = [word for word in sys.argv[1:] if word not in SUBJECTS]
+    peer = Path(places[0]).resolve() if places else None
     print(f"{platform.platform()}, Python {platform.python_version()}")
-    startup.run()
+    if "startup" in named:
+        startup.run()
     with tempfile.TemporaryDirectory() as folder:
-        training.run(Path(folder), peer)
+        if "data" in named:
+            data.run(Path(folder), peer)
+        if "training" in named:
+            training.run(Path(folder), peer)
 
 
 if __name__ == "__main__":

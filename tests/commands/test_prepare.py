@@ -116,7 +116,7 @@ def test_character_that_the_tokenizer_lacks_is_bad_data(cli, input_file):
     Path("tokenizer.json").write_text(character_tokenizer("abc").to_json())
     done = cli("prepare", "input.txt", "--tokenizer", "tokenizer.json")
     assert done.code == 3
-    assert "input.txt, line 1: character 'F' (U+0046) at offset 0" in done.stderr
+    assert "input.txt, line 1: character 'F' (U+0046) is not in" in done.stderr
     assert not Path("data/input").exists()
 
 
@@ -162,15 +162,26 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
     ("argv", "code"),
     [
         (["none.txt"], 2),
-        (["."], 2),
+        (["input.txt", "./input.txt"], 2),
+        (["input.txt", "--merge"], 2),
+        (["--shard", "0/2"], 2),
+        (["input.txt", "--plan", "--merge"], 2),
+        (["input.txt", "--errors", "maybe"], 2),
+        (["input.txt", "--workers", "0"], 2),
+        (["input.txt", "--vocab-size", "300"], 2),
+        (["input.txt", "--tokenizer", "bpe:300", "--vocab-size", "400"], 2),
+        (["input.txt", "--tokenizer", "bpe:100"], 2),
+        (["--verify", "none"], 2),
+        (["addition", "--count", "10000000", "-q"], 2),
         ([], 2),
-        (["input.txt", "--tokenizer", "none"], 2),
-        (["input.txt", "--tokenizer", "input.txt"], 4),
+        (["input.txt", "--tokenizer", "./none"], 2),
+        (["input.txt", "--tokenizer", "bad.json"], 4),
         (["input.txt", "--out", "input.txt/x"], 5),
         (["input.txt", "--no-such-flag"], 2),
     ],
 )
 def test_wrong_use_is_one_line_with_its_code(cli, input_file, argv, code):
+    Path("bad.json").write_text('{"version": "1.0", "model": 5}')
     done = cli("prepare", *argv)
     assert done.code == code
     assert done.stderr.startswith("error: ")
@@ -211,3 +222,52 @@ def test_torch_stays_out(tmp_path, run_gptcli):
     env = {"PYTHONPATH": str(trap.parent)}
     assert run_gptcli("prepare", "input.txt", env=env).code == 0
     assert run_gptcli("tokenize", "hear", env=env).code == 0
+
+
+def test_verify_tells_a_damaged_shard_from_a_whole_one(cli, input_file):
+    cli("prepare", "input.txt")
+    good = cli("prepare", "--verify", "data/input", "--json")
+    assert json.loads(good.stdout)["files"] == 2
+    shard = Path("data/input/train/part-00000.bin")
+    content = bytearray(shard.read_bytes())
+    content[10] ^= 1
+    shard.write_bytes(content)
+    bad = cli("prepare", "--verify", "data/input")
+    assert bad.code == 3
+    assert "part-00000.bin is damaged" in bad.stderr
+
+
+def test_plan_shards_and_merge_say_how_to_go_on(cli, input_file):
+    planned = cli("prepare", "input.txt", "--plan", "--out", "data/big")
+    assert planned.stdout == "data/big.plan\n"
+    assert "--shard i/n" in planned.stderr
+    assert cli("prepare", "--merge", "--out", "data/big").code == 2
+    for share in ("0/2", "1/2"):
+        assert cli("prepare", "--shard", share, "--out", "data/big").code == 0
+    merged = cli("prepare", "--merge", "--out", "data/big")
+    assert merged.stdout.startswith("data/big\n")
+    assert "next: gptcli train\n" in merged.stderr
+
+
+def test_built_in_sources_are_listed(cli):
+    listed = cli("prepare", "--list-sources")
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert {"python", "shakespeare", "addition", "calculator"} <= set(names)
+
+
+def test_sums_become_a_dataset_to_train_on(cli):
+    done = cli("prepare", "addition", "--digits", "2", "--reverse", "--count", "300")
+    assert done.code == 0
+    assert "the loss counts on" in done.stdout
+
+
+def test_disk_without_room_is_named_with_what_is_needed(cli, input_file, monkeypatch):
+    import shutil
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1))
+    done = cli("prepare", "input.txt")
+    assert done.code == 5
+    assert "no room for the dataset" in done.stderr
+    assert not Path("data").exists()

@@ -1,17 +1,12 @@
-import io
 import json
 import os
-import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
-from gptcli.commands.token_view import token_view
 from gptcli.data.tokenization.characters import character_tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
@@ -38,19 +33,6 @@ def test_newest_dataset_gives_the_lectures_ids(cli, shared):
     assert cli("tokenize", "--decode", "46 47 47 1 58 46 43 56 43").stdout == "hii there"
 
 
-def test_ids_and_decode_are_inverse_on_pipes(cli):
-    text = "line\r\n\0 [/x] \x1b]52 e\u0301😀"
-    Path("t.json").write_text(character_tokenizer(text).to_json())
-    ids = cli("tokenize", "--ids", "--tokenizer", "t.json", stdin=text).stdout
-    assert cli("tokenize", "--decode", "-", "--tokenizer", "t.json", stdin=ids).stdout == text
-
-
-@pytest.mark.parametrize("listed", ["0 1 1", "0,1,1", " 0, 1,\n1 "])
-def test_ids_are_separated_by_spaces_or_commas(cli, listed):
-    Path("t.json").write_text(character_tokenizer("ab").to_json())
-    assert cli("tokenize", "--decode", listed, "--tokenizer", "t.json").stdout == "abb"
-
-
 def test_file_and_stdin_are_tokenized(cli):
     Path("a.txt").write_text("abc")
     expected = cli("tokenize", "abc").stdout
@@ -66,14 +48,6 @@ def test_json_has_schema_ids_pieces_and_counts(cli):
     assert (answer["characters"], answer["bytes"], answer["tokens"]) == (2, 3, 2)
     assert answer["bytes_per_token"] == 1.5
     assert answer["tokenizer"]["vocab_size"] == 2
-
-
-def test_json_of_decoded_ids_has_the_text(cli):
-    Path("t.json").write_text(character_tokenizer("ab").to_json())
-    answer = json.loads(
-        cli("tokenize", "--decode", "1 0", "--tokenizer", "t.json", "--json").stdout
-    )
-    assert answer["text"] == "ba"
 
 
 def test_large_text_is_capped_and_says_how_to_get_all(cli):
@@ -97,34 +71,88 @@ def test_unseen_character_in_a_file_is_bad_data(cli):
     assert cli("tokenize", "--file", "a.txt", "--tokenizer", "t.json").code == 3
 
 
+def test_several_files_are_one_text_in_their_order(cli):
+    Path("b.txt").write_text("ba")
+    Path("a.txt").write_text("ac")
+    argv = ("--tokenizer", "byte", "--ids")
+    done = cli("tokenize", "--file", "b.txt", "--file", "a.txt", *argv)
+    assert done.stdout == "98 97 97 99\n"
+    assert cli("tokenize", "--file", "b.txt", "a.txt", *argv).stdout == done.stdout
+    assert cli("tokenize", "--file", "*.txt", *argv).stdout == "97 99 98 97\n"
+
+
+def test_of_records_the_text_is_tokenized(cli):
+    Path("a.jsonl").write_text('{"text": "ab", "other": "xyz"}\n{"text": "c"}\n')
+    argv = ("tokenize", "--file", "a.jsonl", "--tokenizer", "byte", "--ids")
+    assert cli(*argv).stdout == "97 98 99\n"
+    Path("a.jsonl").write_text('{"other": "xy"}\n')
+    assert cli(*argv, "--field", "other").stdout == "120 121\n"
+
+
+def test_a_bad_record_is_named_with_its_line(cli):
+    Path("a.jsonl").write_text('{"text": "ab"}\n{"text": 1}\n')
+    for argv in (("--ids",), ("--train", "bpe:300", "--out", "tok")):
+        done = cli("tokenize", "--file", "a.jsonl", *argv)
+        assert done.code == 3
+        assert "a.jsonl, line 2" in done.stderr
+
+
+def test_invalid_bytes_are_replaced_or_ignored_on_demand(cli):
+    Path("bad.txt").write_bytes(b"a\xffb")
+    argv = ("tokenize", "--file", "bad.txt", "--tokenizer", "byte", "--json", "--errors")
+    assert json.loads(cli(*argv, "replace").stdout)["text"] == "a\ufffdb"
+    assert json.loads(cli(*argv, "ignore").stdout)["text"] == "ab"
+
+
+def test_an_unseen_character_in_a_file_is_named_with_its_line(cli):
+    Path("t.json").write_text(character_tokenizer("ab\n").to_json())
+    Path("a.txt").write_text("ab\nab\naéb")
+    done = cli("tokenize", "--file", "a.txt", "--tokenizer", "t.json")
+    assert done.code == 3
+    assert "'é' (U+00E9) at line 3" in done.stderr
+
+
+@pytest.mark.parametrize("form", [("--ids",), ("--json",), ()])
+def test_long_files_come_out_as_in_one_piece(cli, form):
+    """The stretches that files are read in cannot be seen."""
+    text = "to be, or not to be\n" * 120_000  # more than two stretches
+    Path("a.txt").write_text(text)
+    done = cli("tokenize", "--file", "a.txt", "--tokenizer", "char", *form)
+    ids = character_tokenizer(text).encode(text).tolist()
+    if form == ("--ids",):
+        assert done.stdout == " ".join(map(str, ids)) + "\n"
+    elif form == ("--json",):
+        answer = json.loads(done.stdout)
+        assert answer["ids"] == ids
+        assert answer["text"] == "".join(answer["pieces"]) == text
+    else:
+        assert f"{len(text):,} characters, {len(text):,} bytes, {len(ids):,} tokens" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("argv", "code"),
     [
-        (["text", "--file", "a.txt"], 2),
-        (["text", "--decode", "1"], 2),
-        (["text", "--ids", "--json"], 2),
-        (["--decode", "1"], 2),
-        (["--decode", "one", "--tokenizer", "t.json"], 2),
-        (["--decode", "-1", "--tokenizer", "t.json"], 2),
-        (["--decode", "99", "--tokenizer", "t.json"], 2),
-        (["--decode", "9" * 30, "--tokenizer", "t.json"], 2),
-        (["--decode", "", "--tokenizer", "t.json"], 2),
         (["--file", "none.txt"], 2),
-        (["--file", "."], 2),
-        (["text", "--tokenizer", "none"], 2),
+        (["text", "--tokenizer", "none/such/path"], 2),
         (["text", "--tokenizer", "bad.json"], 4),
         ([""], 3),
         ([" \n"], 3),
         (["-"], 3),
         ([], 3),
+        (["--file", "blank.txt"], 3),
+        (["--file", "empty.txt"], 3),
         (["--file", "bad.txt"], 3),
+        (["--file", "binary.bin"], 3),
         (["a\udcff"], 2),
+        (["two", "words"], 2),
     ],
 )
 def test_wrong_use_is_one_line_with_its_code(cli, argv, code):
-    Path("t.json").write_text(character_tokenizer("ab").to_json())
     Path("bad.json").write_text('{"version": "1.0"}')
     Path("bad.txt").write_bytes(b"ok \xff")
+    Path("blank.txt").write_text(" \n\n")
+    Path("empty.txt").write_text("")
+    Path("binary.bin").write_bytes(bytes(range(256)))
     done = cli("tokenize", *argv)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.code == code
@@ -133,69 +161,16 @@ def test_wrong_use_is_one_line_with_its_code(cli, argv, code):
     assert done.stdout == ""
 
 
+def test_invalid_utf8_is_named_with_its_offset(cli):
+    Path("bad.txt").write_bytes(b"one\ntwo \xff")
+    assert "offset 8" in cli("tokenize", "--file", "bad.txt").stderr
+
+
 def test_nothing_on_a_terminal_asks_for_text(cli, monkeypatch):
-    monkeypatch.setattr("gptcli.commands.tokenize_text.sys", TERMINAL)
+    monkeypatch.setattr("gptcli.commands.token_source.sys", TERMINAL)
     done = cli("tokenize")
     assert done.code == 2
     assert 'gptcli tokenize "hii there"' in done.stderr
-
-
-def test_decoded_escapes_do_not_reach_a_terminal(cli, monkeypatch):
-    Path("t.json").write_text(character_tokenizer("\x1b[2J").to_json())
-    ids = cli("tokenize", "\x1b[2J", "--ids", "--tokenizer", "t.json").stdout
-    monkeypatch.setattr("gptcli.commands.tokenize_text.sys", TERMINAL)
-    assert cli("tokenize", "--decode", ids, "--tokenizer", "t.json").stdout == "\\x1b[2J\n"
-
-
-def shown(text: str, width: int = 80, **console) -> str:
-    tokenizer = character_tokenizer(text)
-    ids = tokenizer.encode(text).tolist()
-    view = token_view([tokenizer.piece(number) for number in ids], ids, width)
-    file = io.StringIO()
-    Console(file=file, width=width, markup=False, highlight=False, **console).print(
-        view, soft_wrap=True
-    )
-    return file.getvalue()
-
-
-def test_markup_and_escapes_are_printed_literally():
-    pieces = shown("[/x]\x1b]52</script>").splitlines()[0].split()
-    assert "".join(pieces) == "[/x]\\x1b]52</script>"
-
-
-@pytest.mark.parametrize("width", [1, 5, 17, 40, 80])
-def test_no_line_is_wider_than_the_terminal(width):
-    from rich.cells import cell_len
-
-    lines = shown("To be, or not to be 漢字\n" * 3, width).splitlines()
-    assert max(map(cell_len, lines)) <= max(width, 2)
-
-
-def test_a_newline_ends_the_row():
-    rows = shown("ab\nba\n").splitlines()
-    assert [row.split() for row in rows if row][::2] == [["a", "b", "⏎"], ["b", "a", "⏎"]]
-
-
-def test_ids_stand_beneath_their_pieces():
-    top, below = shown("漢ab\x1b").splitlines()[:2]
-    assert top == "漢 a b \\x1b"
-    assert below == "3  1 2 0"
-
-
-def test_colours_go_to_terminals_alone(monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert "\x1b[" in shown("abc", force_terminal=True, color_system="256")
-    assert "\x1b" not in shown("abc")
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in shown("abc", force_terminal=True, color_system="256")
-
-
-def test_neighbours_differ_in_colour(monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    view = shown("aaaa", force_terminal=True, color_system="standard").splitlines()[0]
-    colours = re.findall(r"\x1b\[30;(\d+)m", view)
-    assert len(colours) == 4
-    assert all(one != next_one for one, next_one in pairwise(colours))
 
 
 def test_closed_pipe_ends_quietly(tmp_path):
@@ -209,6 +184,35 @@ def test_closed_pipe_ends_quietly(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_names_and_tokens_cannot_command_a_terminal(cli):
+    name = "[b]\x1b]52\x9b\udcff.txt"
+    Path(name).write_text("a\x1b[2J\u202e")
+    for argv in ((), ("--compare", "char,byte"), ("--train", "char", "--out", "tok")):
+        done = cli("tokenize", "--file", name, *argv)
+        assert done.code == 0, done.stderr
+        assert not set(done.stdout + done.stderr) & set("\x1b\x9b\u202e")
+    for form in ("table", "json", "html"):
+        argv = ("--file", name, "--format", form, "--out", f"out.{form}")
+        assert cli("tokenize", *argv).code == 0
+    assert cli("tokenize", "--file", name, "--compare", "char", "--out", "c.txt").code == 0
+    assert "[b]\\x1b]52\\x9b\\udcff.txt" in Path("c.txt").read_text()
+
+
+def test_neither_torch_nor_what_this_needs_not_is_imported(tmp_path):
+    (tmp_path / "a.txt").write_text("hii there")
+    code = (
+        "import sys; from gptcli.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'matplotlib', 'transformers', 'jinja2', 'huggingface_hub'}\n"
+        "print(*heavy & set(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "tokenize", "--file", "a.txt", "-q"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stderr == b"\n"
+    assert b"9 tokens" in done.stdout
 
 
 def test_c_locale_prints_utf8(run_gptcli):

@@ -71,3 +71,30 @@ def test_random_order_draws_all_offsets_evenly() -> None:
     counts = np.bincount(order.starts(0), minlength=16)
     assert len(counts) == 16
     assert counts.min() > 60
+
+
+GIVEN = np.array([0, 7, 19, 20, 33, 49, 60], dtype=np.int64)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 20])
+def test_given_windows_are_visited_once_an_epoch(rows: int) -> None:
+    order = WindowOrder(100, 16, rows, seed=2, windows=GIVEN)
+    assert order.windows_per_epoch == 7
+    steps = np.concatenate([order.starts(step) for step in range(21)])
+    epochs = steps[: len(steps) // 7 * 7].reshape(-1, 7)
+    assert all(sorted(epoch) == GIVEN.tolist() for epoch in epochs.tolist())
+    assert len({tuple(epoch) for epoch in epochs.tolist()}) > 1
+
+
+def test_given_windows_near_the_end_are_moved_back_from_it() -> None:
+    order = WindowOrder(60, 16, 7, seed=2, windows=GIVEN[:-1])
+    for step in range(5):
+        assert order.starts(step).max() == 60 - 1 - 16
+
+
+def test_random_order_draws_from_the_given_windows() -> None:
+    order = WindowOrder(100, 16, 700, seed=1, order="random", windows=GIVEN)
+    counts = np.bincount(order.starts(3), minlength=61)
+    assert counts[GIVEN].min() > 60
+    assert counts.sum() == counts[GIVEN].sum()
+    assert order.starts(3).tolist() == order.starts(3).tolist()

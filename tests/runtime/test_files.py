@@ -82,7 +82,7 @@ def test_directory_is_replaced(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not sync directories")
 def test_bytes_are_on_the_disk_before_the_name(tmp_path, monkeypatch):
     order = []
-    monkeypatch.setattr(files, "_sync_tree", lambda root: order.append("sync"))
+    monkeypatch.setattr(files, "sync_tree", lambda root: order.append("sync"))
     rename = os.rename
     monkeypatch.setattr(os, "rename", lambda a, b: (order.append("rename"), rename(a, b)))
     with new_directory(tmp_path / "x"):

@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation.single_text import prepare_text
-from gptcli.data.text import decode_text
-from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import Training
 from gptcli.training.setup import begin_training
@@ -19,10 +16,9 @@ SIZES = {
 
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
+def dataset(prepare_string, tmp_path: Path) -> Dataset:
     words = "".join(f"the {n} cats ate {n * n} rats, " for n in range(200))
-    text = decode_text(words.encode(), "words")
-    return prepare_text(text, character_tokenizer(text.text), tmp_path / "data" / "words")
+    return prepare_string(words, tmp_path / "data" / "words")
 
 
 @pytest.fixture

@@ -10,9 +10,6 @@ import torch
 
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
-from gptcli.data.preparation.single_text import prepare_text
-from gptcli.data.text import decode_text
-from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
@@ -169,11 +166,10 @@ def test_an_evaluation_that_is_no_number_saves_nothing(begin) -> None:
 
 
 @pytest.mark.parametrize("val_fraction", [0.0, 0.05, 0.1])
-def test_a_val_split_of_one_token_or_none_is_replaced_by_train(tmp_path, val_fraction) -> None:
-    text = decode_text(b"ab ba abba b", "tiny")
-    data = prepare_text(
-        text, character_tokenizer(text.text), tmp_path / "tiny", val_fraction=val_fraction
-    )
+def test_a_val_split_of_one_token_or_none_is_replaced_by_train(
+    prepare_string, tmp_path, val_fraction
+) -> None:
+    data = prepare_string("ab ba abba b", tmp_path / "tiny", val_fraction=val_fraction)
     resolved = resolve({**SIZES, "block_size": 4, "max_iters": 2}, None, 3, "cpu", "float32", 1)
     heard = run(begin_training(tmp_path / "run", resolved, None, data))
     assert heard.evaluations[-1].train_loss > 0
@@ -190,12 +186,11 @@ def test_max_iters_can_only_grow(begin, dataset) -> None:
     assert read_record(training.directory).training.max_iters == 40
 
 
-def test_other_data_is_refused(begin, tmp_path) -> None:
+def test_other_data_is_refused(prepare_string, begin, tmp_path) -> None:
     training = begin("a")
     run(training)
     record = read_record(training.directory)
-    text = decode_text(b"the other text " * 50, "other")
-    other = prepare_text(text, character_tokenizer(text.text), tmp_path / "data" / "other")
+    other = prepare_string("the other text " * 50, tmp_path / "data" / "other")
     with pytest.raises(CheckpointError, match="--data"):
         continue_training(training.directory, record, other, None)
 

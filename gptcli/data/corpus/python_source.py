@@ -4,8 +4,8 @@ import sysconfig
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from gptcli.data.text import SourceText, whole_text
 from gptcli.errors import DataError, ResourceError
 
 # Tests repeat themselves, the rest is another program or not the standard library.
@@ -14,28 +14,31 @@ _LEFT_OUT = frozenset(
 )
 
 
-def read_standard_library(root: Path | None = None) -> SourceText:
-    """Every .py file below ``root`` (the standard library), in the order of their paths.
+def write_standard_library(file: BinaryIO, root: Path | None = None) -> str:
+    """Write every .py file below ``root`` (the standard library), in the order of their paths.
 
-    Line ends become newlines. The name counts the files that could not be decoded, if any.
+    Line ends become newlines. Says how many files there are, and how many, if any, were left
+    out as they could not be decoded.
     """
     root = root or Path(sysconfig.get_path("stdlib"))
-    texts: list[str] = []
-    skipped = 0
-    for file in _source_files(root):
+    count = skipped = 0
+    for path in _source_files(root):
         try:
-            with tokenize.open(file) as opened:  # reads the encoding that the file declares
-                texts.append(opened.read())
-        except (SyntaxError, UnicodeDecodeError):
+            file.write(_source(path).encode("utf-8"))
+            count += 1
+        except (SyntaxError, UnicodeError):
             skipped += 1
-        except OSError as error:
-            raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
-    if not texts:
+    if not count:
         raise DataError(f"no Python source in {root}: this interpreter has none; prepare a file")
-    name = f"python ({len(texts)} files" + (
-        f", {skipped} undecodable left out)" if skipped else ")"
-    )
-    return whole_text("".join(texts), name)
+    return f"{count} files" + (f", {skipped} undecodable left out" if skipped else "")
+
+
+def _source(path: Path) -> str:
+    try:
+        with tokenize.open(path) as file:  # reads the encoding that the file declares
+            return file.read()
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _source_files(root: Path) -> Iterator[Path]:

@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-from gptcli.data.text import SourceText, decode_text
 from gptcli.errors import ResourceError
 from gptcli.runtime.files import write_bytes
 
@@ -20,8 +19,8 @@ _SILENCE_SECONDS = 15.0
 _TOTAL_SECONDS = 120.0
 
 
-def read_shakespeare() -> SourceText:
-    """The text, from the cache or from ``GPTCLI_SHAKESPEARE_URL`` (a mirror) or GitHub.
+def read_shakespeare() -> bytes:
+    """The text in UTF-8, from the cache or from ``GPTCLI_SHAKESPEARE_URL`` (a mirror) or GitHub.
 
     Raises ResourceError, with the way to do it by hand, where neither gives the right bytes.
     """
@@ -32,7 +31,7 @@ def read_shakespeare() -> SourceText:
         with contextlib.suppress(ResourceError, OSError):  # a read-only home costs only time
             cached.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(cached, content)
-    return decode_text(content, "shakespeare")
+    return content
 
 
 def cache_folder() -> Path:

@@ -1,54 +1,65 @@
 """Texts that have a name: no file needed."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
-from gptcli.data.corpus.python_source import read_standard_library
+from gptcli.data.corpus.arithmetic_source import (
+    ADDITION,
+    CALCULATOR,
+    ArithmeticOptions,
+    write_exercises,
+)
+from gptcli.data.corpus.python_source import write_standard_library
 from gptcli.data.corpus.shakespeare_source import read_shakespeare
-from gptcli.data.text import SourceText, read_stdin, read_text
-from gptcli.errors import UsageError
 
 STDIN = "-"
 
 
 @dataclass(frozen=True)
 class BuiltInSource:
-    """How to get a text by name, and a line on what it is."""
+    """A line on what it is, and how to get it.
 
-    read: Callable[[], SourceText]
+    ``write`` writes it into a file and says what it wrote, if there is more to say than the
+    name; ``suffix`` is that of such a file.
+    """
+
     about: str
+    write: Callable[[BinaryIO, ArithmeticOptions], str]
+    suffix: str = ".txt"
+
+
+def _write_python(file: BinaryIO, _: ArithmeticOptions) -> str:
+    return write_standard_library(file)
+
+
+def _write_shakespeare(file: BinaryIO, _: ArithmeticOptions) -> str:
+    file.write(read_shakespeare())
+    return ""
+
+
+def _write_addition(file: BinaryIO, options: ArithmeticOptions) -> str:
+    return write_exercises(ADDITION, options, file)
+
+
+def _write_calculator(file: BinaryIO, options: ArithmeticOptions) -> str:
+    return write_exercises(CALCULATOR, options, file)
 
 
 BUILT_IN_SOURCES: Mapping[str, BuiltInSource] = MappingProxyType(
     {
-        "python": BuiltInSource(read_standard_library, "the source of Python's standard library"),
-        "shakespeare": BuiltInSource(read_shakespeare, "Tiny Shakespeare, downloaded once"),
+        "python": BuiltInSource("the source of Python's standard library", _write_python),
+        "shakespeare": BuiltInSource("Tiny Shakespeare, downloaded once", _write_shakespeare),
+        "addition": BuiltInSource(
+            "sums to learn, as in 12+34=46; see --digits, --reverse and --count",
+            _write_addition,
+            ".jsonl",
+        ),
+        "calculator": BuiltInSource(
+            "sums, differences, products and exact quotients to learn; flags as for addition",
+            _write_calculator,
+            ".jsonl",
+        ),
     }
 )
-
-
-def read_source(source: str) -> SourceText:
-    """The text of a built-in source, of stdin (``-``) or of a file.
-
-    A built-in name wins over a file of that name: ``./python`` is the file.
-    """
-    if source in BUILT_IN_SOURCES:
-        return BUILT_IN_SOURCES[source].read()
-    if source == STDIN:
-        return read_stdin()
-    path = Path(source)
-    if not path.exists() and not path.is_symlink():
-        near = difflib.get_close_matches(source.lower(), BUILT_IN_SOURCES, n=1)
-        hint = f"did you mean {near[0]}?" if near else "check the path"
-        raise UsageError(f"{source} is not there: {hint}")
-    return read_text(path)
-
-
-def source_name(source: str) -> str:
-    """What a dataset of this source is called: ``books/input.txt`` gives ``input``."""
-    if source in BUILT_IN_SOURCES:
-        return source
-    return "stdin" if source == STDIN else Path(source).stem.lstrip(".") or "text"

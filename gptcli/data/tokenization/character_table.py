@@ -1,6 +1,6 @@
-"""Characters to ids by one look-up in a numpy table: what the library does, many times faster."""
+"""Characters to ids by one look-up in a table: what the library does, many times faster."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,46 +16,67 @@ class UnseenCharacterError(DataError):
     Attributes:
         character: the character.
         offset: its place in the text, in characters from 0.
+        text_index: which of several texts that is.
 
     """
 
-    def __init__(self, character: str, offset: int, why: str) -> None:
+    def __init__(self, character: str, offset: int, why: str, text_index: int = 0) -> None:
         self.character = character
         self.offset = offset
         self.why = why
+        self.text_index = text_index
         super().__init__(f"character {named(character)} at offset {offset:,} {why}")
 
 
 class CharacterTable:
     """Ids by code point, for a vocabulary of single characters and perhaps one for the rest."""
 
-    def __init__(self, pieces: Sequence[str], unk: str) -> None:
-        codes = [ord(piece) if len(piece) == 1 else -1 for piece in pieces]
-        self._size = len(pieces)
-        self._last = max(codes) + 1  # stands for every code point above the highest known
-        unseen = pieces.index(unk) if unk in pieces else -1
-        self._ids = np.full(self._last + 1, unseen, dtype=np.int64)
-        for number, code in enumerate(codes):
-            if code >= 0:
-                self._ids[code] = number
+    def __init__(self, vocabulary: Mapping[str, int], unk: str, dtype: str = "int64") -> None:
+        known = {ord(piece): number for piece, number in vocabulary.items() if len(piece) == 1}
+        self._size = len(vocabulary)
+        self._dtype = dtype
+        self._none = max(vocabulary.values()) + 1  # no id: marks the unseen
+        last = max(known) + 1  # stands for every code point above the highest known
+        wide = dtype if self._none <= np.iinfo(dtype).max else "uint32"
+        self._ids = np.full(last + 1, vocabulary.get(unk, self._none), dtype=wide)
+        self._ids[list(known)] = list(known.values())
+        self._bytes = _table_of_bytes(self._ids, self._none)
 
-    def encode(self, text: str) -> NDArray[np.int64]:
+    def encode(self, text: str) -> NDArray[Any]:
         """One id per character; UnseenCharacterError for the first that has none."""
-        try:
-            codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-        except UnicodeEncodeError as error:
-            character = text[error.start]
-            why = "is half of a surrogate pair: the text is not valid Unicode"
-            raise UnseenCharacterError(character, error.start, why) from None
-        ids: NDArray[np.int64] = self._ids[np.minimum(codes, self._last)]
-        if ids.size and ids.min() < 0:
-            offset = int(np.argmax(ids < 0))
+        if self._bytes and text.isascii():
+            table, none = self._bytes
+            small = text.encode("ascii").translate(table)
+            if none not in small:
+                return np.frombuffer(small, dtype=np.uint8).astype(self._dtype)
+        codes = np.frombuffer(_utf32(text), dtype="<u4")
+        ids = self._ids.take(codes, mode="clip")
+        if ids.size and ids.max() == self._none:
+            offset = int(np.argmax(ids == self._none))
             why = f"is not in the vocabulary of {self._size:,} characters"
             raise UnseenCharacterError(text[offset], offset, why)
-        return ids
+        return ids.astype(self._dtype, copy=False)
 
 
-def is_character_tokenizer(content: dict[str, Any]) -> bool:
+def _table_of_bytes(ids: NDArray[Any], none: int) -> tuple[bytes, int] | None:
+    """Ids of ASCII for bytes.translate, and the byte that marks the unseen; None if too large."""
+    first = ids[np.minimum(np.arange(128), len(ids) - 1)].tolist()
+    taken = {number for number in first if number != none}
+    if taken and max(taken) > 255:
+        return None
+    mark = min(set(range(256)) - taken)
+    return bytes([mark if number == none else number for number in first] + [mark] * 128), mark
+
+
+def _utf32(text: str) -> bytes:
+    try:
+        return text.encode("utf-32-le")
+    except UnicodeEncodeError as error:
+        why = "is half of a surrogate pair: the text is not valid Unicode"
+        raise UnseenCharacterError(text[error.start], error.start, why) from None
+
+
+def is_character_tokenizer(content: Mapping[str, Any]) -> bool:
     """Whether a parsed tokenizer.json maps characters one by one and nothing else."""
     model, special = content["model"], content["added_tokens"]
     if model["type"] != "WordLevel" or content["normalizer"] is not None:

@@ -1,6 +1,6 @@
 """The lecture's tokenizer: one token per character."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
@@ -11,11 +11,14 @@ from gptcli.errors import DataError
 UNK = "<unk>"
 
 
-def character_tokenizer(characters: Iterable[str], unk: bool = False) -> Tokenizer:
+def character_tokenizer(
+    characters: Iterable[str], unk: bool = False, special_tokens: Sequence[str] = ()
+) -> Tokenizer:
     """A tokenizer of the distinct ``characters``, ids in the order of their code points.
 
-    With ``unk`` the last id stands for every other character; without, those are errors.
-    A text is a fine argument: its characters are what is taken.
+    With ``unk`` the next id stands for every other character; without, those are errors. Then
+    come the ``special_tokens``, which no text becomes. A text is a fine argument: its
+    characters are what is taken.
     """
     alphabet = sorted(set(characters))
     if not alphabet:
@@ -27,4 +30,5 @@ def character_tokenizer(characters: Iterable[str], unk: bool = False) -> Tokeniz
     # The empty pattern matches between any two characters; Fuse joins without spaces.
     inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     inner.decoder = decoders.Fuse()
+    inner.add_special_tokens(list(special_tokens))
     return Tokenizer(inner)

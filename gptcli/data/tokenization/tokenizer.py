@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import tokenizers
 from numpy.typing import NDArray
 
 from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.tokenization.byte_table import is_byte_tokenizer
 from gptcli.data.tokenization.character_table import CharacterTable, is_character_tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.small_files import read_bounded
 
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
+ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
 
 
 class Tokenizer:
@@ -36,11 +38,7 @@ class Tokenizer:
         self._inner = inner
         self._pieces = _pieces_by_id(inner)  # first: to_str counts up to the highest id
         self._content: dict[str, Any] = json.loads(inner.to_str())
-        self._table = (
-            CharacterTable(self._pieces, self._content["model"]["unk_token"])
-            if is_character_tokenizer(self._content)
-            else None
-        )
+        self._table = self.character_table("int64")
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -80,14 +78,48 @@ class Tokenizer:
             ) from None
 
     @property
+    def inner(self) -> tokenizers.Tokenizer:
+        """The library's object, for callers that change nothing about it."""
+        return self._inner
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What tokenizer.json says, parsed."""
+        return self._content
+
+    @cached_property
     def kind(self) -> str:
-        """``char`` for characters, else the library's model type in lower case."""
-        return "char" if self._table else str(self._content["model"]["type"]).lower()
+        """``char``, ``byte``, ``word``, ``bpe``, ``wordpiece`` or ``unigram``."""
+        if self._table:
+            return "char"
+        name = str(self._content["model"]["type"]).lower()
+        if name == "bpe" and is_byte_tokenizer(self._content):
+            return "byte"
+        return "word" if name == "wordlevel" else name
+
+    def character_table(self, dtype: str) -> CharacterTable | None:
+        """What maps characters to ids of ``dtype``, where that is all that is done here."""
+        if not is_character_tokenizer(self._content):
+            return None
+        model = self._content["model"]
+        return CharacterTable(model["vocab"], model["unk_token"], dtype)
 
     @property
     def vocab_size(self) -> int:
         """Number of tokens; ids are 0 to ``vocab_size - 1``."""
         return len(self._pieces)
+
+    @cached_property
+    def special_tokens(self) -> Mapping[str, int]:
+        """Ids of the tokens that no text becomes, by name, in the order of their ids."""
+        special = [token for token in self._content["added_tokens"] if token["special"]]
+        return {token["content"]: token["id"] for token in special}
+
+    @property
+    def end_of_text(self) -> int | None:
+        """Id of the special token that ends a document; None where there is none."""
+        found = (self.special_tokens.get(name) for name in ENDS_OF_TEXT)
+        return next((number for number in found if number is not None), None)
 
     @cached_property
     def identity(self) -> str:
@@ -113,6 +145,14 @@ class Tokenizer:
         except Exception as error:  # the library knows no narrower class
             raise DataError(f"the tokenizer cannot encode this text: {error}") from error
         return np.array(ids, dtype=np.int64)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, by as many threads as the library likes."""
+        try:
+            found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        except Exception as error:  # the library knows no narrower class
+            raise DataError(f"the tokenizer cannot encode this text: {error}") from error
+        return [encoding.ids for encoding in found]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; UsageError for an id outside the vocabulary."""

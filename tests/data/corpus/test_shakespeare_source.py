@@ -50,14 +50,14 @@ def mirror(tmp_path, monkeypatch):
 
 
 def test_text_is_downloaded_once(mirror):
-    assert read_shakespeare().text == read_shakespeare().text == PLAY.decode()
+    assert read_shakespeare() == read_shakespeare() == PLAY
     assert mirror.requests == 1
 
 
 def test_damaged_cache_is_downloaded_again(mirror):
     read_shakespeare()
     (cache_folder() / "tinyshakespeare.txt").write_bytes(b"damaged")
-    assert read_shakespeare().text == PLAY.decode()
+    assert read_shakespeare() == PLAY
     assert mirror.requests == 2
 
 
@@ -101,7 +101,7 @@ def test_only_web_addresses_are_opened(mirror, monkeypatch):
 def test_unwritable_cache_only_costs_the_download(mirror, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert read_shakespeare().text == PLAY.decode()
+    assert read_shakespeare() == PLAY
 
 
 def test_pinned_checksum_is_that_of_the_lectures_text(shared):

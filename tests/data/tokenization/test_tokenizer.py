@@ -208,3 +208,83 @@ def test_binary_tokenizer_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(b"\x80\x04pickle")
     with pytest.raises(CheckpointError, match="not UTF-8 at byte 0"):
         Tokenizer.load(tmp_path)
+
+
+def special(*names: str) -> Tokenizer:
+    inner = library(character_tokenizer("ab"))
+    inner.add_special_tokens(list(names))
+    return Tokenizer(inner)
+
+
+def test_special_tokens_come_after_the_characters():
+    tokenizer = character_tokenizer("ab", unk=True, special_tokens=["<eos>", "<pad>"])
+    assert [tokenizer.piece(number) for number in range(5)] == ["a", "b", UNK, "<eos>", "<pad>"]
+    assert tokenizer.special_tokens == {"<eos>": 3, "<pad>": 4}
+    assert tokenizer.encode("a<eos>").tolist() == [0, *[2] * 5]
+    assert tokenizer.kind == "char"
+
+
+def test_a_special_token_of_one_character_is_not_that_character():
+    tokenizer = special("c", "b")
+    assert tokenizer.encode("ab").tolist() == library(tokenizer).encode("ab").ids == [0, 1]
+    with pytest.raises(UnseenCharacterError):
+        tokenizer.encode("c")
+
+
+@pytest.mark.parametrize(
+    ("names", "end"),
+    [
+        ((), None),
+        (("<pad>",), None),
+        (("<|im_end|>", "</s>"), "</s>"),
+        (("</s>", "<|endoftext|>"), "<|endoftext|>"),
+        (("<eos>", "<|end_of_text|>"), "<|end_of_text|>"),
+    ],
+)
+def test_the_end_of_text_is_the_best_known_name(names, end):
+    tokenizer = special(*names)
+    assert tokenizer.end_of_text == (tokenizer.special_tokens[end] if end else None)
+
+
+def test_an_end_of_text_that_a_text_can_become_is_none():
+    inner = library(character_tokenizer("ab"))
+    inner.add_tokens(["<|endoftext|>"])
+    tokenizer = Tokenizer(inner)
+    assert tokenizer.end_of_text is None
+    assert tokenizer.special_tokens == {}
+    assert tokenizer.encode("a<|endoftext|>").tolist() == [0, 2]
+
+
+def loaded(model, pre_tokenizer=None) -> Tokenizer:
+    inner = tokenizers.Tokenizer(model)
+    if pre_tokenizer:
+        inner.pre_tokenizer = pre_tokenizer
+        inner.decoder = decoders.ByteLevel()
+    return Tokenizer.from_json(inner.to_str())
+
+
+BYTES = {letter: number for number, letter in enumerate(pre_tokenizers.ByteLevel.alphabet())}
+BYTE_LEVEL = pre_tokenizers.ByteLevel(add_prefix_space=False)
+KINDS = {
+    "word": loaded(models.WordLevel({"the": 0, "<unk>": 1}, "<unk>")),
+    "wordpiece": loaded(models.WordPiece({"the": 0, "[UNK]": 1}, unk_token="[UNK]")),
+    "unigram": loaded(models.Unigram([("<unk>", 0.0), ("the", -1.0)], 0, False)),
+    "bpe": loaded(models.BPE({**BYTES, "th": 256}, [("t", "h")]), BYTE_LEVEL),
+    "byte": loaded(models.BPE(BYTES, []), BYTE_LEVEL),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_of_a_loaded_tokenizer_is_named_as_those_that_are_made(kind):
+    assert KINDS[kind].kind == kind
+
+
+def test_a_space_put_before_the_text_makes_it_more_than_bytes():
+    assert loaded(models.BPE(BYTES, []), pre_tokenizers.ByteLevel()).kind == "bpe"
+
+
+@given(texts=st.lists(any_text, max_size=4))
+def test_a_batch_has_the_ids_of_each(texts):
+    assert KINDS["bpe"].encode_batch(texts) == [
+        KINDS["bpe"].encode(text).tolist() for text in texts
+    ]

@@ -1,0 +1,147 @@
+"""Cutting an input into stretches, the same ones whoever reads which range of it.
+
+An input is seen in blocks of ``step`` bytes. Each block but the first has at most one border,
+which depends on the block and the few bytes before it alone. So every range is cut as the whole
+is, from any start, and a stretch of text is shorter than two blocks, however long a line is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import islice
+
+from gptcli.data.corpus.borders import LONGEST_CHARACTER, Block, FindBorder
+from gptcli.data.corpus.compression import Compression
+from gptcli.data.corpus.inputs import TextInput
+from gptcli.data.corpus.reading import Stretch
+from gptcli.errors import DataError
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """How an input is cut.
+
+    Attributes:
+        source: the input.
+        find: the border within a block, counted from its start; None where there is none.
+        step: the size of a block, at least 4 bytes.
+        longest: of a stretch, in bytes; for borders that may be far apart.
+
+    """
+
+    source: TextInput
+    find: FindBorder
+    step: int
+    longest: int | None = None
+
+    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+        """The content from ``start`` to ``end``, cut there and at the borders between them."""
+        pending: list[memoryview] = []
+        begun, is_last = start, False
+        for block in self._blocks(start):
+            low = max(start - block.offset, 0)
+            high = len(block.content) if end is None else end - block.offset
+            border = self._border(block)
+            view = memoryview(block.content)
+            is_inside = border is not None and block.offset + border > begun
+            if border is not None and is_inside and (end is None or border < high):
+                yield _stretch(begun, [*pending, view[low:border]], is_last=False)
+                pending, begun, low = [], block.offset + border, border
+            pending.append(view[low : max(high, low)])
+            self._check_length(begun, pending)
+            is_last = block.is_final and high >= len(block.content)
+            if end is not None and high <= len(block.content):
+                break
+        if any(map(len, pending)):
+            yield _stretch(begun, pending, is_last)
+        self.source.check_unchanged()
+
+    def ranges(self, n_bytes: int) -> list[tuple[int, int | None]]:
+        """Ranges of about ``n_bytes`` whose ends are borders; one, if the input is compressed."""
+        borders = [0]
+        if self.source.compression is Compression.NONE:
+            for target in range(n_bytes, self.source.n_bytes, n_bytes):
+                found = next(self._borders(-(-target // self.step)), None)
+                if found is not None and found > borders[-1]:
+                    borders.append(found)
+        return list(zip(borders, [*borders[1:], None], strict=True))
+
+    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+        """One stretch in ``every``, from number ``first`` on."""
+        if every == 1 or self.source.compression is not Compression.NONE:
+            yield from islice(self.stretches(), first, None, every)
+            return
+        for number in range(first, -(-self.source.n_bytes // self.step), every):
+            start = next(self._borders(number), None) if number else 0
+            if start is not None:
+                yield from islice(self.stretches(start), 1)
+        self.source.check_unchanged()
+
+    def expected_bytes(self) -> int:
+        """The size of the input; an estimate, if it is compressed."""
+        return self.source.expected_bytes()
+
+    def expected_stretches(self) -> int:
+        """As many as there are blocks."""
+        return -(-self.expected_bytes() // self.step)
+
+    def _borders(self, number: int) -> Iterator[int]:
+        """The borders of the blocks from ``number`` on, counted from the input's start."""
+        for block in self._blocks(number * self.step):
+            if (found := self._border(block)) is not None:
+                yield block.offset + found
+
+    def _border(self, block: Block) -> int | None:
+        """No border is where the input starts or ends."""
+        found = self.find(block) if block.offset else None
+        if found is None or (block.is_final and found >= len(block.content)):
+            return None
+        return found
+
+    def _blocks(self, start: int) -> Iterator[Block]:
+        """All blocks from the one on that ``start`` lies in."""
+        offset = start // self.step * self.step
+        with self.source.open() as file:
+            before = _before(file, offset, self.step)
+            content = file.read(self.step)
+            while content:
+                following = file.read(self.step)
+                yield Block(offset, before, content, is_final=not following)
+                before = content[-LONGEST_CHARACTER:]
+                offset += len(content)
+                content = following
+
+    def _check_length(self, begun: int, pending: list[memoryview]) -> None:
+        if self.longest is not None and sum(map(len, pending)) > self.longest:
+            line = line_of(self.source, begun)
+            raise DataError(
+                f"{self.source.name} has a line longer than {self.longest // 2**20} MiB, in or "
+                f"behind line {line:,}: a line should hold one record of JSON"
+            )
+
+
+def line_of(source: TextInput, offset: int) -> int:
+    """The line, from 1, that ``offset`` is on: reads the input up to there."""
+    line, left = 1, offset
+    with source.open() as file:
+        while left > 0 and (content := file.read(min(left, 2**20))):
+            line += content.count(b"\n")
+            left -= len(content)
+    return line
+
+
+def _before(file: BufferedReader, offset: int, step: int) -> bytes:
+    """Go to ``offset``; the few bytes before it."""
+    if file.seekable():
+        file.seek(max(offset - LONGEST_CHARACTER, 0))
+        return file.read(min(offset, LONGEST_CHARACTER))
+    before = b""
+    while offset > 0 and (content := file.read(min(step, offset))):
+        before = (before + content)[-LONGEST_CHARACTER:]
+        offset -= len(content)
+    return before
+
+
+def _stretch(offset: int, pieces: list[memoryview], is_last: bool) -> Stretch:
+    content = b"".join(pieces)
+    return Stretch(offset, content, is_last, len(content))

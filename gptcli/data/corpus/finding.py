@@ -1,0 +1,116 @@
+"""The files that a path or a pattern stands for."""
+
+import contextlib
+import difflib
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from gptcli.errors import ResourceError, UsageError
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file as the user would name it, where it is, and what the system says of it."""
+
+    name: str
+    path: Path
+    status: os.stat_result
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once."""
+        return stat.S_ISFIFO(self.status.st_mode)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source stands for; ``is_directory``: files that nobody named one by one."""
+
+    source: str
+    files: tuple[FoundFile, ...]
+    is_directory: bool = False
+    is_glob: bool = False
+
+
+def find_files(source: str, names: Iterable[str] = ()) -> Found:
+    """The file of that name, all files below a directory, or all that match a glob.
+
+    In the order of their paths. Below a directory, hidden entries, symlinked directories and
+    what is no file are passed over. Raises UsageError for what is not there, with the nearest
+    of ``names`` and of the files beside it, or is a device, and ResourceError for what cannot
+    be looked at.
+    """
+    if not source:
+        raise UsageError("a source without a name is not there: name a text file")
+    path = Path(source)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise UsageError(f"{source} is a link to what is not there: check the path") from None
+        if glob.has_magic(source):
+            return _find_glob(source)
+        _refuse_missing(source, names)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _unreadable(source, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        return Found(source, tuple(_below(path)), is_directory=True)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
+        raise UsageError(f"{source} is a device: name a file, or pipe the text in and write -")
+    return Found(source, (FoundFile(source, path, status),))
+
+
+def is_glob(source: str) -> bool:
+    """Whether this is a pattern, and not a file whose name looks like one."""
+    return glob.has_magic(source) and not os.path.lexists(source)
+
+
+def _find_glob(pattern: str) -> Found:
+    names = sorted(glob.iglob(pattern, recursive=True), key=lambda name: Path(name).as_posix())
+    files = [FoundFile(name, Path(name), _status(Path(name))) for name in dict.fromkeys(names)]
+    kept = tuple(file for file in files if stat.S_ISREG(file.status.st_mode))
+    if not kept:
+        raise UsageError(f"{pattern} matches no file: check the pattern")
+    return Found(pattern, kept, is_glob=True)
+
+
+def _below(root: Path) -> Iterator[FoundFile]:
+    for path in sorted(_walk(root), key=lambda path: path.as_posix()):
+        status = _status(path)
+        if stat.S_ISREG(status.st_mode):
+            yield FoundFile(str(path), path, status)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> NoReturn:
+        raise _unreadable(error.filename, error) from error
+
+    for folder, directories, names in os.walk(root, onerror=refuse):
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: OSError | ValueError) -> ResourceError:
+    return ResourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+
+
+def _refuse_missing(source: str, names: Iterable[str]) -> NoReturn:
+    path = Path(source)
+    choices = {name: name for name in names}
+    with contextlib.suppress(OSError, ValueError):
+        choices |= {beside.name: str(beside) for beside in path.parent.iterdir()}
+    near = difflib.get_close_matches(path.name.lower(), choices, n=1)
+    hint = f"did you mean {choices[near[0]]}?" if near else "check the path"
+    raise UsageError(f"{source} is not there: {hint}")

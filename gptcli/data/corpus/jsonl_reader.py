@@ -1,0 +1,104 @@
+"""A file with one record of JSON per line."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gptcli.data.corpus.borders import line_border
+from gptcli.data.corpus.conversation import record_parts
+from gptcli.data.corpus.cutting import Cutter, line_of
+from gptcli.data.corpus.decoding import decode
+from gptcli.data.corpus.inputs import TextInput
+from gptcli.data.corpus.reading import (
+    RANGE_BYTES,
+    Document,
+    Parsed,
+    Problem,
+    ReadOptions,
+    Stretch,
+)
+from gptcli.data.corpus.text_reader import STEP, not_text
+
+LONGEST_LINE = 2**26
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class JsonlReader:
+    """Reads records in stretches of whole lines; conversation.py says which records there are."""
+
+    source: TextInput
+    options: ReadOptions
+    step: int = STEP
+    longest_line: int = LONGEST_LINE
+
+    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+        """See Reader. DataError for a line that is too long to be a record."""
+        return self._cutter.stretches(start, end)
+
+    def parse(self, stretch: Stretch) -> Parsed:
+        """See Reader. A record that gives no document is a problem; blank lines are passed over."""
+        assert isinstance(stretch.content, bytes)
+        documents: list[Document] = []
+        problems: list[Problem] = []
+        n_replaced, offset = 0, stretch.offset
+        for line in stretch.content.split(b"\n"):
+            if line and not line.isspace():
+                text, count = self._decode(line, offset)
+                n_replaced += count
+                try:
+                    documents.append(_document(text, offset, self.options.field))
+                except ValueError as error:
+                    problems.append(Problem(offset, str(error)))
+            offset += len(line) + 1
+        return Parsed(tuple(documents), tuple(problems), n_replaced)
+
+    def place(self, offset: int) -> str:
+        """See Reader."""
+        return f"line {line_of(self.source, offset):,}"
+
+    def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
+        """See Reader."""
+        return self._cutter.ranges(n_bytes)
+
+    def expected_bytes(self) -> int:
+        """See Reader."""
+        return self._cutter.expected_bytes()
+
+    def expected_stretches(self) -> int:
+        """See Reader."""
+        return self._cutter.expected_stretches()
+
+    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+        """See Reader."""
+        return self._cutter.thinned(first, every)
+
+    def _decode(self, line: bytes, offset: int) -> tuple[str, int]:
+        try:
+            text, count = decode(line, self.options.errors)
+        except UnicodeDecodeError as error:
+            raise not_text(self.source, offset + error.start, line[error.start]) from None
+        return (text.removeprefix(_BYTE_ORDER_MARK) if offset == 0 else text), count
+
+    @property
+    def _cutter(self) -> Cutter:
+        return Cutter(self.source, line_border, self.step, self.longest_line)
+
+
+def _document(line: str, offset: int, field: str | None) -> Document:
+    """The document of one line; ValueError says why there is none."""
+    try:
+        parts = record_parts(json.loads(line), field)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg}, column {error.colno:,})") from None
+    except RecursionError:
+        raise ValueError("the JSON is too deeply nested") from None
+    try:
+        content = "".join(part.text for part in parts).encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(
+            f"it has half of a surrogate pair (\\u{ord(half):04x}), which is no text"
+        ) from None
+    return Document(parts, offset, hashlib.sha256(content).digest(), is_start=True, is_end=True)

@@ -1,0 +1,166 @@
+"""From inputs to documents: in stretches of bounded size that any thread can parse.
+
+A stretch begins and ends at borders. Border k of an input is a function of the bytes near
+k * step alone, so a range of an input is cut as the whole would be, without reading what is
+before it, and processes that read different ranges agree.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from gptcli.data.corpus.compression import Compression, check_zstandard
+from gptcli.data.corpus.decoding import Errors
+from gptcli.data.corpus.inputs import Layout, TextInput
+from gptcli.data.tokenization.cuts import Cuts
+
+RANGE_BYTES = 2**26
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read: what to do with bytes that are not UTF-8, and which field holds the text."""
+
+    errors: Errors = "strict"
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Text of a document that is learnt (a target), or only read, as a prompt is."""
+
+    text: str
+    is_target: bool = True
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document, or the piece of a long one that is in this stretch.
+
+    Attributes:
+        parts: in order; one, except in prompts with completions and in conversations.
+        offset: its first byte in the decompressed input; in Parquet its row, from 0.
+        key: sha256 that decides between train and val: of its text, or for a text file of the
+            first 64 KiB, so that all its pieces have the same.
+        is_start: whether this piece begins the document.
+        is_end: whether this piece ends it.
+
+    """
+
+    parts: tuple[Part, ...]
+    offset: int
+    key: bytes
+    is_start: bool
+    is_end: bool
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is anything in it."""
+        return any(part.text for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A record that gives no document, its offset (as in Document) and why."""
+
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What is in a stretch; ``n_replaced`` counts the invalid sequences replaced or left out."""
+
+    documents: tuple[Document, ...]
+    problems: tuple[Problem, ...] = ()
+    n_replaced: int = 0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some of an input between two borders.
+
+    Attributes:
+        offset: its first byte in the decompressed input; in Parquet its first row.
+        content: its bytes; in Parquet the bytes of each row's text, or None for a null.
+        is_last: whether the input (not only the range) ends with it.
+        n_bytes: the size of the content.
+
+    """
+
+    offset: int
+    content: bytes | tuple[bytes | None, ...]
+    is_last: bool
+    n_bytes: int
+
+
+class Reader(Protocol):
+    """Reads one input. It can be pickled, and used by several threads at once."""
+
+    @property
+    def source(self) -> TextInput:
+        """The input."""
+        ...
+
+    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+        """The stretches from ``start`` to ``end`` (borders, from ``ranges``) in order.
+
+        In constant memory. At its end it makes sure that the file is still what was found:
+        DataError if it changed while it was read.
+        """
+        ...
+
+    def parse(self, stretch: Stretch) -> Parsed:
+        """The documents of a stretch: pure, and safe to call from several threads.
+
+        Raises DataError for bytes that are not UTF-8, unless the options allow them.
+        """
+        ...
+
+    def place(self, offset: int) -> str:
+        """Where ``offset`` is, as "line 1,234" or "row 5", for messages: it reads the input."""
+        ...
+
+    def ranges(self) -> list[tuple[int, int | None]]:
+        """Where machines may divide the input: about 64 MiB each, in order; None is the end.
+
+        A compressed input is one range.
+        """
+        ...
+
+    def expected_bytes(self) -> int:
+        """What ``stretches`` will give together: exact for plain files, else an estimate."""
+        ...
+
+    def expected_stretches(self) -> int:
+        """How many stretches there will be: about."""
+        ...
+
+    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+        """One stretch in ``every`` from number ``first`` on, at the cost of those it gives.
+
+        Compressed inputs have to be read whole.
+        """
+        ...
+
+
+def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
+    """The reader of an input; texts are cut where ``cuts`` says, for they are encoded in pieces.
+
+    Raises UsageError where the extra that reads it is missing.
+    """
+    from gptcli.data.corpus.jsonl_reader import JsonlReader
+    from gptcli.data.corpus.parquet_file import check_pyarrow
+    from gptcli.data.corpus.parquet_reader import ParquetReader
+    from gptcli.data.corpus.text_reader import open_text
+
+    if source.compression is Compression.ZSTD:
+        check_zstandard(source.name)
+    match source.layout:
+        case Layout.TEXT:
+            return open_text(source, options, cuts)
+        case Layout.JSONL:
+            return JsonlReader(source, options)
+        case Layout.PARQUET:
+            check_pyarrow(source.name)
+            return ParquetReader(source, options)

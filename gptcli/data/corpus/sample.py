@@ -1,0 +1,71 @@
+"""A part of a large corpus, spread evenly over it, to learn a vocabulary from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gptcli.data.corpus.compression import Compression
+from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.reading import Reader, Stretch
+
+SAMPLE_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Every ``every``-th stretch of a corpus, the same ones each time.
+
+    Attributes:
+        readers: of the inputs.
+        n_bytes: about how many bytes the stretches have together.
+        n_total: how many the corpus has; None: unknown, as it is compressed or Parquet.
+        every: 1: all of the corpus.
+        limit: no text is given beyond so many bytes.
+
+    """
+
+    readers: tuple[Reader, ...]
+    n_bytes: int
+    n_total: int | None
+    every: int
+    limit: int
+
+    def texts(self) -> Iterator[str]:
+        """The texts, read anew at each call: of a stretch, or of a document in records.
+
+        Bad records are passed over: whoever reads all of the corpus reports them.
+        """
+        left = self.limit
+        for reader, stretch in self._stretches():
+            left -= stretch.n_bytes
+            if left < 0:
+                return
+            for document in reader.parse(stretch).documents:
+                yield "".join(part.text for part in document.parts)
+
+    def _stretches(self) -> Iterator[tuple[Reader, Stretch]]:
+        passed = 0  # stretches of the inputs before, so that small files are thinned too
+        for reader in self.readers:
+            first = -passed % self.every
+            count = 1 if self.every == 1 else reader.expected_stretches()
+            if first < count:
+                for stretch in reader.thinned(first, self.every):
+                    yield reader, stretch
+            passed += count
+
+
+def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> Sample:
+    """A sample of at most ``limit`` bytes: a function of the inputs and the limit alone."""
+    expected = sum(reader.expected_bytes() for reader in readers)
+    every = max(1, -(-expected // limit))
+    return Sample(
+        readers=tuple(readers),
+        n_bytes=min(expected // every, limit),
+        n_total=expected if all(map(_is_plain, readers)) else None,
+        every=every,
+        limit=limit,
+    )
+
+
+def _is_plain(reader: Reader) -> bool:
+    source = reader.source
+    return source.compression is Compression.NONE and source.layout is not Layout.PARQUET

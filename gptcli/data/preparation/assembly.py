@@ -1,0 +1,123 @@
+"""The dataset of a plan: its shards, its tokenizer and, last, its record."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gptcli.config.data import SplitBy
+from gptcli.data.dataset_record import (
+    FORMAT,
+    RECORD_FILE,
+    SPLITS,
+    TOKENIZER_FILE,
+    DatasetRecord,
+    SplitRecord,
+    narrowest_dtype,
+)
+from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.plan import Plan
+from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import DataError
+from gptcli.runtime.files import new_directory, remove_stale, write_json, write_text
+from gptcli.runtime.locks import exclusive
+from gptcli.runtime.names import timestamp
+from gptcli.runtime.outputs import OutputKind, check_replaceable
+
+DATASET = OutputKind(
+    "dataset", RECORD_FILE, FORMAT, frozenset({RECORD_FILE, TOKENIZER_FILE, *SPLITS})
+)
+
+
+@contextlib.contextmanager
+def dataset_directory(directory: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to build a dataset in; it becomes ``directory`` when the block ends well.
+
+    ResourceError if another process is building there, UsageError for what is not ours to
+    replace.
+    """
+    check_replaceable(directory, overwrite, DATASET)
+    lock = directory.with_name(f".{directory.name}.lock")
+    is_first = not directory.parent.exists()
+    try:
+        with exclusive(lock, str(directory)):
+            check_replaceable(directory, overwrite, DATASET)
+            remove_stale(directory.parent, directory.name)
+            with new_directory(directory) as building:
+                yield building
+    except BaseException:
+        if is_first:  # a slip in the first command leaves no empty data/ behind
+            with contextlib.suppress(OSError):
+                lock.unlink(missing_ok=True)
+                directory.parent.rmdir()
+        raise
+
+
+def write_dataset(
+    building: Path,
+    plan: Plan,
+    tokenizer: Tokenizer,
+    tokens: Iterable[dict[str, Encoded]],
+    shard_tokens: int = SHARD_TOKENS,
+) -> None:
+    """Write ``tokens`` and what describes them; DataError where a split gets none."""
+    dtype = narrowest_dtype(tokenizer.vocab_size)
+    with contextlib.ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(
+                SplitWriter(building, split, dtype, plan.scan.is_masked, shard_tokens)
+            )
+            for split in SPLITS
+        }
+        for encoded in tokens:
+            for split, part in encoded.items():
+                writers[split].write(part)
+        splits = {split: writer.close() for split, writer in writers.items()}
+    _check_tokens(plan, splits)
+    write_text(building / TOKENIZER_FILE, tokenizer.to_json())
+    record = DatasetRecord(
+        created=timestamp(),
+        dtype=dtype,
+        vocab_size=tokenizer.vocab_size,
+        tokenizer=tokenizer.identity,
+        source=_source(plan),
+        splits=splits,
+    )
+    write_json(building / RECORD_FILE, record.to_json())
+
+
+def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:
+    for split, record in splits.items():
+        if record.tokens or (split == "val" and plan.config.val_fraction == 0):
+            continue
+        if record.characters:
+            raise DataError(
+                f"the {split} part of {plan.corpus.title} ({record.characters:,} characters) has "
+                "no tokens: choose another --tokenizer"
+            )
+        other = (
+            "--split-by text"
+            if plan.split_by is SplitBy.DOCUMENT
+            else f"--split-by document or another --val-fraction than {plan.config.val_fraction:g}"
+        )
+        raise DataError(
+            f"none of the {plan.scan.documents:,} documents of {plan.corpus.title} falls to the "
+            f"{split} split: use {other}, or --val-fraction 0"
+        )
+
+
+def _source(plan: Plan) -> dict[str, Any]:
+    scan = plan.scan
+    return {
+        "name": plan.corpus.title.encode("utf-8", "backslashreplace").decode(),
+        "sha256": scan.sha256,
+        "bytes": scan.bytes,
+        "characters": scan.characters,
+        "documents": scan.documents,
+        "replaced": scan.replaced,
+        "left_out": scan.bad,
+        "split_by": plan.split_by.value,
+        "val_fraction": plan.config.val_fraction,
+        "shuffle_seed": plan.config.seed if plan.config.shuffle else None,
+    }

@@ -1,0 +1,107 @@
+"""Which documents train and which validate."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.reading import Document, Reader
+from gptcli.data.preparation.scan import Scan
+from gptcli.errors import DataError
+
+# With fewer documents a tenth of them may be none, or most of the text.
+_FEWEST_DOCUMENTS = 100
+_KEYS = 2**64
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where val begins: an input by its number, and an offset in it."""
+
+    input: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Division:
+    """Val is what lies at or behind ``cut``; without one, the ``val_fraction`` of lowest keys.
+
+    By keys a document, and every copy of it, goes to the same split whatever is around it.
+    """
+
+    val_fraction: float
+    cut: Cut | None = None
+
+    def split_of(self, number: int, document: Document) -> str:
+        """``train`` or ``val``, for a document of input ``number``."""
+        if self.cut is not None:
+            is_val = (number, document.offset) >= (self.cut.input, self.cut.offset)
+        else:
+            is_val = int.from_bytes(document.key[:8], "big") < self.val_fraction * _KEYS
+        return "val" if is_val else "train"
+
+    def begins_val(self, number: int, document: Document) -> bool:
+        """Whether val begins here, perhaps in the middle of what was one text."""
+        return self.cut == Cut(number, document.offset)
+
+
+def choose_split(asked: SplitBy | None, is_collection: bool, documents: int) -> SplitBy:
+    """As asked; else by document for a collection that has enough of them."""
+    if asked is not None:
+        return asked
+    many = is_collection and documents >= _FEWEST_DOCUMENTS
+    return SplitBy.DOCUMENT if many else SplitBy.TEXT
+
+
+def divide(
+    readers: Sequence[Reader], scan: Scan, split_by: SplitBy, config: PrepareConfig
+) -> Division:
+    """The division of a scanned corpus; DataError where a side would stay empty."""
+    if split_by is SplitBy.DOCUMENT or config.val_fraction == 0:
+        return Division(config.val_fraction)
+    target = int((1 - config.val_fraction) * scan.characters)
+    if target == 0 or target == scan.characters:
+        raise DataError(
+            f"{scan.title} has {scan.characters} characters: --val-fraction "
+            f"{config.val_fraction:g} would leave {target} to train on and "
+            f"{scan.characters - target} to validate with: give more text, or --val-fraction 0"
+        )
+    return Division(config.val_fraction, _find_cut(readers, scan, target))
+
+
+def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
+    """The place of character ``target``; among records, where the next of them begins."""
+    index = bisect_left(scan.marks, target + 1, key=lambda mark: mark.characters_before) - 1
+    mark = scan.marks[index]
+    reader = readers[mark.input]
+    stretch = next(reader.stretches(mark.offset))
+    if reader.source.layout is Layout.TEXT:
+        assert isinstance(stretch.content, bytes)
+        return Cut(
+            mark.input, mark.offset + _byte_of(stretch.content, target - mark.characters_before)
+        )
+    position = mark.characters_before
+    for document in reader.parse(stretch).documents:
+        if position >= target:
+            return Cut(mark.input, document.offset)
+        position += sum(len(part.text) for part in document.parts)
+    if index + 1 == len(scan.marks):
+        raise DataError(
+            f"{scan.title} has no record to validate with behind its first {target:,} characters: "
+            "use --split-by document, or --val-fraction 0"
+        )
+    following = scan.marks[index + 1]
+    return Cut(following.input, following.offset)
+
+
+def _byte_of(content: bytes, characters: int) -> int:
+    """How many bytes the first ``characters`` take; what is not UTF-8 counts as replaced."""
+
+    def decoded(length: int) -> int:
+        return len(content[:length].decode("utf-8", "replace"))
+
+    length = bisect_left(range(len(content) + 1), characters, key=decoded)
+    while length < len(content) and content[length] & 0xC0 == 0x80:
+        length += 1
+    return length

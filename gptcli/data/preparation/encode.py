@@ -1,0 +1,128 @@
+"""From a stretch of text to the tokens of each split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.reading import Document, Reader, Stretch
+from gptcli.data.dataset_record import narrowest_dtype
+from gptcli.data.preparation.division import Division
+from gptcli.data.tokenization.bulk import bulk_encoder
+from gptcli.data.tokenization.character_table import UnseenCharacterError
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import DataError
+from gptcli.runtime.text import named
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokens of one split in the dataset's type, and what they are the encoding of.
+
+    ``mask`` (None: all tokens are targets) has a 1 for each token that is one; ``starts`` are
+    the positions in ``ids`` at which documents begin.
+    """
+
+    ids: NDArray[Any]
+    mask: NDArray[np.uint8] | None
+    starts: NDArray[np.int64]
+    characters: int
+    bytes: int
+
+
+class StretchEncoder:
+    """Encodes stretches; safe to use from several threads at once.
+
+    With ``ends_documents`` the tokenizer's end-of-text, where it has one, follows each document;
+    it is a target where the part before it is.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, division: Division, is_masked: bool, ends_documents: bool
+    ) -> None:
+        self._dtype = narrowest_dtype(tokenizer.vocab_size)
+        self._bulk = bulk_encoder(tokenizer, self._dtype)
+        self._end = tokenizer.end_of_text if ends_documents else None
+        self._division = division
+        self._is_masked = is_masked
+
+    def encode(self, number: int, reader: Reader, stretch: Stretch) -> dict[str, Encoded]:
+        """The tokens of a stretch of input ``number``, by split."""
+        documents = [document for document in reader.parse(stretch).documents if document.has_text]
+        texts = [part.text for document in documents for part in document.parts]
+        try:
+            arrays = iter(self._bulk.encode(texts))
+        except UnseenCharacterError as error:
+            raise _unseen(reader, documents, texts, error) from None
+        gathered: dict[str, _Gathering] = {}
+        for document in documents:
+            split = self._division.split_of(number, document)
+            if split not in gathered:
+                gathered[split] = _Gathering(self._dtype, self._is_masked)
+            ids = [next(arrays) for _ in document.parts]
+            begins = self._division.begins_val(number, document)
+            gathered[split].add(document, ids, self._end, begins)
+        return {split: gathering.encoded() for split, gathering in gathered.items()}
+
+
+class _Gathering:
+    """Documents of one split, one after another."""
+
+    def __init__(self, dtype: str, is_masked: bool) -> None:
+        self._dtype = dtype
+        self._ids: list[NDArray[Any]] = []
+        self._masks: list[NDArray[np.uint8]] | None = [] if is_masked else None
+        self._starts: list[int] = []
+        self._length = self._characters = self._bytes = 0
+
+    def add(
+        self, document: Document, arrays: Sequence[NDArray[Any]], end: int | None, is_start: bool
+    ) -> None:
+        before = self._length
+        for part, ids in zip(document.parts, arrays, strict=True):
+            self._append(ids, part.is_target)
+            self._characters += len(part.text)
+            self._bytes += len(part.text) if part.text.isascii() else len(part.text.encode())
+        if end is not None and document.is_end:
+            self._append(np.array([end], dtype=self._dtype), document.parts[-1].is_target)
+        is_empty = document.is_end and self._length == before  # some tokenizers drop white space
+        if (is_start or document.is_start) and not is_empty:
+            self._starts.append(before)
+
+    def _append(self, ids: NDArray[Any], is_target: bool) -> None:
+        self._ids.append(ids)
+        self._length += len(ids)
+        if self._masks is not None:
+            self._masks.append(np.full(len(ids), is_target, dtype=np.uint8))
+
+    def encoded(self) -> Encoded:
+        return Encoded(
+            ids=_joined(self._ids, self._dtype),
+            mask=None if self._masks is None else _joined(self._masks, "uint8"),
+            starts=np.array(self._starts, dtype=np.int64),
+            characters=self._characters,
+            bytes=self._bytes,
+        )
+
+
+def _joined(arrays: Sequence[NDArray[Any]], dtype: str) -> NDArray[Any]:
+    if len(arrays) == 1:
+        return arrays[0]  # the common case, without a copy
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+
+
+def _unseen(
+    reader: Reader, documents: Sequence[Document], texts: Sequence[str], error: UnseenCharacterError
+) -> DataError:
+    """The error with its place in the input."""
+    owners = [document for document in documents for _ in document.parts]
+    offset = owners[error.text_index].offset
+    if reader.source.layout is Layout.TEXT:
+        offset += len(texts[error.text_index][: error.offset].encode("utf-8"))
+    return DataError(
+        f"{reader.source.name}, {reader.place(offset)}: character {named(error.character)} "
+        f"{error.why}: leave --tokenizer out, or give one made with --unk"
+    )

@@ -1,0 +1,115 @@
+"""Everything that decides a dataset's bytes, and the ranges of input that the work divides into."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.data.corpus.inputs import Corpus
+from gptcli.data.corpus.reading import Reader, ReadOptions, Stretch, open_reader
+from gptcli.data.preparation.division import Division, choose_split, divide
+from gptcli.data.preparation.encode import Encoded, StretchEncoder
+from gptcli.data.preparation.scan import Scan, scan_corpus
+from gptcli.data.preparation.vocabulary import TokenizerChoice, ready_tokenizer, scanned_tokenizer
+from gptcli.data.preparation.watch import Advance, Watch
+from gptcli.data.tokenization.cuts import Cuts, cuts_of
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import UsageError
+from gptcli.runtime.ordered import ordered_map
+
+
+@dataclass(frozen=True)
+class Task:
+    """A range of one input, by its number; ``end`` None is the input's end."""
+
+    input: int
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to encode, and how."""
+
+    corpus: Corpus
+    read: ReadOptions
+    config: PrepareConfig
+    scan: Scan
+    split_by: SplitBy
+    division: Division
+    tasks: tuple[Task, ...]
+
+
+def make_plan(
+    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, config: PrepareConfig, watch: Watch
+) -> tuple[Plan, Tokenizer]:
+    """Read the corpus once, make the tokenizer unless there is one, and divide the work."""
+    if config.shuffle and not corpus.is_collection:
+        raise UsageError(
+            f"--shuffle orders documents anew, {corpus.title} is one text: leave it out"
+        )
+    if corpus.n_skipped:
+        watch.note(f"{corpus.n_skipped:,} files left out: they hold no text")
+    tokenizer = ready_tokenizer(corpus, choice, read, watch)
+    readers = open_readers(corpus, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer))
+    size = sum(reader.expected_bytes() for reader in readers)
+    with watch.stage("reading", size) as advance:
+        scan = scan_corpus(
+            corpus.title,
+            readers,
+            skip_bad=config.skip_bad,
+            with_alphabet=tokenizer is None,
+            workers=config.workers,
+            advance=advance,
+        )
+    if tokenizer is None:
+        tokenizer = scanned_tokenizer(choice, scan, corpus.is_collection)
+    split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
+    if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
+        watch.note(
+            f"{scan.documents:,} documents are too few to divide: the end of the text validates"
+        )
+    division = divide(readers, scan, split_by, config)
+    tasks = tuple(_tasks(readers, division))
+    plan = Plan(corpus, read, config, replace(scan, marks=()), split_by, division, tasks)
+    return plan, tokenizer
+
+
+def open_readers(corpus: Corpus, read: ReadOptions, cuts: Cuts) -> list[Reader]:
+    """A reader for each input."""
+    return [open_reader(source, read, cuts) for source in corpus.inputs]
+
+
+def encode_tasks(
+    plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
+) -> Iterator[dict[str, Encoded]]:
+    """The tokens of these tasks in order, by split, from as many threads as the plan says."""
+    readers = open_readers(plan.corpus, plan.read, cuts_of(tokenizer))
+    encoder = StretchEncoder(
+        tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection
+    )
+
+    def stretches() -> Iterator[tuple[int, Reader, Stretch]]:
+        for task in tasks:
+            reader = readers[task.input]
+            for stretch in reader.stretches(task.start, task.end):
+                yield task.input, reader, stretch
+
+    def encode(item: tuple[int, Reader, Stretch]) -> tuple[int, dict[str, Encoded]]:
+        return item[2].n_bytes, encoder.encode(*item)
+
+    for n_bytes, encoded in ordered_map(encode, stretches(), plan.config.workers):
+        advance(n_bytes)
+        yield encoded
+
+
+def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
+    """The readers' ranges, divided once more where val begins."""
+    cut = division.cut
+    for number, reader in enumerate(readers):
+        for start, end in reader.ranges():
+            inside = cut is not None and cut.input == number and start < cut.offset
+            if cut is not None and inside and (end is None or cut.offset < end):
+                yield Task(number, start, cut.offset)
+                yield Task(number, cut.offset, end)
+            else:
+                yield Task(number, start, end)

@@ -1,0 +1,96 @@
+"""plan.json: a plan that other processes read."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.data.corpus.inputs import Corpus, TextInput
+from gptcli.data.corpus.reading import ReadOptions
+from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.preparation.division import Cut, Division
+from gptcli.data.preparation.plan import Plan, Task
+from gptcli.data.preparation.scan import Scan
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import DataError, UsageError
+from gptcli.runtime.files import write_json, write_text
+from gptcli.runtime.small_files import parse_object, read_bounded
+
+PLAN_FILE = "plan.json"
+PLAN_FORMAT = "gptcli.plan/1"
+_LARGEST = 2**30  # bytes: one line for each of some millions of inputs
+
+
+def write_plan(folder: Path, plan: Plan, tokenizer: Tokenizer) -> None:
+    """Write the plan and its tokenizer into ``folder``."""
+    write_text(folder / TOKENIZER_FILE, tokenizer.to_json())
+    write_json(folder / PLAN_FILE, _to_json(plan, tokenizer))
+
+
+def read_plan(folder: Path, workers: int) -> tuple[Plan, Tokenizer]:
+    """What ``write_plan`` wrote, to be done by ``workers`` threads.
+
+    Raises UsageError where there is no plan, DataError where it is damaged.
+    """
+    file = folder / PLAN_FILE
+    try:
+        value = parse_object(read_bounded(file, _LARGEST))
+        plan = _from_json(value)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"no plan at {file}: make one with gptcli prepare --plan and the same --out"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is damaged ({error}): plan again with --overwrite") from None
+    tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
+    if tokenizer.identity != value["tokenizer"]:
+        raise DataError(f"{folder / TOKENIZER_FILE} is not the plan's: plan again with --overwrite")
+    return replace(plan, config=replace(plan.config, workers=workers)), tokenizer
+
+
+def _to_json(plan: Plan, tokenizer: Tokenizer) -> dict[str, Any]:
+    corpus, cut = plan.corpus, plan.division.cut
+    return {
+        "format": PLAN_FORMAT,
+        "tokenizer": tokenizer.identity,
+        "corpus": {
+            "inputs": [one.to_json() for one in corpus.inputs],
+            "is_collection": corpus.is_collection,
+            "name": corpus.name,
+            "title": corpus.title,
+            "n_skipped": corpus.n_skipped,
+        },
+        "read": asdict(plan.read),
+        "config": asdict(plan.config),
+        "scan": asdict(plan.scan),
+        "split_by": plan.split_by,
+        "cut": None if cut is None else [cut.input, cut.offset],
+        "tasks": [[task.input, task.start, task.end] for task in plan.tasks],
+    }
+
+
+def _from_json(value: Mapping[str, Any]) -> Plan:
+    if value["format"] != PLAN_FORMAT:
+        raise ValueError(f"format {value['format']!r}, expected {PLAN_FORMAT!r}")
+    corpus, scan, config = value["corpus"], value["scan"], value["config"]
+    inputs = tuple(TextInput.from_json(one) for one in corpus["inputs"])
+    split_by = config["split_by"]
+    known = PrepareConfig(**{**config, "split_by": None if split_by is None else SplitBy(split_by)})
+    cut = value["cut"]
+    return Plan(
+        corpus=Corpus(**{**corpus, "inputs": inputs}),
+        read=ReadOptions(**value["read"]),
+        config=known,
+        scan=Scan(**{**scan, "marks": ()}),
+        split_by=SplitBy(value["split_by"]),
+        division=Division(known.val_fraction, None if cut is None else Cut(*cut)),
+        tasks=tuple(_task(one, len(inputs)) for one in value["tasks"]),
+    )
+
+
+def _task(value: list[Any], n_inputs: int) -> Task:
+    number, start, end = value
+    if not 0 <= number < n_inputs:
+        raise ValueError(f"a task of input {number}, there are {n_inputs}")
+    return Task(number, start, end)

@@ -1,0 +1,93 @@
+"""From a corpus to a dataset in one go."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gptcli.config.data import PrepareConfig
+from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.data.corpus.inputs import find_corpus
+from gptcli.data.corpus.reading import ReadOptions
+from gptcli.data.dataset import Dataset
+from gptcli.data.dataset_record import SPLITS, narrowest_dtype
+from gptcli.data.preparation.assembly import dataset_directory, write_dataset
+from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.part import PartSplit, PartWriter, in_order, shuffled
+from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
+from gptcli.data.preparation.room import check_room
+from gptcli.data.preparation.split_writer import SHARD_TOKENS
+from gptcli.data.preparation.vocabulary import TokenizerChoice
+from gptcli.data.preparation.watch import Unwatched, Watch
+from gptcli.data.tokenization.kinds import TokenizerSpec
+from gptcli.data.tokenization.tokenizer import Tokenizer
+
+_SPOOL = ".spool"
+_UNSHUFFLED = ".unshuffled"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare, and how."""
+
+    sources: Sequence[str]
+    tokenizer: TokenizerChoice = field(default_factory=lambda: TokenizerSpec("char"))
+    read: ReadOptions = field(default_factory=ReadOptions)
+    config: PrepareConfig = field(default_factory=PrepareConfig)
+    arithmetic: ArithmeticOptions = field(default_factory=ArithmeticOptions)
+
+
+def prepare(
+    request: Request,
+    directory: Path,
+    *,
+    overwrite: bool = False,
+    shard_tokens: int = SHARD_TOKENS,
+    watch: Watch | None = None,
+) -> Dataset:
+    """Encode a corpus into a new dataset at ``directory`` and open it.
+
+    The directory appears whole or not at all; ResourceError if another process is writing it,
+    or if the disk has no room for what is expected.
+    """
+    watch = watch or Unwatched()
+    with dataset_directory(directory, overwrite) as building:
+        spool = building / _SPOOL
+        spool.mkdir()
+        corpus = find_corpus(request.sources, spool, request.arithmetic)
+        plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
+        check_room(plan, tokenizer, building, watch)
+        with watch.stage("encoding", plan.scan.bytes) as advance:
+            tokens = encode_tasks(plan, tokenizer, plan.tasks, advance)
+            if plan.config.shuffle:
+                tokens = _shuffled(building / _UNSHUFFLED, plan, tokenizer, tokens)
+            write_dataset(building, plan, tokenizer, tokens, shard_tokens)
+        shutil.rmtree(spool)
+    return Dataset.open(directory)
+
+
+def part_tokens(
+    plan: Plan, tokenizer: Tokenizer, folders: Sequence[Path]
+) -> Iterator[dict[str, Encoded]]:
+    """The tokens of all parts, in the plan's order or shuffled."""
+    dtype = narrowest_dtype(tokenizer.vocab_size)
+    for split in SPLITS:
+        parts = [PartSplit(folder, split, dtype, plan.scan.is_masked) for folder in folders]
+        ordered = (
+            shuffled(parts, split, plan.config.seed) if plan.config.shuffle else in_order(parts)
+        )
+        for encoded in ordered:
+            yield {split: encoded}
+
+
+def _shuffled(
+    folder: Path, plan: Plan, tokenizer: Tokenizer, tokens: Iterator[dict[str, Encoded]]
+) -> Iterator[dict[str, Encoded]]:
+    folder.mkdir()
+    with PartWriter(folder, plan.scan.is_masked) as writer:
+        for encoded in tokens:
+            for split, part in encoded.items():
+                writer.write(split, part)
+        writer.close("")
+    yield from part_tokens(plan, tokenizer, [folder])
+    shutil.rmtree(folder)

@@ -1,0 +1,55 @@
+"""Whether the disk has room for a dataset, before a long encoding begins."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from gptcli.data.dataset_record import ITEM_SIZES, narrowest_dtype
+from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.plan import Plan, encode_tasks
+from gptcli.data.preparation.watch import Watch
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import ResourceError
+
+_SMALL = 2**28  # bytes; below it no estimate is worth its time
+_MARGIN = 1.05
+_SAMPLED_STRETCHES = 4
+
+
+def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -> None:
+    """ResourceError where the disk of ``building`` cannot hold what is expected."""
+    free = shutil.disk_usage(building).free
+    # A token stands for at least one byte.
+    needed = _size(plan, tokenizer, plan.scan.bytes)
+    if needed > min(free, _SMALL):
+        needed = int(_size(plan, tokenizer, _expected_tokens(plan, tokenizer)) * _MARGIN)
+    if needed > _SMALL:
+        watch.note(f"about {needed / 1e6:,.0f} MB will be written, {free / 1e6:,.0f} MB are free")
+    if needed > free:
+        raise ResourceError(
+            f"no room for the dataset: it needs about {needed / 1e6:,.1f} MB, {free / 1e6:,.1f} MB "
+            "are free: free some space or choose another --out"
+        )
+
+
+def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
+    """Bytes on the disk for so many tokens and an end for each document."""
+    tokens = text_tokens + plan.scan.documents
+    item_size = ITEM_SIZES[narrowest_dtype(tokenizer.vocab_size)] + plan.scan.is_masked
+    copies = 2 if plan.config.shuffle else 1
+    return int(tokens * item_size * copies)
+
+
+def _expected_tokens(plan: Plan, tokenizer: Tokenizer) -> float:
+    """From the tokens per byte of the first stretches."""
+    stretches = _first_stretches(plan, tokenizer)
+    pieces = [part for encoded in stretches for part in encoded.values()]
+    n_bytes = sum(piece.bytes for piece in pieces)
+    n_tokens = sum(len(piece.ids) for piece in pieces)
+    return plan.scan.bytes * n_tokens / max(n_bytes, 1)
+
+
+def _first_stretches(plan: Plan, tokenizer: Tokenizer) -> Iterator[dict[str, Encoded]]:
+    encoded = encode_tasks(plan, tokenizer, plan.tasks, lambda count: None)
+    for _, part in zip(range(_SAMPLED_STRETCHES), encoded, strict=False):
+        yield part

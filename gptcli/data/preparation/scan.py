@@ -1,0 +1,177 @@
+"""The first pass over a corpus: what is in it, before anything is written."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gptcli.data.corpus.reading import Parsed, Problem, Reader, Stretch
+from gptcli.data.preparation.watch import Advance
+from gptcli.errors import DataError
+from gptcli.runtime.ordered import ordered_map
+
+_CODE_POINTS = 0x110000
+_Item = tuple[int, Reader, Stretch]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a stretch begins: its input, its offset, and the characters before it."""
+
+    input: int
+    offset: int
+    characters_before: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The size of a corpus in every unit, and the sha256 of its bytes.
+
+    Of several inputs, the sha256 is that of theirs. ``replaced`` counts sequences that were not
+    UTF-8, ``bad`` the records left out; ``alphabet`` is empty unless it was asked for.
+    """
+
+    title: str
+    characters: int
+    bytes: int
+    documents: int
+    sha256: str
+    replaced: int
+    bad: int
+    is_masked: bool
+    alphabet: str
+    marks: tuple[Mark, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Tally:
+    input: int
+    offset: int
+    characters: int
+    bytes: int
+    starts: int
+    is_masked: bool
+    has_text: bool
+    parsed: Parsed
+
+
+def scan_corpus(
+    title: str,
+    readers: Sequence[Reader],
+    *,
+    skip_bad: int = 0,
+    with_alphabet: bool = False,
+    workers: int = 1,
+    advance: Advance = lambda count: None,
+) -> Scan:
+    """Read everything once.
+
+    Raises DataError where there is no text, where more than ``skip_bad`` records are bad, or
+    where bytes are not UTF-8 and may not be replaced.
+    """
+    hashes = [hashlib.sha256() for _ in readers]
+    seen = np.zeros(_CODE_POINTS, dtype=bool) if with_alphabet else None
+    totals = _Totals(title, readers, skip_bad)
+
+    def tally(item: _Item) -> _Tally:
+        return _tally(item, seen)
+
+    def items() -> Iterator[_Item]:
+        for number, reader in enumerate(readers):
+            for stretch in reader.stretches():
+                hashes[number].update(_hashed(stretch))
+                yield number, reader, stretch
+                advance(stretch.n_bytes)
+
+    for result in ordered_map(tally, items(), workers):
+        totals.add(result)
+    alphabet = "" if seen is None else "".join(map(chr, np.flatnonzero(seen).tolist()))
+    return totals.scan(_combined([one.hexdigest() for one in hashes]), alphabet)
+
+
+class _Totals:
+    def __init__(self, title: str, readers: Sequence[Reader], skip_bad: int) -> None:
+        self._title = title
+        self._readers = readers
+        self._skip_bad = skip_bad
+        self._marks: list[Mark] = []
+        self._characters = self._bytes = self._documents = self._replaced = self._bad = 0
+        self._is_masked = self._has_text = False
+
+    def add(self, tally: _Tally) -> None:
+        self._marks.append(Mark(tally.input, tally.offset, self._characters))
+        self._characters += tally.characters
+        self._bytes += tally.bytes
+        self._documents += tally.starts
+        self._replaced += tally.parsed.n_replaced
+        self._is_masked |= tally.is_masked
+        self._has_text |= tally.has_text
+        for problem in tally.parsed.problems:
+            self._bad += 1
+            if self._bad > self._skip_bad:
+                self._refuse(self._readers[tally.input], problem)
+
+    def _refuse(self, reader: Reader, problem: Problem) -> None:
+        raise DataError(
+            f"{reader.source.name}, {reader.place(problem.offset)}: {problem.reason}: "
+            f"correct it, or leave out bad records with --skip-bad {max(10, 10 * self._bad)}"
+        )
+
+    def scan(self, sha256: str, alphabet: str) -> Scan:
+        if not self._has_text:
+            what = "holds only white space" if self._characters else "is empty"
+            raise DataError(f"{self._title} {what}: give some text")
+        return Scan(
+            title=self._title,
+            characters=self._characters,
+            bytes=self._bytes,
+            documents=self._documents,
+            sha256=sha256,
+            replaced=self._replaced,
+            bad=self._bad,
+            is_masked=self._is_masked,
+            alphabet=alphabet,
+            marks=tuple(self._marks),
+        )
+
+
+def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> _Tally:
+    number, reader, stretch = item
+    parsed = reader.parse(stretch)
+    parts = [part for document in parsed.documents for part in document.parts]
+    if seen is not None:
+        for part in parts:
+            _mark_characters(part.text, seen)
+    return _Tally(
+        input=number,
+        offset=stretch.offset,
+        characters=sum(len(part.text) for part in parts),
+        bytes=sum(_utf8_length(part.text) for part in parts),
+        starts=sum(one.is_start and one.has_text for one in parsed.documents),
+        is_masked=not all(part.is_target for part in parts),
+        has_text=any(part.text and not part.text.isspace() for part in parts),
+        parsed=Parsed((), parsed.problems, parsed.n_replaced),
+    )
+
+
+def _hashed(stretch: Stretch) -> bytes:
+    content = stretch.content
+    return content if isinstance(content, bytes) else b"\0".join(row or b"" for row in content)
+
+
+def _mark_characters(text: str, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
+    if text.isascii():
+        seen[np.frombuffer(text.encode("ascii"), dtype=np.uint8)] = True
+    else:
+        seen[np.frombuffer(text.encode("utf-32-le"), dtype="<u4")] = True
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8"))
+
+
+def _combined(digests: Sequence[str]) -> str:
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )

@@ -1,0 +1,205 @@
+"""One preparation on many machines that share a disk and nothing else: plan, encode, merge.
+
+``plan`` writes PLAN/ beside the dataset-to-be; every shard encodes its tasks into parts of it;
+``merge`` makes of them, byte for byte, what ``prepare`` makes alone. A part appears whole or not
+at all, and always with the same bytes, so that shards may be killed, repeated or run twice.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gptcli.data.corpus.inputs import find_corpus
+from gptcli.data.dataset import Dataset
+from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.preparation.assembly import DATASET, dataset_directory, write_dataset
+from gptcli.data.preparation.part import PART_RECORD, PartWriter
+from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
+from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
+from gptcli.data.preparation.prepare import Request, part_tokens
+from gptcli.data.preparation.room import check_room
+from gptcli.data.preparation.split_writer import SHARD_TOKENS
+from gptcli.data.preparation.watch import Advance, Unwatched, Watch
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import DataError, ResourceError, UsageError
+from gptcli.runtime.files import new_directory, reported, sync_tree
+from gptcli.runtime.outputs import OutputKind, check_replaceable
+from gptcli.runtime.small_files import parse_object, read_bounded
+
+_PARTS = "parts"
+_SPOOL = "spool"
+_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+PLAN = OutputKind(
+    "plan", PLAN_FILE, PLAN_FORMAT, frozenset({PLAN_FILE, TOKENIZER_FILE, _PARTS, _SPOOL})
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which tasks a process does: every ``count``-th, from number ``index``."""
+
+    index: int
+    count: int
+
+
+def parse_share(text: str) -> Share:
+    """``3/16`` is the fourth of sixteen; ``auto`` asks the SLURM array that we run in."""
+    if text == "auto":
+        return _slurm_share()
+    match = _SHARD.fullmatch(text)
+    if match is None or not int(match[1]) < int(match[2]):
+        raise UsageError(
+            f"--shard {text} is no share of the work: write i/n with i from 0 to n-1, as 0/4, "
+            "or auto in a SLURM array"
+        )
+    return Share(int(match[1]), int(match[2]))
+
+
+def _slurm_share() -> Share:
+    try:
+        number = int(os.environ["SLURM_ARRAY_TASK_ID"])
+        least = int(os.environ.get("SLURM_ARRAY_TASK_MIN", 0))
+        most = int(os.environ["SLURM_ARRAY_TASK_MAX"])
+        step = int(os.environ.get("SLURM_ARRAY_TASK_STEP", 1))
+        share = Share((number - least) // step, (most - least) // step + 1)
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        raise UsageError(
+            f"--shard auto works in a SLURM job array alone ({error} is missing or no number): "
+            "write --shard i/n"
+        ) from None
+    if not 0 <= share.index < share.count:
+        raise UsageError(f"--shard auto: task {number} is outside of the array {least}-{most}")
+    return share
+
+
+def plan_directory(directory: Path) -> Path:
+    """Where the plan of a dataset is: ``data/big.plan`` for ``data/big``."""
+    return directory.with_name(f"{directory.name}.plan")
+
+
+def plan_preparation(
+    request: Request, directory: Path, *, overwrite: bool = False, watch: Watch | None = None
+) -> Plan:
+    """Read the corpus once and write down what the shards of ``directory`` have to do."""
+    watch = watch or Unwatched()
+    check_replaceable(directory, overwrite, DATASET)
+    place = plan_directory(directory)
+    check_replaceable(place, overwrite, PLAN)
+    with new_directory(place) as building:
+        spool = building / _SPOOL
+        spool.mkdir()
+        (building / _PARTS).mkdir()
+        corpus = find_corpus(request.sources, spool, request.arithmetic)
+        plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
+        check_room(plan, tokenizer, building, watch)
+        write_plan(building, _at_home(plan, building, place), tokenizer)
+    return plan
+
+
+def encode_share(
+    directory: Path, share: Share, *, workers: int = 1, watch: Watch | None = None
+) -> int:
+    """Do the tasks of a share that are not done yet; returns how many it did."""
+    watch = watch or Unwatched()
+    place = plan_directory(directory)
+    plan, tokenizer = read_plan(place, workers)
+    identity = _identity(place)
+    mine = range(share.index, len(plan.tasks), share.count)
+    missing = [number for number in mine if not _is_done(place, number, identity)]
+    with watch.stage("encoding", None) as advance:
+        for number in missing:
+            _encode_task(place, number, plan, tokenizer, identity, advance)
+    return len(missing)
+
+
+def merge(
+    directory: Path,
+    *,
+    overwrite: bool = False,
+    shard_tokens: int = SHARD_TOKENS,
+    watch: Watch | None = None,
+) -> Dataset:
+    """Join the parts into the dataset and remove the plan.
+
+    UsageError while parts are missing, with the number of the first.
+    """
+    watch = watch or Unwatched()
+    place = plan_directory(directory)
+    plan, tokenizer = read_plan(place, workers=1)
+    identity = _identity(place)
+    missing = [n for n in range(len(plan.tasks)) if not _is_done(place, n, identity)]
+    if missing:
+        raise UsageError(
+            f"{len(missing):,} of the {len(plan.tasks):,} parts of {place} are missing (the first "
+            f"is {missing[0]}): run the shards that make them, gptcli prepare --out {directory} "
+            "--shard i/n"
+        )
+    folders = [_part(place, number) for number in range(len(plan.tasks))]
+    with dataset_directory(directory, overwrite) as building:
+        check_room(plan, tokenizer, building, watch)
+        with watch.stage("merging", None):
+            write_dataset(
+                building, plan, tokenizer, part_tokens(plan, tokenizer, folders), shard_tokens
+            )
+    shutil.rmtree(place, ignore_errors=True)
+    return Dataset.open(directory)
+
+
+def _encode_task(
+    place: Path, number: int, plan: Plan, tokenizer: Tokenizer, identity: str, advance: Advance
+) -> None:
+    """One part, built aside; whoever puts it in place first wins, the others' are the same."""
+    part = _part(place, number)
+    building = part.with_name(f".tmp-{part.name}-{secrets.token_hex(4)}")
+    with reported(part):
+        building.mkdir(parents=True)
+        try:
+            with PartWriter(building, plan.scan.is_masked) as writer:
+                for encoded in encode_tasks(plan, tokenizer, [plan.tasks[number]], advance):
+                    for split, tokens in encoded.items():
+                        writer.write(split, tokens)
+                writer.close(identity)
+            sync_tree(building)
+            with contextlib.suppress(OSError):
+                building.rename(part)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    if not _is_done(place, number, identity):
+        raise ResourceError(f"{part} is in the way of a part: remove it and run the shard again")
+
+
+def _part(place: Path, number: int) -> Path:
+    return place / _PARTS / f"{number:06d}"
+
+
+def _is_done(place: Path, number: int, identity: str) -> bool:
+    try:
+        record = parse_object(read_bounded(_part(place, number) / PART_RECORD))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{_part(place, number)} is damaged ({error}): remove it and run the shard again"
+        ) from None
+    return record.get("plan") == identity
+
+
+def _identity(place: Path) -> str:
+    return hashlib.sha256((place / PLAN_FILE).read_bytes()).hexdigest()
+
+
+def _at_home(plan: Plan, building: Path, place: Path) -> Plan:
+    """The plan with the spooled inputs where they will be when the plan is in place."""
+    building, place = building.resolve(), place.resolve()
+    inputs = tuple(
+        replace(one, path=place / one.path.relative_to(building))
+        if one.path.is_relative_to(building)
+        else one
+        for one in plan.corpus.inputs
+    )
+    return replace(plan, corpus=replace(plan.corpus, inputs=inputs))

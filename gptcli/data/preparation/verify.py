@@ -1,0 +1,71 @@
+"""Every checksum of a dataset, every id and every mask: what opening it does not read."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.data.dataset import Dataset
+from gptcli.data.dataset_record import SPLITS, mask_file, starts_file
+from gptcli.data.preparation.watch import Advance
+from gptcli.data.token_split import TokenSplit
+from gptcli.errors import DataError, ResourceError
+
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was read and found to be as recorded."""
+
+    directory: Path
+    files: int
+    bytes: int
+
+
+def verify_dataset(directory: Path, advance: Advance = lambda count: None) -> Verified:
+    """Read the whole dataset.
+
+    DataError for the first file that is not what dataset.json says, or that holds an id outside
+    the vocabulary; CheckpointError for another tokenizer.
+    """
+    dataset = Dataset.open(directory)
+    files = n_bytes = 0
+    for split in SPLITS:
+        record = dataset.record.splits[split]
+        for index, shard in enumerate(record.shards):
+            n_bytes += _check(directory / shard.file, shard.sha256, advance)
+            files += 1
+            if shard.mask_sha256 is not None:
+                n_bytes += _check(directory / mask_file(split, index), shard.mask_sha256, advance)
+                files += 1
+        if record.starts_sha256 is not None:
+            n_bytes += _check(directory / starts_file(split), record.starts_sha256, advance)
+            files += 1
+        _check_meaning(dataset.split(split))
+    return Verified(directory, files, n_bytes)
+
+
+def _check(file: Path, expected: str, advance: Advance) -> int:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with file.open("rb") as opened:
+            while block := opened.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+                advance(len(block))
+    except OSError as error:
+        raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
+    if digest.hexdigest() != expected:
+        raise DataError(
+            f"{file} is damaged: its sha256 is {digest.hexdigest()[:12]}, recorded is "
+            f"{expected[:12]}: run `gptcli prepare` again"
+        )
+    return size
+
+
+def _check_meaning(split: TokenSplit) -> None:
+    """What was written as it is may still be no tokens, masks or documents: reading checks it."""
+    for start in range(0, split.n_tokens, _BLOCK):
+        split.read(start, min(_BLOCK, split.n_tokens - start))
+    if split.is_masked:
+        _ = split.n_targets, split.document_starts

@@ -1,0 +1,94 @@
+"""The shards of a split, mapped into memory and read as one array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.errors import DataError, ResourceError
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the numbers of a shard are: stored as ``dtype``, each below ``limit``.
+
+    ``noun`` and ``fault`` say so where one is not: "token id 70 at byte 8 is not in ...".
+    """
+
+    dtype: "np.dtype[Any]"
+    limit: int
+    noun: str
+    fault: str
+
+
+class Shards:
+    """Numbers 0 to n - 1 over as many files as there are.
+
+    Every read checks that they are below the limit, so that a damaged shard ends in a
+    DataError with its place and not in a crash of the embedding.
+    """
+
+    def __init__(self, files: Sequence[Path], sizes: Sequence[int], content: Content) -> None:
+        self._files = files
+        self._content = content
+        self._borders = np.array([0, *accumulate(sizes)], dtype=np.int64)
+
+    def read(self, start: int, length: int) -> NDArray[Any]:
+        """Numbers ``start`` to ``start + length - 1``, as a new array."""
+        numbers = self._copy(start, length)
+        self._check(numbers[None], np.array([start]))
+        return numbers
+
+    def gather(self, starts: NDArray[np.int64], length: int) -> NDArray[Any]:
+        """One row of ``length`` numbers from each start: (len(starts), length)."""
+        if len(self._maps) == 1:
+            assert starts.size == 0 or starts.min() >= 0, "a window starts before the split"
+            windows = np.lib.stride_tricks.sliding_window_view(self._maps[0], length)
+            rows = windows[starts]
+        else:
+            rows = np.empty((len(starts), length), dtype=self._content.dtype)
+            for row, start in zip(rows, starts.tolist(), strict=True):
+                row[:] = self._copy(start, length)
+        self._check(rows, starts)
+        return rows
+
+    @cached_property
+    def _maps(self) -> list[NDArray[Any]]:
+        return [map_file(file, self._content.dtype) for file in self._files]
+
+    def _copy(self, start: int, length: int) -> NDArray[Any]:
+        assert 0 <= start <= start + length <= self._borders[-1], "a window beyond the split"
+        first = int(np.searchsorted(self._borders, start, side="right")) - 1
+        parts = []
+        for shard, border in zip(self._maps[first:], self._borders[first:].tolist(), strict=False):
+            parts.append(shard[max(start - border, 0) : start + length - border])
+            if border + len(shard) >= start + length:
+                break
+        return np.concatenate(parts) if parts else np.empty(0, dtype=self._content.dtype)
+
+    def _check(self, rows: NDArray[Any], starts: NDArray[np.int64]) -> None:
+        if rows.size and int(rows.max()) >= self._content.limit:
+            row, column = np.argwhere(rows >= self._content.limit)[0].tolist()
+            self._refuse(int(rows[row, column]), int(starts[row]) + column)
+
+    def _refuse(self, number: int, position: int) -> None:
+        index = int(np.searchsorted(self._borders, position, side="right")) - 1
+        offset = (position - int(self._borders[index])) * self._content.dtype.itemsize
+        raise DataError(
+            f"{self._files[index]} is damaged: {self._content.noun} {number} at byte {offset:,} "
+            f"is {self._content.fault}: run `gptcli prepare` again"
+        )
+
+
+def map_file(path: Path, dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """The whole of a raw file without reading it; ResourceError where that cannot be done."""
+    try:
+        # As a plain array: the subclass costs time at each slice.
+        return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)
+    except (OSError, ValueError) as error:
+        raise ResourceError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,135 @@
+"""One split of a dataset: its tokens and, where it has them, its masks and document starts."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.data.dataset_record import (
+    RECORD_FILE,
+    DatasetRecord,
+    SplitRecord,
+    mask_file,
+    starts_file,
+)
+from gptcli.data.shards import Content, Shards, map_file
+from gptcli.data.windows import Windows, counted_windows, window_borders
+from gptcli.errors import DataError
+
+_MASK = Content(np.dtype("u1"), 2, "mask byte", "neither 0 nor 1")
+_STARTS = np.dtype("<u8")
+_TOKENS_AT_ONCE = 2**24
+
+
+class TokenSplit:
+    """Tokens 0 to ``n_tokens - 1`` of a split, over as many shards as there are.
+
+    In a masked split a mask says which of them count as targets; in any other all do.
+    """
+
+    def __init__(self, directory: Path, name: str, record: DatasetRecord) -> None:
+        self._directory = directory
+        self._name = name
+        self._record: SplitRecord = record.splits[name]
+        sizes = [shard.tokens for shard in self._record.shards]
+        numbers = range(len(sizes))
+        dtype = np.dtype(record.dtype).newbyteorder("<")
+        fault = f"not in the vocabulary of {record.vocab_size}"
+        self._tokens = Shards(
+            [directory / shard.file for shard in self._record.shards],
+            sizes,
+            Content(dtype, record.vocab_size, "token id", fault),
+        )
+        self._masks = Shards([directory / mask_file(name, i) for i in numbers], sizes, _MASK)
+        self._windows: dict[int, Windows] = {}
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the split has."""
+        return self._record.tokens
+
+    @property
+    def n_characters(self) -> int:
+        """How many characters they are the encoding of."""
+        return self._record.characters
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes those characters take in UTF-8."""
+        return self._record.bytes
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether only some of the tokens count as targets."""
+        return self._record.is_masked
+
+    def read(self, start: int, length: int) -> NDArray[np.int64]:
+        """Tokens ``start`` to ``start + length - 1``; DataError for an id that cannot be one."""
+        return self._tokens.read(start, length).astype(np.int64)
+
+    def gather(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """One row of ``length`` tokens from each start: (len(starts), length)."""
+        return self._tokens.gather(starts, length).astype(np.int64)
+
+    def read_mask(self, start: int, length: int) -> NDArray[np.bool_]:
+        """Which of the tokens that ``read`` gives count; DataError for what is no mask."""
+        assert self.is_masked, "a split without masks"
+        return self._masks.read(start, length).view(np.bool_)
+
+    def gather_masks(self, starts: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+        """The mask beside the rows of ``gather``: (len(starts), length)."""
+        assert self.is_masked, "a split without masks"
+        return self._masks.gather(starts, length).view(np.bool_)
+
+    @cached_property
+    def n_targets(self) -> int:
+        """How many tokens are there to predict: not the first, and only those that count.
+
+        Reads the whole mask; DataError where dataset.json says another number.
+        """
+        if not self.is_masked:
+            return max(0, self.n_tokens - 1)
+        counted = 0
+        for start in range(0, self.n_tokens, _TOKENS_AT_ONCE):
+            mask = self.read_mask(start, min(_TOKENS_AT_ONCE, self.n_tokens - start))
+            counted += int(np.count_nonzero(mask))
+        if counted != self._record.targets:
+            raise DataError(
+                f"{self._directory / RECORD_FILE} is damaged: {self._record.targets:,} targets "
+                f"in {self._name}, the masks have {counted:,}: run `gptcli prepare` again"
+            )
+        return counted - int(self.read_mask(0, 1)[0]) if counted else 0
+
+    def windows(self, block_size: int) -> Windows:
+        """The windows of ``block_size`` targets of a masked split, from document to document."""
+        if block_size not in self._windows:
+            borders = window_borders(self.document_starts, self.n_tokens, block_size)
+            self._windows[block_size] = counted_windows(borders, block_size, self.read_mask)
+        return self._windows[block_size]
+
+    @cached_property
+    def document_starts(self) -> NDArray[np.int64]:
+        """The first token of each document of a masked split; DataError where it is damaged."""
+        assert self.is_masked, "a split without masks"
+        if not self._record.documents:
+            return np.empty(0, dtype=np.int64)
+        starts = map_file(self._directory / starts_file(self._name), _STARTS)
+        if starts[0] != 0:
+            self._refuse_start(0, int(starts[0]), "the first one starts at 0")
+        backward = starts[1:] <= starts[:-1]
+        if backward.any():
+            index = int(backward.argmax()) + 1
+            before = int(starts[index - 1])
+            self._refuse_start(index, int(starts[index]), f"the one before starts at {before:,}")
+        if starts[-1] >= self.n_tokens:
+            index = int(np.searchsorted(starts, np.uint64(self.n_tokens)))
+            self._refuse_start(index, int(starts[index]), f"there are {self.n_tokens:,}")
+        return starts.view("<i8")
+
+    def _refuse_start(self, index: int, start: int, why: str) -> None:
+        file = self._directory / starts_file(self._name)
+        raise DataError(
+            f"{file} is damaged: at byte {index * _STARTS.itemsize:,} a document starts at token "
+            f"{start:,}, but {why}: run `gptcli prepare` again"
+        )

@@ -1,0 +1,69 @@
+"""Texts on their way into a trainer."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from gptcli.errors import DataError
+
+# The library holds 256 pieces at a time, and counts the words of short ones fastest.
+PIECE = 2**14  # characters
+# What words are made of: letters, digits, signs or white space.
+_KINDS = (r"[^\W\d_]", r"\d", r"(?:[^\w\s]|_)", r"\s")
+_PLACE = re.compile(r"[^\W_](?=[ \n])")  # where Cuts.WORDS allows a cut
+LONG = 512  # characters; the time that a trainer takes for a word is the square of its length
+_LONG_WORD = re.compile("|".join(f"{kind}{{{LONG}}}" for kind in _KINDS))
+
+
+class Feed:
+    """Reads texts once, tells how far it is, and keeps an error that the library would rename."""
+
+    def __init__(self, texts: Iterable[str], advance: Callable[[int], None]) -> None:
+        self._texts = texts
+        self._advance = advance
+        self._is_empty = True
+        self._error: BaseException | None = None
+
+    def texts(self) -> Iterator[str]:
+        """The texts as they come."""
+        for text in self._texts:
+            self._is_empty = self._is_empty and not text
+            yield text
+            self._advance(len(text) if text.isascii() else len(text.encode("utf-8")))
+
+    def pieces(self, divide_words: bool = True) -> Iterator[str]:
+        """The texts in short pieces, cut between words.
+
+        With ``divide_words`` those of more than twice LONG characters are divided too. An error
+        of the texts ends them; ``check`` raises it.
+        """
+        try:
+            for text in self.texts():
+                for piece in _pieces(text):
+                    yield from _without_long_words(piece) if divide_words else (piece,)
+        except Exception as error:
+            self._error = error
+
+    def check(self) -> None:
+        """Raise what went wrong: the error of the texts, DataError where there was no text."""
+        if self._error:
+            raise self._error
+        if self._is_empty:
+            raise DataError("there is no text to make a tokenizer of: it is empty")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while place := _PLACE.search(text, start + PIECE):
+        yield text[start : place.end()]
+        start = place.end()
+    yield text[start:]
+
+
+def _without_long_words(piece: str) -> Iterator[str]:
+    """The piece, cut before each LONG characters that are within a word."""
+    start = 0
+    for place in range(LONG, len(piece) - LONG, LONG):
+        if _LONG_WORD.match(piece, place):
+            yield piece[start:place]
+            start = place
+    yield piece[start:]

@@ -1,0 +1,141 @@
+import hashlib
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gptcli.data.corpus.inputs import find_corpus
+from gptcli.data.corpus.parquet_reader import ParquetReader
+from gptcli.data.corpus.reading import ReadOptions, open_reader
+from gptcli.data.tokenization.cuts import Cuts
+from gptcli.errors import DataError, UsageError
+
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+rows_of_text = st.lists(
+    st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=40
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(column, options=ReadOptions(), name="text", step=64, **how):  # noqa: B008
+        path = tmp_path / "rows.parquet"
+        columns = {"id": pa.array(range(len(column))), name: column}
+        pq.write_table(pa.table(columns), path, **{"row_group_size": 7, **how})
+        source = find_corpus([str(path)], tmp_path).inputs[0]
+        return ParquetReader(source, options, step=step, most_rows=3)
+
+    return write
+
+
+def documents_of(reader, start=0, end=None):
+    results = [reader.parse(stretch) for stretch in reader.stretches(start, end)]
+    return [document for one in results for document in one.documents]
+
+
+def texts_of(documents):
+    return [part.text for document in documents for part in document.parts]
+
+
+@quick
+@given(
+    rows_of_text,
+    st.sampled_from([pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]),
+    st.sampled_from(["none", "snappy", "zstd", "gzip"]),
+)
+def test_documents_are_the_rows(write, rows, kind, compression):
+    reader = write(pa.array(rows, pa.string()).cast(kind), compression=compression)
+    results = [reader.parse(stretch) for stretch in reader.stretches()]
+    documents = [document for one in results for document in one.documents]
+    assert texts_of(documents) == [text for text in rows if text is not None]
+    assert [one.offset for one in documents] == [i for i, t in enumerate(rows) if t is not None]
+    problems = [problem for one in results for problem in one.problems]
+    assert [(one.offset, one.reason) for one in problems] == [
+        (row, "'text' is null") for row, text in enumerate(rows) if text is None
+    ]
+    for document, text in zip(documents, texts_of(documents), strict=True):
+        assert document.key == hashlib.sha256(text.encode()).digest()
+        assert document.is_start and document.is_end
+
+
+@quick
+@given(st.integers(0, 60), st.integers(1, 300), st.data())
+def test_ranges_and_any_rows_give_what_the_whole_gives(write, count, n_bytes, data):
+    reader = write(pa.array([f"text {number}" for number in range(count)], pa.string()))
+    whole = list(reader.stretches())
+    assert [one.is_last for one in whole] == [False] * (len(whole) - 1) + [True] * bool(whole)
+    ranges = reader.ranges(n_bytes)
+    assert [one for start, end in ranges for one in reader.stretches(start, end)] == whole
+    start = data.draw(st.integers(0, count))
+    end = data.draw(st.integers(start, count))
+    expected = [f"text {number}" for number in range(start, end)]
+    assert texts_of(documents_of(reader, start, end)) == expected
+    assert reader.expected_stretches() == len(whole)
+    for first, every in [(0, 1), (1, 3), (4, 5)]:
+        assert list(reader.thinned(first, every)) == whole[first::every]
+
+
+def test_stretches_are_small_where_rows_are_large(write):
+    rows = [chr(97 + number % 26) * 1000 for number in range(40)]
+    reader = write(pa.array(rows), step=2000, row_group_size=40, use_dictionary=False)
+    assert {len(one.content) for one in reader.stretches()} == {1}
+
+
+def test_named_column_holds_the_text(write):
+    assert texts_of(documents_of(write(["a"], ReadOptions(field="body"), "body"))) == ["a"]
+
+
+def test_row_counts_from_one(write):
+    assert write(["a"]).place(1233) == "row 1,234"
+
+
+def test_missing_column_names_those_there_are(write):
+    with pytest.raises(DataError, match=r"no column 'text' but 'id', 'body': .*--field"):
+        documents_of(write(["a"], name="body"))
+
+
+def test_column_of_numbers_is_refused(write):
+    with pytest.raises(DataError, match=r"column 'id' of \S+ holds int64"):
+        documents_of(write(["a"], ReadOptions(field="id")))
+
+
+@pytest.mark.parametrize("errors", ["replace", "ignore"])
+def test_bytes_that_are_not_utf8_are_an_error_or_counted(write, errors):
+    column = pa.array([b"fine", b"caf\xe9"], pa.binary())
+    with pytest.raises(DataError, match="row 2 is not UTF-8, byte 0xe9 at offset 3"):
+        documents_of(write(column))
+    reader = write(column, ReadOptions(errors))
+    results = [reader.parse(stretch) for stretch in reader.stretches()]
+    texts = [text for one in results for text in texts_of(one.documents)]
+    assert texts == ["fine", b"caf\xe9".decode("utf-8", errors)]
+    assert [one.n_replaced for one in results] == [0, 1]
+
+
+def test_cut_off_file_is_refused(write, tmp_path):
+    reader = write([f"text {number}" for number in range(50)])
+    whole = reader.source.path.read_bytes()
+    for length in range(0, len(whole), 53):
+        reader.source.path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"rows\.parquet is no sound Parquet"):
+            documents_of(reader)
+
+
+def test_damaged_pages_are_refused(write):
+    reader = write([f"text {number}" for number in range(2000)], row_group_size=2000)
+    content = bytearray(reader.source.path.read_bytes())
+    content[3000:4000] = b"\xff" * 1000
+    reader.source.path.write_bytes(content)
+    with pytest.raises(DataError):
+        documents_of(reader)
+
+
+def test_missing_pyarrow_names_the_extra(write, monkeypatch):
+    source = write(["a"]).source
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(UsageError, match=r"pip install 'gptcli\[sources\]'"):
+        open_reader(source, ReadOptions(), Cuts.WORDS)

@@ -1,0 +1,126 @@
+"""Plan, shards in any order with reruns and kills, merge: the bytes of one process."""
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gptcli.config.data import PrepareConfig
+from gptcli.data.corpus.jsonl_reader import JsonlReader
+from gptcli.data.corpus.text_reader import TextReader
+from gptcli.data.preparation.prepare import Request
+from gptcli.data.preparation.sharing import (
+    Share,
+    encode_share,
+    merge,
+    parse_share,
+    plan_directory,
+    plan_preparation,
+)
+from gptcli.data.tokenization.kinds import TokenizerSpec
+from gptcli.errors import DataError, UsageError
+
+
+@pytest.fixture
+def corpus(write, records, monkeypatch):
+    for reader in (TextReader, JsonlReader):  # tasks as small as a stretch
+        monkeypatch.setattr(reader.ranges, "__defaults__", (2**20,))
+    prose = "".join(f"the {n} cats ate {n * n} rats.\n" for n in range(90_000))
+    pairs = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(3000)]
+    return [write("a.txt", prose), records("b.jsonl", pairs), write("c.txt", "the end\n")]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"shuffle": True, "seed": 3}, {"val_fraction": 0.3}], ids=str
+)
+def test_merged_files_are_those_of_one_process(build, corpus, tmp_path, files_of, options):
+    spec = TokenizerSpec("bpe", 300)
+    alone = build("alone", corpus, tokenizer=spec, **options)
+    request = Request(corpus, spec, config=PrepareConfig(**options))
+    together = tmp_path / "together"
+    plan = plan_preparation(request, together)
+    shares = [Share(index, 3) for index in range(3)]
+    random.Random(0).shuffle(shares)
+    assert sum(encode_share(together, share) for share in shares) == len(plan.tasks)
+    assert encode_share(together, shares[0]) == 0
+    merged = merge(together)
+    assert files_of(merged.directory) == files_of(alone.directory)
+    assert merged.identity == alone.identity
+    assert merged.source == alone.source
+    assert not plan_directory(together).exists()
+
+
+def test_merge_waits_for_every_part(corpus, tmp_path):
+    directory = tmp_path / "x"
+    plan_preparation(Request(corpus), directory)
+    encode_share(directory, Share(1, 2))
+    with pytest.raises(UsageError, match=r"are missing \(the first is 0\).*--shard"):
+        merge(directory)
+    assert not directory.exists()
+
+
+def test_part_that_was_interrupted_is_made_again(corpus, tmp_path):
+    directory = tmp_path / "x"
+    plan = plan_preparation(Request(corpus), directory)
+    half = plan_directory(directory) / "parts" / ".tmp-000000-0123abcd"
+    half.mkdir()
+    (half / "train.tokens").write_bytes(b"half")
+    assert encode_share(directory, Share(0, 1)) == len(plan.tasks)
+    merge(directory)
+
+
+def test_part_of_another_plan_is_not_taken(corpus, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    plan_preparation(Request(corpus), first)
+    plan_preparation(Request(corpus, config=PrepareConfig(val_fraction=0.5)), second)
+    encode_share(first, Share(0, 1))
+    parts = plan_directory(second) / "parts"
+    shutil.rmtree(parts)
+    shutil.copytree(plan_directory(first) / "parts", parts)
+    with pytest.raises(UsageError, match="are missing"):
+        merge(second)
+
+
+def test_truncated_part_is_noticed(corpus, tmp_path):
+    directory = tmp_path / "x"
+    plan_preparation(Request(corpus), directory)
+    encode_share(directory, Share(0, 1))
+    file = plan_directory(directory) / "parts" / "000000" / "train.tokens"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"train\.tokens is damaged"):
+        merge(directory)
+
+
+def test_input_that_changed_since_the_plan_is_refused(corpus, tmp_path):
+    directory = tmp_path / "x"
+    plan_preparation(Request(corpus), directory)
+    with Path(corpus[0]).open("a") as file:
+        file.write("more")
+    with pytest.raises(DataError, match="changed"):
+        encode_share(directory, Share(0, 1))
+
+
+def test_built_in_source_is_kept_in_the_plan(tmp_path):
+    directory = tmp_path / "sums"
+    plan_preparation(Request(["addition"]), directory)
+    encode_share(directory, Share(0, 1))
+    assert merge(directory).record.is_masked
+
+
+@pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "1/0", "a/b", "1/4/2", "0.5/2"])
+def test_share_that_is_none_is_a_usage_error(text):
+    with pytest.raises(UsageError, match="--shard"):
+        parse_share(text)
+
+
+def test_slurm_array_is_understood(monkeypatch):
+    assert parse_share("3/16") == Share(3, 16)
+    with pytest.raises(UsageError, match="SLURM"):
+        parse_share("auto")
+    for name, value in {"ID": 14, "MIN": 10, "MAX": 20, "STEP": 2}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    assert parse_share("auto") == Share(2, 6)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "9")
+    with pytest.raises(UsageError, match="outside"):
+        parse_share("auto")
