@@ -21,17 +21,14 @@ MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GEN
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Write all but the weights, as transformers expects it."""
-    end = _end_of_text(tokenizer)
-    end_token = None if end is None else tokenizer.piece(end)
+    end = tokenizer.end_of_text
+    end_token = next(
+        (name for name, number in tokenizer.special_tokens.items() if number == end), None
+    )
     write_json(directory / CONFIG_FILE, model_config_json(config, end))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
     write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config, end_token))
     write_json(directory / GENERATION_FILE, _generation_config(end))
-
-
-def _end_of_text(tokenizer: "Tokenizer") -> int | None:
-    """Id of the token that ends a document; no tokenizer says yet which one that is."""
-    return None
 
 
 def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.families import TRAINABLE
+from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.inference.loading import load_model
 from gptcli.model.gpt import GPT
@@ -80,6 +81,20 @@ def test_a_directory_is_one_of_transformers(make_member, tokenizer, save, tmp_pa
     generator = pipeline("text-generation", model=str(directory))
     written = generator("hello ", max_new_tokens=4)[0]["generated_text"]
     assert len(written) == len("hello ") + 4
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_transformers_is_told_which_token_ends_a_text(make_member, save, tmp_path, family) -> None:
+    letters = "abcdefghijklmnopqrstuvw"
+    tokenizer = character_tokenizer(letters, special_tokens=["<|pad|>", "<|endoftext|>"])
+    directory = save(make_member(family), tokenizer, tmp_path / "m")
+    end = tokenizer.end_of_text
+    assert end == 24
+    assert AutoTokenizer.from_pretrained(directory).eos_token_id == end
+    assert AutoTokenizer.from_pretrained(directory).eos_token == "<|endoftext|>"
+    assert AutoConfig.from_pretrained(directory).eos_token_id == end
+    assert GenerationConfig.from_pretrained(directory).eos_token_id == end
+    assert load_model(directory, "cpu").notes == ()
 
 
 @pytest.mark.parametrize("family", TRAINABLE)
