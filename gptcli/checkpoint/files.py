@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gptcli.data.tokenization.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
-_INDEX_FILE = "model.safetensors.index.json"
+INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
@@ -55,7 +55,7 @@ def _generation_config(end_of_text: int | None) -> dict[str, Any]:
 
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors files of a model directory: one, or the shards of its index."""
-    single, index = directory / WEIGHTS_FILE, directory / _INDEX_FILE
+    single, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
     if single.is_file():
         return [single]
     if index.is_file():

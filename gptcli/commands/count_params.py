@@ -21,7 +21,7 @@ _WHICH, _SIZE, _SHOW = "Which model", "Change its size", "What to show"
 
 _Preset = Annotated[str | None, _option(_WHICH, "A named model, such as gpt2 or gpt3.")]
 _Checkpoint = Annotated[
-    Path | None, _option(_WHICH, "A run or Hugging Face directory. Default: newest run.")
+    Path | None, _option(_WHICH, "A run, Hugging Face directory or hub id. Default: newest run.")
 ]
 _ConfigFile = Annotated[Path | None, _option(_WHICH, "A config.json.")]
 _Diff = Annotated[

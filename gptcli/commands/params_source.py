@@ -94,12 +94,15 @@ def _file(path: Path) -> Source:
 
 
 def _checkpoint(directory: Path | None) -> Source:
-    from gptcli.checkpoint.find import model_directory, newest_run
+    from gptcli.checkpoint.find import named_model, newest_run
+    from gptcli.checkpoint.hub_model import fetch_description
+    from gptcli.commands.choices import fetching
 
     if directory is None:
         directory = newest_run()
         note(f"newest run: {directory}")
-    source = _file(model_directory(directory))
+    directory = named_model(directory, fetching(fetch_description))
+    source = _file(directory)
     _compare_with_weights(source, directory)
     return source
 

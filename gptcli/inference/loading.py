@@ -6,7 +6,7 @@ from pathlib import Path
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.special_ids import special_id_notes
 from gptcli.checkpoint.tensors import load_weights
-from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT
@@ -30,7 +30,7 @@ class LoadedModel:
 def load_model(directory: Path, device: str) -> LoadedModel:
     """Read config, weights and tokenizer; CheckpointError where they do not fit together."""
     config = read_model_config(directory)
-    tokenizer = Tokenizer.load(directory / TOKENIZER_FILE)
+    tokenizer = load_tokenizer(directory)
     if tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(
             f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
