@@ -1,5 +1,6 @@
 """Which files make a model directory, and what stands in those that are not weights."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
+_BLOCK = 2**20
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
 
@@ -67,6 +69,16 @@ def weight_files(directory: Path) -> list[Path]:
             "save the model as safetensors"
         )
     raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
+
+
+def weights_hash(directory: Path) -> str:
+    """Sha256 of the weights' files, one after another."""
+    digest = hashlib.sha256()
+    for file in weight_files(directory):
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _shard_names(index: Path) -> list[str]:

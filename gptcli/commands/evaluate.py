@@ -35,26 +35,15 @@ def evaluate(
     from gptcli.commands.choices import chosen_model, dataset_of, opened_model
     from gptcli.commands.terminal import check_out, deliver
     from gptcli.data.dataset import Dataset
+    from gptcli.inference.loading import check_same_tokenizer
 
     check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     dataset = Dataset.open(dataset_of(directory, data))
     loaded = opened_model(directory, device)
-    _check_tokenizer(loaded, dataset)
+    check_same_tokenizer(directory, loaded.tokenizer, dataset)
     figures = _figures(loaded, dataset, split, _measure(loaded, dataset, split))
     deliver(_as_json(figures) if json_output else _as_table(figures), out, overwrite)
-
-
-def _check_tokenizer(loaded: "LoadedModel", dataset: "Dataset") -> None:
-    from gptcli.errors import CheckpointError
-
-    ours, theirs = loaded.tokenizer.identity, dataset.tokenizer.identity
-    if ours != theirs:
-        raise CheckpointError(
-            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
-            f"{loaded.directory} ({ours[:12]}): prepare the text with the model's own, "
-            f"gptcli prepare TEXT --tokenizer {loaded.directory}"
-        )
 
 
 def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":

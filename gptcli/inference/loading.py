@@ -6,11 +6,23 @@ from pathlib import Path
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.special_ids import special_id_notes
 from gptcli.checkpoint.tensors import load_weights
+from gptcli.data.dataset import Dataset
 from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with
+
+
+def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
+    """CheckpointError unless a dataset was made with the tokenizer of a model directory."""
+    ours, theirs = tokenizer.identity, dataset.tokenizer.identity
+    if ours != theirs:
+        raise CheckpointError(
+            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
+            f"{directory} ({ours[:12]}): prepare the text with the model's own, "
+            f"gptcli prepare TEXT --tokenizer {directory}"
+        )
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,13 @@ def resolve(
     return Resolved(model, training, filled)
 
 
+def usual_batch(preset: Preset, device: str) -> int:
+    """Rows per micro-batch of a preset where the user says none."""
+    base = _CPU if device == "cpu" else _GPU
+    values: Values = {**base, **preset.training}
+    return int(values["batch_size"])
+
+
 def _family_values(given: Values) -> dict[str, Any]:
     family = given.get("family", USUAL_FAMILY)
     check_choice("family", family, TRAINABLE)
@@ -77,11 +84,12 @@ def _family_values(given: Values) -> dict[str, Any]:
 
 
 def _preset_values(preset: Preset, given: Values) -> dict[str, Any]:
-    if "family" in given:
+    family = preset.model.model_type
+    if given.get("family", family) != family:
         raise UsageError(
             f"--family {given['family']} and --preset both choose a model: leave one of them out"
         )
-    check_choices(preset.model.model_type, _switches(given))
+    check_choices(family, _switches(given))
     model = {field.name: getattr(preset.model, field.name) for field in fields(ModelConfig)}
     if not preset.model.lm_head:
         del model["n_embd"]  # the stream is the logits, as wide as the vocabulary
@@ -125,14 +133,14 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
         values["max_iters"] = base.get("max_iters") or _affordable_iters(
             model, rows, values["precision"]
         )
-    values.setdefault("lr", _usual_rate(model))
+    values.setdefault("lr", usual_rate(model))
     values.setdefault("min_lr", values["lr"] / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     values.setdefault("eval_interval", -(-values["max_iters"] // 6))
     return values
 
 
-def _usual_rate(model: ModelConfig) -> float:
+def usual_rate(model: ModelConfig) -> float:
     """Inversely proportional to the width, as found for nets of one shape (Yang et al. 2022).
 
     The constant is measured: a width of 128 learns best near 4e-3 (Tiny Shakespeare), and
