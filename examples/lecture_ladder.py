@@ -38,8 +38,7 @@ def climb(text: str, folder: Path, max_iters: int | None) -> dict[str, float]:
     losses = {}
     for rung in RUNGS:
         flags = ["--preset", f"lecture-{rung}", "--data", data, "--out", folder / rung]
-        flags += ["--precision", "float32", *shorter]
-        losses[rung] = json.loads(gptcli("train", *flags, "--json"))["best_loss"]
+        losses[rung] = json.loads(gptcli("train", *flags, *shorter, "--json"))["best_loss"]
     return losses
 
 
