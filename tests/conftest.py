@@ -1,19 +1,22 @@
 """What tests share: the command line in this process or another, and the folder beside the repo."""
 
 import hashlib
+import http.server
 import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from gptcli.cli import main
 from gptcli.config.data import PrepareConfig
@@ -23,6 +26,8 @@ from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
 
 Pair = tuple[str, str]
+HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NO_HUB = "http://127.0.0.1:9"  # nothing listens there
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -43,6 +48,47 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def any_model():
+    """A strategy of small models, of every family and of none."""
+    from hypothesis import strategies as st
+
+    from gptcli.config.model import ModelConfig
+    from gptcli.config.rope import RopeScaling
+
+    flag, size = st.booleans(), st.integers(1, 6)
+
+    @st.composite
+    def models(draw):
+        n_head = draw(st.sampled_from([1, 2, 4]))
+        n_embd = n_head * 2 * draw(st.integers(1, 4))
+        lm_head, projections = draw(flag), draw(flag)
+        inner = st.sampled_from([0, n_embd] if not projections else [None, 0, 1, 7])
+        return ModelConfig(
+            n_layer=draw(st.integers(1 if lm_head else 0, 4)),
+            n_head=n_head,
+            n_embd=n_embd,
+            block_size=draw(size),
+            vocab_size=draw(size) if lm_head else n_embd,
+            n_kv_head=draw(st.sampled_from([1, n_head])),
+            head_dim=draw(st.sampled_from([None, 2, 6])) if projections else None,
+            n_inner=draw(inner),
+            positions=draw(st.sampled_from(["learned", "rotary", "none"])),
+            rope_scaling=draw(st.sampled_from([None, RopeScaling(8.0, 1.0, 4.0, 32)])),
+            norm=draw(st.sampled_from(["layer", "rms", "plain_rms", "none"])),
+            activation=draw(st.sampled_from(["gelu", "relu_squared", "silu"])),
+            logit_cap=draw(st.sampled_from([None, 15.0])),
+            tied=lm_head and draw(flag),
+            lm_head_bias=lm_head and draw(flag),
+            lm_head=lm_head,
+            projections=projections,
+            **{name: draw(flag) for name in ("bias", "qkv_bias", "qk_norm", "gated", "residual")},
+            **{name: draw(flag) for name in ("embedding_norm", "rope_reversed")},
+        )
+
+    return models()
+
+
 @pytest.fixture
 def cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -50,6 +96,7 @@ def cli(
     """``cli("prepare", "input.txt", stdin=...)``: in this process, in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("HF_ENDPOINT", os.environ.get("HF_ENDPOINT", NO_HUB))
 
     def run(*argv: object, stdin: str | bytes = b"") -> Outcome:
         data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -63,6 +110,70 @@ def cli(
         return Outcome(code if isinstance(code, int) else 0, streams.out, streams.err)
 
     return run
+
+
+@dataclass
+class Hub:
+    """A server on the loopback that knows the few requests huggingface_hub makes for a file."""
+
+    url: str = ""
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    answer: int = 200  # any other is the answer to everything
+    code: str = ""  # what the hub says about an error, for machines
+    is_hub: bool = True  # else a web server that answers everything with a page
+
+
+def hub_handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            hub.requests.append((self.command, self.path))
+            status, code, content = self.found()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            if code:
+                self.send_header("X-Error-Code", code)
+            if hub.is_hub:
+                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+                self.send_header("X-Repo-Commit", HUB_COMMIT)
+                self.send_header("X-HF-Warning", "nag; please sign in")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def found(self) -> tuple[int, str, bytes]:
+            repository, _, file = self.path[1:].partition("/resolve/main/")
+            files = hub.repositories.get(repository)
+            if hub.answer != 200 or not hub.is_hub:
+                return hub.answer, hub.code, b"<html>"
+            if files is None:
+                return 401, "RepoNotFound", b""
+            return (200, "", files[file]) if file in files else (404, "EntryNotFound", b"")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on the loopback without any repository yet, and an empty cache."""
+    hub = Hub()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), hub_handler(hub))
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    yield hub
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
@@ -79,7 +190,7 @@ def run_gptcli(tmp_path: Path) -> Callable[..., Outcome]:
         done = subprocess.run(
             [sys.executable, "-m", "gptcli", *map(str, argv)],
             cwd=cwd,
-            env={**os.environ, "PYTHONUTF8": "1", **(env or {})},
+            env={"HF_ENDPOINT": NO_HUB, **os.environ, "PYTHONUTF8": "1", **(env or {})},
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             timeout=timeout,

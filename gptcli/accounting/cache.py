@@ -30,5 +30,5 @@ def attention_pattern(
 
 
 def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_value: int = HALF_PRECISION) -> int:
-    """A key and a value of n_embd numbers in every layer: 2 x layers x heads x head size."""
-    return 2 * config.n_layer * config.n_head * config.head_size * bytes_per_value
+    """A key and a value in every layer: 2 x layers x key/value heads x head size."""
+    return 2 * config.n_layer * config.key_value_heads * config.head_size * bytes_per_value

@@ -6,14 +6,16 @@ look-ups, biases, norms and softmax are 0. With context C, width d, L layers, vo
 
     forward = C * (L * (24 d^2 + 4 C d) + 2 d V)
 
-24 d^2 is 2 x the 12 d^2 weights of a block, 4 C d are queries times keys and weights times
-values over the full square. Causal attention needs its lower triangle alone: C (C + 1) / 2 of
+24 d^2 is 2 x the 12 d^2 weights of a GPT-2 block (other families have other matrices), 4 C d
+are queries times keys and weights times values over the full square; d there is the width of
+all query heads together. Causal attention needs its lower triangle alone: C (C + 1) / 2 of
 C^2 places, so 4 C^2 d becomes 2 d C (C + 1). The backward pass takes two products for each of
 the forward pass, so training = 3 x forward.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gptcli.accounting.parameters import parameter_rows
 from gptcli.config.model import ModelConfig
 
 
@@ -38,9 +40,18 @@ class Flops:
 
 def sequence_flops(config: ModelConfig, context: int) -> Flops:
     """Operations for one sequence; ``context`` may exceed the model's own."""
-    d = config.n_embd
-    blocks_weights = 2 * context * config.n_layer * (4 * d * d + 2 * d * config.n_inner)
-    products = blocks_weights + 2 * context * d * config.vocab_size
+    d = config.n_head * config.head_size
+    products = 2 * context * _weights_multiplied(config)
     square = config.n_layer * 4 * d * context * context
     triangle = config.n_layer * 2 * d * context * (context + 1)
     return Flops(context, products + square, products + triangle)
+
+
+def _weights_multiplied(config: ModelConfig) -> int:
+    """Weights that every token is multiplied by: all matrices but those that are looked up."""
+    untied = replace(config, tied=False) if config.tied else config
+    return sum(
+        row.params
+        for row in parameter_rows(untied)
+        if len(row.shape) == 2 and row.name not in ("token_embedding", "position_embedding")
+    )

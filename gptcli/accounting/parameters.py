@@ -9,7 +9,10 @@ from gptcli.config.model import ModelConfig
 BUFFERS = 0
 """Numbers a model stores beside its parameters. Ours has none: the causal mask is computed."""
 
-NORMS = ("attention_norm", "mlp_norm", "final_norm")
+NORMS = ("embedding_norm", "attention_norm", "query_norm", "key_norm", "mlp_norm", "final_norm")
+
+# What grows with vocabulary or context.
+_GROWING = ("token_embedding", "position_embedding", "unembedding", "unembedding_bias")
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,11 @@ class Totals:
 def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
     """Every kind of parameter in the order that data meets them; absent kinds have no row.
 
-    A tied unembedding stands there with 0 copies.
+    A tied unembedding stands there with 0 copies; keys and values that several queries share
+    are counted once.
     """
-    return (*_embeddings(config), *_attention(config), *_mlp(config), *_readout(config))
+    blocks = (*_attention(config), *_mlp(config)) if config.n_layer else ()
+    return (*_embeddings(config), *blocks, *_readout(config))
 
 
 def exact_count(config: ModelConfig) -> int:
@@ -64,20 +69,19 @@ def count_totals(config: ModelConfig) -> Totals:
     """The five sums of a configuration, of which only the name is the same."""
     rows = {row.name: row.params for row in parameter_rows(replace(config, tied=False))}
     untied = sum(rows.values())
-    tied = untied - rows["unembedding"]
-    vocabulary = rows["token_embedding"] + rows["unembedding"] + rows.get("unembedding_bias", 0)
+    tied = untied - rows.get("unembedding", 0)
     small = sum(params for name, params in rows.items() if is_bias(name) or is_norm(name))
     return Totals(
         exact=tied if config.tied else untied,
         tied=tied,
         untied=untied,
-        non_embedding=untied - vocabulary - rows["position_embedding"],
-        weights_only=untied - rows["position_embedding"] - small,
+        non_embedding=untied - sum(rows.get(name, 0) for name in _GROWING),
+        weights_only=untied - rows.get("position_embedding", 0) - small,
     )
 
 
 def is_norm(name: str) -> bool:
-    """Whether a row belongs to a layer norm, gain or bias."""
+    """Whether a row belongs to a norm, gain or bias."""
     return name.startswith(NORMS)
 
 
@@ -88,39 +92,54 @@ def is_bias(name: str) -> bool:
 
 def _embeddings(config: ModelConfig) -> Iterator[Row]:
     yield Row("token_embedding", (config.vocab_size, config.n_embd), 1)
-    yield Row("position_embedding", (config.block_size, config.n_embd), 1)
+    if config.positions == "learned":
+        yield Row("position_embedding", (config.block_size, config.n_embd), 1)
+    if config.embedding_norm:
+        yield from _norm("embedding_norm", config.n_embd, 1, config)
 
 
 def _attention(config: ModelConfig) -> Iterator[Row]:
-    n_heads = config.n_layer * config.n_head
-    yield from _norm("attention_norm", config, config.n_layer)
-    for name in ("query", "key", "value"):
-        yield Row(name, (config.head_size, config.n_embd), n_heads)
-        if config.bias and config.qkv_bias:
-            yield Row(f"{name}_bias", (config.head_size,), n_heads)
-    yield Row("output", (config.n_embd, config.head_size), n_heads)
-    if config.bias:
-        yield Row("output_bias", (config.n_embd,), config.n_layer)
+    n_layer, width, size = config.n_layer, config.n_embd, config.head_size
+    n_queries, n_keys = n_layer * config.n_head, n_layer * config.key_value_heads
+    yield from _norm("attention_norm", width, n_layer, config)
+    for name, copies in (("query", n_queries), ("key", n_keys), ("value", n_keys)):
+        yield from _linear(name, (size, width), copies, config.qkv_bias)
+        if config.qk_norm and name != "value":
+            yield from _norm(f"{name}_norm", size, n_layer, config)
+    if config.projections:
+        yield Row("output", (width, size), n_queries)
+        if config.bias:
+            yield Row("output_bias", (width,), n_layer)
 
 
 def _mlp(config: ModelConfig) -> Iterator[Row]:
-    yield from _norm("mlp_norm", config, config.n_layer)
-    yield Row("up_projection", (config.n_inner, config.n_embd), config.n_layer)
-    if config.bias:
-        yield Row("up_bias", (config.n_inner,), config.n_layer)
-    yield Row("down_projection", (config.n_embd, config.n_inner), config.n_layer)
-    if config.bias:
-        yield Row("down_bias", (config.n_embd,), config.n_layer)
+    n_layer, width, inner = config.n_layer, config.n_embd, config.inner_size
+    if not inner:
+        return
+    yield from _norm("mlp_norm", width, n_layer, config)
+    if config.gated:
+        yield from _linear("gate_projection", (inner, width), n_layer, config.bias)
+    yield from _linear("up_projection", (inner, width), n_layer, config.bias)
+    if config.projections:
+        yield from _linear("down_projection", (width, inner), n_layer, config.bias)
 
 
 def _readout(config: ModelConfig) -> Iterator[Row]:
-    yield from _norm("final_norm", config, 1)
-    yield Row("unembedding", (config.vocab_size, config.n_embd), 0 if config.tied else 1)
+    yield from _norm("final_norm", config.n_embd, 1, config)
+    if config.lm_head:
+        yield Row("unembedding", (config.vocab_size, config.n_embd), 0 if config.tied else 1)
     if config.lm_head_bias:
         yield Row("unembedding_bias", (config.vocab_size,), 1)
 
 
-def _norm(name: str, config: ModelConfig, copies: int) -> Iterator[Row]:
-    yield Row(name, (config.n_embd,), copies)
-    if config.bias:
-        yield Row(f"{name}_bias", (config.n_embd,), copies)
+def _linear(name: str, shape: tuple[int, int], copies: int, has_bias: bool) -> Iterator[Row]:
+    yield Row(name, shape, copies)
+    if has_bias:
+        yield Row(f"{name.removesuffix('_projection')}_bias", shape[:1], copies)
+
+
+def _norm(name: str, size: int, copies: int, config: ModelConfig) -> Iterator[Row]:
+    if config.norm in ("layer", "rms"):
+        yield Row(name, (size,), copies)
+    if config.norm == "layer" and config.bias:
+        yield Row(f"{name}_bias", (size,), copies)

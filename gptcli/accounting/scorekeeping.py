@@ -28,33 +28,49 @@ class Step:
     total: int
 
 
+_ORDER = (
+    "token_embedding", "key", "query", "value", "output",
+    "gate_projection", "up_projection", "down_projection", "unembedding",
+)  # fmt: skip
+
+
 def chapter_rows(config: ModelConfig) -> tuple[Row, ...]:
-    """The chapter's eight rows, in its order and with its shapes (outputs x inputs)."""
-    heads, d, size = config.n_layer * config.n_head, config.n_embd, config.head_size
-    return (
-        Row("embedding", (d, config.vocab_size), 1),
-        Row("key", (size, d), heads),
-        Row("query", (size, d), heads),
-        Row("value", (size, d), heads),
-        Row("output", (d, size), heads),
-        Row("up_projection", (config.n_inner, d), config.n_layer),
-        Row("down_projection", (d, config.n_inner), config.n_layer),
-        Row("unembedding", (config.vocab_size, d), 1),
-    )
+    """The chapter's eight rows, in its order and with its shapes (outputs x inputs).
+
+    Models of other families than GPT's have a gate more, or fewer of them.
+    """
+    rows = {row.name: row for row in parameter_rows(replace(config, tied=False))}
+    embedding = Row("embedding", rows["token_embedding"].shape[::-1], 1)
+    return (embedding, *(rows[name] for name in _ORDER[1:] if name in rows))
 
 
 def spoken_figures(config: ModelConfig) -> tuple[Figure, ...]:
     """The sub-totals the chapter speaks of; the full value map is what it factors away."""
     d, size = config.n_embd, config.head_size
-    one_matrix, one_head = size * d, 4 * size * d
-    one_block = one_head * config.n_head
+    one_matrix = size * d
+    one_block = _attention_matrices(config) * one_matrix
     return (
         Figure("one query matrix (or key, value, output)", (size, d), one_matrix),
         Figure("full value map of a head (not stored)", (d, d), d * d),
-        Figure("one head", (4, one_matrix), one_head),
-        Figure("one block's heads", (config.n_head, one_head), one_block),
+        *_heads_of_a_block(config, one_matrix, one_block),
         Figure("all attention", (config.n_layer, one_block), config.n_layer * one_block),
     )
+
+
+def _heads_of_a_block(config: ModelConfig, one_matrix: int, one_block: int) -> tuple[Figure, ...]:
+    matrices = _attention_matrices(config)
+    if matrices != 4 * config.n_head:
+        return (Figure("one block's heads", (matrices, one_matrix), one_block),)
+    return (
+        Figure("one head", (4, one_matrix), 4 * one_matrix),
+        Figure("one block's heads", (config.n_head, 4 * one_matrix), one_block),
+    )
+
+
+def _attention_matrices(config: ModelConfig) -> int:
+    """Query, key, value and output matrices of a block, a head at a time."""
+    with_output = 2 if config.projections else 1
+    return with_output * config.n_head + 2 * config.key_value_heads
 
 
 def reconciliation(config: ModelConfig) -> tuple[Step, ...]:

@@ -1,54 +1,46 @@
 """config.json in both directions: Hugging Face's field names outside, ModelConfig inside."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from gptcli.config.model import INIT_STD, NORM_EPSILON, ModelConfig
+from gptcli.checkpoint.config_fields import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    FIELDS,
+    FIXED,
+    OPTIONAL,
+    read_rope,
+    write_rope,
+)
+from gptcli.config.families import FAMILIES
+from gptcli.config.model import INIT_STD, ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.small_files import parse_object, read_bounded
 
 CONFIG_FILE = "config.json"
-
-_ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
-_ACTIVATION_NAMES = {ours: theirs for theirs, ours in _ACTIVATIONS.items()}
-_SIZES = ("n_layer", "n_head", "n_embd", "vocab_size")
-_SWITCHES = ("bias", "qkv_bias", "lm_head_bias")
-
-# What GPT-2 in transformers can be told and our model does not do, with the value it has here.
-_FIXED = {
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "reorder_and_upcast_attn": False,
-    "add_cross_attention": False,
-    "layer_norm_epsilon": NORM_EPSILON,
-}
-KNOWN_TYPES = ("gpt2", "gptcli-lecture")
+_OWN = "gptcli"
+_GPT2S_OTHER_NAME = {"gelu_pytorch_tanh": "gelu_new"}
 
 
-def model_config_json(config: ModelConfig) -> dict[str, Any]:
-    """The config.json of a model; what is not GPT-2's own stands under "gptcli"."""
-    switches = {name: getattr(config, name) for name in _SWITCHES}
-    is_gpt2 = config.model_type == "gpt2"
+def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> dict[str, Any]:
+    """The config.json of a model; what its family has no field for stands under "gptcli"."""
+    family = config.model_type
+    values = {**config.whole(), "activation": ACTIVATIONS[config.activation]}
+    own = {name: asdict(config)[name] for name in _own_fields(family)}
     return {
-        "architectures": ["GPT2LMHeadModel"] if is_gpt2 else ["GPT"],
-        "model_type": config.model_type,
-        "vocab_size": config.vocab_size,
-        "n_positions": config.block_size,
-        "n_embd": config.n_embd,
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_inner": None,
-        "activation_function": _ACTIVATION_NAMES[config.activation],
-        "attn_pdrop": config.dropout,
-        "resid_pdrop": config.dropout,
-        "embd_pdrop": 0.0,
-        "layer_norm_epsilon": NORM_EPSILON,
+        "architectures": [ARCHITECTURES.get(family, "GPT")],
+        "model_type": family,
+        **{theirs: values[ours] for theirs, ours in FIELDS[family].items()},
+        **FIXED.get(family, {}),
+        **(write_rope(config) if _has_rope_fields(family) else {"embd_pdrop": 0.0}),
         "initializer_range": INIT_STD,
-        "tie_word_embeddings": config.tied,
         "bos_token_id": None,
-        "eos_token_id": None,
+        "eos_token_id": end_of_text,
+        "pad_token_id": None,
         "dtype": "float32",
-        "gptcli": switches,
+        **({_OWN: own} if own else {}),
     }
 
 
@@ -60,7 +52,7 @@ def read_model_config(path: Path) -> ModelConfig:
     file = path / CONFIG_FILE if path.is_dir() else path
     raw = read_small_json(file)
     try:
-        return _parse(raw, file)
+        return _parse(raw)
     except UsageError as error:
         raise CheckpointError(f"{file}: {error}") from error
 
@@ -77,51 +69,74 @@ def read_small_json(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
 
 
-def _parse(raw: dict[str, Any], file: Path) -> ModelConfig:
-    _check_family(raw, file)
-    own = raw.get("gptcli") or {}
-    if not isinstance(own, dict):
-        raise CheckpointError(f'{file}: "gptcli" must be an object')
-    for name in ("n_positions", *_SIZES):
-        if name not in raw:
-            raise CheckpointError(f'{file} lacks "{name}"')
-    activation = raw.get("activation_function", "gelu_new")
-    activation = "gelu_new" if activation == "gelu_pytorch_tanh" else activation
-    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
-        raise CheckpointError(f"{file}: activation_function {activation!r} is not known")
-    return ModelConfig(
-        **{name: raw[name] for name in _SIZES},
-        block_size=raw["n_positions"],
-        dropout=raw.get("resid_pdrop", 0.0),
-        activation=_ACTIVATIONS[activation],  # type: ignore[arg-type]
-        tied=_boolean(raw, "tie_word_embeddings", True, file),
-        bias=_boolean(own, "bias", True, file),
-        qkv_bias=_boolean(own, "qkv_bias", True, file),
-        lm_head_bias=_boolean(own, "lm_head_bias", False, file),
-    )
-
-
-def _check_family(raw: dict[str, Any], file: Path) -> None:
-    model_type = raw.get("model_type")
-    if model_type not in KNOWN_TYPES:
-        raise CheckpointError(
-            f"{file}: model_type {model_type!r} is not a family that gptcli knows "
-            f"({', '.join(KNOWN_TYPES)})"
+def _parse(raw: dict[str, Any]) -> ModelConfig:
+    family = raw.get("model_type")
+    if not isinstance(family, str) or family not in FIELDS:
+        raise UsageError(
+            f"model_type {family!r:.40} is not a family that gptcli knows ({', '.join(FIELDS)})"
         )
-    for name, value in _FIXED.items():
+    _check_fixed(raw, family)
+    switches = FAMILIES[family].switches if family in FAMILIES else {}
+    rope = read_rope(raw) if _has_rope_fields(family) else {}
+    values = {**switches, **_family_values(raw, family), **rope, **_own_values(raw)}
+    config = ModelConfig.from_fields(values)
+    if config.model_type != family:
+        raise UsageError(f"its values are not those of a {family} model but of {config.model_type}")
+    return config
+
+
+def _check_fixed(raw: Mapping[str, Any], family: str) -> None:
+    for name, value in FIXED.get(family, {}).items():
         if raw.get(name, value) != value:
-            raise CheckpointError(f"{file}: {name} {raw[name]!r} is not supported, only {value}")
-    if raw.get("n_inner") not in (None, _inner(raw)):
-        raise CheckpointError(f"{file}: n_inner {raw['n_inner']!r} is not 4 x n_embd")
+            raise UsageError(f"{name} {raw[name]!r:.40} is not supported, only {value}")
+    kinds = raw.get("layer_types") or []
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+        raise UsageError("layer_types is not supported, only full_attention")
 
 
-def _inner(raw: dict[str, Any]) -> int | None:
-    width = raw.get("n_embd")
-    return 4 * width if isinstance(width, int) else None
+def _family_values(raw: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """Those of ModelConfig's fields that the family has names for, by ours."""
+    given = {**OPTIONAL[family], **raw}
+    for name in FIELDS[family]:
+        if name not in given:
+            raise UsageError(f'"{name}" is missing')
+    values = {ours: given[theirs] for theirs, ours in FIELDS[family].items()}
+    if not isinstance(values["tied"], bool):
+        raise UsageError(f"tie_word_embeddings must be true or false, not {values['tied']!r:.40}")
+    if "activation" in values:
+        values["activation"] = _activation(values["activation"])
+    return values
 
 
-def _boolean(raw: dict[str, Any], name: str, default: bool, file: Path) -> bool:
-    value = raw.get(name, default)
-    if not isinstance(value, bool):
-        raise CheckpointError(f"{file}: {name} must be true or false, not {value!r}")
-    return value
+def _activation(name: object) -> str:
+    if isinstance(name, str):
+        name = _GPT2S_OTHER_NAME.get(name, name)
+    for ours, theirs in ACTIVATIONS.items():
+        if theirs == name:
+            return ours
+    raise UsageError(f"activation_function {name!r:.40} is not known")
+
+
+def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands under "gptcli", by the names of ModelConfig."""
+    own = raw.get(_OWN) or {}
+    if not isinstance(own, dict):
+        raise UsageError(f'"{_OWN}" must be an object')
+    return own
+
+
+def _own_fields(family: str) -> list[str]:
+    """ModelConfig's fields that a member of the family chooses and config.json has no name for."""
+    covered = set(FIELDS[family].values())
+    if _has_rope_fields(family):
+        covered |= {"rope_theta", "rope_scaling"}
+    is_ours = family not in ARCHITECTURES
+    return [
+        field.name
+        for field in fields(ModelConfig)
+        if field.name not in covered and (is_ours or FAMILIES[family].may_choose(field.name))
+    ]
+
+
+def _has_rope_fields(family: str) -> bool:
+    return family in FAMILIES and FAMILIES[family].switches.get("positions") == "rotary"

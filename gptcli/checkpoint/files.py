@@ -1,9 +1,11 @@
 """Which files make a model directory, and what stands in those that are not weights."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
+from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.errors import CheckpointError, UsageError
@@ -13,40 +15,49 @@ if TYPE_CHECKING:
     from gptcli.data.tokenization.tokenizer import Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
-_INDEX_FILE = "model.safetensors.index.json"
+INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
-_GENERATION_CONFIG = "generation_config.json"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, _GENERATION_CONFIG)
+_BLOCK = 2**20
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Write all but the weights, as transformers expects it."""
-    write_json(directory / CONFIG_FILE, model_config_json(config))
+    end = tokenizer.end_of_text
+    end_token = next(
+        (name for name, number in tokenizer.special_tokens.items() if number == end), None
+    )
+    write_json(directory / CONFIG_FILE, model_config_json(config, end))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config))
-    write_json(directory / _GENERATION_CONFIG, _generation_config())
+    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config, end_token))
+    write_json(directory / GENERATION_FILE, _generation_config(end))
 
 
-def _tokenizer_config(config: ModelConfig) -> dict[str, Any]:
+def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:
     # Without the class, transformers takes GPT2Tokenizer for a gpt2 model: other ids.
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": config.block_size,
         "bos_token": None,
-        "eos_token": None,
+        "eos_token": end_of_text,
         "unk_token": None,
         "pad_token": None,
     }
 
 
-def _generation_config() -> dict[str, Any]:
-    return {"do_sample": True, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+def _generation_config(end_of_text: int | None) -> dict[str, Any]:
+    return {
+        "do_sample": True,
+        "bos_token_id": None,
+        "eos_token_id": end_of_text,
+        "pad_token_id": None,
+    }
 
 
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors files of a model directory: one, or the shards of its index."""
-    single, index = directory / WEIGHTS_FILE, directory / _INDEX_FILE
+    single, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
     if single.is_file():
         return [single]
     if index.is_file():
@@ -58,6 +69,16 @@ def weight_files(directory: Path) -> list[Path]:
             "save the model as safetensors"
         )
     raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
+
+
+def weights_hash(directory: Path) -> str:
+    """Sha256 of the weights' files, one after another."""
+    digest = hashlib.sha256()
+    for file in weight_files(directory):
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _shard_names(index: Path) -> list[str]:

@@ -1,11 +1,13 @@
 """Which model directory is meant."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.files import WEIGHTS_FILE
 from gptcli.checkpoint.run import RECORD_FILE
+from gptcli.data.hub import may_be_on_hub
 from gptcli.errors import UsageError
 from gptcli.runtime.names import newest
 
@@ -25,11 +27,28 @@ def model_directory(path: Path) -> Path:
     if (path / CONFIG_FILE).is_file():
         return path
     if not path.exists():
-        known = [entry.as_posix() for entry in RUNS.glob("*") if entry.is_dir()]
-        near = difflib.get_close_matches(path.as_posix(), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "give a run such as runs/input"
+        near = _nearest_run(path)
+        hint = f"did you mean {near}?" if near else "give a run such as runs/input"
         raise UsageError(f"{path} does not exist: {hint}")
     raise UsageError(f"{path} is no model directory: it has no {CONFIG_FILE}")
+
+
+def named_model(path: Path, fetch: Callable[[str, str], Path]) -> Path:
+    """The model directory at ``path`` or, where it is a hub id, what ``fetch`` brings.
+
+    ``fetch`` takes the id and the end of its messages of failure.
+    """
+    name = path.as_posix()
+    if path.exists() or path.parent == RUNS or not may_be_on_hub(name):
+        return model_directory(path)
+    near = _nearest_run(path)
+    return fetch(name, f"; did you mean {near}?" if near else "")
+
+
+def _nearest_run(path: Path) -> str | None:
+    known = [entry.as_posix() for entry in RUNS.glob("*") if entry.is_dir()]
+    near = difflib.get_close_matches(path.as_posix(), known, n=1, cutoff=0.5)
+    return near[0] if near else None
 
 
 def run_of(directory: Path) -> Path | None:

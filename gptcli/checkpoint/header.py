@@ -24,7 +24,7 @@ _ITEM_BYTES = {
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What the header says of one tensor; ``start`` counts bytes after the header."""
+    """What the header says of one tensor; ``start`` is the file's byte where it begins."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -45,8 +45,9 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
         raise UsageError(f"{path} does not exist") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    tensors = _parse(header, path)
-    _check_layout(tensors, size - 8 - len(header), path)
+    first = 8 + len(header)
+    tensors = _parse(header, first, path)
+    _check_layout(tensors, first, size, path)
     return tensors
 
 
@@ -62,7 +63,7 @@ def _header_length(prefix: bytes, size: int, path: Path) -> int:
     return length
 
 
-def _parse(header: bytes, path: Path) -> dict[str, TensorInfo]:
+def _parse(header: bytes, first: int, path: Path) -> dict[str, TensorInfo]:
     try:
         entries = json.loads(header, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
@@ -70,7 +71,7 @@ def _parse(header: bytes, path: Path) -> dict[str, TensorInfo]:
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path} has a damaged header: not a JSON object")
     return {
-        name: _tensor(name, entry, path)
+        name: _tensor(name, entry, first, path)
         for name, entry in entries.items()
         if name != "__metadata__"
     }
@@ -83,7 +84,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _tensor(name: str, entry: Any, path: Path) -> TensorInfo:
+def _tensor(name: str, entry: Any, first: int, path: Path) -> TensorInfo:
     if not _NAME.fullmatch(name) or ".." in name:
         raise CheckpointError(f"{path}: tensor name {name[:80]!r} is not allowed")
     try:
@@ -91,6 +92,8 @@ def _tensor(name: str, entry: Any, path: Path) -> TensorInfo:
         numbers = [*shape, start, end]
         if any(type(number) is not int or not 0 <= number < 2**53 for number in numbers):
             raise ValueError("sizes must be whole numbers")
+        if dtype not in _ITEM_BYTES:
+            raise ValueError(f"dtype {dtype!r:.20} is not supported")
         n_bytes = _ITEM_BYTES[dtype] * math.prod(shape)
         if n_bytes >= 2**63:
             raise ValueError("larger than any file")
@@ -100,17 +103,17 @@ def _tensor(name: str, entry: Any, path: Path) -> TensorInfo:
         raise CheckpointError(
             f"{path}: tensor {name} of {dtype} {shape} needs {n_bytes:,} bytes, has {end - start:,}"
         )
-    return TensorInfo(dtype, tuple(shape), start, n_bytes)
+    return TensorInfo(dtype, tuple(shape), first + start, n_bytes)
 
 
-def _check_layout(tensors: dict[str, TensorInfo], available: int, path: Path) -> None:
-    position = 0
+def _check_layout(tensors: dict[str, TensorInfo], first: int, size: int, path: Path) -> None:
+    position = first
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].n_bytes)):
         if info.start != position:
             raise CheckpointError(f"{path}: tensor {name} overlaps another or leaves a gap")
         position += info.n_bytes
-    if position != available:
+    if position != size:
         raise CheckpointError(
-            f"{path} holds {available:,} bytes of tensors, its header describes {position:,}: "
-            "it is cut short or damaged"
+            f"{path} holds {size - first:,} bytes of tensors, its header describes "
+            f"{position - first:,}: it is cut short or damaged"
         )

@@ -122,9 +122,7 @@ def load_step(step: Path) -> Snapshot:
         raise CheckpointError(f"{step / _STATE_FILE} cannot be used: {error}") from error
     config = read_model_config(step)
     weights = load_weights(step, config)
-    return Snapshot(
-        config, progress, _copied(weights), _copied(load_tensors(step / _OPTIMIZER_FILE))
-    )
+    return Snapshot(config, progress, weights, _copied(load_tensors(step / _OPTIMIZER_FILE)))
 
 
 def _copied(tensors: Weights) -> Weights:

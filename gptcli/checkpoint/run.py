@@ -31,6 +31,19 @@ class DataReference:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The checkpoint that a run began with, and the sha256 of its weights."""
+
+    checkpoint: str
+    weights: str
+
+    def __post_init__(self) -> None:
+        for name in ("checkpoint", "weights"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"init_from.{name} is no text")
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """All that ``--resume`` needs besides the saved tensors."""
 
@@ -40,6 +53,7 @@ class RunRecord:
     model: ModelConfig
     training: TrainConfig
     data: DataReference
+    init_from: Origin | None = None
 
 
 def write_record(directory: Path, record: RunRecord) -> None:
@@ -58,17 +72,23 @@ def read_record(directory: Path) -> RunRecord:
             created=str(raw["created"]),
             version=str(raw["version"]),
             preset=raw["preset"],
-            model=_build(ModelConfig, raw["model"]),
+            model=ModelConfig.from_fields(_object(raw["model"])),
             training=_build(TrainConfig, raw["training"]),
             data=_build(DataReference, raw["data"]),
+            init_from=_build(Origin, raw["init_from"]) if raw.get("init_from") else None,
         )
     except (KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
 
 
-def _build(kind: type[Any], raw: Any) -> Any:
+def _object(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise TypeError(f"{raw!r:.40} is no object")
+    return raw
+
+
+def _build(kind: type[Any], raw: Any) -> Any:
+    raw = _object(raw)
     known = {field.name for field in fields(kind)}
     unknown = sorted(raw.keys() - known)
     if unknown:

@@ -1,5 +1,8 @@
 """Tensors to and from safetensors files. The one file of checkpoint/ that knows torch."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 import safetensors
@@ -15,6 +18,14 @@ from gptcli.errors import CheckpointError, ResourceError
 from gptcli.runtime.files import replace_file
 
 Weights = dict[str, Tensor]
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+_BUFFER = 2**20  # bytes; stays in a cache between reading and copying
 
 
 def save_tensors(path: Path, tensors: Weights) -> None:
@@ -43,63 +54,142 @@ def save_weights(path: Path, weights: Weights, config: ModelConfig) -> None:
 
 
 def load_weights(directory: Path, config: ModelConfig) -> Weights:
-    """A model's parameters in float32, from one file or from shards.
+    """A model's parameters in float32, from one file or from shards, read straight into place.
 
-    Raises CheckpointError naming the tensor that is missing, unknown or of another shape.
+    Beside the parameters it needs a buffer of a few MB. Raises CheckpointError naming the
+    tensor that is missing, unknown, of another shape, or stored twice with other values.
     """
-    found = _collect(directory, config)
-    weights = {}
-    for entry in file_layout(config):
-        tensor = _from_file(entry, found.pop(entry.name), directory)
-        if tensor is not None:
-            weights[entry.parameter] = tensor
+    stored = _find(directory, config)
+    layout = file_layout(config)
+    weights = {name: torch.empty(shape) for name, shape in _parameter_shapes(layout).items()}
+    for entry in layout:
+        first, *again = stored[entry.name]
+        if entry.absent:
+            _check_zero(first)
+            continue
+        view = _view(weights[entry.parameter], entry)
+        _read_into(view, first)
+        for copy in again:
+            _check_equal(view, copy)
     return weights
 
 
-def _to_file(entry: Entry, weights: Weights) -> Tensor:
-    if entry.absent:
-        return torch.zeros(entry.file_shape)
-    tensor = weights[entry.parameter].detach().to("cpu", torch.float32)
-    return (tensor.t() if entry.transposed else tensor).contiguous()
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor in a file: what it is called there, and where it lies."""
+
+    file: Path
+    name: str
+    info: TensorInfo
 
 
-def _from_file(entry: Entry, tensor: Tensor, directory: Path) -> Tensor | None:
-    if entry.absent:
-        if torch.count_nonzero(tensor):
-            raise CheckpointError(
-                f"{directory}: config.json says that {entry.name} is zero, but it is not"
-            )
-        return None
-    tensor = tensor.to(torch.float32)
-    return tensor.t().contiguous() if entry.transposed else tensor
-
-
-def _collect(directory: Path, config: ModelConfig) -> Weights:
-    """Check every header against the layout, then read."""
+def _find(directory: Path, config: ModelConfig) -> dict[str, list[_Stored]]:
+    """Where every tensor of the layout is stored, once or more; all headers checked."""
     expected = {entry.name: entry for entry in file_layout(config)}
-    found: Weights = {}
+    found: dict[str, list[_Stored]] = {}
     for file in weight_files(directory):
-        wanted = {}
         for stored, info in read_header(file).items():
             name = canonical_name(stored, config)
             if name is not None:
-                _check(name, info, expected, file)
-                wanted[stored] = name
-        tensors = load_tensors(file)
-        found |= {name: tensors[stored] for stored, name in wanted.items()}
+                _check(stored, info, expected.get(name), file)
+                found.setdefault(name, []).append(_Stored(file, stored, info))
     missing = sorted(expected.keys() - found.keys())
     if missing:
         raise CheckpointError(f"{directory} lacks tensor {missing[0]} ({len(missing)} missing)")
     return found
 
 
-def _check(name: str, info: TensorInfo, expected: dict[str, Entry], file: Path) -> None:
-    if name not in expected:
+def _check(name: str, info: TensorInfo, entry: Entry | None, file: Path) -> None:
+    if entry is None:
         raise CheckpointError(f"{file}: tensor {name} is not part of the model in config.json")
-    if info.shape != expected[name].file_shape:
+    if info.shape != entry.file_shape:
         raise CheckpointError(
             f"{file}: tensor {name} is {list(info.shape)}, "
-            f"config.json asks for {list(expected[name].file_shape)}"
+            f"config.json asks for {list(entry.file_shape)}"
         )
-    if info.dtype not in ("F64", "F32", "F16", "BF16"):
+    if info.dtype not in _DTYPES:
         raise CheckpointError(f"{file}: tensor {name} holds {info.dtype}, not floating point")
+
+
+def _parameter_shapes(layout: list[Entry]) -> dict[str, tuple[int, ...]]:
+    """Shapes in the model: a parameter stored in parts is as high as all of them together."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for entry in layout:
+        if not entry.absent:
+            rows, *rest = entry.shape
+            shapes[entry.parameter] = (entry.first_row + rows, *rest)
+    return shapes
+
+
+def _view(parameter: Tensor, entry: Entry) -> Tensor:
+    """The part of a parameter that an entry stores, as the file has it."""
+    part = parameter[entry.first_row : entry.first_row + entry.shape[0]]
+    return part.t() if entry.transposed else part
+
+
+def _read_into(view: Tensor, stored: _Stored) -> None:
+    if stored.info.dtype == "F32" and view.is_contiguous():
+        with _opened(stored) as stream:
+            _fill(view.view(-1), stream, stored)
+    else:
+        for rows, block in _blocks(stored):
+            view[rows].copy_(block)
+
+
+def _check_equal(view: Tensor, copy: _Stored) -> None:
+    for rows, block in _blocks(copy):
+        if not torch.equal(view[rows], block.to(view.dtype)):
+            raise CheckpointError(
+                f"{copy.file}: tensor {copy.name} is stored twice, with other values"
+            )
+
+
+def _check_zero(stored: _Stored) -> None:
+    for _, block in _blocks(stored):
+        if torch.count_nonzero(block):
+            raise CheckpointError(
+                f"{stored.file}: config.json says that {stored.name} is zero, but it is not"
+            )
+
+
+def _blocks(stored: _Stored) -> Iterator[tuple[slice, Tensor]]:
+    """Some rows after others, in a buffer that is used again."""
+    n_rows, *rest = stored.info.shape
+    row_bytes = stored.info.n_bytes // n_rows
+    dtype, per_block = _DTYPES[stored.info.dtype], max(1, _BUFFER // row_bytes)
+    buffer = torch.empty(min(n_rows, per_block) * row_bytes, dtype=torch.uint8)
+    with _opened(stored) as stream:
+        for first in range(0, n_rows, per_block):
+            last = min(first + per_block, n_rows)
+            part = buffer[: (last - first) * row_bytes]
+            _fill(part, stream, stored)
+            yield slice(first, last), part.view(dtype).view(last - first, *rest)
+
+
+def _opened(stored: _Stored) -> FileIO:
+    try:
+        stream = FileIO(stored.file)
+        stream.seek(stored.info.start)
+    except OSError as error:
+        raise CheckpointError(f"{stored.file} cannot be read: {error.strerror}") from error
+    return stream
+
+
+def _fill(target: Tensor, stream: FileIO, stored: _Stored) -> None:
+    """Read the next bytes of the file into the memory of ``target``, (N,) and contiguous."""
+    memory = target.numpy().data.cast("B")
+    while memory:
+        try:
+            count = stream.readinto(memory)
+        except OSError as error:
+            raise CheckpointError(f"{stored.file} cannot be read: {error.strerror}") from error
+        if not count:
+            raise CheckpointError(f"{stored.file} ends within tensor {stored.name}")
+        memory = memory[count:]
+
+
+def _to_file(entry: Entry, weights: Weights) -> Tensor:
+    if entry.absent:
+        return torch.zeros(entry.file_shape)
+    part = _view(weights[entry.parameter].detach(), entry)
+    return part.to("cpu", torch.float32).contiguous()

@@ -1,19 +1,35 @@
 """What a command works on when the user names nothing, said aloud."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gptcli.commands.terminal import note
 
+if TYPE_CHECKING:
+    from gptcli.inference.loading import LoadedModel
+
 
 def chosen_model(given: Path | None) -> Path:
-    """The model directory that is meant: as given, else the newest run."""
-    from gptcli.checkpoint.find import model_directory, newest_run
+    """The model directory that is meant: as given, be it on the hub, else the newest run."""
+    from gptcli.checkpoint.find import named_model, newest_run
+    from gptcli.checkpoint.hub_model import fetch_model
 
     if given is not None:
-        return model_directory(given)
+        return named_model(given, fetching(fetch_model))
     run = newest_run()
     note(f"model: {run.as_posix()} (the newest run)")
     return run
+
+
+def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
+    """``fetch``, with what it does said."""
+
+    def fetch_aloud(hub_id: str, hint: str) -> Path:
+        note(f"model: {hub_id} from the Hugging Face hub, kept in its cache")
+        return fetch(hub_id, hint)
+
+    return fetch_aloud
 
 
 def chosen_dataset(given: Path | None) -> Path:
@@ -40,6 +56,16 @@ def dataset_of(model: Path, given: Path | None) -> Path:
         note(f"data: {own.as_posix()} of the run is not here")
         return chosen_dataset(None)
     return own
+
+
+def opened_model(directory: Path, device: str) -> "LoadedModel":
+    """The model of a directory on the device that is meant, with what is odd about it said."""
+    from gptcli.inference.loading import load_model
+
+    loaded = load_model(directory, chosen_device(device))
+    for text in loaded.notes:
+        note(text)
+    return loaded
 
 
 def chosen_device(asked: str) -> str:

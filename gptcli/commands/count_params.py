@@ -21,7 +21,7 @@ _WHICH, _SIZE, _SHOW = "Which model", "Change its size", "What to show"
 
 _Preset = Annotated[str | None, _option(_WHICH, "A named model, such as gpt2 or gpt3.")]
 _Checkpoint = Annotated[
-    Path | None, _option(_WHICH, "A run or Hugging Face directory. Default: newest run.")
+    Path | None, _option(_WHICH, "A run, Hugging Face directory or hub id. Default: newest run.")
 ]
 _ConfigFile = Annotated[Path | None, _option(_WHICH, "A config.json.")]
 _Diff = Annotated[
@@ -31,6 +31,7 @@ _Diff = Annotated[
 _ListPresets = Annotated[bool, _option(_WHICH, "List the named models.", "--list-presets")]
 _Layers = Annotated[int | None, _option(_SIZE, "Number of blocks.")]
 _Heads = Annotated[int | None, _option(_SIZE, "Heads in a block.")]
+_KeyHeads = Annotated[int | None, _option(_SIZE, "Heads of keys and values in a block.")]
 _Width = Annotated[int | None, _option(_SIZE, "Width of the residual stream.")]
 _Block = Annotated[int | None, _option(_SIZE, "Context in tokens.")]
 _Vocabulary = Annotated[int | None, _option(_SIZE, "Tokens in the vocabulary.")]
@@ -58,6 +59,7 @@ def count_params(
     list_presets: _ListPresets = False,
     n_layer: _Layers = None,
     n_head: _Heads = None,
+    n_kv_head: _KeyHeads = None,
     n_embd: _Width = None,
     block_size: _Block = None,
     vocab_size: _Vocabulary = None,
@@ -78,7 +80,7 @@ def count_params(
 
     check_choice("format", format, _FORMATS)
     check_choice("accounting", accounting, ACCOUNTINGS)
-    sizes = {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd}
+    sizes = {"n_layer": n_layer, "n_head": n_head, "n_kv_head": n_kv_head, "n_embd": n_embd}
     sizes |= {"block_size": block_size, "vocab_size": vocab_size, "tied": tied}
     named = {"preset": preset, "checkpoint": checkpoint, "model_config": model_config}
     extras = {**named, **sizes, "context": context, "explain": explain or None}

@@ -32,30 +32,18 @@ def evaluate(
     Every token but the first is predicted once, in a fixed order, so the figures are the same
     at every call. In data with masks only what counts as a target is: completions.
     """
-    from gptcli.commands.choices import chosen_device, chosen_model, dataset_of
+    from gptcli.commands.choices import chosen_model, dataset_of, opened_model
     from gptcli.commands.terminal import check_out, deliver
     from gptcli.data.dataset import Dataset
-    from gptcli.inference.loading import load_model
+    from gptcli.inference.loading import check_same_tokenizer
 
     check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     dataset = Dataset.open(dataset_of(directory, data))
-    loaded = load_model(directory, chosen_device(device))
-    _check_tokenizer(loaded, dataset)
+    loaded = opened_model(directory, device)
+    check_same_tokenizer(directory, loaded.tokenizer, dataset)
     figures = _figures(loaded, dataset, split, _measure(loaded, dataset, split))
     deliver(_as_json(figures) if json_output else _as_table(figures), out, overwrite)
-
-
-def _check_tokenizer(loaded: "LoadedModel", dataset: "Dataset") -> None:
-    from gptcli.errors import CheckpointError
-
-    ours, theirs = loaded.tokenizer.identity, dataset.tokenizer.identity
-    if ours != theirs:
-        raise CheckpointError(
-            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
-            f"{loaded.directory} ({ours[:12]}): prepare the text with the model's own, "
-            f"gptcli prepare TEXT --tokenizer {loaded.directory}"
-        )
 
 
 def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":

@@ -84,8 +84,7 @@ def inspect_attention(
 
     Layers and heads count from 0. --json holds every head, ordered by --sort if it is given.
     """
-    from gptcli.commands.choices import chosen_device, chosen_model
-    from gptcli.inference.loading import load_model
+    from gptcli.commands.choices import chosen_model, opened_model
     from gptcli.inspection.heads import parse_heads
     from gptcli.runtime.device import memory_errors
 
@@ -93,7 +92,9 @@ def inspect_attention(
     check_out(out, overwrite)
     directory = chosen_model(checkpoint)
     source = _source(text, file, directory)
-    loaded = load_model(directory, chosen_device(device))
+    loaded = opened_model(directory, device)
+    if not loaded.model.config.n_layer:
+        raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
     chosen = () if heads is None else parse_heads(heads, loaded.model.config)
     with memory_errors("give a shorter text, or --device cpu"):
         seen = _look(loaded, _token_ids(loaded, source))

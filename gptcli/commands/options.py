@@ -18,7 +18,7 @@ Checkpoint = Annotated[
     Path | None,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="A run, one of its resume steps, or a Hugging Face directory. Default: newest run.",
+        help="A run or resume step, a Hugging Face directory or hub id. Default: newest run.",
         show_default=False,
     ),
 ]

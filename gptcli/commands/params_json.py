@@ -21,7 +21,7 @@ def count_document(counted: Counted, contexts: tuple[int, ...], explain: bool) -
     document: Document = {
         "schema": "gptcli.params/1",
         "model": counted.name,
-        "config": asdict(config),
+        "config": config.whole(),
         "accounting": counted.accounting,
         "rows": [
             {**asdict(row), "params": row.params, "share": round(row.params / total, 6)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gptcli.accounting.parameters import exact_count
 from gptcli.commands.terminal import note
+from gptcli.config.families import check_choices
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS, find_preset
 from gptcli.errors import CheckpointError, UsageError
@@ -52,10 +53,11 @@ def named_source(name: str) -> Source:
 
 
 def resize(source: Source, sizes: dict[str, int | bool | None]) -> Source:
-    """The same model with those sizes that are not None."""
+    """The same model with those sizes that are not None; it stays in its family."""
     given = {name: value for name, value in sizes.items() if value is not None}
     if not given:
         return source
+    check_choices(source.config.model_type, given)
     config = replace(source.config, **given)  # type: ignore[arg-type]
     return Source(f"{source.name}, resized", config)
 
@@ -92,12 +94,15 @@ def _file(path: Path) -> Source:
 
 
 def _checkpoint(directory: Path | None) -> Source:
-    from gptcli.checkpoint.find import model_directory, newest_run
+    from gptcli.checkpoint.find import named_model, newest_run
+    from gptcli.checkpoint.hub_model import fetch_description
+    from gptcli.commands.choices import fetching
 
     if directory is None:
         directory = newest_run()
         note(f"newest run: {directory}")
-    source = _file(model_directory(directory))
+    directory = named_model(directory, fetching(fetch_description))
+    source = _file(directory)
     _compare_with_weights(source, directory)
     return source
 
@@ -118,11 +123,8 @@ def _compare_with_weights(source: Source, directory: Path) -> None:
         return
     tensors = {name: info for file in files for name, info in read_header(file).items()}
     layout = file_layout(source.config)
-    stored = sum(
-        math.prod(info.shape)
-        for name, info in tensors.items()
-        if canonical_name(name, source.config)
-    )
+    shapes = {canonical_name(name, source.config): info.shape for name, info in tensors.items()}
+    stored = sum(math.prod(shape) for name, shape in shapes.items() if name)
     described = sum(math.prod(entry.shape) for entry in layout)
     if stored != described:
         raise CheckpointError(

@@ -1,6 +1,6 @@
 """What count-params shows, as tables: the count, the chapter's scorekeeping, costs, comparisons."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from gptcli.accounting.cache import HALF_PRECISION, attention_pattern, kv_cache_bytes_per_token
 from gptcli.accounting.flops import sequence_flops
@@ -108,10 +108,9 @@ def explanation_sheet() -> Sheet:
 def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:
     """Where two models differ: configuration, rows, totals."""
     columns = (a.name, b.name)
+    first, second = a.config.whole(), b.config.whole()
     settings = tuple(
-        (field.name, str(getattr(a.config, field.name)), str(getattr(b.config, field.name)))
-        for field in fields(ModelConfig)
-        if getattr(a.config, field.name) != getattr(b.config, field.name)
+        (name, str(first[name]), str(second[name])) for name in first if first[name] != second[name]
     )
     return [
         *([Sheet("settings that differ", ("setting", *columns), settings)] if settings else []),
@@ -148,17 +147,20 @@ def presets_sheet() -> Sheet:
 
 def _headline(counted: Counted) -> str:
     c = counted.config
+    if not c.n_layer:
+        return f"{counted.name}: no layers, width {c.n_embd:,}, vocabulary {c.vocab_size:,}"
+    shared = "" if c.n_kv_head is None else f" ({c.n_kv_head:,} of keys and values)"
     return (
-        f"{counted.name}: {c.n_layer:,} layers, {c.n_head:,} heads of {c.head_size:,}, width "
-        f"{c.n_embd:,}, context {c.block_size:,}, vocabulary {c.vocab_size:,}"
+        f"{counted.name}: {c.n_layer:,} layers, {c.n_head:,} heads of {c.head_size:,}{shared}, "
+        f"width {c.n_embd:,}, context {c.block_size:,}, vocabulary {c.vocab_size:,}"
     )
 
 
 def _product(row: Row, config: ModelConfig) -> str:
     factors = [f"{size:,}" for size in row.shape]
-    heads, layers = config.n_head, config.n_layer
+    layers = config.n_layer
     if row.name in ("key", "query", "value", "output"):
-        factors += [f"{heads:,}", f"{layers:,}"]
+        factors += [f"{row.copies // layers:,}", f"{layers:,}"]
     elif row.name.endswith("_projection"):
         factors += [f"{layers:,}"]
     return " x ".join(factors)

@@ -49,16 +49,15 @@ def sample(
     A single text streams to stdout as it is written. Past the context the model sees a
     window: when it is full, its last half is kept.
     """
-    from gptcli.commands.choices import chosen_device, chosen_model
+    from gptcli.commands.choices import chosen_model, opened_model
     from gptcli.commands.progress import progress
-    from gptcli.inference.loading import load_model
     from gptcli.inference.writing import Writer
     from gptcli.runtime.device import memory_errors
 
     config = SamplingConfig(max_new_tokens, temperature, top_k, num_samples, seed)
     check_out(out, overwrite)
     directory = chosen_model(checkpoint)
-    loaded = load_model(directory, chosen_device(device))
+    loaded = opened_model(directory, device)
     ids, shown = _prompt_ids(loaded, prompt)
     _announce_window(loaded, len(ids), max_new_tokens)
     writer = Writer(loaded, ids, config)

@@ -5,21 +5,26 @@ from typing import Annotated, Any
 import typer
 
 from gptcli.config.checks import flag
+from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
-from gptcli.training.defaults import FILLED
+from gptcli.training.defaults import FILLED, USUAL_FAMILY
 
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 
 _TABLE: tuple[tuple[str, type, str, str], ...] = (
+    ("family", str, _MODEL, f"{', '.join(TRAINABLE)}. Default: {USUAL_FAMILY}."),
     ("n_layer", int, _MODEL, "Blocks."),
     ("n_head", int, _MODEL, "Attention heads per block."),
+    ("n_kv_head", int, _MODEL, "Heads of keys and values. Default: --n-head."),
     ("n_embd", int, _MODEL, "Width of the residual stream."),
+    ("head_dim", int, _MODEL, "Width of a head. Default: --n-embd / --n-head."),
+    ("n_inner", int, _MODEL, "Width of the MLP. Default: 4 times --n-embd, gated 2/3 of that."),
     ("block_size", int, _MODEL, "Context in tokens."),
     ("dropout", float, _MODEL, "Dropout on attention and MLP."),
-    ("activation", str, _MODEL, "gelu_tanh, gelu or relu."),
+    ("activation", str, _MODEL, "gelu_tanh, gelu, relu, relu_squared or silu."),
     ("bias", bool, _MODEL, "Biases in blocks and norms."),
     ("tied", bool, _MODEL, "The head shares the embedding's weights."),
     ("batch_size", int, _LENGTH, "Rows per micro-batch."),
@@ -59,5 +64,7 @@ def _default(name: str) -> str:
     for config in (ModelConfig, TrainConfig):
         default = getattr(config, name, None)  # dataclass defaults are class attributes
         if default is not None and name not in FILLED:
+            if any(default != FAMILIES[one].switches.get(name, default) for one in TRAINABLE):
+                return " (default: the family's)"
             return f" (default: {str(default).lower() if isinstance(default, bool) else default})"
     return ""

@@ -28,6 +28,19 @@ def check_not_negative(name: str, value: object) -> None:
         raise UsageError(f"{flag(name)} {value!r:.40} is not a finite number of 0 or more")
 
 
+def check_positive(name: str, value: object) -> None:
+    """UsageError unless ``value`` is a finite number above 0."""
+    check_not_negative(name, value)
+    if not value:
+        raise UsageError(f"{flag(name)} must be above 0")
+
+
+def check_switch(name: str, value: object) -> None:
+    """UsageError unless ``value`` is true or false."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} must be true or false, not {value!r:.40}")
+
+
 def check_fraction(name: str, value: object, example: float) -> None:
     """UsageError unless ``value`` lies in [0, 1)."""
     if not isinstance(value, int | float) or not 0.0 <= value < 1.0:

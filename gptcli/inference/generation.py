@@ -27,11 +27,17 @@ def window_start(n_tokens: int, block_size: int) -> int:
 
 @torch.inference_mode()
 def generate(
-    model: GPT, prompt: list[int], config: SamplingConfig, device: str, use_cache: bool = True
+    model: GPT,
+    prompt: list[int],
+    config: SamplingConfig,
+    device: str,
+    use_cache: bool = True,
+    n_tokens: int | None = None,
 ) -> Iterator[Tensor]:
     """New token ids, (num_samples,) at a time, ``max_new_tokens`` times.
 
     Sample i has its own random stream, so it is the same whatever the number of samples.
+    Only ids below ``n_tokens`` are drawn: published models have more than their tokenizers.
     """
     assert prompt, "a prompt needs at least one token"
     generators = [
@@ -41,7 +47,8 @@ def generate(
     ids = torch.tensor([prompt] * config.num_samples)  # (B, tokens so far)
     reader = _Reader(model, config.num_samples, device, use_cache)
     for _ in range(config.max_new_tokens):
-        probabilities = next_token_probabilities(reader.next_logits(ids), config)
+        logits = reader.next_logits(ids)[:, :n_tokens]
+        probabilities = next_token_probabilities(logits, config)
         new = draw(probabilities, generators)
         ids = torch.cat([ids, new[:, None]], dim=1)
         yield new
@@ -68,7 +75,7 @@ class _Reader:
             seen = seen[:, self._cache.length :]
         self._start = start
         hidden = self._model.hidden(seen.to(self._device), self._cache)
-        logits: Tensor = self._model.lm_head(hidden[:, -1]).cpu()
+        logits = self._model.read_out(hidden[:, -1]).cpu()
         if not bool(logits.isfinite().all()):
             raise CheckpointError(
                 "the model's output is not finite: its weights are damaged, "

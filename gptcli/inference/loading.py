@@ -4,32 +4,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.special_ids import special_id_notes
 from gptcli.checkpoint.tensors import load_weights
-from gptcli.data.dataset_record import TOKENIZER_FILE
+from gptcli.data.dataset import Dataset
+from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with
 
 
+def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
+    """CheckpointError unless a dataset was made with the tokenizer of a model directory."""
+    ours, theirs = tokenizer.identity, dataset.tokenizer.identity
+    if ours != theirs:
+        raise CheckpointError(
+            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
+            f"{directory} ({ours[:12]}): prepare the text with the model's own, "
+            f"gptcli prepare TEXT --tokenizer {directory}"
+        )
+
+
 @dataclass(frozen=True)
 class LoadedModel:
-    """A GPT in eval mode on its device, and the tokenizer that it was trained with."""
+    """A GPT in eval mode on its device, and the tokenizer that it was trained with.
+
+    ``notes`` are lines on what the directory says and was not followed.
+    """
 
     directory: Path
     model: GPT
     tokenizer: Tokenizer
     device: str
+    notes: tuple[str, ...] = ()
 
 
 def load_model(directory: Path, device: str) -> LoadedModel:
     """Read config, weights and tokenizer; CheckpointError where they do not fit together."""
     config = read_model_config(directory)
-    tokenizer = Tokenizer.load(directory / TOKENIZER_FILE)
+    tokenizer = load_tokenizer(directory)
     if tokenizer.vocab_size > config.vocab_size:
         raise CheckpointError(
             f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
             f"the model only {config.vocab_size}"
         )
     model = model_with(config, load_weights(directory, config)).to(device)
-    return LoadedModel(directory, model.eval(), tokenizer, device)
+    notes = special_id_notes(directory, config.vocab_size)
+    return LoadedModel(directory, model.eval(), tokenizer, device, notes)

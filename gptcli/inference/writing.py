@@ -13,7 +13,8 @@ class Writer:
 
     def __init__(self, loaded: LoadedModel, prompt: list[int], config: SamplingConfig) -> None:
         self._tokenizer = loaded.tokenizer
-        self._steps = generate(loaded.model, prompt, config, loaded.device)
+        n_tokens = loaded.tokenizer.vocab_size
+        self._steps = generate(loaded.model, prompt, config, loaded.device, n_tokens=n_tokens)
         self._num_samples = config.num_samples
 
     def pieces(self) -> Iterator[str]:

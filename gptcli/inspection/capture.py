@@ -13,16 +13,18 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gptcli.model.attention import CausalSelfAttention
+from gptcli.model.attention import Attention
 from gptcli.model.gpt import GPT, Block
+from gptcli.model.rotary import Rotation
 
 
 @dataclass(frozen=True)
 class Passage:
-    """What one layer's attention received and what it wrote: (T, C) each."""
+    """What one layer's attention received and what it wrote, (T, C) each, and its rotation."""
 
     received: Tensor
     written: Tensor
+    rotation: Rotation | None = None
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,17 @@ def record(model: GPT, token_ids: Sequence[int]) -> Recording:
     return Recording(ids, logits, tuple(passages))
 
 
-def attention_modules(model: GPT) -> list[CausalSelfAttention]:
+def attention_modules(model: GPT) -> list[Attention]:
     """The attention of every layer, in order."""
     return [block.attention for block in model.blocks if isinstance(block, Block)]
 
 
 @torch.inference_mode()
-def explicit_attention(attention: CausalSelfAttention, passage: Passage) -> LayerAttention:
+def explicit_attention(attention: Attention, passage: Passage) -> LayerAttention:
     """Scores and pattern of one layer (Vaswani et al. 2017, section 3.2), and their check."""
     assert not attention.training, "dropout would blur the comparison: call model.eval() first"
-    query, key, value = (part[0].float() for part in attention.project(passage.received[None]))
+    projected = attention.project(passage.received[None], passage.rotation)
+    query, key, value = (_of_every_head(part[0].float(), attention.n_head) for part in projected)
     scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])  # (H, T, T)
     future = torch.ones(scores.shape[1:], dtype=torch.bool, device=scores.device).triu(1)
     pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
@@ -102,9 +105,18 @@ def worst(checks: Iterable[Check]) -> Check:
 
 
 def _keep(
-    passages: list[Passage], _module: nn.Module, received: tuple[Tensor, ...], written: Tensor
+    passages: list[Passage],
+    _module: nn.Module,
+    received: tuple[Tensor, Rotation | None, object],
+    written: Tensor,
 ) -> None:
-    passages.append(Passage(received[0][0], written[0]))
+    x, rotation, _ = received
+    passages.append(Passage(x[0], written[0], rotation))
+
+
+def _of_every_head(part: Tensor, n_head: int) -> Tensor:
+    """Keys and values (K, T, D) as often as queries share them: (H, T, D)."""
+    return part.repeat_interleave(n_head // part.shape[0], dim=0)
 
 
 def _check(pattern: Tensor, future: Tensor, deviation: Tensor) -> Check:

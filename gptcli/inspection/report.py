@@ -175,7 +175,7 @@ def report_json(
         "model": {
             "directory": report.directory.as_posix(),
             "model_type": report.config.model_type,
-            **asdict(report.config),
+            **report.config.whole(),
         },
         "tokens": [{"i": i, **asdict(token)} for i, token in enumerate(report.tokens)],
         "heads": [_head_json(head, patterns.get(head.head)) for head in heads],

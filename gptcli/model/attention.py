@@ -1,6 +1,7 @@
-"""Causal multi-head self-attention: every head is a slice of one batched operation.
+"""Multi-head attention: every head is a slice of one batched operation.
 
-B rows, T positions, C = n_embd, H = n_head, D = head size, S positions attended to.
+B rows, T positions, C = n_embd, H = n_head, K = n_kv_head, D = head size, S positions
+attended to.
 """
 
 import torch
@@ -10,38 +11,80 @@ from torch import Tensor, nn
 from gptcli.config.model import ModelConfig
 from gptcli.model.cache import LayerCache
 from gptcli.model.linear import Linear
+from gptcli.model.norm import make_norm
+from gptcli.model.rotary import Rotation, rotate
 
 
-class CausalSelfAttention(nn.Module):
-    """Each position gathers values from itself and its past, weighted by query and key.
+class Attention(nn.Module):
+    """Each position gathers values, weighted by how its query meets their keys.
 
-    Vaswani et al. 2017, section 3.2: softmax(q k^T / sqrt(D)) v, with the future masked.
+    Vaswani et al. 2017, section 3.2: softmax(q k^T / sqrt(D)) v. A ``causal`` one (a
+    decoder's) looks at itself and its past, another (an encoder's) at every position. H / K
+    queries share a key and a value (grouped queries, Ainslie et al. 2023).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, causal: bool = True) -> None:
         super().__init__()
-        self.n_head = config.n_head
+        D, H, K = config.head_size, config.n_head, config.key_value_heads
+        self.causal = causal
+        self.n_head, self.head_size = H, D
+        self.widths = [H * D, K * D, K * D]
         self.dropout = config.dropout
-        has_qkv_bias = config.bias and config.qkv_bias
-        self.query_key_value = Linear(config.n_embd, 3 * config.n_embd, bias=has_qkv_bias)
-        self.output = Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.query_key_value = Linear(config.n_embd, sum(self.widths), bias=config.qkv_bias)
+        self.query_norm = make_norm(config, D) if config.qk_norm else nn.Identity()
+        self.key_norm = make_norm(config, D) if config.qk_norm else nn.Identity()
+        self.output = (
+            Linear(H * D, config.n_embd, bias=config.bias) if config.projections else nn.Identity()
+        )
         self.output_dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, C) -> (B, T, C); with a cache, x continues the positions held there."""
-        query, key, value = self.project(x)
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
+        source: Tensor | None = None,
+    ) -> Tensor:
+        """(B, T, C) -> (B, T, C).
+
+        ``rotation`` is that of x's positions, where they are rotary. With a ``cache``, x
+        continues the positions held there. Keys and values come from ``source`` (B, S, C)
+        where one is given: cross-attention, which is not causal and has no positions.
+        """
+        assert source is None or not (self.causal or rotation or cache), "source stands alone"
+        query, key, value = self.project(x, rotation, source)
         past = 0
         if cache is not None:
             past = cache.length
             key, value = cache.append(key, value)
         dropout = self.dropout if self.training else 0.0
-        return self.merge(_attend(query, key, value, past, dropout))
+        return self.merge(_attend(query, key, value, past if self.causal else None, dropout))
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of every head: (B, T, C) -> three times (B, H, T, D)."""
-        B, T, C = x.shape
-        projected = self.query_key_value(x).view(B, T, 3, self.n_head, C // self.n_head)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)
+    def project(
+        self, x: Tensor, rotation: Rotation | None = None, source: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, D), keys and values (B, K, S, D) of every head, normed and turned."""
+        if source is None:
+            parts = self.query_key_value(x).split(self.widths, dim=-1)
+        else:
+            parts = self._project_apart(x, source)
+        query, key, value = (
+            part.unflatten(-1, (-1, self.head_size)).transpose(1, 2) for part in parts
+        )
+        query, key = self.query_norm(query), self.key_norm(key)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        return query, key, value
+
+    def _project_apart(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of x and keys and values of source, by the rows that each has of one matrix."""
+        weights = torch.split(self.query_key_value.weight, self.widths)
+        bias = self.query_key_value.bias
+        biases = (None,) * 3 if bias is None else torch.split(bias, self.widths)
+        query, key, value = (
+            F.linear(origin, weight, bias)
+            for origin, weight, bias in zip((x, source, source), weights, biases, strict=True)
+        )
         return query, key, value
 
     def merge(self, mixed: Tensor) -> Tensor:
@@ -50,9 +93,13 @@ class CausalSelfAttention(nn.Module):
         return output
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, past: int, dropout: float) -> Tensor:
-    """The fused kernel: (B, H, T, D) with keys of past + T positions -> (B, H, T, D)."""
+def _attend(query: Tensor, key: Tensor, value: Tensor, past: int | None, dropout: float) -> Tensor:
+    """The fused kernel: queries (B, H, T, D), keys and values (B, K, S, D) -> (B, H, T, D).
+
+    Queries follow ``past`` positions among the keys and see no future; None sees everything.
+    """
     T, device = query.shape[2], query.device
+    query, key = query.to(value.dtype), key.to(value.dtype)  # norms may have widened them
     if device.type == "cpu" and query.dtype == torch.bfloat16 and query.shape[3] < 64:
         # The CPU's bfloat16 kernel is twice as slow as the float32 one for small heads.
         with torch.autocast("cpu", enabled=False):
@@ -65,11 +112,12 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, past: int, dropout: float
         attn_mask=_mask_after(past, T, device),
         dropout_p=dropout,
         is_causal=past == 0 and T > 1,
+        enable_gqa=key.shape[1] != query.shape[1],
     )
 
 
-def _mask_after(past: int, T: int, device: torch.device) -> Tensor | None:
+def _mask_after(past: int | None, T: int, device: torch.device) -> Tensor | None:
     """Which of the past + T keys each of T new queries may see; None where no mask is needed."""
-    if past == 0 or T == 1:
+    if not past or T == 1:
         return None
     return torch.ones(T, past + T, dtype=torch.bool, device=device).tril(past)

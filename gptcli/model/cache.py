@@ -7,7 +7,7 @@ from gptcli.config.model import ModelConfig
 
 
 class LayerCache:
-    """Preallocated keys and values of one layer: (B, H, block_size, D) each."""
+    """Preallocated keys and values of one layer: (B, n_kv_head, block_size, D) each."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys = keys
@@ -30,7 +30,7 @@ class KeyValueCache:
     def __init__(
         self, config: ModelConfig, batch_size: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        shape = (batch_size, config.n_head, config.block_size, config.head_size)
+        shape = (batch_size, config.key_value_heads, config.block_size, config.head_size)
         self.layers = [
             LayerCache(
                 torch.empty(shape, device=device, dtype=dtype),
@@ -41,8 +41,8 @@ class KeyValueCache:
 
     @property
     def length(self) -> int:
-        """Number of positions held."""
-        return self.layers[0].length
+        """Number of positions held; none where no layer looks at any."""
+        return self.layers[0].length if self.layers else 0
 
     def clear(self) -> None:
         """Forget all positions, keep the memory."""

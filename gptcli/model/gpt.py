@@ -7,50 +7,67 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.config.model import NORM_EPSILON, ModelConfig
-from gptcli.model.attention import CausalSelfAttention
+from gptcli.config.model import ModelConfig
+from gptcli.model.attention import Attention
 from gptcli.model.cache import KeyValueCache, LayerCache
 from gptcli.model.linear import Linear
 from gptcli.model.mlp import MLP
+from gptcli.model.norm import make_norm
+from gptcli.model.rotary import Rotation, rotation_at
 
 # In place of a target that the loss leaves out.
 UNCOUNTED = -100
 
 
 class Block(nn.Module):
-    """Communication, then computation, each normalised before and added to the stream."""
+    """Communication, then computation, each normalised before and added to the stream.
+
+    The lecture's first rungs lack the addition or the computation.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
-        self.attention = CausalSelfAttention(config)
-        self.mlp_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
-        self.mlp = MLP(config)
+        self.residual = config.residual
+        self.attention_norm = make_norm(config, config.n_embd)
+        self.attention = Attention(config)
+        self.mlp: MLP | None = None
+        if config.inner_size:
+            self.mlp_norm = make_norm(config, config.n_embd)
+            self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rotation: Rotation | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.attention(self.attention_norm(x), cache)
-        return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
+        gathered = self.attention(self.attention_norm(x), rotation, cache)
+        x = x + gathered if self.residual else gathered
+        if self.mlp is None:
+            return x
+        computed: Tensor = self.mlp(self.mlp_norm(x))
+        return x + computed if self.residual else computed
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer as in GPT-2 (Radford et al. 2019)."""
+    """A decoder-only transformer: GPT-2 (Radford et al. 2019) and what grew from it."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
-        self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
+        C, V = config.n_embd, config.vocab_size
+        self.token_embedding = nn.Embedding(V, C)
+        self.position_embedding: nn.Embedding | None = None
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.block_size, C)
+        self.embedding_norm = make_norm(config, C) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.final_norm = nn.LayerNorm(config.n_embd, NORM_EPSILON, bias=config.bias)
-        self.lm_head = Linear(config.n_embd, config.vocab_size, bias=config.lm_head_bias)
+        self.final_norm = make_norm(config, C)
+        self.lm_head = Linear(C, V, bias=config.lm_head_bias) if config.lm_head else nn.Identity()
         if config.tied:
             self.lm_head.weight = self.token_embedding.weight
 
     def forward(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Token ids (B, T) -> logits (B, T, V) for the token after each position."""
-        logits: Tensor = self.lm_head(self.hidden(ids, cache))
-        return logits
+        return self.read_out(self.hidden(ids, cache))
 
     def hidden(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Token ids (B, T) -> the normalised residual stream (B, T, C) that the head reads.
@@ -63,11 +80,23 @@ class GPT(nn.Module):
             f"{end} positions, context of {self.config.block_size}"
         )
         positions = torch.arange(past, end, device=ids.device)
-        x = self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, C)
+        x = self.token_embedding(ids)  # (B, T, C)
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(positions)
+        rotation = None
+        if self.config.positions == "rotary":
+            rotation = rotation_at(positions, self.config)
+        x = self.embedding_norm(x)
         for index, block in enumerate(self.blocks):
-            x = block(x, cache.layers[index] if cache is not None else None)
+            x = block(x, rotation, cache.layers[index] if cache is not None else None)
         stream: Tensor = self.final_norm(x)
         return stream
+
+    def read_out(self, stream: Tensor) -> Tensor:
+        """The stream (..., C) of some positions -> logits (..., V)."""
+        logits: Tensor = self.lm_head(stream)
+        cap = self.config.logit_cap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def next_token_loss(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:

@@ -44,20 +44,33 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
     """Normal weights of std 0.02, zero biases, unit norms (Radford et al. 2019, section 2.3).
 
     What writes to the residual stream is scaled by 1/sqrt(2 n_layer), so that the variance
-    of the stream does not grow with the number of writers.
+    of the stream does not grow with the number of writers. Without norms nothing brings a
+    signal back to scale, so there embeddings and matrices keep its variance near 1 (LeCun et
+    al. 1998), all but the head: untrained logits are near 0 everywhere.
     """
     for name, module in model.named_modules():
-        if isinstance(module, nn.LayerNorm):
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm):
             module.reset_parameters()
         elif isinstance(module, nn.Linear):
             if module.weight is not model.token_embedding.weight:
-                module.weight.normal_(0.0, _std(name, model.config), generator=generator)
+                std = _linear_std(name, module.in_features, model.config)
+                module.weight.normal_(0.0, std, generator=generator)
             if module.bias is not None:
                 module.bias.zero_()
         elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, INIT_STD, generator=generator)
+            module.weight.normal_(0.0, _embedding_std(model.config), generator=generator)
 
 
-def _std(name: str, config: ModelConfig) -> float:
-    writes_to_stream = name.endswith((".attention.output", ".mlp.down"))
-    return INIT_STD / math.sqrt(2 * config.n_layer) if writes_to_stream else INIT_STD
+def _linear_std(name: str, n_inputs: int, config: ModelConfig) -> float:
+    std = INIT_STD
+    if config.norm == "none" and name != "lm_head":
+        std = 1 / math.sqrt(n_inputs)
+    writes_to_stream = config.residual and name.endswith((".attention.output", ".mlp.down"))
+    return std / math.sqrt(2 * config.n_layer) if writes_to_stream else std
+
+
+def _embedding_std(config: ModelConfig) -> float:
+    is_read_by_head = config.lm_head and not config.tied
+    if config.norm != "none" or not is_read_by_head:
+        return INIT_STD
+    return math.sqrt(0.5) if config.positions == "learned" else 1.0

@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.config.model import Activation, ModelConfig
+from gptcli.config.model import ModelConfig
+from gptcli.config.switches import Activation
 from gptcli.model.linear import Linear
 
 
@@ -12,19 +13,30 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        C, inner, bias = config.n_embd, config.inner_size, config.bias
         self.activation = config.activation
-        self.up = Linear(config.n_embd, config.n_inner, bias=config.bias)
-        self.down = Linear(config.n_inner, config.n_embd, bias=config.bias)
+        self.up = Linear(C, inner, bias=bias)
+        self.gate = Linear(C, inner, bias=bias) if config.gated else None
+        self.down = Linear(inner, C, bias=bias) if config.projections else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Acts on every position alone."""
-        output: Tensor = self.dropout(self.down(activate(self.up(x), self.activation)))
+        if self.gate is None:
+            hidden = activate(self.up(x), self.activation)
+        else:
+            hidden = activate(self.gate(x), self.activation) * self.up(x)
+        output: Tensor = self.dropout(self.down(hidden))
         return output
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
     """Apply the named nonlinearity; GPT-2's GELU is the tanh form of Hendrycks and Gimpel."""
-    if activation == "relu":
-        return F.relu(x)
+    match activation:
+        case "relu":
+            return F.relu(x)
+        case "relu_squared":
+            return F.relu(x).square()
+        case "silu":
+            return F.silu(x)
     return F.gelu(x, approximate="tanh" if activation == "gelu_tanh" else "none")

@@ -9,10 +9,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.model import LARGEST_SIZES, ModelConfig
-from gptcli.config.presets import Preset
+from gptcli.config.checks import check_choice
+from gptcli.config.families import FAMILIES, TRAINABLE, check_choices
+from gptcli.config.model import ModelConfig
+from gptcli.config.model_checks import LARGEST_SIZES
+from gptcli.config.preset import Preset
 from gptcli.config.training import TrainConfig
+from gptcli.errors import UsageError
 
+USUAL_FAMILY = "gpt2"
 MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
 TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
 
@@ -49,9 +54,13 @@ class Resolved:
 def resolve(
     given: Values, preset: Preset | None, vocab_size: int, device: str, precision: str, threads: int
 ) -> Resolved:
-    """Merge flags, preset and the device's defaults, in that order of strength."""
+    """Merge flags, preset or family, and the device's defaults, in that order of strength.
+
+    UsageError where a flag changes what the family has fixed.
+    """
     fixed = {"vocab_size": vocab_size, "device": device, "precision": precision, "threads": threads}
-    known = {**_preset_values(preset, given), **given, **fixed}
+    start = _family_values(given) if preset is None else _preset_values(preset, given)
+    known = {**start, **given, **fixed}
     base = _CPU if device == "cpu" else _GPU
     model = ModelConfig(**_model_values(known, base))
     training = TrainConfig(**_train_values(known, base, model))
@@ -60,30 +69,59 @@ def resolve(
     return Resolved(model, training, filled)
 
 
-def _preset_values(preset: Preset | None, given: Values) -> dict[str, Any]:
-    if preset is None:
-        return {}
-    values = {**asdict(preset.model), **preset.training}
+def usual_batch(preset: Preset, device: str) -> int:
+    """Rows per micro-batch of a preset where the user says none."""
+    base = _CPU if device == "cpu" else _GPU
+    values: Values = {**base, **preset.training}
+    return int(values["batch_size"])
+
+
+def _family_values(given: Values) -> dict[str, Any]:
+    family = given.get("family", USUAL_FAMILY)
+    check_choice("family", family, TRAINABLE)
+    check_choices(family, _switches(given))
+    return dict(FAMILIES[family].switches)
+
+
+def _preset_values(preset: Preset, given: Values) -> dict[str, Any]:
+    family = preset.model.model_type
+    if given.get("family", family) != family:
+        raise UsageError(
+            f"--family {given['family']} and --preset both choose a model: leave one of them out"
+        )
+    check_choices(family, _switches(given))
+    model = {field.name: getattr(preset.model, field.name) for field in fields(ModelConfig)}
+    if not preset.model.lm_head:
+        del model["n_embd"]  # the stream is the logits, as wide as the vocabulary
+    values = {**model, **preset.training}
     if "lr" in given and values.get("min_lr") == values.get("lr"):
         values["min_lr"] = given["lr"]  # a constant rate stays constant
     return values
+
+
+def _switches(given: Values) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in MODEL_FLAGS}
 
 
 def _model_values(known: Values, base: Values) -> dict[str, Any]:
     values = {name: known[name] for name in (*MODEL_FLAGS, "vocab_size") if name in known}
     for name in ("n_layer", "block_size", "dropout"):
         values.setdefault(name, base[name])
+    if not values.get("lm_head", True):
+        values.setdefault("n_embd", values["vocab_size"])
     if "n_head" not in values:
-        values["n_head"] = _heads_for(values.get("n_embd"), base)
+        is_rotary = values.get("positions") == "rotary"
+        values["n_head"] = _heads_for(values.get("n_embd"), base, even=is_rotary)
     values.setdefault("n_embd", base["head_size"] * values["n_head"])
     return values
 
 
-def _heads_for(n_embd: int | None, base: Values) -> int:
-    """As many heads as usual, or where the width is given, about as wide ones."""
+def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
+    """As many heads as usual, or where the width is given, about as wide ones (an even width)."""
     if n_embd is None or not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
         return int(base["n_head"])
-    divisors = [n for n in range(1, n_embd + 1) if n_embd % n == 0]
+    whole = n_embd // 2 if even and n_embd % 2 == 0 else n_embd
+    divisors = [n for n in range(1, whole + 1) if whole % n == 0]
     return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))
 
 
@@ -95,14 +133,14 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
         values["max_iters"] = base.get("max_iters") or _affordable_iters(
             model, rows, values["precision"]
         )
-    values.setdefault("lr", _usual_rate(model))
+    values.setdefault("lr", usual_rate(model))
     values.setdefault("min_lr", values["lr"] / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     values.setdefault("eval_interval", -(-values["max_iters"] // 6))
     return values
 
 
-def _usual_rate(model: ModelConfig) -> float:
+def usual_rate(model: ModelConfig) -> float:
     """Inversely proportional to the width, as found for nets of one shape (Yang et al. 2022).
 
     The constant is measured: a width of 128 learns best near 4e-3 (Tiny Shakespeare), and

@@ -31,9 +31,10 @@ from gptcli.training.loop import Training
 from gptcli.training.metrics import METRICS_FILE
 from gptcli.training.optimizer import make_optimizer, restore_optimizer
 from gptcli.training.plot import PLOT_FILE
+from gptcli.training.starting_point import StartingPoint
 
 # Weights, gradients and AdamW's two moments in float32.
-_BYTES_PER_PARAMETER = 16
+BYTES_PER_PARAMETER = 16
 _SMALLER = "choose a smaller --n-layer or --n-embd"
 RUN = OutputKind(
     "run",
@@ -49,16 +50,19 @@ def begin_training(
     preset: str | None,
     dataset: Dataset,
     overwrite: bool = False,
+    start: StartingPoint | None = None,
 ) -> Training:
     """A fresh run: its directory with all but weights, and a model with initial weights.
 
-    An old run gives way only when the new one is known to fit the data and the memory.
+    These are drawn, or those of ``start``. An old run gives way only when the new one is known
+    to fit the data and the memory.
     """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
-    check_memory(_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
-    model = new_model(resolved.model, derive_seed(config.seed, "weights"))
+    check_memory(BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
+    model = _initial_model(resolved, start)
+    origin = None if start is None else start.origin()
     training = _assemble(directory, config, dataset, model, Progress())
     with reported(directory):
         shutil.rmtree(directory, ignore_errors=True)
@@ -71,6 +75,7 @@ def begin_training(
         model=resolved.model,
         training=config,
         data=_reference(dataset),
+        init_from=origin,
     )
     write_record(directory, record)
     return training
@@ -93,6 +98,12 @@ def continue_training(
     if grown != record:
         write_record(directory, grown)
     return training, problems
+
+
+def _initial_model(resolved: Resolved, start: StartingPoint | None) -> GPT:
+    if start is None:
+        return new_model(resolved.model, derive_seed(resolved.training.seed, "weights"))
+    return model_with(resolved.model, start.weights(resolved.model.block_size))
 
 
 def check_length(dataset: Dataset, block_size: int) -> None:

@@ -1,14 +1,19 @@
 """FLOPs, cache and attention pattern are the reference's integers and what torch counts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from gptcli.accounting.cache import attention_pattern, kv_cache_bytes_per_token
 from gptcli.accounting.flops import sequence_flops
+from gptcli.checkpoint.config_json import model_config_json
+from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
 from gptcli.model.cache import KeyValueCache
@@ -33,27 +38,6 @@ def test_flops_of_the_reference(shared: Path) -> None:
             continue
         flops = sequence_flops(PRESETS[name].model, expected.pop("block"))
         assert {key: getattr(flops, key) for key in expected} == expected, name
-
-
-@pytest.mark.parametrize("context", [1, 7, 16])
-def test_full_forward_flops_are_those_that_torch_counts_in_explicit_attention(
-    context: int,
-) -> None:
-    transformers = pytest.importorskip("transformers")
-    theirs = transformers.GPT2Config(
-        n_layer=3,
-        n_head=2,
-        n_embd=8,
-        n_positions=16,
-        vocab_size=11,
-        bos_token_id=None,
-        eos_token_id=None,
-        attn_implementation="eager",
-    )
-    model = transformers.GPT2LMHeadModel(theirs)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, context, dtype=torch.long), use_cache=False)
-    assert sequence_flops(TINY, context).forward_full == counter.get_total_flops()
 
 
 def test_causal_and_full_agree_on_one_token_and_part_by_the_upper_triangle() -> None:
@@ -84,7 +68,33 @@ def test_cache_and_pattern_of_the_reference(shared: Path) -> None:
     assert pattern.n_bytes == theirs["fp16_bytes"]
 
 
-def test_cache_bytes_are_those_that_generation_allocates() -> None:
-    cache = KeyValueCache(TINY, 1, torch.device("cpu"), torch.float32)
-    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert held == TINY.block_size * kv_cache_bytes_per_token(TINY, bytes_per_value=4)
+def test_cache_bytes_are_those_that_generation_allocates(any_model) -> None:
+    @settings(deadline=None, max_examples=50)
+    @given(config=any_model)
+    def check(config: ModelConfig) -> None:
+        cache = KeyValueCache(config, 1, torch.device("cpu"), torch.float32)
+        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+        assert held == config.block_size * kv_cache_bytes_per_token(config, bytes_per_value=4)
+
+    check()
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+@pytest.mark.parametrize("context", [1, 7, 16])
+def test_full_forward_flops_are_those_that_torch_counts_in_explicit_attention(
+    family: str, context: int
+) -> None:
+    row = FAMILIES[family]
+    more = {"n_kv_head": 1, "n_inner": 20} if row.may_choose("n_kv_head") else {}
+    more |= {"head_dim": 6} if row.may_choose("head_dim") else {}
+    config = replace(TINY, **{**row.switches, **more})
+    theirs = AutoConfig.for_model(**model_config_json(config), attn_implementation="eager")
+    model = AutoModelForCausalLM.from_config(theirs)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, context, dtype=torch.long), use_cache=False)
+    assert sequence_flops(config, context).forward_full == counter.get_total_flops()
+
+
+def test_a_table_that_is_looked_up_costs_nothing() -> None:
+    flops = sequence_flops(PRESETS["lecture-bigram"].model, 8)
+    assert (flops.forward_full, flops.training_causal) == (0, 0)

@@ -8,14 +8,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from gptcli.accounting.cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import Row, count_totals, exact_count, parameter_rows
+from gptcli.checkpoint.config_json import model_config_json
+from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
 from gptcli.model.gpt import GPT
 
-SIZE = st.integers(1, 12)
-SWITCH = st.booleans()
 PUBLISHED = {
     "gpt2": 124_439_808,
     "gpt2-medium": 354_823_168,
@@ -27,18 +29,24 @@ PUBLISHED = {
 
 
 @st.composite
-def configs(draw: st.DrawFn) -> ModelConfig:
-    n_head = draw(SIZE)
+def members(draw: st.DrawFn, family: str) -> ModelConfig:
+    """A small model of a family that transformers can build."""
+    n_head = draw(st.sampled_from([1, 2, 4]))
+    row = FAMILIES[family]
+    choices = {
+        "n_kv_head": st.sampled_from([1, n_head]),
+        "head_dim": st.sampled_from([None, 2, 10]),
+        "n_inner": st.integers(1, 30),
+        "tied": st.booleans(),
+    }
+    free = {name: draw(values) for name, values in choices.items() if row.may_choose(name)}
     return ModelConfig(
-        n_layer=draw(SIZE),
+        n_layer=draw(st.integers(1, 9)),
         n_head=n_head,
-        n_embd=n_head * draw(SIZE),
-        block_size=draw(SIZE),
-        vocab_size=draw(SIZE),
-        bias=draw(SWITCH),
-        qkv_bias=draw(SWITCH),
-        lm_head_bias=draw(SWITCH),
-        tied=draw(SWITCH),
+        n_embd=n_head * draw(st.sampled_from([2, 4, 8])),
+        block_size=draw(st.integers(1, 12)),
+        vocab_size=draw(st.integers(1, 12)),
+        **{**row.switches, **free},
     )
 
 
@@ -96,43 +104,60 @@ def test_a_query_is_counted_a_head_at_a_time() -> None:
     assert rows["query"].params == 14_495_514_624
 
 
-@settings(deadline=None, max_examples=60)
-@given(configs())
-def test_rows_sum_to_the_parameters_of_the_built_model(config: ModelConfig) -> None:
-    with torch.device("meta"):
-        model = GPT(config)
-    assert exact_count(config) == sum(p.numel() for p in model.parameters())
-    assert list(model.buffers()) == []
+def test_every_modern_preset_of_the_reference_agrees(shared: Path) -> None:
+    for name, expected in reference(shared)["modern_presets"].items():
+        config = PRESETS[name].model
+        sizes = (config.key_value_heads, config.head_size, config.inner_size, config.vocab_size)
+        keys = ("n_kv_head", "d_head", "d_ff", "vocab_size")
+        assert sizes == tuple(expected[key] for key in keys), name
+        assert exact_count(config) == expected["params"], name
+        assert (config.model_type, config.tied) == (expected["family"], expected["tied"]), name
+        cache = kv_cache_bytes_per_token(config)
+        assert cache == expected["kv_cache_bytes_per_token_bf16"], name
 
 
-@settings(deadline=None, max_examples=20)
-@given(configs())
-def test_rows_sum_to_the_parameters_of_transformers_model(config: ModelConfig) -> None:
-    transformers = pytest.importorskip("transformers")
-    config = replace(config, bias=True, qkv_bias=True, lm_head_bias=False)
-    theirs = transformers.GPT2Config(
-        n_layer=config.n_layer,
-        n_head=config.n_head,
-        n_embd=config.n_embd,
-        n_positions=config.block_size,
-        vocab_size=config.vocab_size,
-        tie_word_embeddings=config.tied,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
-    with torch.device("meta"):
-        model = transformers.GPT2LMHeadModel(theirs)
+def test_rows_sum_to_the_parameters_of_the_built_model(any_model) -> None:
+    @settings(deadline=None, max_examples=150)
+    @given(config=any_model)
+    def check(config: ModelConfig) -> None:
+        with torch.device("meta"):
+            model = GPT(config)
+        assert exact_count(config) == sum(p.numel() for p in model.parameters())
+        assert all(row.copies for row in parameter_rows(config) if row.name != "unembedding")
+        assert list(model.buffers()) == []
+
+    check()
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_rows_sum_to_the_parameters_of_transformers_model(family: str) -> None:
+    @settings(deadline=None, max_examples=15)
+    @given(config=members(family))
+    def check(config: ModelConfig) -> None:
+        theirs = AutoConfig.for_model(**model_config_json(config))
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(theirs)
         model.tie_weights()
-    assert exact_count(config) == sum(p.numel() for p in model.parameters())
+        assert exact_count(config) == sum(p.numel() for p in model.parameters())
+
+    check()
 
 
-@given(configs())
-def test_totals_follow_from_one_another(config: ModelConfig) -> None:
-    totals = count_totals(config)
-    rows = {row.name: row.params for row in parameter_rows(replace(config, tied=False))}
-    assert totals.exact == exact_count(config)
-    assert totals.untied - totals.tied == config.vocab_size * config.n_embd
-    per_block = 12 * config.n_embd**2 * config.n_layer
-    assert totals.weights_only == per_block + 2 * config.vocab_size * config.n_embd
-    outside = ("token_embedding", "position_embedding", "unembedding", "unembedding_bias")
-    assert totals.non_embedding == sum(n for name, n in rows.items() if name not in outside)
+def test_totals_follow_from_one_another(any_model) -> None:
+    @settings(deadline=None)
+    @given(config=any_model)
+    def check(config: ModelConfig) -> None:
+        totals = count_totals(config)
+        rows = {row.name: row.params for row in parameter_rows(replace(config, tied=False))}
+        heads = config.lm_head * config.vocab_size * config.n_embd
+        assert totals.exact == exact_count(config)
+        assert totals.untied - totals.tied == heads
+        outside = ("token_embedding", "position_embedding", "unembedding", "unembedding_bias")
+        assert totals.non_embedding == sum(n for name, n in rows.items() if name not in outside)
+        with torch.device("meta"):
+            model = GPT(replace(config, tied=False))
+        matrices = sum(p.numel() for p in model.parameters() if p.dim() == 2)
+        positions = rows.get("position_embedding", 0)
+        assert totals.weights_only == matrices - positions
+
+    check()

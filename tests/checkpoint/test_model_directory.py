@@ -4,120 +4,147 @@ import json
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, pipeline
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    pipeline,
+)
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.files import write_description
-from gptcli.checkpoint.tensors import load_weights, save_weights
-from gptcli.config.model import ModelConfig
-from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.errors import CheckpointError, UsageError
+from gptcli.checkpoint.layout import file_layout
+from gptcli.checkpoint.tensors import load_weights
+from gptcli.config.families import TRAINABLE
+from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.errors import CheckpointError
 from gptcli.inference.loading import load_model
 from gptcli.model.gpt import GPT
 
 SWITCHES = [
-    {},
     {"tied": False},
     {"bias": False},
     {"qkv_bias": False, "activation": "relu"},
-    {"lm_head_bias": True, "tied": False, "qkv_bias": False, "activation": "relu"},
 ]
+IDS = torch.arange(24).view(2, 12)
 
 
-def save(model: GPT, tokenizer: Tokenizer, directory: Path) -> Path:
-    directory.mkdir(exist_ok=True)
-    write_description(directory, model.config, tokenizer)
-    weights = dict(model.named_parameters())
-    save_weights(directory / "model.safetensors", weights, model.config)
-    return directory
-
-
-@pytest.mark.parametrize("switches", SWITCHES)
-def test_what_is_saved_loads_to_the_last_bit(make_model, tokenizer, tmp_path, switches) -> None:
-    model = make_model(**switches, dropout=0.1)
-    directory = save(model, tokenizer, tmp_path / "m")
-    loaded = load_model(directory, "cpu")
-    assert loaded.model.config == model.config
-    assert loaded.tokenizer.identity == tokenizer.identity
-    ours, theirs = model.state_dict(), loaded.model.state_dict()
+def check_same(directory: Path, model: GPT) -> None:
+    loaded = load_model(directory, "cpu").model
+    ours, theirs = model.state_dict(), loaded.state_dict()
+    assert loaded.config == model.config
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     if model.config.tied:
-        assert loaded.model.lm_head.weight is loaded.model.token_embedding.weight
+        assert loaded.lm_head.weight is loaded.token_embedding.weight
 
 
-@pytest.mark.parametrize("switches", SWITCHES[:4])
-def test_transformers_computes_the_same_logits(make_model, tokenizer, tmp_path, switches) -> None:
-    model = make_model(**switches)
-    directory = save(model, tokenizer, tmp_path / "m")
+def check_transformers(directory: Path, model: GPT) -> None:
     theirs, report = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True)
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
-    ids = torch.arange(24).view(2, 12)
     with torch.no_grad():
-        torch.testing.assert_close(theirs.eval()(ids).logits, model(ids), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(theirs.eval()(IDS).logits, model(IDS), rtol=1e-5, atol=1e-5)
 
 
-def test_auto_tokenizer_gives_the_same_ids_and_the_pipeline_runs(
-    make_model, tokenizer, tmp_path
+def test_what_is_saved_loads_to_the_last_bit(
+    make_member, tokenizer, save, tmp_path, family
 ) -> None:
-    directory = save(make_model(), tokenizer, tmp_path / "m")
+    model = make_member(family)
+    directory = save(model, tokenizer, tmp_path / "m")
+    check_same(directory, model)
+    assert load_model(directory, "cpu").tokenizer.identity == tokenizer.identity
+    assert load_model(directory, "cpu").notes == ()
+
+
+@pytest.mark.parametrize("switches", SWITCHES)
+def test_switches_of_gpt2_survive_and_transformers_follows_them(
+    make_model, tokenizer, save, tmp_path, switches
+) -> None:
+    model = make_model(**switches, dropout=0.1)
+    directory = save(model, tokenizer, tmp_path / "m")
+    check_same(directory, model)
+    check_transformers(directory, model)
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_a_directory_is_one_of_transformers(make_member, tokenizer, save, tmp_path, family) -> None:
+    model = make_member(family)
+    directory = save(model, tokenizer, tmp_path / "m")
+    check_transformers(directory, model)
     theirs = AutoTokenizer.from_pretrained(directory)
     text = "hello world!\n"
     assert theirs(text)["input_ids"] == tokenizer.encode(text).tolist()
     assert theirs.decode(theirs(text)["input_ids"]) == text
+    assert GenerationConfig.from_pretrained(directory).eos_token_id is None
     generator = pipeline("text-generation", model=str(directory))
     written = generator("hello ", max_new_tokens=4)[0]["generated_text"]
     assert len(written) == len("hello ") + 4
 
 
-def test_a_directory_that_transformers_wrote_loads(tokenizer, tmp_path) -> None:
-    config = GPT2Config(vocab_size=30, n_positions=12, n_embd=8, n_layer=2, n_head=2)
-    theirs = GPT2LMHeadModel(config).eval()
-    theirs.save_pretrained(tmp_path)
-    ours = load_weights(tmp_path, read_model_config(tmp_path))
-    (tmp_path / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
-    model = load_model(tmp_path, "cpu").model
-    ids = torch.arange(24).view(2, 12)
-    assert "lm_head.weight" not in ours
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_transformers_is_told_which_token_ends_a_text(make_member, save, tmp_path, family) -> None:
+    letters = "abcdefghijklmnopqrstuvw"
+    tokenizer = character_tokenizer(letters, special_tokens=["<|pad|>", "<|endoftext|>"])
+    directory = save(make_member(family), tokenizer, tmp_path / "m")
+    end = tokenizer.end_of_text
+    assert end == 24
+    assert AutoTokenizer.from_pretrained(directory).eos_token_id == end
+    assert AutoTokenizer.from_pretrained(directory).eos_token == "<|endoftext|>"
+    assert AutoConfig.from_pretrained(directory).eos_token_id == end
+    assert GenerationConfig.from_pretrained(directory).eos_token_id == end
+    assert load_model(directory, "cpu").notes == ()
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_directory_that_transformers_wrote_loads(
+    make_member, tokenizer, save, tmp_path, family, tied
+) -> None:
+    directory = save(make_member(family, tied=tied), tokenizer, tmp_path / "m")
+    torch.manual_seed(3)
+    theirs = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory)).eval()
+    theirs.save_pretrained(tmp_path / "theirs", max_shard_size="2KB")
+    (tmp_path / "theirs/tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    assert (tmp_path / "theirs/model.safetensors.index.json").is_file()
+    model = load_model(tmp_path / "theirs", "cpu").model
     with torch.no_grad():
-        torch.testing.assert_close(model(ids), theirs(ids).logits, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(model(IDS), theirs(IDS).logits, rtol=1e-5, atol=1e-5)
 
 
-def test_shards_and_the_names_of_gpt2s_first_release_load(make_model, tokenizer, tmp_path) -> None:
+def test_the_names_of_gpt2s_first_release_load(
+    make_model, tokenizer, save, rewrite, tmp_path
+) -> None:
     model = make_model()
     directory = save(model, tokenizer, tmp_path / "m")
-    tensors = safetensors.torch.load_file(directory / "model.safetensors")
-    (directory / "model.safetensors").unlink()
-    old = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    old["h.0.attn.bias"] = torch.ones(1, 1, 12, 12)
-    weight_map = {}
-    for index, name in enumerate(sorted(old)):
-        weight_map[name] = f"model-{index % 2}.safetensors"
-    for shard in set(weight_map.values()):
-        part = {name: old[name] for name in old if weight_map[name] == shard}
-        safetensors.torch.save_file(part, directory / shard)
-    index_file = directory / "model.safetensors.index.json"
-    index_file.write_text(json.dumps({"weight_map": weight_map}))
-    loaded = load_model(directory, "cpu").model
-    assert all(
-        torch.equal(tensor, loaded.state_dict()[name])
-        for name, tensor in model.state_dict().items()
-    )
+
+    def as_released(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            tensors[name.removeprefix("transformer.")] = tensors.pop(name)
+        tensors["h.0.attn.bias"] = torch.ones(1, 1, 12, 12)
+
+    rewrite(directory, as_released)
+    check_same(directory, model)
 
 
-def test_half_precision_weights_become_float32(make_model, tokenizer, tmp_path) -> None:
-    directory = save(make_model(), tokenizer, tmp_path / "m")
-    file = directory / "model.safetensors"
-    halves = {name: t.bfloat16() for name, t in safetensors.torch.load_file(file).items()}
-    safetensors.torch.save_file(halves, file)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_precisions_become_float32(
+    make_member, tokenizer, save, rewrite, tmp_path, family, dtype
+) -> None:
+    model = make_member(family)
+    directory = save(model, tokenizer, tmp_path / "m")
+
+    def convert(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.update({name: tensor.to(dtype) for name, tensor in tensors.items()})
+
+    rewrite(directory, convert)
     weights = load_weights(directory, read_model_config(directory))
-    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    for name, parameter in model.named_parameters():
+        assert torch.equal(weights[name], parameter.detach().to(dtype).float()), name
 
 
-def test_the_same_weights_give_the_same_bytes(make_model, tokenizer, tmp_path) -> None:
+def test_the_same_weights_give_the_same_bytes(make_model, tokenizer, save, tmp_path) -> None:
     model = make_model()
     one, two = (save(model, tokenizer, tmp_path / name) for name in "ab")
     file = "model.safetensors"
@@ -125,33 +152,72 @@ def test_the_same_weights_give_the_same_bytes(make_model, tokenizer, tmp_path) -
     assert (one / file).stat().st_mode & 0o044, "others may read it, as any file"
 
 
-def rewrite(directory: Path, change) -> None:
+EMBEDDINGS = {"gpt2": "transformer.wte.weight", "llama": "model.embed_tokens.weight"}
+
+
+@pytest.mark.parametrize("family", EMBEDDINGS)
+def test_a_tied_weight_may_stand_there_twice_or_under_its_other_name(
+    make_member, tokenizer, save, rewrite, tmp_path, family
+) -> None:
+    model, name = make_member(family, tied=True), EMBEDDINGS[family]
+    directory = save(model, tokenizer, tmp_path / "m")
+    rewrite(directory, lambda tensors: tensors.update({"lm_head.weight": tensors[name].clone()}))
+    check_same(directory, model)
+    rewrite(directory, lambda tensors: tensors.pop(name))
+    check_same(directory, model)
+    rewrite(directory, lambda tensors: tensors.update({name: tensors["lm_head.weight"] + 1}))
+    with pytest.raises(CheckpointError, match="stored twice"):
+        load_model(directory, "cpu")
+
+
+def test_a_head_that_is_not_tied_has_to_be_there(
+    make_member, tokenizer, save, rewrite, tmp_path
+) -> None:
+    directory = save(make_member("llama", tied=False), tokenizer, tmp_path / "m")
+    rewrite(directory, lambda tensors: tensors.pop("lm_head.weight"))
+    with pytest.raises(CheckpointError, match=r"lacks tensor lm_head\.weight"):
+        load_model(directory, "cpu")
+
+
+def test_every_tensor_that_is_missing_misshapen_or_no_number_is_named(
+    make_member, tokenizer, save, rewrite, tmp_path, family
+) -> None:
+    model = make_member(family)
+    directory = save(model, tokenizer, tmp_path / "m")
     file = directory / "model.safetensors"
-    tensors = safetensors.torch.load_file(file)
-    change(tensors)
-    safetensors.torch.save_file(tensors, file)
-
-
-WTE, LN = "transformer.wte.weight", "transformer.ln_f.weight"
+    whole = file.read_bytes()
+    damages = {
+        "missing": lambda tensors, name: tensors.pop(name),
+        "wider": lambda tensors, name: tensors.update({name: torch.ones(3, 5)}),
+        "whole": lambda tensors, name: tensors.update({name: tensors[name].to(torch.int32)}),
+        "another": lambda tensors, name: tensors.update({f"{name}.x": torch.ones(2)}),
+    }
+    for name in [entry.name for entry in file_layout(model.config)][::3]:
+        for damage in damages.values():
+            rewrite(directory, lambda tensors, name=name, damage=damage: damage(tensors, name))
+            with pytest.raises(CheckpointError) as refused:
+                load_weights(directory, model.config)
+            assert name in str(refused.value)
+            assert "\n" not in str(refused.value)
+            file.write_bytes(whole)
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (lambda tensors: tensors.pop(LN), LN),
-        (lambda tensors: tensors.update(extra=torch.ones(1)), "extra"),
-        (lambda tensors: tensors.update({WTE: torch.ones(3, 8)}), WTE),
-        (lambda tensors: tensors.update({LN: torch.ones(8, dtype=torch.int32)}), LN),
-    ],
+    "change", [{"num_key_value_heads": 2}, {"vocab_size": 30}, {"head_dim": 8}]
 )
-def test_wrong_tensors_are_named(make_model, tokenizer, tmp_path, change, named) -> None:
-    directory = save(make_model(), tokenizer, tmp_path / "m")
-    rewrite(directory, change)
-    with pytest.raises(CheckpointError, match=named.replace(".", r"\.")):
-        load_weights(directory, read_model_config(directory))
+def test_a_config_that_contradicts_its_weights_is_refused(
+    make_member, tokenizer, save, tmp_path, change
+) -> None:
+    directory = save(make_member("llama"), tokenizer, tmp_path / "m")
+    file = directory / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=r"tensor \S+ is \[\d+.*config.json asks for"):
+        load_model(directory, "cpu")
 
 
-def test_biases_that_config_json_denies_are_refused(make_model, tokenizer, tmp_path) -> None:
+def test_biases_that_config_json_denies_are_refused(
+    make_model, tokenizer, save, rewrite, tmp_path
+) -> None:
     directory = save(make_model(bias=False), tokenizer, tmp_path / "m")
     name = "transformer.h.0.mlp.c_fc.bias"
     rewrite(directory, lambda tensors: tensors[name].fill_(1.0))
@@ -159,7 +225,22 @@ def test_biases_that_config_json_denies_are_refused(make_model, tokenizer, tmp_p
         load_weights(directory, read_model_config(directory))
 
 
-def test_pickles_are_never_opened(make_model, tokenizer, tmp_path) -> None:
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_special_ids_beyond_the_vocabulary_are_ignored_with_a_note(
+    make_member, tokenizer, save, tmp_path, file
+) -> None:
+    model = make_member("llama")
+    directory = save(model, tokenizer, tmp_path / "m")
+    path = directory / file
+    raw = json.loads(path.read_text()) | {"eos_token_id": [1, 50256], "bos_token_id": 50257}
+    path.write_text(json.dumps(raw))
+    check_same(directory, model)
+    notes = load_model(directory, "cpu").notes
+    assert len(notes) == 2
+    assert all(word in "".join(notes) for word in ("bos_token_id 50257", "eos_token_id 50256"))
+
+
+def test_pickles_are_never_opened(make_model, tokenizer, save, tmp_path) -> None:
     directory = save(make_model(), tokenizer, tmp_path / "m")
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="pickle"):
@@ -167,58 +248,10 @@ def test_pickles_are_never_opened(make_model, tokenizer, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors"])
-def test_an_index_cannot_point_outside(make_model, tokenizer, tmp_path, name) -> None:
+def test_an_index_cannot_point_outside(make_model, tokenizer, save, tmp_path, name) -> None:
     directory = save(make_model(), tokenizer, tmp_path / "m")
     (directory / "model.safetensors").unlink()
     index = directory / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"x": name}}))
     with pytest.raises(CheckpointError, match="beside"):
         load_weights(directory, read_model_config(directory))
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"model_type": "mamba"}, "mamba"),
-        ({"n_layer": 10**12}, "n-layer"),
-        ({"n_layer": "2"}, "n-layer"),
-        ({"n_head": 3}, "n-head"),
-        ({"n_embd": None}, "n-embd"),
-        ({"n_inner": 7}, "n_inner"),
-        ({"activation_function": "swish"}, "swish"),
-        ({"scale_attn_weights": False}, "scale_attn_weights"),
-        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
-        ({"gptcli": []}, "gptcli"),
-        ({"resid_pdrop": float("nan")}, "NaN"),
-        ({"resid_pdrop": 1.0}, "dropout"),
-    ],
-)
-def test_an_unusable_config_is_refused(make_model, tokenizer, tmp_path, change, word) -> None:
-    directory = save(make_model(), tokenizer, tmp_path / "m")
-    file = directory / "config.json"
-    raw = {**json.loads(file.read_text()), **change}
-    if change == {"gptcli": []}:
-        raw["gptcli"] = [1]
-    file.write_text(json.dumps(raw))
-    with pytest.raises(CheckpointError, match=word):
-        read_model_config(directory)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 200_000])
-def test_a_damaged_config_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(CheckpointError):
-        read_model_config(tmp_path)
-
-
-def test_a_missing_config_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
-        read_model_config(tmp_path)
-
-
-def test_config_json_round_trips_through_transformers(make_model, tokenizer, tmp_path) -> None:
-    config = make_model(tied=False, activation="gelu", dropout=0.25).config
-    directory = save(make_model(tied=False, activation="gelu", dropout=0.25), tokenizer, tmp_path)
-    GPT2Config.from_pretrained(directory).save_pretrained(directory)
-    assert read_model_config(directory) == config
-    assert isinstance(config, ModelConfig)

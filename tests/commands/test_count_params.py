@@ -217,7 +217,7 @@ def test_model_config_needs_no_weights(cli: Callable, tmp_path: Path) -> None:
         (("--diff", "gpt2", "gpt9"), ("gpt9", "gpt2")),
         (("--diff", "gpt2", "lecture", "--n-layer", "3"), ("--diff", "--n-layer")),
         (("--list-presets", "--preset", "gpt2"), ("--list-presets", "--preset")),
-        (("--checkpoint", "nowhere"), ("nowhere",)),
+        (("--checkpoint", "runs/nowhere"), ("nowhere",)),
         (("--model-config", "nowhere.json"), ("nowhere.json",)),
         ((), ("gptcli train",)),
     ],

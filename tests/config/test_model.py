@@ -1,12 +1,15 @@
 """A ModelConfig that exists is a model that can be built; a refusal names a way out that works."""
 
 import re
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptcli.config.families import FAMILIES, check_choices
 from gptcli.config.model import ModelConfig
+from gptcli.config.rope import RopeScaling
 from gptcli.errors import UsageError
 
 SIZES = {"n_layer": 2, "n_head": 2, "n_embd": 8, "block_size": 4, "vocab_size": 5}
@@ -18,7 +21,9 @@ def make(**changes: object) -> ModelConfig:
 
 def test_sizes_follow_from_width_and_heads() -> None:
     config = make(n_embd=12, n_head=3)
-    assert (config.head_size, config.n_inner) == (4, 48)
+    assert (config.head_size, config.key_value_heads, config.inner_size) == (4, 3, 48)
+    gated = make(n_embd=12, n_head=3, gated=True)
+    assert (gated.inner_size, make(n_embd=768, n_head=12, gated=True).inner_size) == (64, 2048)
 
 
 def test_a_config_cannot_be_changed() -> None:
@@ -67,7 +72,84 @@ def test_absurd_sizes_are_refused_at_once() -> None:
         make(n_layer=10**12, n_embd=4096)
 
 
-def test_only_a_biased_head_leaves_the_gpt2_family() -> None:
+def test_the_usual_sizes_spelled_out_make_an_equal_model() -> None:
+    spelled = make(n_kv_head=2, head_dim=4, n_inner=32)
+    assert spelled == make()
+    assert spelled.whole()["n_inner"] == 32
+    assert replace(spelled, n_embd=16).inner_size == 64
+
+
+def test_what_transformers_cannot_build_has_a_name_of_our_own() -> None:
     assert make().model_type == "gpt2"
-    assert make(bias=False, tied=False).model_type == "gpt2"
-    assert make(lm_head_bias=True).model_type == "gptcli-lecture"
+    assert make(bias=False, tied=False, n_inner=7).model_type == "gpt2"
+    lecture = {"activation": "relu", "qkv_bias": False, "tied": False}
+    assert make(lm_head_bias=True, **lecture).model_type == "gptcli-lecture"
+    assert make(n_kv_head=1).model_type == "gptcli-custom"
+    assert make(norm="rms").model_type == "gptcli-custom"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_familys_own_switches_make_a_member(name: str) -> None:
+    member = make(**FAMILIES[name].switches)
+    assert member.model_type == name
+    assert ModelConfig.from_fields(asdict(member)) == member
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_key_value_heads_that_do_not_divide_are_told_a_number_that_does(n: int, k: int) -> None:
+    try:
+        config = make(n_head=n, n_embd=4 * n, n_kv_head=k)
+    except UsageError as error:
+        works = int(re.search(r"try --n-kv-head (\d+)", str(error)).group(1))
+        assert make(n_head=n, n_embd=4 * n, n_kv_head=works).key_value_heads == works
+    else:
+        assert n % config.key_value_heads == 0
+
+
+@pytest.mark.parametrize("more", [{"n_embd": 10}, {"head_dim": 3}])
+def test_rotary_positions_need_even_heads_and_say_which(more: dict) -> None:
+    with pytest.raises(UsageError, match="--n-head 2 has heads of") as refused:
+        make(positions="rotary", **more)
+    name, size = re.search(r"try --(\S+) (\d+)", str(refused.value)).groups()
+    works = {**more, name.replace("-", "_"): int(size)}
+    assert make(positions="rotary", **works).head_size % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"n_kv_head": 0}, "--n-kv-head 0"),
+        ({"n_inner": -1}, "--n-inner -1"),
+        ({"head_dim": 10**9}, "--head-dim"),
+        ({"norm": "batch"}, "--norm batch"),
+        ({"positions": "sinusoidal"}, "--positions sinusoidal"),
+        ({"rope_theta": 0.0}, "--rope-theta"),
+        ({"rope_theta": float("inf")}, "--rope-theta"),
+        ({"norm_epsilon": -1e-5}, "--norm-epsilon"),
+        ({"logit_cap": 0}, "--logit-cap"),
+        ({"gated": 1}, "gated"),
+        ({"rope_scaling": {"factor": 8}}, "rope_scaling"),
+        ({"projections": False}, "--n-inner 32"),
+        ({"projections": False, "n_inner": 0, "head_dim": 8}, "--head-dim 8"),
+        ({"lm_head": False}, "lm_head"),
+        ({"lm_head": False, "tied": False}, "--n-embd 8"),
+        ({"n_layer": 0}, "--n-layer 0"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_by_name(changes: dict, flag: str) -> None:
+    with pytest.raises(UsageError, match=flag):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.0, 1.0, 4.0, 8), (8.0, 4.0, 1.0, 8), (8.0, 1.0, float("nan"), 8), (8, 1, 4, 0)]
+)
+def test_a_scaling_that_makes_no_sense_is_refused(values: tuple) -> None:
+    with pytest.raises(UsageError, match=r"rope.scaling"):
+        RopeScaling(*values)
+
+
+def test_a_flag_that_a_family_has_fixed_is_refused_with_the_families_that_let_it() -> None:
+    with pytest.raises(UsageError, match=r"--n-kv-head 2 .* only of llama and qwen3 and nanochat"):
+        check_choices("gpt2", {"n_kv_head": 2})
+    check_choices("llama", {"n_kv_head": 2, "activation": "silu", "tied": True})

@@ -1,120 +1,20 @@
-"""Tokenizers by name from the Hugging Face hub, or from a server that HF_ENDPOINT names."""
+"""Tokenizers by name from the Hugging Face hub."""
 
-import contextlib
-import os
-import re
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 from gptcli.data.dataset_record import TOKENIZER_FILE
-from gptcli.errors import ResourceError, UsageError
+from gptcli.data.hub import Wanted, fetch_files
 
-_CHOICES = ((TOKENIZER_FILE,), ("vocab.json", "merges.txt"), ("tokenizer.model",))
-_PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[.-](?![.-])){0,95}"
-_SILENT = 100  # above every level of logging
-_HUB_ID = re.compile(rf"{_PART}(?:/{_PART})?")
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether ``name`` can be a model on the hub: ``gpt2``, ``owner/name``; never a URL or path."""
-    return _HUB_ID.fullmatch(name) is not None
+_TOKENIZER = Wanted(
+    "tokenizer",
+    ((TOKENIZER_FILE,), ("vocab.json", "merges.txt"), ("tokenizer.model",)),
+    "a tokenizer.json",
+)
 
 
 def fetch_tokenizer(hub_id: str, hint: str = "") -> Path:
     """A directory with the model's tokenizer.json, else vocab.json and merges.txt, else .model.
 
-    It lies in the cache of huggingface_hub, which is all there is to use where the hub cannot
-    be reached. ``hint`` ends the messages of failure. Raises UsageError for a name that is not
-    on the hub or has no tokenizer there, ResourceError where it cannot be had.
+    Raises what ``fetch_files`` does.
     """
-    if not is_hub_id(hub_id):
-        raise UsageError(f"{hub_id!r} is no name of a model on the hub{hint}")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
-    with _quiet():
-        problem, files = _find_online(hub_id, hint)
-        for choice in [files] if files else _CHOICES:
-            directory = _download(hub_id, choice, is_offline=problem is not None)
-            if directory:
-                return directory
-    raise ResourceError(
-        f"{hub_id}: no such path here, and no copy of it from {_endpoint()}, {problem}: check the "
-        f"network and HF_ENDPOINT, or give a tokenizer.json{hint}"
-    )
-
-
-def _find_online(hub_id: str, hint: str) -> tuple[str | None, tuple[str, ...]]:
-    """What is in the way of asking the hub, if anything, and the files that it has."""
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
-
-    for choice in _CHOICES:
-        try:
-            for file in choice:
-                get_hf_file_metadata(hf_hub_url(hub_id, file, endpoint=_endpoint()), timeout=10)
-        except errors.GatedRepoError:
-            return "which asks for permission first (there, then `hf auth login`)", ()
-        except errors.RepositoryNotFoundError:
-            raise UsageError(
-                f"no tokenizer {hub_id!r}: no such path here and no such model at {_endpoint()}"
-                f"{hint or '; if it is private, `hf auth login` first'}"
-            ) from None
-        except errors.EntryNotFoundError:
-            continue
-        except errors.OfflineModeIsEnabled:
-            return "which HF_HUB_OFFLINE forbids to ask", ()
-        except Exception as error:  # whatever a network and the library's HTTP client come up with
-            return f"which cannot be asked ({_reason(error)})", ()
-        return None, choice
-    names = ", ".join(" + ".join(choice) for choice in _CHOICES)
-    raise UsageError(f"{hub_id} at {_endpoint()} has no tokenizer ({names}): choose another{hint}")
-
-
-def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | None:
-    """The directory of the files; None for what is not in the cache, if only that may be used."""
-    from huggingface_hub import errors, hf_hub_download
-
-    try:
-        paths = [
-            hf_hub_download(hub_id, file, endpoint=_endpoint(), local_files_only=is_offline)
-            for file in files
-        ]
-    except Exception as error:
-        if is_offline and isinstance(error, errors.LocalEntryNotFoundError):
-            return None
-        raise ResourceError(
-            f"{hub_id}: its {' and '.join(files)} cannot be had from {_endpoint()} "
-            f"({_reason(error)}): try again"
-        ) from None
-    return Path(paths[0]).parent
-
-
-def _endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else text[:119] + "\u2026"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library's bars, log lines and warnings away: we say what there is to say."""
-    from huggingface_hub.utils import logging
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    verbosity, showed_bars = logging.get_verbosity(), not are_progress_bars_disabled()
-    logging.set_verbosity(_SILENT)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        disable_progress_bars()
-        try:
-            yield
-        finally:
-            logging.set_verbosity(verbosity)
-            if showed_bars:
-                enable_progress_bars()
+    return fetch_files(hub_id, _TOKENIZER, hint)

@@ -4,7 +4,8 @@ import difflib
 from pathlib import Path
 
 from gptcli.data.dataset_record import TOKENIZER_FILE
-from gptcli.data.tokenization.hub import fetch_tokenizer, is_hub_id
+from gptcli.data.hub import may_be_on_hub
+from gptcli.data.tokenization.hub import fetch_tokenizer
 from gptcli.data.tokenization.kinds import SIZED_KINDS, nearest_kind
 from gptcli.data.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.data.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
@@ -48,12 +49,7 @@ def _exists(path: Path) -> bool:
 
 def _looks_like_path(name: str) -> bool:
     """Whether ``name`` was meant for a file here: never to be sent over the network."""
-    parent = Path(name).parent
-    return (
-        not is_hub_id(name)
-        or Path(name).suffix in _SUFFIXES
-        or (parent != Path() and parent.is_dir())
-    )
+    return not may_be_on_hub(name) or Path(name).suffix in _SUFFIXES
 
 
 def _hint(name: str | Path) -> str:

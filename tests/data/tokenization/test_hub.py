@@ -1,13 +1,7 @@
-import hashlib
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import tokenizers
@@ -16,12 +10,12 @@ from huggingface_hub.utils import logging
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from tokenizers import models, pre_tokenizers
 
+from gptcli.data.hub import is_hub_id
 from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.hub import fetch_tokenizer, is_hub_id
+from gptcli.data.tokenization.hub import fetch_tokenizer
 from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.errors import ResourceError, UsageError
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
 VOCABULARY = {name: number for number, name in enumerate([*LETTERS, "th", "<|endoftext|>"])}
 REPOSITORIES = {
@@ -32,66 +26,10 @@ REPOSITORIES = {
 }
 
 
-@dataclass
-class Hub:
-    """A server on the loopback that knows the few requests huggingface_hub makes for a file."""
-
-    url: str = ""
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    answer: int = 200  # any other is the answer to everything
-    code: str = ""  # what the hub says about an error, for machines
-    is_hub: bool = True  # else a web server that answers everything with a page
-
-
-def handler_of(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            hub.requests.append((self.command, self.path))
-            status, code, content = self.found()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            if code:
-                self.send_header("X-Error-Code", code)
-            if hub.is_hub:
-                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-                self.send_header("X-Repo-Commit", COMMIT)
-                self.send_header("X-HF-Warning", "nag; please sign in")
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def found(self) -> tuple[int, str, bytes]:
-            repository, _, file = self.path[1:].partition("/resolve/main/")
-            files = REPOSITORIES.get(repository)
-            if hub.answer != 200 or not hub.is_hub:
-                return hub.answer, hub.code, b"<html>"
-            if files is None:
-                return 401, "RepoNotFound", b""
-            return (200, "", files[file]) if file in files else (404, "EntryNotFound", b"")
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    hub = Hub()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(hub))
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    yield hub
-    server.shutdown()
-    server.server_close()
+def hub(hub):
+    hub.repositories.update(REPOSITORIES)
+    return hub
 
 
 def test_a_tokenizer_is_fetched_and_kept(hub, capfd):

@@ -1,0 +1,65 @@
+"""``--init-from``: a new run that begins with the weights of a checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.files import weights_hash
+from gptcli.checkpoint.run import Origin
+from gptcli.checkpoint.tensors import Weights, load_weights
+from gptcli.config.checks import flag
+from gptcli.config.model import ModelConfig
+from gptcli.config.preset import Preset
+from gptcli.errors import UsageError
+from gptcli.training.defaults import MODEL_FLAGS, usual_rate
+
+_POSITIONS = "position_embedding.weight"
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A model directory and what its config.json says."""
+
+    directory: Path
+    model: ModelConfig
+
+    @classmethod
+    def at(cls, directory: Path) -> "StartingPoint":
+        """That of a model directory."""
+        return cls(directory, read_model_config(directory))
+
+    def preset(self, given: Mapping[str, Any]) -> Preset:
+        """The model as a preset, trained at a tenth of the usual rate: it has learned before.
+
+        Raises UsageError where a flag in ``given`` wants another model than this.
+        """
+        has = {**self.model.whole(), "family": self.model.model_type}
+        for name, value in given.items():
+            if name in ("family", *MODEL_FLAGS) and name not in ("dropout", "block_size"):
+                self._check(name, value, has[name])
+        longest = self.model.block_size
+        if given.get("block_size", longest) > longest:
+            raise UsageError(
+                f"--block-size {given['block_size']} is longer than the {longest:,} of "
+                f"{self.directory}: a context can only be cropped"
+            )
+        return Preset(self.model, "", {"lr": usual_rate(self.model) / 10})
+
+    def _check(self, name: str, value: object, ours: object) -> None:
+        if value != ours:
+            raise UsageError(
+                f"{flag(name)} {value} contradicts {self.directory}, which has {ours}: leave it out"
+            )
+
+    def weights(self, block_size: int) -> Weights:
+        """Its parameters; of learned positions the first ``block_size``, as nanoGPT crops."""
+        weights = load_weights(self.directory, self.model)
+        if block_size < self.model.block_size and _POSITIONS in weights:
+            weights[_POSITIONS] = weights[_POSITIONS][:block_size].clone()
+        return weights
+
+    def origin(self) -> Origin:
+        """What train.json keeps of it."""
+        return Origin(self.directory.as_posix(), weights_hash(self.directory))

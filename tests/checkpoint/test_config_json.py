@@ -1,0 +1,138 @@
+"""config.json: whole in both directions, as transformers writes it too, and nothing odd gets in."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from transformers import AutoConfig
+
+from gptcli.checkpoint.config_json import model_config_json, read_model_config
+from gptcli.config.families import FAMILIES, TRAINABLE
+from gptcli.config.model import ModelConfig
+from gptcli.config.presets import PRESETS
+from gptcli.errors import CheckpointError, UsageError
+
+SIZES = {"n_layer": 2, "n_head": 2, "n_embd": 8, "block_size": 12, "vocab_size": 29}
+
+
+def read_back(directory: Path, raw: dict) -> ModelConfig:
+    (directory / "config.json").write_text(json.dumps(raw), encoding="utf-8")
+    return read_model_config(directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"model_type": "mamba"}, "mamba"),
+        ({"n_layer": 10**12}, "n-layer"),
+        ({"n_layer": "2"}, "n-layer"),
+        ({"n_head": 3}, "n-head"),
+        ({"n_embd": None}, "n-embd"),
+        ({"n_inner": -7}, "n-inner"),
+        ({"n_inner": "wide"}, "n-inner"),
+        ({"activation_function": "swish"}, "swish"),
+        ({"scale_attn_weights": False}, "scale_attn_weights"),
+        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings"),
+        ({"gptcli": [1]}, "gptcli"),
+        ({"gptcli": {"biases": True}}, "biases"),
+        ({"gptcli": {"bias": 1}}, "bias"),
+        ({"gptcli": {"lm_head_bias": True}}, "gptcli-custom"),
+        ({"layer_norm_epsilon": 0}, "norm-epsilon"),
+        ({"resid_pdrop": float("nan")}, "NaN"),
+        ({"resid_pdrop": 1.0}, "dropout"),
+    ],
+)
+def test_an_unusable_config_is_refused(tmp_path, change, word) -> None:
+    with pytest.raises(CheckpointError, match=word) as refused:
+        read_back(tmp_path, {**model_config_json(ModelConfig(**SIZES)), **change})
+    assert "config.json" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "word"),
+    [
+        ("llama", {"attention_bias": True}, "attention_bias"),
+        ("llama", {"mlp_bias": True}, "mlp_bias"),
+        ("llama", {"hidden_act": "gelu"}, "hidden_act"),
+        ("llama", {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "yarn"),
+        ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "high_freq_factor"),
+        ("llama", {"rope_scaling": "llama3"}, "rope_scaling"),
+        ("llama", {"rope_theta": -1.0}, "rope-theta"),
+        ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ("llama", {"num_key_value_heads": 3}, "n-kv-head"),
+        ("llama", {"head_dim": 7}, "head-dim"),
+        ("llama", {"rms_norm_eps": None}, "norm-epsilon"),
+        ("qwen3", {"use_sliding_window": True}, "use_sliding_window"),
+        ("qwen3", {"layer_types": ["sliding_attention"] * 2}, "layer_types"),
+        ("qwen3", {"layer_types": 5}, "layer_types"),
+        ("nanochat", {"final_logit_softcapping": -15}, "logit-cap"),
+        ("nanochat", {"gptcli": {"qk_norm": False}}, "gptcli-custom"),
+    ],
+)
+def test_what_the_model_does_not_do_is_refused(tmp_path, family, change, word) -> None:
+    config = ModelConfig(**SIZES, **FAMILIES[family].switches)
+    with pytest.raises(CheckpointError, match=word):
+        read_back(tmp_path, {**model_config_json(config), **change})
+
+
+def test_an_unknown_family_is_told_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="'mamba'") as refused:
+        read_back(tmp_path, {"model_type": "mamba"})
+    assert all(name in str(refused.value) for name in FAMILIES)
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_every_size_has_to_be_there(tmp_path: Path, family: str) -> None:
+    whole = model_config_json(ModelConfig(**SIZES, **FAMILIES[family].switches))
+    for name in ("vocab_size", "n_embd", "hidden_size", "intermediate_size", "n_positions"):
+        if name in whole:
+            with pytest.raises(CheckpointError, match=name):
+                read_back(tmp_path, {key: whole[key] for key in whole if key != name})
+
+
+def test_any_model_reads_back_as_it_was(any_model, tmp_path_factory) -> None:
+    directory = tmp_path_factory.mktemp("config")
+
+    @settings(deadline=None, max_examples=100)
+    @given(config=any_model)
+    def check(config: ModelConfig) -> None:
+        assert read_back(directory, model_config_json(config)) == config
+
+    check()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_reads_back_from_what_transformers_writes(tmp_path: Path, preset: str) -> None:
+    config = PRESETS[preset].model
+    raw = model_config_json(config)
+    if config.model_type in TRAINABLE:
+        AutoConfig.for_model(**raw).save_pretrained(tmp_path)
+        assert read_model_config(tmp_path) == config
+    else:
+        assert read_back(tmp_path, raw) == config
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_transformers_own_small_config_means_the_same_to_both(tmp_path, family: str) -> None:
+    sizes = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+    sizes |= {} if family == "gpt2" else {"num_key_value_heads": 2}
+    theirs = AutoConfig.for_model(family, **sizes)
+    theirs.save_pretrained(tmp_path)
+    written = model_config_json(read_model_config(tmp_path))
+    for name, value in AutoConfig.for_model(**written).to_dict().items():
+        ignored = ("dropout", "pdrop", "token_id", "dtype", "architectures", "gptcli", "n_inner")
+        if not any(part in name for part in ignored):
+            assert value == theirs.to_dict().get(name, value), name
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 200_000])
+def test_a_damaged_config_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError):
+        read_model_config(tmp_path)
+
+
+def test_a_missing_config_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        read_model_config(tmp_path)

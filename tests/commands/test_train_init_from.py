@@ -1,0 +1,104 @@
+"""``train --init-from``: fine-tuning, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gptcli.inference.loading import load_model
+
+FLAGS = ("--batch-size", 4, "--precision", "float32", "--max-iters", 2, "--eval-interval", 2)
+
+
+@pytest.fixture
+def begin(cli):
+    def run(*flags: object, checkpoint: object = "runs/input"):
+        return cli("train", "--init-from", checkpoint, *FLAGS, *flags, "--out", "runs/tuned")
+
+    return run
+
+
+def test_it_goes_on_from_the_weights_of_a_run(cli, trained: Path, begin) -> None:
+    before = cli("eval", "runs/input", "--json")
+    done = begin()
+    assert done.code == 0, done.stderr
+    (first, *_) = [line for line in done.stderr.splitlines() if line.startswith("step 0:")]
+    assert f"val loss {json.loads(before.stdout)['loss']:.4f}" in first
+    record = json.loads((trained / "runs/tuned/train.json").read_text())
+    assert record["init_from"]["checkpoint"] == "runs/input"
+    assert len(record["init_from"]["weights"]) == 64
+    assert record["training"]["lr"] == pytest.approx(4e-4)
+    assert cli("train", "--resume", "runs/tuned", "--max-iters", 4).code == 0
+
+
+def test_a_directory_of_transformers_does(trained: Path, begin) -> None:
+    from transformers import AutoModelForCausalLM
+
+    theirs = AutoModelForCausalLM.from_pretrained(trained / "runs/input")
+    theirs.save_pretrained(trained / "theirs", max_shard_size="4KB")
+    tokenizer = (trained / "runs/input/tokenizer.json").read_bytes()
+    (trained / "theirs/tokenizer.json").write_bytes(tokenizer)
+    done = begin(checkpoint="theirs")
+    assert done.code == 0, done.stderr
+
+
+def test_a_name_on_the_hub_does(hub, cli, trained: Path, begin) -> None:
+    files = [file for file in (trained / "runs/input").iterdir() if file.is_file()]
+    hub.repositories["owner/model"] = {file.name: file.read_bytes() for file in files}
+    done = begin(checkpoint="owner/model")
+    assert done.code == 0, done.stderr
+    assert "owner/model from the Hugging Face hub" in done.stderr
+    assert cli("sample", "owner/model", "-n", 3).code == 0
+    assert cli("eval", "owner/model").code == 0
+
+
+def test_the_context_is_cropped_without_other_change(trained: Path, begin) -> None:
+    done = begin("--block-size", 8, "--lr", 1e-12, "--dropout", 0.1)
+    assert done.code == 0, done.stderr
+    ids = torch.arange(8)[None]
+    old, new = (load_model(trained / "runs" / name, "cpu").model for name in ("input", "tuned"))
+    assert new.config.block_size == 8
+    with torch.no_grad():
+        torch.testing.assert_close(new(ids), old(ids))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--n-layer", 2), ("--n-layer 2", "which has 1")),
+        (("--n-head", 4), ("--n-head 4", "which has 2")),
+        (("--family", "llama"), ("--family llama", "which has gpt2")),
+        (("--untied",), ("--tied False", "which has True")),
+        (("--block-size", 32), ("--block-size 32", "cropped")),
+        (("--preset", "gpt2"), ("--preset", "--init-from")),
+    ],
+)
+def test_a_flag_that_contradicts_the_checkpoint_is_named(trained, begin, flags, words) -> None:
+    done = begin(*flags)
+    assert done.code == 2
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert all(word in error for word in words), error
+    assert not (trained / "runs/tuned").exists()
+
+
+def test_a_flag_that_agrees_is_fine(trained: Path, begin) -> None:
+    same = ("--n-layer", 1, "--n-head", 2, "--n-inner", 64, "--family", "gpt2")
+    assert begin(*same).code == 0
+
+
+def test_data_of_another_tokenizer_is_refused_with_the_way_out(cli, trained, begin) -> None:
+    (trained / "other.txt").write_text("other characters: éèà " * 99)
+    assert cli("prepare", "other.txt").code == 0
+    done = begin()
+    assert done.code == 4
+    assert "gptcli prepare TEXT --tokenizer runs/input" in done.stderr
+    (trained / "same.txt").write_text("the cats ate rats.\n" * 99)
+    assert cli("prepare", "same.txt", "--tokenizer", "runs/input").code == 0
+    assert begin().code == 0
+
+
+def test_without_a_network_a_name_is_a_resource_error(trained, begin) -> None:
+    done = begin(checkpoint="owner/model")
+    assert done.code == 5
+    assert "no such path here" in done.stderr

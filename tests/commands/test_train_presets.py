@@ -1,0 +1,35 @@
+"""``train --list-presets`` and ``--preset``: the models by name."""
+
+import json
+
+import pytest
+
+from gptcli.config.presets import PRESETS
+
+
+def test_presets_are_listed_with_what_they_cost(cli) -> None:
+    shown = cli("train", "--list-presets")
+    assert shown.code == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == list(PRESETS)
+    gpt2 = next(line for line in lines if line.startswith("gpt2 "))
+    assert "124.4M" in gpt2
+    assert "1.991 GB" in gpt2
+
+
+def test_the_list_is_json_with_exact_numbers(cli) -> None:
+    document = json.loads(cli("train", "--list-presets", "--json").stdout)
+    assert document["schema"] == "gptcli.presets/1"
+    one = next(one for one in document["presets"] if one["preset"] == "gpt2-xl")
+    assert one["params"] == 1_557_611_200
+    assert one["training_bytes"] == 16 * one["params"]
+    assert one["seconds_per_1000"] > 0
+
+
+@pytest.mark.parametrize("rung", [name for name in PRESETS if name.startswith("lecture-")])
+def test_every_small_rung_trains_samples_and_is_counted(cli, prepared, rung) -> None:
+    flags = ("--max-iters", 2, "--eval-interval", 2, "--eval-batches", 1)
+    done = cli("train", "--preset", rung, *flags, "--out", "runs/rung")
+    assert done.code == 0, done.stderr
+    assert cli("sample", "runs/rung", "--max-new-tokens", 12).code == 0
+    assert cli("count-params", "--checkpoint", "runs/rung").code == 0

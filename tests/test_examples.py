@@ -1,0 +1,98 @@
+"""The runnable examples, on a small scale."""
+
+import math
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))
+
+
+def test_three_ways_equal_the_mean_of_the_past_and_attention_can(monkeypatch) -> None:
+    ways = load("attention_four_ways", monkeypatch)
+    x = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(1))
+    expected = x.cumsum(dim=1) / torch.arange(1, 10)[:, None]
+    for name in ("by_loop", "by_triangle", "by_softmax"):
+        torch.testing.assert_close(ways[name](x), expected, rtol=1e-5, atol=1e-6)
+    silent = ways["by_attention"](x, torch.zeros(6, 6))
+    torch.testing.assert_close(silent, expected, rtol=1e-5, atol=1e-6)
+    assert (ways["by_attention"](x, torch.eye(6)) - expected).abs().max() > 0.1
+
+
+def test_scores_have_the_variance_of_the_head_size_unless_divided(monkeypatch) -> None:
+    score_variance = load("attention_four_ways", monkeypatch)["score_variance"]
+    for d in (4, 64):
+        raw, sharp = score_variance(d, scaled=False)
+        scaled, soft = score_variance(d, scaled=True)
+        assert math.isclose(raw, d, rel_tol=0.05)
+        assert math.isclose(scaled, 1, rel_tol=0.05)
+        assert sharp > soft
+
+
+NUMBERS = {
+    1: ("un", "one"),
+    16: ("seize", "sixteen"),
+    21: ("vingt et un", "twenty one"),
+    71: ("soixante et onze", "seventy one"),
+    77: ("soixante dix sept", "seventy seven"),
+    80: ("quatre vingts", "eighty"),
+    81: ("quatre vingt un", "eighty one"),
+    99: ("quatre vingt dix neuf", "ninety nine"),
+    200: ("deux cents", "two hundred"),
+    1001: ("mille un", "one thousand one"),
+    80_300: ("quatre vingt mille trois cents", "eighty thousand three hundred"),
+    91_115: ("quatre vingt onze mille cent quinze", "ninety one thousand one hundred fifteen"),
+}
+
+
+def test_numbers_are_written_as_in_both_languages(monkeypatch) -> None:
+    words = load("number_words", monkeypatch)
+    for number, expected in NUMBERS.items():
+        assert (" ".join(words["french"](number)), " ".join(words["english"](number))) == expected
+    for language in ("french", "english"):
+        spelt = {" ".join(words[language](number)) for number in range(1, 100_000)}
+        assert len(spelt) == 99_999
+
+
+def test_the_encoder_decoder_learns_and_its_decoder_sees_no_future(monkeypatch) -> None:
+    example = load("encoder_decoder", monkeypatch)
+    torch.manual_seed(1)
+    sentences = [["a", "b"], ["b"], ["b", "a"], ["a"]]
+    language = example["Language"].of(sentences)
+    model = example["Translator"](language, language, n_embd=16, n_layer=1)
+    source = language.encode(sentences)
+    target = language.encode([sentence[::-1] for sentence in sentences])
+    changed = target.clone()
+    changed[:, 2:] = 0
+    with torch.no_grad():
+        assert torch.equal(model(source, target)[:, :2], model(source, changed)[:, :2])
+        other = model(source.flip(1), target)[:, :2]
+        assert not torch.allclose(model(source, target)[:, :2], other), "the encoder is read"
+    example["train"](model, source, target, 300)
+    written = model.translate(source, language.length).tolist()
+    assert [language.decode(ids) for ids in written] == [s[::-1] for s in sentences]
+
+
+def test_the_ladder_prints_every_rung_beside_the_lectures_figure(tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("the cats ate the rats. " * 99)
+    command = [sys.executable, str(EXAMPLES / "lecture_ladder.py"), "input.txt"]
+    done = subprocess.run(
+        [*command, "--max-iters", "1"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == [
+        "rung", "bigram", "head", "multihead", "feedforward", "residual", "layernorm"
+    ]  # fmt: skip
+    assert [row[2] for row in rows[1:]] == ["2.5", "2.4", "2.28", "2.24", "2.08", "2.06"]
+    assert all(1 < float(row[1]) < 4 for row in rows[1:])
