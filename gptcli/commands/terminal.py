@@ -78,7 +78,10 @@ def results() -> "Console":
     """A rich console on stdout that prints text as it is: no markup, no highlighting."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    if not console.width:  # COLUMNS=0 would hide everything
+        console.width = 80
+    return console
 
 
 def progress_console() -> "Console":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from gptcli.data.dataset_record import RECORD_FILE, TOKENIZER_FILE
 from gptcli.errors import ResourceError, UsageError
 
 
@@ -40,10 +41,10 @@ class Found:
 def find_files(source: str, names: Iterable[str] = ()) -> Found:
     """The file of that name, all files below a directory, or all that match a glob.
 
-    In the order of their paths. Below a directory, hidden entries, symlinked directories and
-    what is no file are passed over. Raises UsageError for what is not there, with the nearest
-    of ``names`` and of the files beside it, or is a device, and ResourceError for what cannot
-    be looked at.
+    In the order of their paths. Below a directory, hidden entries, symlinked directories, what
+    is no file, datasets and models are passed over. Raises UsageError for what is not there,
+    with the nearest of ``names`` and of the files beside it, or is a device, and ResourceError
+    for what cannot be looked at.
     """
     if not source:
         raise UsageError("a source without a name is not there: name a text file")
@@ -72,7 +73,8 @@ def is_glob(source: str) -> bool:
 
 def _find_glob(pattern: str) -> Found:
     names = sorted(glob.iglob(pattern, recursive=True), key=lambda name: Path(name).as_posix())
-    files = [FoundFile(name, Path(name), _status(Path(name))) for name in dict.fromkeys(names)]
+    paths = [path for path in map(Path, dict.fromkeys(names)) if not _leads_nowhere(path)]
+    files = [FoundFile(str(path), path, _status(path)) for path in paths]
     kept = tuple(file for file in files if stat.S_ISREG(file.status.st_mode))
     if not kept:
         raise UsageError(f"{pattern} matches no file: check the pattern")
@@ -81,6 +83,8 @@ def _find_glob(pattern: str) -> Found:
 
 def _below(root: Path) -> Iterator[FoundFile]:
     for path in sorted(_walk(root), key=lambda path: path.as_posix()):
+        if _leads_nowhere(path):
+            continue
         status = _status(path)
         if stat.S_ISREG(status.st_mode):
             yield FoundFile(str(path), path, status)
@@ -91,8 +95,24 @@ def _walk(root: Path) -> Iterator[Path]:
         raise _unreadable(error.filename, error) from error
 
     for folder, directories, names in os.walk(root, onerror=refuse):
-        directories[:] = [name for name in directories if not name.startswith(".")]
+        directories[:] = [
+            name
+            for name in directories
+            if not name.startswith(".") and not _is_product(Path(folder, name))
+        ]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _is_product(directory: Path) -> bool:
+    """Whether it was made from text: a dataset, a run or another model."""
+    made = (RECORD_FILE, "config.json")
+    return (directory / TOKENIZER_FILE).is_file() and any(
+        (directory / name).is_file() for name in made
+    )
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _status(path: Path) -> os.stat_result:

@@ -64,6 +64,11 @@ def write_dataset(
 
 def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:
     for split, record in splits.items():
+        if record.tokens and record.targets == 0:
+            raise DataError(
+                f"nothing in the {split} part of {plan.corpus.title} counts as a target: no record "
+                "there has an answer to learn"
+            )
         if record.tokens or (split == "val" and plan.config.val_fraction == 0):
             continue
         if record.characters:

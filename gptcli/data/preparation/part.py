@@ -1,5 +1,6 @@
 """Tokens between encoding and the dataset: of one task of a plan, or of all before a shuffle."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ class PartWriter:
         for split in SPLITS:
             for kind in kinds:
                 self._files[split, kind] = _file(directory, split, kind).open("xb")
+        self._digests = {name: hashlib.sha256() for name in self._files}
         self._sizes = {split: dict.fromkeys(_SIZES, 0) for split in SPLITS}
 
     def __enter__(self) -> "PartWriter":
@@ -45,20 +47,29 @@ class PartWriter:
     def write(self, split: str, encoded: Encoded) -> None:
         """Append tokens to a split."""
         sizes = self._sizes[split]
-        self._files[split, "tokens"].write(_little(encoded.ids).tobytes())
-        self._files[split, "starts"].write(_little(encoded.starts + sizes["tokens"]).tobytes())
+        self._append(split, "tokens", _little(encoded.ids).tobytes())
+        self._append(split, "starts", _little(encoded.starts + sizes["tokens"]).tobytes())
         if encoded.mask is not None:
-            self._files[split, "mask"].write(encoded.mask.tobytes())
+            self._append(split, "mask", encoded.mask.tobytes())
         sizes["tokens"] += len(encoded.ids)
         sizes["documents"] += len(encoded.starts)
         sizes["characters"] += encoded.characters
         sizes["bytes"] += encoded.bytes
 
+    def _append(self, split: str, kind: str, content: bytes) -> None:
+        self._files[split, kind].write(content)
+        self._digests[split, kind].update(content)
+
     def close(self, plan: str) -> None:
         """Say what the files hold, and of which plan (its sha256) they are a part."""
         for file in self._files.values():
             file.close()
-        write_json(self._directory / PART_RECORD, {"plan": plan, "splits": self._sizes})
+        checksums = {
+            _file(self._directory, split, kind).name: digest.hexdigest()
+            for (split, kind), digest in self._digests.items()
+        }
+        record = {"plan": plan, "splits": self._sizes, "sha256": checksums}
+        write_json(self._directory / PART_RECORD, record)
 
 
 class PartSplit:
@@ -87,20 +98,28 @@ class PartSplit:
             return np.fromfile(file, dtype, last - first, offset=first * dtype.itemsize)
 
     def _recorded(self) -> list[int]:
-        file = self._directory / PART_RECORD
         try:
-            record = parse_object(read_bounded(file))["splits"][self._split]
+            record = _record_of(self._directory)["splits"][self._split]
             return [int(record[size]) for size in _SIZES]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise self._damaged(file) from None
+        except (ValueError, KeyError, TypeError):
+            raise _damaged(self._directory, self._directory / PART_RECORD) from None
 
     def _check(self, kind: str, n_bytes: int) -> None:
         file = _file(self._directory, self._split, kind)
         if not file.is_file() or file.stat().st_size != n_bytes:
-            raise self._damaged(file)
+            raise _damaged(self._directory, file)
 
-    def _damaged(self, file: Path) -> DataError:
-        return DataError(f"{file} is damaged: remove {self._directory} and encode it again")
+
+def check_part(directory: Path) -> None:
+    """DataError unless every byte of a part is as it was written."""
+    for name, expected in _record_of(directory).get("sha256", {}).items():
+        try:
+            with (directory / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            found = ""
+        if found != expected:
+            raise _damaged(directory, directory / name)
 
 
 def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
@@ -167,6 +186,18 @@ def _gathered(pieces: Sequence[Encoded], characters: int, n_bytes: int) -> Encod
         characters=characters,
         bytes=n_bytes,
     )
+
+
+def _record_of(directory: Path) -> dict[str, Any]:
+    file = directory / PART_RECORD
+    try:
+        return parse_object(read_bounded(file))
+    except (OSError, ValueError):
+        raise _damaged(directory, file) from None
+
+
+def _damaged(directory: Path, file: Path) -> DataError:
+    return DataError(f"{file} is damaged: remove {directory} and encode it again")
 
 
 def _file(directory: Path, split: str, kind: str) -> Path:

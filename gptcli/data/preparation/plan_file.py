@@ -13,7 +13,7 @@ from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan
 from gptcli.data.tokenization.tokenizer import Tokenizer
-from gptcli.errors import DataError, UsageError
+from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.small_files import parse_object, read_bounded
 
@@ -43,7 +43,10 @@ def read_plan(folder: Path, workers: int) -> tuple[Plan, Tokenizer]:
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is damaged ({error}): plan again with --overwrite") from None
-    tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
+    try:
+        tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
+    except (UsageError, CheckpointError) as error:
+        raise DataError(f"{folder} is damaged ({error}): plan again with --overwrite") from None
     if tokenizer.identity != value["tokenizer"]:
         raise DataError(f"{folder / TOKENIZER_FILE} is not the plan's: plan again with --overwrite")
     return replace(plan, config=replace(plan.config, workers=workers)), tokenizer

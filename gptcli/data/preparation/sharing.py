@@ -18,7 +18,7 @@ from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.preparation.assembly import DATASET, write_dataset
-from gptcli.data.preparation.part import PART_RECORD, PartWriter
+from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
 from gptcli.data.preparation.prepare import Request, part_tokens
@@ -139,6 +139,8 @@ def merge(
             "--shard i/n"
         )
     folders = [_part(place, number) for number in range(len(plan.tasks))]
+    for folder in folders:
+        check_part(folder)
     with output_directory(directory, overwrite, DATASET) as building:
         check_room(plan, tokenizer, building, watch)
         with watch.stage("merging", None):

@@ -83,7 +83,13 @@ def test_directory_gives_its_texts_in_the_order_of_their_paths(find):
     write("elsewhere/secret.txt")
     Path("books/link").symlink_to(Path("elsewhere").absolute())
     Path("books/linked.txt").symlink_to(Path("elsewhere/secret.txt").absolute())
+    Path("books/dangling").symlink_to("nowhere")
+    Path("books/loop").symlink_to("loop")
     os.mkfifo("books/pipe")
+    for name in ("dataset.json", "tokenizer.json", "train/part-00000.bin"):
+        write(f"books/data/input/{name}")
+    for name in ("config.json", "tokenizer.json", "metrics.jsonl"):
+        write(f"books/runs/1/{name}")
     corpus = find("books")
     assert names(corpus) == [
         f"books/{name}"

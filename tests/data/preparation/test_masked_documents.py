@@ -5,6 +5,7 @@ import pytest
 
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
 from gptcli.data.tokenization.kinds import TokenizerSpec
+from gptcli.errors import DataError
 
 
 def read_masks(dataset, split):
@@ -73,3 +74,9 @@ def test_trained_vocabulary_sees_prompts_too(build, records):
     source = records("qa.jsonl", [{"prompt": "zzzz ", "completion": "a"}] * 20)
     dataset = build("x", [source], val_fraction=0, tokenizer=TokenizerSpec("bpe", 270))
     assert len(dataset.tokenizer.encode("zzzz")) == 1
+
+
+def test_chats_without_an_answer_teach_nothing(build, records):
+    chats = [{"messages": [{"role": "user", "content": f"question {n}"}]} for n in range(120)]
+    with pytest.raises(DataError, match=r"train part.*no record there has an answer"):
+        build("x", [records("a.jsonl", chats)])

@@ -83,7 +83,7 @@ def test_part_of_another_plan_is_not_taken(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train.tokens", "train.starts", "part.json"])
-@pytest.mark.parametrize("left", ["all but a byte", "nothing", "no file"])
+@pytest.mark.parametrize("left", ["all but a byte", "nothing", "another byte", "no file"])
 def test_damaged_part_is_noticed(corpus, tmp_path, name, left):
     directory = tmp_path / "x"
     plan_preparation(Request(corpus), directory)
@@ -91,12 +91,23 @@ def test_damaged_part_is_noticed(corpus, tmp_path, name, left):
     file = plan_directory(directory) / "parts" / "000000" / name
     if left == "no file":
         file.unlink()
+    elif left == "another byte":
+        content = bytearray(file.read_bytes())
+        content[0] ^= 1
+        file.write_bytes(content)
     else:
         file.write_bytes(file.read_bytes().strip()[: -1 if left == "all but a byte" else 0])
     is_unmade = (name, left) == ("part.json", "no file")
     expected = (UsageError, "are missing") if is_unmade else (DataError, r"000000\S* is damaged")
     with pytest.raises(expected[0], match=expected[1]):
         merge(directory)
+
+
+def test_plan_without_its_tokenizer_is_damaged(corpus, tmp_path):
+    plan_preparation(Request(corpus), tmp_path / "x")
+    (plan_directory(tmp_path / "x") / "tokenizer.json").unlink()
+    with pytest.raises(DataError, match=r"damaged.*--overwrite"):
+        encode_share(tmp_path / "x", Share(0, 1))
 
 
 def test_input_that_changed_since_the_plan_is_refused(corpus, tmp_path):
