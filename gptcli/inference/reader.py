@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gptcli.errors import CheckpointError
+from gptcli.inference.compiled import find_step
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
 
@@ -29,6 +30,7 @@ class Reader:
         dtype = model.token_embedding.weight.dtype
         cache = KeyValueCache(model.config, batch_size, self._device, dtype) if use_cache else None
         self._cache = cache
+        self._step = find_step(model, batch_size) if use_cache else None
         self._start = 0
 
     def next_logits(self, ids: Tensor) -> Tensor:
@@ -40,11 +42,15 @@ class Reader:
                 self._cache.clear()
             seen = seen[:, self._cache.length :]
         self._start = start
-        hidden = self._model.hidden(seen.to(self._device), self._cache)
-        logits = self._model.read_out(hidden[:, -1]).cpu()
+        logits = self._logits(seen.to(self._device)).cpu()
         if not bool(logits.isfinite().all()):
             raise CheckpointError(
                 "the model's output is not finite: its weights are damaged, "
                 "use an earlier checkpoint"
             )
         return logits
+
+    def _logits(self, new: Tensor) -> Tensor:
+        if self._step is not None and self._cache and self._cache.length and new.shape[1] == 1:
+            return self._step(new, self._cache)
+        return self._model.read_out(self._model.hidden(new, self._cache)[:, -1])
