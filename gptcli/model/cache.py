@@ -7,7 +7,10 @@ from gptcli.config.model import ModelConfig
 
 
 class LayerCache:
-    """Preallocated keys and values of one layer: (B, n_kv_head, block_size, D) each."""
+    """Preallocated keys and values of one layer: (block_size, B, n_kv_head, D) each.
+
+    Positions come first, so that those held so far are one piece of memory.
+    """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys = keys
@@ -15,13 +18,18 @@ class LayerCache:
         self.length = 0
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the keys and values of new positions; returns those of all positions so far."""
-        end = self.length + key.shape[2]
-        assert end <= self.keys.shape[2], "the cache is full"
-        self.keys[:, :, self.length : end] = key
-        self.values[:, :, self.length : end] = value
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        """Store the keys and values (B, n_kv_head, T, D) of new positions; returns all so far."""
+        start = self.length
+        keys, values = self.extend(key.shape[2])
+        keys[start:] = key.permute(2, 0, 1, 3)
+        values[start:] = value.permute(2, 0, 1, 3)
+        return keys.permute(1, 2, 0, 3), values.permute(1, 2, 0, 3)
+
+    def extend(self, n: int = 1) -> tuple[Tensor, Tensor]:
+        """Keys and values (S, B, n_kv_head, D) up to and with ``n`` positions yet to be filled."""
+        self.length += n
+        assert self.length <= self.keys.shape[0], "the cache is full"
+        return self.keys[: self.length], self.values[: self.length]
 
 
 class KeyValueCache:
@@ -30,7 +38,7 @@ class KeyValueCache:
     def __init__(
         self, config: ModelConfig, batch_size: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        shape = (batch_size, config.key_value_heads, config.block_size, config.head_size)
+        shape = (config.block_size, batch_size, config.key_value_heads, config.head_size)
         self.layers = [
             LayerCache(
                 torch.empty(shape, device=device, dtype=dtype),

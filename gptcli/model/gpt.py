@@ -39,7 +39,10 @@ class Block(nn.Module):
         self, x: Tensor, rotation: Rotation | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        gathered = self.attention(self.attention_norm(x), rotation, cache)
+        return self.compute(x, self.attention(self.attention_norm(x), rotation, cache))
+
+    def compute(self, x: Tensor, gathered: Tensor) -> Tensor:
+        """What attention gathered (B, T, C) into the stream x, then the MLP on it."""
         x = x + gathered if self.residual else gathered
         if self.mlp is None:
             return x
@@ -79,18 +82,22 @@ class GPT(nn.Module):
         assert end <= self.config.block_size, (
             f"{end} positions, context of {self.config.block_size}"
         )
-        positions = torch.arange(past, end, device=ids.device)
-        x = self.token_embedding(ids)  # (B, T, C)
-        if self.position_embedding is not None:
-            x = x + self.position_embedding(positions)
-        rotation = None
-        if self.config.positions == "rotary":
-            rotation = rotation_at(positions, self.config)
-        x = self.embedding_norm(x)
+        x, rotation = self.embed(ids, torch.arange(past, end, device=ids.device))
         for index, block in enumerate(self.blocks):
             x = block(x, rotation, cache.layers[index] if cache is not None else None)
         stream: Tensor = self.final_norm(x)
         return stream
+
+    def embed(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, Rotation | None]:
+        """Ids (B, T) at positions (T,) -> the stream (B, T, C) before the first block.
+
+        Rotary positions are not in the stream: they are what comes with it.
+        """
+        x = self.token_embedding(ids)
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(positions)
+        is_rotary = self.config.positions == "rotary"
+        return self.embedding_norm(x), rotation_at(positions, self.config) if is_rotary else None
 
     def read_out(self, stream: Tensor) -> Tensor:
         """The stream (..., C) of some positions -> logits (..., V)."""

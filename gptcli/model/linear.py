@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+_FEW_ROWS = 2  # MKL is the faster one up to here
+
 
 class Linear(nn.Linear):
     """``torch.nn.Linear``, by way of oneDNN where that is faster."""
@@ -20,6 +22,8 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         if _takes_onednn(input, self.weight):
+            if not torch.is_grad_enabled():
+                return _product(input, self.weight, self.bias)
             output: Tensor = _OneDNNLinear.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return output
         return super().forward(input)
@@ -30,7 +34,9 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
+        and x.numel() > _FEW_ROWS * x.shape[-1]
         and _is_faster_here()
+        and not torch.compiler.is_exporting()
     )
 
 

@@ -1,10 +1,10 @@
 """``make bench``: prints figures; nothing here passes or fails.
 
-    python -m tests.benchmarks [NANOGPT] [startup] [data] [training]
+    python -m tests.benchmarks [NANOGPT] [startup] [data] [training] [sampling]
 
 With a checkout of nanoGPT, its scripts run in turn with ours. Subjects that are named run
-alone. The corpus is that of
-../shared if it is there, else Python's own standard library. Close everything else first.
+alone. The corpus is that of ../shared if it is there, else Python's own standard library.
+Close everything else first.
 """
 
 import platform
@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import data, startup, training
+from tests.benchmarks import data, sampling, startup, training
 
-SUBJECTS = ("startup", "data", "training")
+SUBJECTS = ("startup", "data", "training", "sampling")
 
 
 def main() -> None:
@@ -29,6 +29,8 @@ def main() -> None:
             data.run(Path(folder), peer)
         if "training" in named:
             training.run(Path(folder), peer)
+        if "sampling" in named:
+            sampling.run(Path(folder), peer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import torch
 
 from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
-from gptcli.inference.generation import generate, window_start
+from gptcli.inference.generation import generate
+from gptcli.inference.reader import window_start
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 

@@ -3,11 +3,11 @@
 import contextlib
 import hashlib
 import os
-import sys
 import time
 from pathlib import Path
 
 from gptcli.errors import ResourceError
+from gptcli.runtime.cache_folder import cache_folder
 from gptcli.runtime.files import write_bytes
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -32,17 +32,6 @@ def read_shakespeare() -> bytes:
             cached.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(cached, content)
     return content
-
-
-def cache_folder() -> Path:
-    """Where this system keeps what can be had again, in a folder of our own."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "gptcli"
 
 
 def _from_cache(path: Path) -> bytes | None:

@@ -1,0 +1,167 @@
+"""The decoding step as machine code, kept on the disk for every model of the same shape.
+
+Eager torch leaves three quarters of the memory's bandwidth unused when it multiplies a matrix
+by one row, and spends as long again between its kernels. AOTInductor makes one library of the
+whole step; the weights stay the model's own, so all checkpoints of a shape share it. Loading it
+takes milliseconds and none of the compiler.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+import gptcli.model
+from gptcli.errors import ResourceError
+from gptcli.model.cache import KeyValueCache
+from gptcli.model.decoding import DecodingStep, row_product
+from gptcli.model.gpt import GPT
+from gptcli.runtime.cache_folder import cache_folder
+from gptcli.runtime.files import replace_file, reported
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+_SHORTEST = 4  # positions; below it there is nothing to gain
+
+
+class CompiledStep:
+    """A compiled DecodingStep, bound to the weights of one model."""
+
+    def __init__(self, library: Path, model: GPT) -> None:
+        # The C++ class itself: torch's Python wrapper imports the whole compiler.
+        self._runner = torch._C._aoti.AOTIModelPackageLoader(str(library), "model", False, 1, -1)
+        weights = {f"model.{name}": value.detach() for name, value in _tensors(model)}
+        needed = self._runner.get_constant_fqns()
+        # By reference: the model must not be moved or freed while the step is in use.
+        self._runner.load_constants({name: weights[name] for name in needed}, False, True, True)
+        self._weights = weights
+
+    def __call__(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
+        """Logits (B, V) in float32 after ids (B, 1), which are added to the cache."""
+        held = [layer.extend() for layer in cache.layers]
+        keys, values = zip(*held, strict=True)
+        # It reads the memory as if it were contiguous, whatever a tensor says.
+        logits: Tensor = self._runner.run([ids.contiguous(), *keys, *values])[0]
+        return logits
+
+
+def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
+    """The step for ``batch_size`` rows, where it has been compiled before on this machine."""
+    if not can_compile(model):
+        return None
+    library = _library(model, batch_size)
+    if not library.is_file():
+        return None
+    try:
+        return CompiledStep(library, model)
+    except (RuntimeError, KeyError):  # cut short, or of a torch that was built otherwise
+        return None
+
+
+def can_compile(model: GPT) -> bool:
+    """Whether there is such a step at all: on the CPU, with attention to positions before."""
+    is_here = model.token_embedding.weight.device.type == "cpu"
+    return is_here and model.config.n_layer > 0 and model.config.block_size >= _SHORTEST
+
+
+def compile_step(model: GPT, batch_size: int) -> None:
+    """Make what find_step finds; half a minute for small models.
+
+    ResourceError where there is no C++ compiler, or no room for the library.
+    """
+    library = _library(model, batch_size)
+    with reported(library):
+        library.parent.mkdir(parents=True, exist_ok=True)
+    program = _exported(model, batch_size)
+    replace_file(library, lambda path: _compile(program, path))
+
+
+@torch.no_grad()
+def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
+    from torch.export import Dim, export
+
+    config = model.config
+    parameter = model.token_embedding.weight
+    example = KeyValueCache(config, batch_size, parameter.device, parameter.dtype)
+    held = [layer.extend(_SHORTEST - 1) for layer in example.layers]
+    keys, values = ([pair[index] for pair in held] for index in (0, 1))
+    length = [{0: Dim("S", min=2, max=config.block_size)}] * config.n_layer
+    ids = torch.zeros(batch_size, 1, dtype=torch.long)
+    program = export(
+        DecodingStep(model), (ids, keys, values), dynamic_shapes=(None, length, length)
+    )
+    if batch_size == 1:
+        program = program.run_decompositions({torch.ops.aten.linear.default: row_product})
+    return program
+
+
+def _compile(program: "ExportedProgram", path: Path) -> None:
+    from torch._inductor import aoti_compile_and_package
+
+    package = path.with_name(path.name + ".pt2")  # the only ending that it takes
+    try:
+        aoti_compile_and_package(
+            program,
+            package_path=str(package),
+            inductor_configs={"aot_inductor.package_constants_in_so": False},
+        )
+        package.replace(path)
+    except RuntimeError as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ResourceError(f"the decoding step cannot be compiled: {reason:.200}") from error
+    finally:
+        package.unlink(missing_ok=True)
+
+
+def _library(model: GPT, batch_size: int) -> Path:
+    """Named after everything that the machine code depends on."""
+    parts = (
+        model.config.whole(),
+        sorted((name, str(value.dtype), list(value.shape)) for name, value in _tensors(model)),
+        batch_size,
+        torch.__version__,
+        torch.get_num_threads(),
+        _processor(),
+        _sources(),
+    )
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / "steps" / f"{digest[:32]}.pt2"
+
+
+def _tensors(model: GPT) -> Sequence[tuple[str, Any]]:
+    """Parameters and buffers by each of their names."""
+    return [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]
+
+
+@cache
+def _sources() -> str:
+    """Sha256 of the code that the step is compiled from."""
+    folder = Path(next(iter(gptcli.model.__path__)))
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _processor() -> str:
+    """What decides which instructions may be used: a home directory can be of many machines."""
+    known = (sys.platform, platform.machine(), platform.processor(), str(os.cpu_count()))
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return " ".join([*known, torch.backends.cpu.get_cpu_capability(), flags])

@@ -1,0 +1,56 @@
+"""Reading a growing text: the logits after its last token, computed from what is new alone."""
+
+import torch
+from torch import Tensor
+
+from gptcli.errors import CheckpointError
+from gptcli.inference.compiled import find_step
+from gptcli.model.cache import KeyValueCache
+from gptcli.model.gpt import GPT
+
+
+def window_start(n_tokens: int, block_size: int) -> int:
+    """First token that the model sees when ``n_tokens`` have been written.
+
+    A function of the position alone: when the context is full, its last half is kept and
+    the rest filled again. So text does not depend on what is cached.
+    """
+    if n_tokens <= block_size:
+        return 0
+    step = block_size - block_size // 2
+    return -(-(n_tokens - block_size) // step) * step
+
+
+class Reader:
+    """Computes next-token logits, feeding the model only what its cache does not hold."""
+
+    def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool) -> None:
+        self._model = model
+        self._device = torch.device(device)
+        dtype = model.token_embedding.weight.dtype
+        cache = KeyValueCache(model.config, batch_size, self._device, dtype) if use_cache else None
+        self._cache = cache
+        self._step = find_step(model, batch_size) if use_cache else None
+        self._start = 0
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
+        start = window_start(ids.shape[1], self._model.config.block_size)
+        seen = ids[:, start:]
+        if self._cache is not None:
+            if start != self._start:
+                self._cache.clear()
+            seen = seen[:, self._cache.length :]
+        self._start = start
+        logits = self._logits(seen.to(self._device)).cpu()
+        if not bool(logits.isfinite().all()):
+            raise CheckpointError(
+                "the model's output is not finite: its weights are damaged, "
+                "use an earlier checkpoint"
+            )
+        return logits
+
+    def _logits(self, new: Tensor) -> Tensor:
+        if self._step is not None and self._cache and self._cache.length and new.shape[1] == 1:
+            return self._step(new, self._cache)
+        return self._model.read_out(self._model.hidden(new, self._cache)[:, -1])
