@@ -11,7 +11,7 @@ from typing import IO, cast
 import numpy as np
 
 from gptcli.commands.token_stream import Block
-from gptcli.data.tokenization.codebook import CodeBook
+from gptcli.data.tokenization.incremental import IncrementalDecoder, Piece
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import UsageError
 
@@ -20,7 +20,6 @@ _IN_MEMORY = 2**20  # bytes of stdin that need no temporary file
 
 _BLOCK = 2**18  # bytes of listed ids read at a time
 _LONGEST_ID = 19  # digits
-_MOST_HELD = 2**18  # tokens without one whole character among them
 
 
 @dataclass(frozen=True)
@@ -75,23 +74,11 @@ def listed_ids(listing: IO[bytes]) -> Iterator[list[int]]:
 
 
 def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[Block]:
-    """All ids and their text in pieces of whole characters, as one call for all would decode them.
-
-    A token may hold a part of a character, and may be written otherwise at the beginning of a
-    text than within it; so a piece ends after a token that ends in a whole character, and is
-    decoded together with the token before it.
-    """
-    book = CodeBook(tokenizer)
-    before: list[int] = []
-    pending: list[int] = []
-    for block in blocks:
-        pending += block
-        cut = _last_whole(book, pending) or (len(pending) if len(pending) > _MOST_HELD else 0)
-        if cut:
-            yield _block(tokenizer, before, pending[:cut])
-            before, pending = [pending[cut - 1]], pending[cut:]
-    if pending:
-        yield _block(tokenizer, before, pending)
+    """All ids and their text in pieces of whole characters, as one call for all would decode."""
+    decoder = IncrementalDecoder(tokenizer)
+    for ids in blocks:
+        yield from _block(decoder.feed(ids))
+    yield from _block(decoder.finish())
 
 
 def _parsed(words: list[str]) -> list[int]:
@@ -101,12 +88,6 @@ def _parsed(words: list[str]) -> list[int]:
     return [int(word) for word in words]
 
 
-def _last_whole(book: CodeBook, ids: list[int]) -> int:
-    """After how many of the ids the text surely ends in a whole character; 0 if nowhere."""
-    return next((n for n in range(len(ids), 0, -1) if book.ends_whole(ids[n - 1])), 0)
-
-
-def _block(tokenizer: Tokenizer, before: list[int], ids: list[int]) -> Block:
-    """What ``ids`` add to the text of ``before``."""
-    text = tokenizer.decode([*before, *ids])[len(tokenizer.decode(before)) :]
-    return Block(text, np.array(ids))
+def _block(piece: Piece) -> Iterator[Block]:
+    if piece.ids:
+        yield Block(piece.text, np.array(piece.ids))

@@ -75,15 +75,6 @@ def test_characters_that_several_tokens_share_come_whole(text, size):
     assert "".join(block.text for block in decode_blocks(tokenizer, blocks)) == text
 
 
-def test_endless_parts_of_characters_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("gptcli.commands.token_decoding._MOST_HELD", 1000)
-    tokenizer = TOKENIZERS[0]
-    part = next(n for n in range(256) if tokenizer.piece(n) == "\ufffd")
-    decoded = list(decode_blocks(tokenizer, ([part] * 400 for _ in range(9))))
-    assert [len(block.ids) for block in decoded] == [1200, 1200, 1200]
-    assert all(block.text == "\ufffd" * 1200 for block in decoded)
-
-
 @pytest.mark.parametrize("separator", [" ", ",", ", ", "\n", "\r\n\t "])
 def test_ids_cut_by_a_block_are_read_whole(separator):
     ids = [random.Random(1).randrange(10**6) for _ in range(100_000)]
