@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gptcli.config.sampling import SamplingConfig
 
+_USUAL_NUCLEUS = 1024  # sorting a whole vocabulary takes longer than a small model
+
 
 def next_token_probabilities(logits: Tensor, ids: Tensor, config: SamplingConfig) -> Tensor:
     """Probabilities (B, V) from logits (B, V) and the tokens so far (B, T).
@@ -53,15 +55,25 @@ def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
     """Logits of the fewest likeliest tokens that have the probability ``top_p`` together.
 
-    Holtzman et al. 2020, nucleus sampling; the likeliest token always stays.
+    Holtzman et al. 2020, nucleus sampling; what is as likely as the last of them stays too.
     """
     if top_p >= 1:
         return logits
-    values, indices = torch.sort(logits, dim=1, descending=True, stable=True)
-    likelier = torch.softmax(values, dim=1).cumsum(dim=1).roll(1, dims=1)
-    likelier[:, 0] = 0  # mass of the tokens before each
-    kept = values.masked_fill(likelier >= top_p, -torch.inf)
-    return torch.full_like(logits, -torch.inf).scatter_(1, indices, kept)
+    probabilities = torch.softmax(logits, dim=1)
+    least = _least_of_nucleus(probabilities, top_p)
+    return logits.masked_fill(probabilities < least, -torch.inf)
+
+
+def _least_of_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """The probability (B, 1) of the last token that is needed."""
+    n_tokens = probabilities.shape[1]
+    for count in (min(_USUAL_NUCLEUS, n_tokens), n_tokens):
+        values = torch.topk(probabilities, count, dim=1).values
+        mass = values.cumsum(dim=1)
+        if bool((mass[:, -1] >= top_p).all()):
+            break
+    last = (mass < top_p).sum(dim=1, keepdim=True).clamp(max=count - 1)
+    return values.gather(1, last)
 
 
 def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
@@ -77,8 +89,13 @@ def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
 
 
 def draw(probabilities: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """One token id per row (B,), row i with its own stream of random numbers."""
-    rows = zip(probabilities, generators, strict=True)
-    ids = torch.cat([torch.multinomial(row, 1, generator=stream) for row, stream in rows])
-    assert bool(((ids >= 0) & (ids < probabilities.shape[1])).all()), "an id out of range"
+    """One token id per row (B,), row i with its own stream of random numbers.
+
+    One number per row, looked up in the sums: torch.multinomial takes one per token.
+    """
+    places = [torch.rand(1, dtype=torch.float64, generator=stream) for stream in generators]
+    sums = probabilities.double().cumsum(dim=1)
+    sums /= sums[:, -1:].clone()  # so that every place in [0, 1) is below the last
+    ids = torch.searchsorted(sums, torch.stack(places), right=True)[:, 0]
+    assert bool((ids < probabilities.shape[1]).all()), "an id out of range"
     return ids

@@ -144,4 +144,42 @@ def test_greedy_heeds_the_repetition_penalty() -> None:
 def test_the_likeliest_survives_every_cut() -> None:
     config = SamplingConfig(top_k=1, top_p=1e-9, min_p=1.0)
     assert next_token_probabilities(torch.zeros(1, 5), NO_IDS, config).sum() == 1
-    assert int(keep_top_p(torch.zeros(1, 5), 1e-9).isfinite().sum()) == 1
+
+
+def test_top_p_does_not_choose_among_equals() -> None:
+    logits = torch.tensor([[0.0, 2.0, 1.0, 1.0, -1.0]])
+    kept = keep_top_p(logits, 0.6).isfinite()  # the first has 0.51, each second 0.19
+    assert kept.tolist() == [[False, True, True, True, False]]
+
+
+@pytest.mark.parametrize("top_p", [0.2, 0.9, 0.999])
+def test_top_p_of_a_large_vocabulary_is_that_of_transformers_too(top_p: float) -> None:
+    logits = torch.cat([normal(0, 1, 5000), normal(1, 1, 5000) / 100])  # narrow and wide
+    kept = keep_top_p(logits, top_p).isfinite()
+    expected = TopPLogitsWarper(top_p)(NO_IDS, logits).isfinite()
+    # Sums of thousands of float32 differ in their last digits, so the border may by a token.
+    assert (kept.sum(1) - expected.sum(1)).abs().max() <= 2
+    for row in range(2):
+        assert torch.equal(keep_top_p(logits[row : row + 1], top_p).isfinite()[0], kept[row])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_draw_is_where_a_random_number_falls_in_the_sums(seed: int) -> None:
+    probabilities = torch.softmax(normal(seed, 3, 40), dim=1)
+    ids = draw(probabilities, [torch.Generator().manual_seed(row) for row in range(3)])
+    for row in range(3):
+        stream = torch.Generator().manual_seed(row)
+        place = float(torch.rand(1, dtype=torch.float64, generator=stream))
+        sums = np.cumsum(probabilities[row].double().numpy())
+        assert int(ids[row]) == int(np.argmax(sums / sums[-1] > place))
+
+
+def test_the_impossible_is_never_drawn(monkeypatch) -> None:
+    probabilities = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]])
+    drawn = set()
+    for place in (0.0, 0.25, 0.5, 1 - 2**-53):
+        monkeypatch.setattr(
+            torch, "rand", lambda *_, place=place, **__: torch.tensor([place], dtype=torch.float64)
+        )
+        drawn.add(int(draw(probabilities, [torch.Generator()])))
+    assert drawn == {1, 3}
