@@ -1,6 +1,7 @@
 """``sample --interactive``: a text that the user and the model write in turns."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Generator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from gptcli.commands.sample_prompt import PromptSource, announce_window, begun, encoded
 from gptcli.commands.sample_stream import end_line, show
 from gptcli.commands.terminal import complain, note
-from gptcli.errors import UsageError
+from gptcli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from gptcli.config.sampling import SamplingConfig
@@ -72,6 +73,8 @@ def converse(conversation: Conversation, first: PromptSource) -> None:
     """Write on from ``first`` if there is any, then in turns until stdin ends."""
     with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
         import readline  # noqa: F401  history and editing for input()
+    if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no text ends nothing
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     note(
         f"type what comes next, {_LINE_BREAK} for a line break, nothing to go on; "
         "Ctrl-C stops a text, Ctrl-D leaves"
@@ -87,7 +90,7 @@ def _take_turn(conversation: Conversation, source: PromptSource) -> None:
         conversation.add(source)
         with contextlib.closing(conversation.go_on()) as pieces:
             show(pieces)
-    except UsageError as error:
+    except (UsageError, DataError) as error:
         complain(str(error))
     except KeyboardInterrupt:
         note("stopped")
@@ -98,20 +101,16 @@ def _ask() -> str | None:
     while True:
         try:
             return _read_line()
-        except EOFError:
-            return None
         except KeyboardInterrupt:
             end_line()
 
 
-def _read_line() -> str:
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        try:
-            return input(_ASK)
-        except EOFError:
-            end_line()
-            raise
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.removesuffix("\n")
+def _read_line() -> str | None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        line = sys.stdin.readline()
+        return line.removesuffix("\n") if line else None
+    try:
+        return input(_ASK)
+    except EOFError:
+        end_line()
+        return None
