@@ -31,7 +31,7 @@ _COMMANDS = {
     "prepare": ("gptcli.commands.prepare", "prepare"),
     "train": ("gptcli.commands.train", "train_command"),
     "eval": ("gptcli.commands.evaluate", "evaluate"),
-    "sample": ("gptcli.commands.sample", "sample"),
+    "sample": ("gptcli.commands.sample", "sample_command"),
     "inspect-attention": ("gptcli.commands.inspect_attention", "inspect_attention"),
     "count-params": ("gptcli.commands.count_params", "count_params"),
 }

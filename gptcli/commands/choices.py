@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gptcli.commands.terminal import note
+from gptcli.config.checks import check_choice
 
 if TYPE_CHECKING:
+    from gptcli.config.training import Precision
     from gptcli.inference.loading import LoadedModel
 
 
@@ -58,14 +60,31 @@ def dataset_of(model: Path, given: Path | None) -> Path:
     return own
 
 
-def opened_model(directory: Path, device: str) -> "LoadedModel":
+def opened_model(
+    directory: Path, device: str, precision: str = "float32", quantize: str | None = None
+) -> "LoadedModel":
     """The model of a directory on the device that is meant, with what is odd about it said."""
     from gptcli.inference.loading import load_model
 
-    loaded = load_model(directory, chosen_device(device))
+    if quantize is not None:
+        check_choice("quantize", quantize, ("int8",))
+    device = chosen_device(device)
+    computed = chosen_precision(precision, device)
+    loaded = load_model(directory, device)
+    loaded = (loaded if quantize is None else loaded.quantized()).computing_in(computed)
     for text in loaded.notes:
         note(text)
     return loaded
+
+
+def chosen_precision(asked: str, device: str) -> "Precision":
+    """The precision to compute in, said with the reason unless it is the plain one."""
+    from gptcli.runtime.device import choose_precision
+
+    choice = choose_precision(asked, device)
+    if asked != "float32":
+        note(f"precision: {choice.value} ({choice.reason})")
+    return cast("Precision", choice.value)
 
 
 def chosen_device(asked: str) -> str:

@@ -4,14 +4,14 @@ import io
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, cast
 
 import numpy as np
 
 from gptcli.commands.token_stream import Block
-from gptcli.data.tokenization.decoding import decode_blocks
+from gptcli.data.tokenization.incremental import IncrementalDecoder, Piece
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import UsageError
 
@@ -33,8 +33,7 @@ class Decoded:
 
     def blocks(self) -> Iterator[Block]:
         """As they are listed; UsageError for what is no id."""
-        decoded = decode_blocks(self.tokenizer, listed_ids(self.open_listing()))
-        return (Block(text, np.array(ids)) for text, ids in decoded)
+        return decode_blocks(self.tokenizer, listed_ids(self.open_listing()))
 
     def texts(self) -> Iterator[str]:
         """The text in whole characters."""
@@ -74,8 +73,21 @@ def listed_ids(listing: IO[bytes]) -> Iterator[list[int]]:
         raise UsageError('--decode has no ids: write --decode "46 47 47"')
 
 
+def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[Block]:
+    """All ids and their text in pieces of whole characters, as one call for all would decode."""
+    decoder = IncrementalDecoder(tokenizer)
+    for ids in blocks:
+        yield from _block(decoder.feed(ids))
+    yield from _block(decoder.finish())
+
+
 def _parsed(words: list[str]) -> list[int]:
     for word in words:
         if not (word.isascii() and word.isdigit() and len(word) <= _LONGEST_ID):
             raise UsageError(f'--decode {word[:40]!r} is no token id: write --decode "46 47 47"')
     return [int(word) for word in words]
+
+
+def _block(piece: Piece) -> Iterator[Block]:
+    if piece.ids:
+        yield Block(piece.text, np.array(piece.ids))

@@ -1,19 +1,36 @@
 """How text is drawn from a GPT, in one frozen object; the defaults of ``gptcli sample``."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from gptcli.config.checks import check_not_negative, check_whole
+from gptcli.config.checks import check_choice, check_not_negative, check_positive, check_whole
+from gptcli.errors import UsageError
+
+Overflow = Literal["window", "error"]
+OVERFLOWS: tuple[str, ...] = get_args(Overflow)
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Temperature 0 is greedy; ``top_k`` None keeps the whole vocabulary."""
+    """Temperature 0 is greedy; what is None, 0 or 1 by default leaves the distribution alone.
+
+    ``stop`` strings end a sample and do not belong to its text. ``logprobs`` N also keeps the
+    N likeliest tokens of each step, as the model has them: before any of this. ``overflow``
+    says what becomes of a text beyond the context: a moving window, or an error.
+    """
 
     max_new_tokens: int = 500
     temperature: float = 1.0
     top_k: int | None = None
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     num_samples: int = 1
     seed: int = 1337
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+    logprobs: int | None = None
+    overflow: Overflow = "window"
 
     def __post_init__(self) -> None:
         check_not_negative("temperature", self.temperature)
@@ -22,3 +39,22 @@ class SamplingConfig:
         check_whole("seed", self.seed, 0, 2**63)
         if self.top_k is not None:
             check_whole("top_k", self.top_k, 1)
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top-p {self.top_p} is outside (0, 1]: try --top-p 0.95")
+        if not 0 <= self.min_p <= 1:
+            raise UsageError(f"--min-p {self.min_p} is outside [0, 1]: try --min-p 0.05")
+        check_positive("repetition_penalty", self.repetition_penalty)
+        if "" in self.stop:
+            raise UsageError('--stop "" would end every text at once: leave it out')
+        if self.logprobs is not None:
+            check_whole("logprobs", self.logprobs, 0)
+        check_choice("overflow", self.overflow, OVERFLOWS)
+
+    def check_fits(self, vocab_size: int) -> None:
+        """UsageError where more tokens are asked for than there are."""
+        for flag, value in (("--top-k", self.top_k), ("--logprobs", self.logprobs)):
+            if value is not None and value > vocab_size:
+                raise UsageError(
+                    f"{flag} {value:,} is above the vocabulary of {vocab_size:,} tokens: "
+                    f"{flag} {vocab_size} has them all"
+                )

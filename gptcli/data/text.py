@@ -23,10 +23,15 @@ class SourceText:
 
 
 def read_text(path: Path) -> SourceText:
-    """The text of a file or a FIFO, line ends and all.
+    """The text of a file or a FIFO, line ends and all; DataError where it is no text."""
+    return decode_text(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file or a FIFO.
 
     Raises UsageError for what is not a file, ResourceError where reading is refused and
-    DataError where the content is no text or changes under the reader's eyes.
+    DataError where the content changes under the reader's eyes.
     """
     try:
         with path.open("rb") as file:
@@ -43,7 +48,7 @@ def read_text(path: Path) -> SourceText:
     changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
     if changed and stat.S_ISREG(before.st_mode):
         raise DataError(f"{path} changed while it was read: wait until it is written")
-    return decode_text(content, str(path))
+    return content
 
 
 def read_stdin() -> SourceText:
@@ -52,18 +57,21 @@ def read_stdin() -> SourceText:
 
 
 def decode_text(content: bytes, name: str) -> SourceText:
+    """``content`` as UTF-8; DataError also where nothing but white space is left."""
+    return whole_text(decode_utf8(content, name), name, content)
+
+
+def decode_utf8(content: bytes, name: str) -> str:
     """``content`` as strict UTF-8; a byte order mark stays, as a character.
 
-    Raises DataError with the offset of the first byte that is not UTF-8, or where nothing
-    but white space is left.
+    Raises DataError with the offset of the first byte that is not UTF-8.
     """
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         place = f"at offset {error.start:,} (line {line:,})"
         raise DataError(not_utf8(name, content[error.start], place, content)) from None
-    return whole_text(text, name, content)
 
 
 def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText:

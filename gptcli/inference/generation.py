@@ -1,6 +1,7 @@
 """Generation: prefill the prompt, then one token at a time with the keys and values kept."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +13,22 @@ from gptcli.model.gpt import GPT
 from gptcli.runtime.seeds import derive_seed
 
 
+@dataclass(frozen=True)
+class Step:
+    """A new token of every sample.
+
+    Attributes:
+        ids: (B,).
+        logits: (B, V), as the model gave them.
+        probabilities: (B, V), what ids were drawn from.
+
+    """
+
+    ids: Tensor
+    logits: Tensor
+    probabilities: Tensor
+
+
 @torch.inference_mode()
 def generate(
     model: GPT,
@@ -20,8 +37,8 @@ def generate(
     device: str,
     use_cache: bool = True,
     n_tokens: int | None = None,
-) -> Iterator[Tensor]:
-    """New token ids, (num_samples,) at a time, ``max_new_tokens`` times.
+) -> Iterator[Step]:
+    """A new token for each of ``num_samples``, ``max_new_tokens`` times.
 
     Sample i has its own random stream, so it is the same whatever the number of samples.
     Only ids below ``n_tokens`` are drawn: published models have more than their tokenizers.
@@ -35,7 +52,7 @@ def generate(
     reader = Reader(model, config.num_samples, device, use_cache)
     for _ in range(config.max_new_tokens):
         logits = reader.next_logits(ids)[:, :n_tokens]
-        probabilities = next_token_probabilities(logits, config)
+        probabilities = next_token_probabilities(logits, ids, config)
         new = draw(probabilities, generators)
         ids = torch.cat([ids, new[:, None]], dim=1)
-        yield new
+        yield Step(new, logits, probabilities)

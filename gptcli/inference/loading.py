@@ -1,17 +1,20 @@
 """A model directory as a GPT that is ready to compute."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.special_ids import special_id_notes
+from gptcli.checkpoint.special_ids import end_ids, special_id_notes
 from gptcli.checkpoint.tensors import load_weights
+from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
 from gptcli.data.tokenization.loading import load_tokenizer
 from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with
+from gptcli.model.quantization import quantize
+from gptcli.runtime.device import precision_dtype
 
 
 def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
@@ -29,14 +32,24 @@ def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset
 class LoadedModel:
     """A GPT in eval mode on its device, and the tokenizer that it was trained with.
 
-    ``notes`` are lines on what the directory says and was not followed.
+    ``end_ids`` are the tokens that end a text, ``notes`` lines on what the directory says and
+    was not followed.
     """
 
     directory: Path
     model: GPT
     tokenizer: Tokenizer
     device: str
+    end_ids: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+
+    def quantized(self) -> "LoadedModel":
+        """The same with int8 in the matrices of its blocks and its head."""
+        return replace(self, model=quantize(self.model))
+
+    def computing_in(self, precision: Precision) -> "LoadedModel":
+        """The same with weights, cache and arithmetic of that precision."""
+        return replace(self, model=self.model.to(precision_dtype(precision)))
 
 
 def load_model(directory: Path, device: str) -> LoadedModel:
@@ -50,4 +63,7 @@ def load_model(directory: Path, device: str) -> LoadedModel:
         )
     model = model_with(config, load_weights(directory, config)).to(device)
     notes = special_id_notes(directory, config.vocab_size)
-    return LoadedModel(directory, model.eval(), tokenizer, device, notes)
+    ends = end_ids(directory, tokenizer.vocab_size)
+    if tokenizer.end_of_text is not None:
+        ends |= {tokenizer.end_of_text}
+    return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes)

@@ -1,32 +1,74 @@
-"""Generated ids as text, whole characters only."""
+"""Samples of a loaded model, as text."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.tokenization.decoding import decode_blocks
-from gptcli.inference.generation import generate
+from gptcli.inference.alternatives import Alternatives, alternatives, model_logprobs
+from gptcli.inference.generation import Step, generate
+from gptcli.inference.growing_text import GrowingText
 from gptcli.inference.loading import LoadedModel
 
 
 class Writer:
-    """Generates with a loaded model and decodes what comes."""
+    """Generates with a loaded model; ``samples`` hold what has come of each.
+
+    ``logprobs`` has, per sample and token, what the model expected, where that is asked for.
+    """
 
     def __init__(self, loaded: LoadedModel, prompt: list[int], config: SamplingConfig) -> None:
-        self._tokenizer = loaded.tokenizer
-        n_tokens = loaded.tokenizer.vocab_size
-        self._steps = generate(loaded.model, prompt, config, loaded.device, n_tokens=n_tokens)
-        self._num_samples = config.num_samples
+        tokenizer = loaded.tokenizer
+        ends = () if config.ignore_eos else loaded.end_ids
+        self._config = config
+        self._seconds = 0.0
+        self._steps = generate(
+            loaded.model, prompt, config, loaded.device, n_tokens=tokenizer.vocab_size
+        )
+        numbers = range(config.num_samples)
+        self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
+        self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all samples so far."""
+        return sum(len(sample.ids) for sample in self.samples)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The rate so far, with the prompt's reading in it; 0 before the first token."""
+        return self.n_tokens / self._seconds if self._seconds else 0.0
+
+    def steps(self) -> Iterator[Step]:
+        """Step by step, until every sample has ended."""
+        begun = time.perf_counter()
+        for step in self._steps:
+            self._take(step)
+            self._seconds = time.perf_counter() - begun
+            yield step
+            if all(sample.finish for sample in self.samples):
+                return
+        self.close()
 
     def pieces(self) -> Iterator[str]:
         """The text of the first sample as it grows."""
-        ids = ([int(new[0])] for new in self._steps)
-        return (text for text, _ in decode_blocks(self._tokenizer, ids) if text)
+        parts, n_read = self.samples[0].parts, 0
+        for _ in self.steps():
+            yield from parts[n_read:]
+            n_read = len(parts)
+        yield from parts[n_read:]
 
-    def texts(self, advance: Callable[[], None]) -> list[str]:
-        """Every sample's whole text; ``advance`` is called at each token."""
-        written: list[list[int]] = [[] for _ in range(self._num_samples)]
-        for new in self._steps:
-            for ids, one in zip(written, new.tolist(), strict=True):
-                ids.append(one)
-            advance()
-        return [self._tokenizer.decode(ids) for ids in written]
+    def close(self) -> None:
+        """End every sample here."""
+        for sample in self.samples:
+            sample.close("length")
+
+    def _take(self, step: Step) -> None:
+        growing = [row for row, sample in enumerate(self.samples) if sample.finish is None]
+        for row in growing:
+            self.samples[row].add(int(step.ids[row]))
+        if self._config.logprobs is not None:
+            values = model_logprobs(step.logits[growing])
+            for row, logprobs in zip(growing, values, strict=True):
+                drawn = int(step.ids[row])
+                seen = alternatives(logprobs, drawn, self._config.logprobs)
+                self.logprobs[row].append(seen)

@@ -235,7 +235,9 @@ def test_special_ids_beyond_the_vocabulary_are_ignored_with_a_note(
     raw = json.loads(path.read_text()) | {"eos_token_id": [1, 50256], "bos_token_id": 50257}
     path.write_text(json.dumps(raw))
     check_same(directory, model)
-    notes = load_model(directory, "cpu").notes
+    loaded = load_model(directory, "cpu")
+    notes = loaded.notes
+    assert 1 in loaded.end_ids and 50256 not in loaded.end_ids
     assert len(notes) == 2
     assert all(word in "".join(notes) for word in ("bos_token_id 50257", "eos_token_id 50256"))
 

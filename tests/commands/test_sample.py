@@ -1,11 +1,16 @@
 """``sample``: text that can be had again, and what is refused."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.inference.loading import load_model
 
 
 def test_sample_streams_the_prompt_and_is_repeatable(cli, trained: Path) -> None:
@@ -41,7 +46,22 @@ def test_several_samples_differ_and_the_first_is_the_single_one(cli, trained: Pa
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (("--prompt", "schön"), 2, ("ö", "U+00F6")),
+        (("--prompt", "schön"), 2, ("ö", "U+00F6", "--skip-unknown")),
+        (("--top-p", 0), 2, ("--top-p 0", "(0, 1]")),
+        (("--top-p", "nan"), 2, ("--top-p",)),
+        (("--min-p", 2), 2, ("--min-p 2",)),
+        (("--top-k", 10_000), 2, ("--top-k 10,000", "vocabulary of")),
+        (("--json", "--logprobs", 10_000), 2, ("--logprobs 10,000", "vocabulary of")),
+        (("--logprobs", 2), 2, ("--logprobs", "--json")),
+        (("--stop", ""), 2, ("--stop",)),
+        (("--prompt", "a", "--prompt-file", "b"), 2, ("--prompt-file",)),
+        (("--prompt-file", "absent.txt"), 2, ("absent.txt",)),
+        (("--stream", "--num-samples", 2), 2, ("--stream", "--num-samples")),
+        (("--explain", "--json"), 2, ("--explain", "--json")),
+        (("--interactive", "--out", "a.txt"), 2, ("--interactive", "--out")),
+        (("--interactive", "--prompt", "-"), 2, ("--interactive", "stdin")),
+        (("--overflow", "never"), 2, ("--overflow never", "window, error")),
+        (("--precision", "float8"), 2, ("--precision float8", "bfloat16")),
         (("--temperature", -1), 2, ("--temperature -1",)),
         (("--temperature", "nan"), 2, ("--temperature",)),
         (("--top-k", 0), 2, ("--top-k 0",)),
@@ -54,6 +74,167 @@ def test_wrong_sampling_is_one_clear_line(cli, trained, flags, code, words) -> N
     assert done.code == code, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert done.stdout == ""
+
+
+def words_of(done) -> str:
+    return done.stdout.removesuffix("\n")
+
+
+def test_a_prompt_comes_from_a_flag_a_file_or_stdin_to_the_byte(cli, trained: Path) -> None:
+    (trained / "prompt.txt").write_bytes(b"the 1\n")
+    flags = ("sample", "-n", 12)
+    expected = cli(*flags, "--prompt", "the 1\n").stdout
+    assert expected.startswith("the 1\n")
+    assert cli(*flags, "--prompt-file", "prompt.txt").stdout == expected
+    assert cli(*flags, "--prompt", "-", stdin="the 1\n").stdout == expected
+    assert cli(*flags, "--prompt-file", "-", stdin="the 1\n").stdout == expected
+
+
+def test_a_prompt_that_is_no_utf8_says_where(cli, trained: Path) -> None:
+    done = cli("sample", "--prompt", "-", stdin=b"the \xff")
+    assert done.code == 3
+    assert "stdin" in done.stderr and "offset 4" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--prompt", ""), ("--prompt", "öß", "--skip-unknown")])
+def test_an_empty_prompt_starts_after_a_line_break_said_once(cli, trained, flags) -> None:
+    done = cli("sample", "-n", 9, *flags)
+    assert done.code == 0
+    assert done.stderr.count("starting after a line break") == 1
+    after_break = cli("sample", "-n", 9, "--prompt", "\n").stdout
+    assert "\n" + done.stdout == after_break
+
+
+def test_unknown_characters_are_skipped_and_named(cli, trained: Path) -> None:
+    done = cli("sample", "-n", 9, "--prompt", "thöeö", "--skip-unknown")
+    assert done.stdout == cli("sample", "-n", 9, "--prompt", "the").stdout
+    assert "left out 2 characters" in done.stderr and "'ö' (U+00F6)" in done.stderr
+
+
+def test_a_prompt_longer_than_the_context_says_what_is_seen(cli, trained: Path) -> None:
+    done = cli("sample", "-n", 5, "--prompt", "the 12 cats ate " + "9" * 10)
+    assert done.stdout.startswith("the 12 cats ate 9999999999")
+    # 26 tokens in a context of 16: windows begin at 8 and at 16.
+    assert "26 tokens" in done.stderr and "last 10" in done.stderr
+    assert done.stderr.count("window") == 1
+
+
+def test_overflow_error_refuses_what_the_context_cannot_hold(cli, trained: Path) -> None:
+    flags = ("sample", "--prompt", "the 12 cats", "--overflow", "error")  # 11 of 16 tokens
+    assert cli(*flags, "-n", 5).code == 0
+    for n_new, way_out in ((6, "-n 5"), (500, "-n 5")):
+        done = cli(*flags, "-n", n_new)
+        assert done.code == 2
+        assert "--overflow error" in done.stderr and way_out in done.stderr
+    done = cli("sample", "--prompt", "the 12 cats ate 9", "--overflow", "error", "-n", 1)
+    assert done.code == 2
+    assert "17 tokens" in done.stderr and "context of 16" in done.stderr
+
+
+def test_a_stop_string_ends_the_text_before_it(cli, trained: Path) -> None:
+    flags = ("sample", "--prompt", "the", "-n", 60, "--num-samples", 3, "--json")
+    whole = json.loads(cli(*flags).stdout)["samples"]
+    cut = json.loads(cli(*flags, "--stop", "at", "--stop", "E").stdout)["samples"]
+    for before, after in zip(whole, cut, strict=True):
+        text = before["completion"]
+        ends = [place for place in (text.find("at"), text.find("E")) if place >= 0]
+        assert after["completion"] == text[: min(ends, default=None)]
+        assert after["finish_reason"] == ("stop" if ends else "length")
+        assert after["ids"] == before["ids"][: len(after["ids"])]
+    assert {sample["finish_reason"] for sample in cut} >= {"stop"}
+    streamed = cli("sample", "--prompt", "the", "-n", 60, "--stop", "at", "--stop", "E")
+    assert words_of(streamed) == cut[0]["text"]
+
+
+def test_without_streaming_the_text_is_the_same(cli, trained: Path) -> None:
+    flags = ("sample", "--prompt", "the", "-n", 30)
+    assert cli(*flags, "--no-stream").stdout == cli(*flags, "--stream").stdout
+
+
+def test_the_document_says_what_was_drawn_and_what_the_model_expected(cli, trained) -> None:
+    flags = ("sample", "--prompt", "the", "-n", 4, "--num-samples", 2, "--json")
+    document = json.loads(cli(*flags, "--logprobs", 3, "--temperature", 0.5).stdout)
+    assert document["schema"] == "gptcli.samples/1"
+    assert document["prompt"] == "the"
+    assert document["tokens_per_second"] > 0
+    tokenizer = Tokenizer.load(trained / "runs/input")
+    assert document["prompt_ids"] == tokenizer.encode("the").tolist()
+    model = load_model(trained / "runs/input", "cpu").model
+    for sample in document["samples"]:
+        assert sample["text"] == "the" + sample["completion"]
+        assert tokenizer.decode(sample["ids"]) == sample["completion"]
+        ids = torch.tensor([document["prompt_ids"] + sample["ids"]])
+        with torch.inference_mode():
+            logprobs = torch.log_softmax(model(ids)[0].double(), dim=1)[2:-1]
+        for number, seen, expected in zip(sample["ids"], sample["logprobs"], logprobs, strict=True):
+            assert seen["id"] == number
+            assert seen["token"] == tokenizer.decode([number])
+            assert seen["logprob"] == pytest.approx(float(expected[number]), abs=1e-4)
+            values, indices = expected.topk(3)
+            assert [one["id"] for one in seen["top"]] == indices.tolist()
+            found = [one["logprob"] for one in seen["top"]]
+            assert found == pytest.approx(values.tolist(), abs=1e-4)
+    assert "logprobs" not in json.loads(cli(*flags).stdout)["samples"][0]
+
+
+def test_no_new_tokens_leave_the_prompt(cli, trained: Path) -> None:
+    assert cli("sample", "--prompt", "the", "-n", 0).stdout == "the\n"
+    document = json.loads(cli("sample", "--prompt", "the", "-n", 0, "--json").stdout)
+    assert document["samples"][0]["ids"] == []
+    assert document["tokens_per_second"] == 0
+
+
+def test_bfloat16_is_said_and_close(cli, trained: Path) -> None:
+    flags = ("sample", "--prompt", "the", "-n", 1, "--json", "--logprobs", 1)
+    documents = [cli(*flags, "--precision", one) for one in ("float32", "bfloat16", "auto")]
+    assert "precision" not in documents[0].stderr
+    assert "precision: bfloat16 (as asked)" in documents[1].stderr
+    assert "precision: " in documents[2].stderr
+    plain, low = (
+        json.loads(one.stdout)["samples"][0]["logprobs"][0]["top"][0]["logprob"]
+        for one in documents[:2]
+    )
+    assert plain != low
+    assert low == pytest.approx(plain, abs=0.1)
+
+
+def test_an_end_of_text_ends_the_text_unless_it_is_ignored(cli, tmp_path: Path, tiny) -> None:
+    lines = "".join(json.dumps({"text": "ab" * (n % 3)}) + "\n" for n in range(1, 400))
+    (tmp_path / "short.jsonl").write_text(lines)
+    prepared = ("--tokenizer", "bpe", "--vocab-size", 260)
+    assert cli("prepare", "short.jsonl", *prepared, "--split-by", "text").code == 0
+    learning = ("--max-iters", 60, "--eval-interval", 60, "--lr", 0.03)
+    assert cli("train", *tiny, *learning).code == 0
+    tokenizer = Tokenizer.load(tmp_path / "runs/short")
+    flags = ("sample", "-n", 60, "--num-samples", 4, "--json")
+    done = cli(*flags)
+    assert "starting after an end-of-text token" in done.stderr
+    ended = json.loads(done.stdout)["samples"]
+    whole = json.loads(cli(*flags, "--ignore-eos").stdout)["samples"]
+    assert "end_of_text" in [sample["finish_reason"] for sample in ended]
+    for cut, sample in zip(ended, whole, strict=True):
+        assert sample["finish_reason"] == "length"
+        assert len(sample["ids"]) == 60
+        ids = sample["ids"]
+        has_end = tokenizer.end_of_text in ids
+        kept = ids[: ids.index(tokenizer.end_of_text)] if has_end else ids
+        assert cut["completion"] == tokenizer.decode(kept)
+        assert cut["ids"] == ids[: len(kept) + has_end]
+        assert cut["finish_reason"] == ("end_of_text" if has_end else "length")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
+def test_ctrl_c_ends_the_line_and_is_exit_130(trained: Path) -> None:
+    argv = [sys.executable, "-m", "gptcli", "sample", "-n", "1000000", "--prompt", "the"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, cwd=trained, **pipes) as process:
+        assert process.stdout.read(20).startswith(b"the")
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout.endswith(b"\n")
+    assert stderr.endswith(b"error: interrupted\n")
+    assert b"Traceback" not in stderr
 
 
 def test_a_corrupt_checkpoint_is_refused(cli, trained: Path) -> None:

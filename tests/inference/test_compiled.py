@@ -34,7 +34,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 def written(model: GPT, num_samples: int) -> list[list[int]]:
     config = SamplingConfig(max_new_tokens=40, num_samples=num_samples)
-    return [new.tolist() for new in generate(model, [1, 2], config, "cpu")]
+    return [step.ids.tolist() for step in generate(model, [1, 2], config, "cpu")]
 
 
 @pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1)])

@@ -23,7 +23,7 @@ def model() -> GPT:
 
 
 def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
-    steps = [new.tolist() for new in generate(model, prompt, config, "cpu", cache)]
+    steps = [step.ids.tolist() for step in generate(model, prompt, config, "cpu", cache)]
     return [list(row) for row in zip(*steps, strict=True)]
 
 

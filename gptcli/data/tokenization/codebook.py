@@ -11,6 +11,7 @@ from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.runtime.text import visible
 
 _UNFINISHED = "\ufffd"
+_LONGEST_CHARACTER = 4  # bytes, so that as many tokens hold it
 _BYTE_NAME = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 # Decoders of the library that put tokens one after the other and change nothing between them.
 _PLAIN = frozenset({"ByteLevel", "Fuse", "ByteFallback"})
@@ -70,15 +71,16 @@ class CodeBook:
             if entry.number != exact and (query in entry.text or query in entry.label):
                 yield entry
 
-    def ends_whole(self, ids: Sequence[int]) -> bool:
-        """Whether a text that ends with these tokens surely ends in a whole character.
+    def ends_whole(self, ids: Sequence[int], end: int) -> bool:
+        """Whether a text surely ends in a whole character after ``end`` of its tokens.
 
         A run of byte tokens is text or not as a whole, so that the next one may undo the last.
         UsageError outside the vocabulary.
         """
-        if self._tokenizer.decode(ids).endswith(_UNFINISHED):
+        last = ids[max(end - _LONGEST_CHARACTER, 0) : end]
+        if self._tokenizer.decode(last).endswith(_UNFINISHED):
             return False
-        is_byte = "ByteFallback" in self._decoders and _BYTE_NAME.fullmatch(self._names[ids[-1]])
+        is_byte = "ByteFallback" in self._decoders and _BYTE_NAME.fullmatch(self._names[last[-1]])
         return not is_byte
 
     def _is_special(self, number: int) -> bool:

@@ -1,0 +1,23 @@
+"""``sample --compile``: machine code for the step that writes a token, made once and kept."""
+
+from typing import TYPE_CHECKING
+
+from gptcli.commands.terminal import note
+from gptcli.errors import ResourceError
+
+if TYPE_CHECKING:
+    from gptcli.inference.loading import LoadedModel
+
+
+def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
+    """Compile unless it was done before; where that cannot be, say so and go on without."""
+    from gptcli.inference.compiled import can_compile, compile_step, find_step
+
+    if not can_compile(loaded.model):
+        note(f"--compile is for models on the CPU, not {loaded.device}: going on without")
+    elif find_step(loaded.model, num_samples) is None:
+        note("compiling the step that writes a token: about a minute, once for this kind of model")
+        try:
+            compile_step(loaded.model, num_samples)
+        except ResourceError as error:
+            note(f"{error}: going on without")
