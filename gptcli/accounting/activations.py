@@ -11,6 +11,7 @@ I = inner size, V = vocabulary.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
 
@@ -37,7 +38,7 @@ class Textbook:
 class Part:
     """A stretch of the model: what it keeps, what its backward pass needs beside that.
 
-    ``gradient`` is what it leaves behind then: the gradients of its parameters.
+    ``gradient`` is what it leaves behind then: the gradients of its matrices.
     """
 
     saved: int
@@ -77,7 +78,7 @@ def _moments(config: ModelConfig, work: Workload) -> Iterator[tuple[int, int]]:
         yield held + part.backward + logits, gradients
         held -= part.saved
         gradients += part.gradient
-    yield 0, gradients
+    yield 0, _FULL * exact_count(config)
 
 
 def _parts(config: ModelConfig, work: Workload) -> Iterator[Part]:

@@ -1,0 +1,62 @@
+"""Peak of the bytes that torch allocates in a training step, as a process of its own.
+
+    python measured_step.py '{"name": [config, batch, precision], ...}'
+
+The third step is measured, in the trainer's own words; prints a peak by name.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gptcli.config.data import PrepareConfig
+from gptcli.config.model import ModelConfig
+from gptcli.config.training import Precision, TrainConfig
+from gptcli.data.dataset import Dataset
+from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.model.initialization import new_model
+from gptcli.training.optimizer import make_optimizer
+from gptcli.training.step import Stepper
+
+
+def peak_bytes(stepper: Stepper) -> int:
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities, profile_memory=True) as profiler:
+        stepper.advance(2)
+    events = profiler.profiler.kineto_results.events()
+    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return int(np.cumsum([n_bytes for _, n_bytes in changes]).max())
+
+
+def measure(config: ModelConfig, batch: int, precision: Precision, dataset: Dataset) -> int:
+    training = TrainConfig(
+        batch_size=batch, max_iters=9, lr=1e-3, min_lr=1e-3, warmup_iters=0, eval_interval=9,
+        device="cpu", precision=precision,
+    )  # fmt: skip
+    model = new_model(config, 1).train()
+    stepper = Stepper(model, make_optimizer(model, training), dataset.train, training)
+    stepper.advance(0)
+    stepper.advance(1)
+    return peak_bytes(stepper)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "text.txt"
+        text.write_text("the quick brown fox jumps\n" * 400)
+        request = Request([str(text)], config=PrepareConfig())
+        dataset = prepare(request, Path(folder) / "data")
+        peaks = {
+            name: measure(ModelConfig.from_fields(values), batch, precision, dataset)
+            for name, (values, batch, precision) in json.loads(sys.argv[1]).items()
+        }
+    print(json.dumps(peaks))
+
+
+if __name__ == "__main__":
+    main()
