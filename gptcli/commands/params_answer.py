@@ -13,9 +13,9 @@ from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.commands import params_view
 from gptcli.commands.params_comparison import diff_sheet, diff_sheets, presets_sheet
 from gptcli.commands.params_costs import cost_sheets, cost_table
-from gptcli.commands.params_request import Request
+from gptcli.commands.params_request import Request, plain_request
 from gptcli.commands.params_source import Source
-from gptcli.commands.params_view import Counted
+from gptcli.commands.params_view import counted_by
 from gptcli.commands.sheets import Sheet, to_csv, to_markdown, to_text
 from gptcli.commands.terminal import deliver, note
 from gptcli.errors import CheckpointError, UsageError
@@ -47,27 +47,27 @@ def presets_answer() -> Answer:
 
 def diff_answer(a: Source, b: Source, accounting: str) -> Answer:
     """Two models compared."""
-    first, second = (Counted(source.name, source.config, accounting) for source in (a, b))
+    requests = [plain_request(source, accounting) for source in (a, b)]
+    first, second = map(counted_by, requests)
 
     def document() -> dict[str, Any]:
         from gptcli.commands.params_json import diff_document
 
-        return diff_document(first, second)
+        return diff_document(*requests)
 
-    sheets = diff_sheets(first, second)
-    return Answer(sheets, diff_sheet(first, second), document)
+    return Answer(diff_sheets(first, second), diff_sheet(first, second), document)
 
 
 def count_answer(request: Request) -> Answer:
     """One model counted, and what it costs where that was asked or fits beside the count."""
     source = request.source
-    counted = Counted(source.name, source.config, request.accounting)
+    counted = counted_by(request)
     verified = _verify(source) if request.verify else None
 
     def document() -> dict[str, Any]:
         from gptcli.commands.params_json import count_document
 
-        return count_document(counted, request, verified)
+        return count_document(request, verified)
 
     def picture() -> str:
         from gptcli.commands.params_picture import draw_rows

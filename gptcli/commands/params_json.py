@@ -13,17 +13,16 @@ from gptcli.accounting.scorekeeping import reconciliation, spoken_figures
 from gptcli.accounting.workload import Workload
 from gptcli.commands.params_costs import fits
 from gptcli.commands.params_request import Request
-from gptcli.commands.params_view import Counted
+from gptcli.commands.params_view import Counted, counted_by
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
 
 Document = dict[str, Any]
 
 
-def count_document(
-    counted: Counted, request: Request | None = None, verified: int | None = None
-) -> Document:
-    """``gptcli.params/1``: one model's rows and totals, and with a ``request`` its costs."""
+def count_document(request: Request, verified: int | None = None) -> Document:
+    """``gptcli.params/1``: one model's rows, totals and costs."""
+    counted = counted_by(request)
     config, total = counted.config, counted.total
     document: Document = {
         "schema": "gptcli.params/1",
@@ -36,9 +35,8 @@ def count_document(
         ],
         "totals": asdict(count_totals(config)),
         "buffers": BUFFERS,
+        **_costs(request),
     }
-    if request is not None:
-        document |= _costs(request)
     if counted.accounting == "3b1b":
         document["scorekeeping"] = _scorekeeping(counted)
     if verified is not None:
@@ -46,13 +44,13 @@ def count_document(
     return document
 
 
-def diff_document(a: Counted, b: Counted) -> Document:
+def diff_document(a: Request, b: Request) -> Document:
     """``gptcli.params-diff/1``: two models' documents and, row by row, b minus a."""
-    rows_a, rows_b = ({row.name: row.params for row in counted.rows} for counted in (a, b))
-    totals_a, totals_b = (asdict(count_totals(counted.config)) for counted in (a, b))
+    rows_a, rows_b = ({row.name: row.params for row in counted_by(one).rows} for one in (a, b))
+    totals_a, totals_b = (asdict(count_totals(one.source.config)) for one in (a, b))
     return {
         "schema": "gptcli.params-diff/1",
-        "models": [count_document(counted) for counted in (a, b)],
+        "models": [count_document(request) for request in (a, b)],
         "rows": {name: rows_b.get(name, 0) - rows_a.get(name, 0) for name in {**rows_a, **rows_b}},
         "totals": {name: totals_b[name] - totals_a[name] for name in totals_a},
     }

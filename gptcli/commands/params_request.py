@@ -30,6 +30,11 @@ class Request:
     verify: bool = False
 
 
+def plain_request(source: Source, accounting: str) -> Request:
+    """A model at its own context, nothing more asked."""
+    return Request(source, accounting, _works({}, source, ()), asks_costs=False)
+
+
 def read_request(given: Mapping[str, Any], accounting: str) -> Request:
     """The request that the flags make; UsageError where they cannot be meant."""
     explain = bool(given.get("explain"))

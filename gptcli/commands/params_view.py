@@ -8,6 +8,7 @@ from gptcli.accounting.parameters import (
     count_totals,
     parameter_rows,
 )
+from gptcli.commands.params_request import Request
 from gptcli.commands.sheets import Amount, Cell, Change, Share, Sheet, rounded
 from gptcli.config.model import ModelConfig
 
@@ -42,6 +43,11 @@ class Counted:
     def total(self) -> int:
         """The sum of the rows."""
         return sum(row.params for row in self.rows)
+
+
+def counted_by(request: Request) -> Counted:
+    """The count that the request asks for."""
+    return Counted(request.source.name, request.source.config, request.accounting)
 
 
 def count_sheets(counted: Counted) -> list[Sheet]:
