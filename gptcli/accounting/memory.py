@@ -60,10 +60,24 @@ def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
 
 
 def _working(config: ModelConfig, work: Workload) -> int:
-    """The widest half of a block, for all tokens of the prompt, and the last one's logits."""
-    stream, queries = config.n_embd, config.n_head * config.head_size
+    """The widest moment of a block for all tokens of the prompt, or the last ones' logits."""
+    widest = work.tokens * max(_attending(config), _computing(config))
+    logits = work.tokens * config.n_embd + work.batch * config.vocab_size
+    return work.value_bytes * max(widest, logits)
+
+
+def _attending(config: ModelConfig) -> int:
+    """Numbers a token: the stream twice, its three projections, and what is made of them."""
+    queries = config.n_head * config.head_size
     keys = config.key_value_heads * config.head_size
-    attending = 2 * stream + 2 * (queries + keys) + keys
-    computing = 3 * stream + (3 if config.gated else 2) * config.inner_size
-    logits = work.batch * config.vocab_size
-    return work.value_bytes * (work.tokens * max(attending, computing) + logits)
+    mixed = 2 * queries
+    if config.positions == "rotary":
+        normed = queries + keys if config.qk_norm else 0
+        mixed = max(queries + keys + mixed, normed + queries + 2 * keys)
+    return 2 * config.n_embd + queries + 2 * keys + mixed
+
+
+def _computing(config: ModelConfig) -> int:
+    """The stream before and after attention, what that added, its norm, and the hidden layers."""
+    hidden = 3 if config.gated or config.activation == "relu_squared" else 2
+    return 4 * config.n_embd + hidden * config.inner_size

@@ -1,38 +1,59 @@
-"""Peak of the bytes that torch allocates in a training step, as a process of its own.
+"""Peak of the bytes that torch allocates in real work, as a process of its own.
 
     python measured_step.py '{"name": [config, batch, precision], ...}'
 
-The third step is measured, in the trainer's own words; prints a peak by name.
+The third training step is measured, in the trainer's own words, or where the precision is
+"generation" the reading of a full prompt by the sampler; prints a peak by name.
 """
 
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from gptcli.config.data import PrepareConfig
 from gptcli.config.model import ModelConfig
-from gptcli.config.training import Precision, TrainConfig
+from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.inference.generation import _Reader
 from gptcli.model.initialization import new_model
 from gptcli.training.optimizer import make_optimizer
 from gptcli.training.step import Stepper
 
 
-def peak_bytes(stepper: Stepper) -> int:
+def peak_bytes(work: Callable[[], object]) -> int:
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profiler:
-        stepper.advance(2)
+        kept = work()
+    del kept
     events = profiler.profiler.kineto_results.events()
     changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
     return int(np.cumsum([n_bytes for _, n_bytes in changes]).max())
 
 
-def measure(config: ModelConfig, batch: int, precision: Precision, dataset: Dataset) -> int:
+@torch.inference_mode()
+def measure_generation(config: ModelConfig, batch: int) -> int:
+    model = new_model(config, 1).eval()
+    prompt = torch.zeros(batch, config.block_size, dtype=torch.long)
+
+    def read() -> object:
+        reader = _Reader(model, batch, "cpu", use_cache=True)
+        reader.next_logits(prompt)
+        return reader
+
+    read()
+    return peak_bytes(read)
+
+
+def measure(config: ModelConfig, batch: int, precision: Any, dataset: Dataset) -> int:
+    if precision == "generation":
+        return measure_generation(config, batch)
     training = TrainConfig(
         batch_size=batch, max_iters=9, lr=1e-3, min_lr=1e-3, warmup_iters=0, eval_interval=9,
         device="cpu", precision=precision,
@@ -41,7 +62,7 @@ def measure(config: ModelConfig, batch: int, precision: Precision, dataset: Data
     stepper = Stepper(model, make_optimizer(model, training), dataset.train, training)
     stepper.advance(0)
     stepper.advance(1)
-    return peak_bytes(stepper)
+    return peak_bytes(lambda: stepper.advance(2))
 
 
 def main() -> None:

@@ -48,11 +48,21 @@ STEPS = {
     "nanochat": (of_family("nanochat"), 8, "float32"),
 }
 
+READING = {
+    "reading, GPT-2": (LONG, 4, "generation"),
+    "reading, a large vocabulary": (WORDS, 8, "generation"),
+    "reading, Llama": (of_family("llama"), 4, "generation"),
+    "reading, Qwen3": (of_family("qwen3"), 4, "generation"),
+    "reading, nanochat": (of_family("nanochat"), 4, "generation"),
+}
+
 
 @pytest.fixture(scope="module")
 def peaks() -> dict[str, int]:
     """Bytes that a real step of every case has allocated at its peak, beyond what was there."""
-    cases = {name: (asdict(config), *rest) for name, (config, *rest) in STEPS.items()}
+    cases = {
+        name: (asdict(config), *rest) for name, (config, *rest) in {**STEPS, **READING}.items()
+    }
     script = Path(__file__).with_name("measured_step.py")
     command = [sys.executable, str(script), json.dumps(cases)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
@@ -97,11 +107,12 @@ def test_the_textbook_is_korthikantis_formula() -> None:
     assert textbook.logits == 4 * 2048 * 50257
 
 
-def test_generation_takes_no_less_than_weights_and_cache_and_what_one_layer_needs() -> None:
-    config = of_family("llama")
-    memory = generation_memory(config, Workload(128, 2, "float32"))
+@pytest.mark.parametrize("case", READING)
+def test_cache_and_working_memory_are_what_the_sampler_takes(case: str, peaks) -> None:
+    config, batch, _ = READING[case]
+    memory = generation_memory(config, Workload(config.block_size, batch, "float32"))
+    assert memory.kv_cache + memory.working == pytest.approx(peaks[case], rel=0.15)
     assert memory.peak == memory.weights + memory.kv_cache + memory.working
-    assert memory.working >= 4 * 2 * 128 * config.inner_size * 3
 
 
 def test_memory_grows_with_batch_and_context(any_model) -> None:
