@@ -187,4 +187,4 @@ def _verdict(fit: Fit) -> str:
     if fit.remedies:
         ways = (f"{remedy.flag} ({rounded(remedy.needs, 'B')})" for remedy in fit.remedies)
         return f"no, {needs}; {' or '.join(ways)} would"
-    return f"no, {needs}; a model of at most {rounded(fit.largest_model)} parameters may"
+    return f"no, {needs}; only a smaller model would: {rounded(fit.largest_model)} parameters"

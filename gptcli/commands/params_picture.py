@@ -22,6 +22,7 @@ _REST = "biases, norms"
 _WIDTH, _HEIGHT = 100.0, 56.0
 _POINTS = 7.2  # to a unit of these
 _LARGEST, _SMALLEST = 9.0, 5.0  # letters
+_NARROW = 40.0  # a rectangle whose name stands on end
 _LETTER = 0.62  # width of one to its height
 
 
@@ -74,14 +75,19 @@ def _draw(axes: "Axes", place: Rectangle, name: str, size: int, total: int) -> N
     corner = (place.x, place.y)
     colour = _COLOURS[_part(name)]
     axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor="white"))
+    is_upright = place.width * _POINTS < _NARROW and place.height > 2 * place.width
+    room, depth = place.width * _POINTS, place.height * _POINTS
+    room, depth = (depth, room) if is_upright else (room, depth)
     lines = [name.replace("_", " "), f"{rounded(size)}, {size / total:.1%}"]
-    if place.height * _POINTS < 3 * _LARGEST:
+    if depth < 3 * _LARGEST:
         lines = [", ".join(lines)]
-    room = place.width * _POINTS / max(map(len, lines)) / _LETTER
-    letters = min(_LARGEST, room, place.height * _POINTS / len(lines) / 1.4)
+    widest = room / max(map(len, lines)) / _LETTER
+    letters = min(_LARGEST, widest, depth / len(lines) / 1.3)
     if letters >= _SMALLEST:
         middle = (place.x + place.width / 2, place.y + place.height / 2)
-        axes.text(*middle, "\n".join(lines), ha="center", va="center", fontsize=letters)
+        turn = 90 if is_upright else 0
+        text = "\n".join(lines)
+        axes.text(*middle, text, ha="center", va="center", fontsize=letters, rotation=turn)
 
 
 def _explain(axes: "Axes", sizes: Mapping[str, int]) -> None:
