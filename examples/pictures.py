@@ -37,7 +37,7 @@ def main() -> None:
     draw("sample", ["sample", run, "--prompt", "ROMEO:", "-n", "450", "--temperature", "0.8"])
     draw("attention", ["inspect-attention", run, "--text", "ROMEO: O, she doth teach"])
     draw("tokens", ["tokenize", "hii there, world", "--tokenizer", run])
-    draw("parameters", ["count-params", "--checkpoint", run])
+    draw("parameters", ["count-params", "--preset", "gpt3", "--accounting", "3b1b"])
 
 
 if __name__ == "__main__":

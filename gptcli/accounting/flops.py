@@ -15,7 +15,7 @@ the forward pass, so training = 3 x forward.
 
 from dataclasses import dataclass, replace
 
-from gptcli.accounting.parameters import parameter_rows
+from gptcli.accounting.parameters import exact_count, parameter_rows
 from gptcli.config.model import ModelConfig
 
 
@@ -45,6 +45,31 @@ def sequence_flops(config: ModelConfig, context: int) -> Flops:
     square = config.n_layer * 4 * d * context * context
     triangle = config.n_layer * 2 * d * context * (context + 1)
     return Flops(context, products + square, products + triangle)
+
+
+@dataclass(frozen=True)
+class TrainingCompute:
+    """Operations to train on so many tokens, in sequences of one length.
+
+    ``six_nd`` is the rule of thumb, 6 x parameters x tokens: it leaves attention's square out
+    and counts embeddings as if they were multiplied. The GPT-3 paper's 3.14e23 is of it.
+    """
+
+    tokens: int
+    six_nd: int
+    full: int
+    causal: int
+
+
+def training_compute(config: ModelConfig, context: int, tokens: int) -> TrainingCompute:
+    """Operations of training on ``tokens`` in sequences of ``context``."""
+    flops = sequence_flops(config, context)  # all its terms are multiples of the context
+    return TrainingCompute(
+        tokens=tokens,
+        six_nd=6 * exact_count(config) * tokens,
+        full=flops.training_full // context * tokens,
+        causal=flops.training_causal // context * tokens,
+    )
 
 
 def _weights_multiplied(config: ModelConfig) -> int:

@@ -50,8 +50,8 @@ def spoken_figures(config: ModelConfig) -> tuple[Figure, ...]:
     one_matrix = size * d
     one_block = _attention_matrices(config) * one_matrix
     return (
-        Figure("one query matrix (or key, value, output)", (size, d), one_matrix),
-        Figure("full value map of a head (not stored)", (d, d), d * d),
+        Figure("one query or key matrix", (size, d), one_matrix),
+        Figure("value map, not factored", (d, d), d * d),
         *_heads_of_a_block(config, one_matrix, one_block),
         Figure("all attention", (config.n_layer, one_block), config.n_layer * one_block),
     )
@@ -91,5 +91,5 @@ def reconciliation(config: ModelConfig) -> tuple[Step, ...]:
         return steps
     return (
         *steps,
-        Step("unembedding is the embedding: tied", totals.tied - totals.untied, totals.tied),
+        Step("tied unembedding", totals.tied - totals.untied, totals.tied),
     )

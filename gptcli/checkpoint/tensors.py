@@ -1,7 +1,6 @@
 """Tensors to and from safetensors files. The one file of checkpoint/ that knows torch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gptcli.checkpoint.files import weight_files
-from gptcli.checkpoint.header import TensorInfo, read_header
-from gptcli.checkpoint.layout import Entry, canonical_name, file_layout
+from gptcli.checkpoint.header import read_header
+from gptcli.checkpoint.layout import Entry, file_layout
+from gptcli.checkpoint.stored import Stored, find_stored
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, ResourceError
 from gptcli.runtime.files import replace_file
@@ -59,7 +58,7 @@ def load_weights(directory: Path, config: ModelConfig) -> Weights:
     Beside the parameters it needs a buffer of a few MB. Raises CheckpointError naming the
     tensor that is missing, unknown, of another shape, or stored twice with other values.
     """
-    stored = _find(directory, config)
+    stored = find_stored(directory, config)
     layout = file_layout(config)
     weights = {name: torch.empty(shape) for name, shape in _parameter_shapes(layout).items()}
     for entry in layout:
@@ -72,43 +71,6 @@ def load_weights(directory: Path, config: ModelConfig) -> Weights:
         for copy in again:
             _check_equal(view, copy)
     return weights
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A tensor in a file: what it is called there, and where it lies."""
-
-    file: Path
-    name: str
-    info: TensorInfo
-
-
-def _find(directory: Path, config: ModelConfig) -> dict[str, list[_Stored]]:
-    """Where every tensor of the layout is stored, once or more; all headers checked."""
-    expected = {entry.name: entry for entry in file_layout(config)}
-    found: dict[str, list[_Stored]] = {}
-    for file in weight_files(directory):
-        for stored, info in read_header(file).items():
-            name = canonical_name(stored, config)
-            if name is not None:
-                _check(stored, info, expected.get(name), file)
-                found.setdefault(name, []).append(_Stored(file, stored, info))
-    missing = sorted(expected.keys() - found.keys())
-    if missing:
-        raise CheckpointError(f"{directory} lacks tensor {missing[0]} ({len(missing)} missing)")
-    return found
-
-
-def _check(name: str, info: TensorInfo, entry: Entry | None, file: Path) -> None:
-    if entry is None:
-        raise CheckpointError(f"{file}: tensor {name} is not part of the model in config.json")
-    if info.shape != entry.file_shape:
-        raise CheckpointError(
-            f"{file}: tensor {name} is {list(info.shape)}, "
-            f"config.json asks for {list(entry.file_shape)}"
-        )
-    if info.dtype not in _DTYPES:
-        raise CheckpointError(f"{file}: tensor {name} holds {info.dtype}, not floating point")
 
 
 def _parameter_shapes(layout: list[Entry]) -> dict[str, tuple[int, ...]]:
@@ -127,7 +89,7 @@ def _view(parameter: Tensor, entry: Entry) -> Tensor:
     return part.t() if entry.transposed else part
 
 
-def _read_into(view: Tensor, stored: _Stored) -> None:
+def _read_into(view: Tensor, stored: Stored) -> None:
     if stored.info.dtype == "F32" and view.is_contiguous():
         with _opened(stored) as stream:
             _fill(view.view(-1), stream, stored)
@@ -136,7 +98,7 @@ def _read_into(view: Tensor, stored: _Stored) -> None:
             view[rows].copy_(block)
 
 
-def _check_equal(view: Tensor, copy: _Stored) -> None:
+def _check_equal(view: Tensor, copy: Stored) -> None:
     for rows, block in _blocks(copy):
         if not torch.equal(view[rows], block.to(view.dtype)):
             raise CheckpointError(
@@ -144,7 +106,7 @@ def _check_equal(view: Tensor, copy: _Stored) -> None:
             )
 
 
-def _check_zero(stored: _Stored) -> None:
+def _check_zero(stored: Stored) -> None:
     for _, block in _blocks(stored):
         if torch.count_nonzero(block):
             raise CheckpointError(
@@ -152,7 +114,7 @@ def _check_zero(stored: _Stored) -> None:
             )
 
 
-def _blocks(stored: _Stored) -> Iterator[tuple[slice, Tensor]]:
+def _blocks(stored: Stored) -> Iterator[tuple[slice, Tensor]]:
     """Some rows after others, in a buffer that is used again."""
     n_rows, *rest = stored.info.shape
     row_bytes = stored.info.n_bytes // n_rows
@@ -166,7 +128,7 @@ def _blocks(stored: _Stored) -> Iterator[tuple[slice, Tensor]]:
             yield slice(first, last), part.view(dtype).view(last - first, *rest)
 
 
-def _opened(stored: _Stored) -> FileIO:
+def _opened(stored: Stored) -> FileIO:
     try:
         stream = FileIO(stored.file)
         stream.seek(stored.info.start)
@@ -175,7 +137,7 @@ def _opened(stored: _Stored) -> FileIO:
     return stream
 
 
-def _fill(target: Tensor, stream: FileIO, stored: _Stored) -> None:
+def _fill(target: Tensor, stream: FileIO, stored: Stored) -> None:
     """Read the next bytes of the file into the memory of ``target``, (N,) and contiguous."""
     memory = target.numpy().data.cast("B")
     while memory:

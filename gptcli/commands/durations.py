@@ -1,9 +1,13 @@
 """Durations as people say them."""
 
+_YEAR = 31_557_600  # a mean one of 365.25 days
+
 
 def spoken(seconds: float) -> str:
-    """``42 s``, ``9 min 40 s``, ``14 h 5 min``, ``3 days 4 h``."""
+    """``42 s``, ``9 min 40 s``, ``14 h 5 min``, ``3 days 4 h``, ``33.2 years``."""
     total = round(seconds)
+    if total >= 2 * _YEAR:
+        return f"{total / _YEAR:,.1f} years"
     if total < 60:
         return f"{total} s"
     if total < 3600:

@@ -9,22 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.commands import params_view
+from gptcli.commands.params_comparison import diff_sheet, diff_sheets, presets_sheet
+from gptcli.commands.params_costs import cost_sheets, cost_table
+from gptcli.commands.params_request import Request, plain_request
 from gptcli.commands.params_source import Source
-from gptcli.commands.params_view import Counted
+from gptcli.commands.params_view import counted_by
 from gptcli.commands.sheets import Sheet, to_csv, to_markdown, to_text
-from gptcli.commands.terminal import deliver
+from gptcli.commands.terminal import deliver, note
+from gptcli.errors import CheckpointError, UsageError
 
 _FILE_WIDTH = 100
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``csv`` is the one sheet that --format csv holds."""
+    """``csv`` is the one sheet that --format csv holds; there is a ``picture`` of one model."""
 
     sheets: list[Sheet]
     csv: Sheet
     document: Callable[[], dict[str, Any]]
+    picture: Callable[[], str] | None = None
 
 
 def presets_answer() -> Answer:
@@ -35,42 +41,64 @@ def presets_answer() -> Answer:
 
         return presets_document()
 
-    sheet = params_view.presets_sheet()
+    sheet = presets_sheet()
     return Answer([sheet], sheet, document)
 
 
 def diff_answer(a: Source, b: Source, accounting: str) -> Answer:
     """Two models compared."""
-    first, second = (Counted(source.name, source.config, accounting) for source in (a, b))
+    requests = [plain_request(source, accounting) for source in (a, b)]
+    first, second = map(counted_by, requests)
 
     def document() -> dict[str, Any]:
         from gptcli.commands.params_json import diff_document
 
-        return diff_document(first, second)
+        return diff_document(*requests)
 
-    sheets = params_view.diff_sheets(first, second)
-    return Answer(sheets, params_view.diff_sheet(first, second), document)
+    return Answer(diff_sheets(first, second), diff_sheet(first, second), document)
 
 
-def count_answer(
-    source: Source, accounting: str, contexts: tuple[int, ...], explain: bool
-) -> Answer:
-    """One model counted."""
-    counted = Counted(source.name, source.config, accounting)
+def count_answer(request: Request) -> Answer:
+    """One model counted, and what it costs where that was asked or fits beside the count."""
+    source = request.source
+    counted = counted_by(request)
+    verified = _verify(source) if request.verify else None
 
     def document() -> dict[str, Any]:
         from gptcli.commands.params_json import count_document
 
-        return count_document(counted, contexts, explain)
+        return count_document(request, verified)
+
+    def picture() -> str:
+        from gptcli.commands.params_picture import draw_rows
+
+        return draw_rows(counted)
 
     sheets = params_view.count_sheets(counted)
-    table = params_view.rows_sheet(counted)
-    if contexts:
-        table = params_view.context_sheet(counted, contexts)
-        sheets.append(table)
-    if explain:
+    if request.asks_costs or request.accounting == "exact":
+        sheets += cost_sheets(request)
+    if request.explain:
         sheets.append(params_view.explanation_sheet())
-    return Answer(sheets, table, document)
+    table = cost_table(request) if request.asks_costs else params_view.rows_sheet(counted)
+    return Answer(sheets, table, document, picture)
+
+
+def _verify(source: Source) -> int:
+    """Rows that agree with the model as torch builds it; CheckpointError where one does not."""
+    from gptcli.inspection.built import disagreements
+
+    rows = parameter_rows(source.config)
+    for wrong in disagreements(source.config, rows):
+        raise CheckpointError(
+            f"{source.name}: {wrong.name} was counted as {_said(wrong.counted)} and built as "
+            f"{_said(wrong.built)}: please report it"
+        )
+    note(f"verified: all {len(rows)} rows agree with the model that torch builds")
+    return len(rows)
+
+
+def _said(row: Row | None) -> str:
+    return "nothing" if row is None else f"{row.copies:,} of {list(row.shape)}"
 
 
 def give(answer: Answer, form: str, out: Path | None, overwrite: bool) -> None:
@@ -81,6 +109,10 @@ def give(answer: Answer, form: str, out: Path | None, overwrite: bool) -> None:
 def _as_text(answer: Answer, form: str, for_terminal: bool) -> str:
     if form == "json":
         return json.dumps(answer.document(), indent=2, ensure_ascii=False)
+    if form == "svg":
+        if answer.picture is None:
+            raise UsageError("--format svg draws one model: try --preset gpt2, or --format md")
+        return answer.picture()
     if form == "csv":
         return to_csv(answer.csv)
     if form == "md":

@@ -1,26 +1,42 @@
 """Which model count-params is about: a preset, a checkpoint or a config.json, then resized."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from gptcli.accounting.parameters import exact_count
 from gptcli.commands.terminal import note
 from gptcli.config.families import check_choices
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS, find_preset
-from gptcli.errors import CheckpointError, UsageError
+from gptcli.errors import UsageError
 
-LONGEST_CONTEXT = 10**9
-_SUFFIXES = {"k": 1024, "m": 1024**2}
+# What safetensors and --dtype call the same numbers.
+_DTYPES = MappingProxyType(
+    {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+)
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What the headers of a checkpoint's files say; ``dtype`` that of most of its numbers."""
+
+    files: int
+    tensors: int
+    bytes: int
+    dtype: str
 
 
 @dataclass(frozen=True)
 class Source:
-    """A configuration, and the name it goes by in what is printed."""
+    """A configuration, the name it goes by in what is printed, and what its files hold."""
 
     name: str
     config: ModelConfig
+    stored: StoredWeights | None = None
 
 
 def choose_source(
@@ -52,33 +68,12 @@ def named_source(name: str) -> Source:
         raise UsageError(f"--diff: there is no path {name}, and {error}") from None
 
 
-def resize(source: Source, sizes: dict[str, int | bool | None]) -> Source:
-    """The same model with those sizes that are not None; it stays in its family."""
-    given = {name: value for name, value in sizes.items() if value is not None}
-    if not given:
+def resize(source: Source, sizes: Mapping[str, Any]) -> Source:
+    """The same model with those sizes; it stays in its family."""
+    if not sizes:
         return source
-    check_choices(source.config.model_type, given)
-    config = replace(source.config, **given)  # type: ignore[arg-type]
-    return Source(f"{source.name}, resized", config)
-
-
-def parse_contexts(text: str | None) -> tuple[int, ...]:
-    """``1k,2k,8192`` as token counts; 1k is 1,024."""
-    return tuple(_context(part.strip()) for part in text.split(",")) if text is not None else ()
-
-
-def _context(text: str) -> int:
-    digits, factor = text, 1
-    if text[-1:].lower() in _SUFFIXES:
-        digits, factor = text[:-1], _SUFFIXES[text[-1].lower()]
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
-        raise UsageError(f"--context {text!r} is no number of tokens: try --context 1k,2k,8k")
-    context = int(digits) * factor
-    if not 1 <= context <= LONGEST_CONTEXT:
-        raise UsageError(
-            f"--context {text} is outside 1 to {LONGEST_CONTEXT:,} tokens: try --context 1k,2k,8k"
-        )
-    return context
+    check_choices(source.config.model_type, sizes)
+    return Source(f"{source.name}, changed", replace(source.config, **sizes))
 
 
 def _preset(name: str) -> Source:
@@ -102,36 +97,34 @@ def _checkpoint(directory: Path | None) -> Source:
         directory = newest_run()
         note(f"newest run: {directory}")
     directory = named_model(directory, fetching(fetch_description))
-    source = _file(directory)
-    _compare_with_weights(source, directory)
-    return source
+    return _with_weights(_file(directory), directory)
 
 
-def _compare_with_weights(source: Source, directory: Path) -> None:
-    """Say whether the weights beside config.json hold as many parameters as it describes.
+def _with_weights(source: Source, directory: Path) -> Source:
+    """The source with what its files hold, read from their headers alone.
 
-    Reads the headers alone. CheckpointError where they do not.
+    CheckpointError where that is another model than config.json describes.
     """
     from gptcli.checkpoint.files import weight_files
-    from gptcli.checkpoint.header import read_header
-    from gptcli.checkpoint.layout import canonical_name, file_layout
+    from gptcli.checkpoint.layout import file_layout
+    from gptcli.checkpoint.stored import find_stored
 
     try:
-        files = weight_files(directory)
+        n_files = len(weight_files(directory))
     except UsageError:
         note(f"{directory} holds no weights: counted from its config.json alone")
-        return
-    tensors = {name: info for file in files for name, info in read_header(file).items()}
-    layout = file_layout(source.config)
-    shapes = {canonical_name(name, source.config): info.shape for name, info in tensors.items()}
-    stored = sum(math.prod(shape) for name, shape in shapes.items() if name)
-    described = sum(math.prod(entry.shape) for entry in layout)
-    if stored != described:
-        raise CheckpointError(
-            f"{directory} holds {stored:,} parameters, its config.json describes {described:,}: "
-            "they are not of one model"
-        )
-    zeros = described - exact_count(source.config)
-    extra = f", {zeros:,} of them the zeros of biases that the model lacks" if zeros else ""
-    n_bytes = sum(info.n_bytes for info in tensors.values())
-    note(f"weights: {len(tensors):,} tensors, {stored:,} parameters{extra}, {n_bytes:,} bytes")
+        return source
+    found = [
+        tensor for copies in find_stored(directory, source.config).values() for tensor in copies
+    ]
+    sizes = Counter[str]()
+    for tensor in found:
+        sizes[tensor.info.dtype] += tensor.info.n_bytes
+    dtype = _DTYPES[sizes.most_common(1)[0][0]]
+    stored = StoredWeights(n_files, len(found), sizes.total(), dtype)
+    zeros = sum(math.prod(entry.shape) for entry in file_layout(source.config) if entry.absent)
+    extra = (
+        f", {zeros:,} of their numbers the zeros of biases that the model lacks" if zeros else ""
+    )
+    note(f"weights: {stored.tensors:,} tensors of {dtype} in {stored.bytes:,} bytes{extra}")
+    return replace(source, stored=stored)

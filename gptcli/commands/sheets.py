@@ -3,15 +3,18 @@
 import csv
 import io
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 _GAP = 2
 _BAR_WIDTH = 10
 _NARROWEST_PROSE = 20
 _BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_SCALES = ((10**15, "P"), (10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_SCALES = (
+    (10**21, "Z"), (10**18, "E"), (10**15, "P"), (10**12, "T"),
+    (10**9, "B"), (10**6, "M"), (10**3, "k"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,16 @@ Cell = str | int | Share | Amount | Change | tuple[int, ...]
 
 @dataclass(frozen=True)
 class Sheet:
-    """A titled table. ``spare`` columns give way, first named first, where room is scarce."""
+    """A titled table. ``spare`` columns give way, first named first, where room is scarce.
+
+    One that ``folds`` loses none: its columns stand in several tables, each with the first.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     spare: tuple[str, ...] = ()
+    folds: bool = False
 
 
 def rounded(value: int, unit: str = "") -> str:
@@ -79,7 +86,9 @@ def to_text(sheets: Iterable[Sheet], width: int, colour: bool) -> str:
     Numbers are never cut, however narrow it is. Laid out here because importing rich's tables
     takes as long as all the counting.
     """
-    return "\n".join(_aligned(sheet, width, colour) for sheet in sheets)
+    return "\n".join(
+        _aligned(part, width, colour) for sheet in sheets for part in _folded(sheet, width)
+    )
 
 
 def _raw(cell: Cell) -> str | int | float:
@@ -121,13 +130,31 @@ def _aligned(sheet: Sheet, width: int, colour: bool) -> str:
     numbers = [_is_number(sheet, column) for column in shown]
     sizes = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
     room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), _NARROWEST_PROSE)
-    lines = [_styled(sheet.title, _BOLD, colour)]
+    titles = textwrap.wrap(sheet.title, max(width, _NARROWEST_PROSE))
+    lines = [_styled(line, _BOLD, colour) for line in titles]
     lines += [_styled(line, _DIM, colour) for line in _lines(header, sizes, numbers, room)]
     for row, cells in zip(sheet.rows, rows, strict=True):
         bar = next((_bar(cell) for cell in row if isinstance(cell, Share)), "") if has_bar else ""
         first, *more = _lines(cells, sizes, numbers, room)
         lines += [f"{first}{' ' * _GAP}{_styled(bar, _CYAN, colour)}" if bar else first, *more]
     return "\n".join(lines) + "\n"
+
+
+def _folded(sheet: Sheet, width: int) -> Iterator[Sheet]:
+    """The sheet, or where it folds and is too wide, as many tables as it takes."""
+    left = list(range(1, len(sheet.columns))) if sheet.folds else []
+    if not left:
+        yield sheet
+    while left:
+        taken = next(
+            (n for n in range(len(left), 1, -1) if _width(sheet, [0, *left[:n]]) <= width), 1
+        )
+        shown, left = [0, *left[:taken]], left[taken:]
+        yield replace(
+            sheet,
+            columns=tuple(sheet.columns[column] for column in shown),
+            rows=tuple(tuple(row[column] for column in shown) for row in sheet.rows),
+        )
 
 
 def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:

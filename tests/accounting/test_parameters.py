@@ -1,6 +1,8 @@
 """The count from a configuration equals the published figures and the model that is built."""
 
 import json
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from gptcli.accounting.cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import Row, count_totals, exact_count, parameter_rows
-from gptcli.checkpoint.config_json import model_config_json
+from gptcli.checkpoint.config_json import model_config_json, read_model_config
 from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
@@ -129,16 +131,29 @@ def test_rows_sum_to_the_parameters_of_the_built_model(any_model) -> None:
     check()
 
 
+def on_meta(build: Callable[[], torch.nn.Module]) -> int:
+    with torch.device("meta"):
+        model = build()
+    return sum(p.numel() for p in model.parameters())
+
+
 @pytest.mark.parametrize("family", TRAINABLE)
-def test_rows_sum_to_the_parameters_of_transformers_model(family: str) -> None:
-    @settings(deadline=None, max_examples=15)
+def test_one_config_json_has_one_count_here_in_torch_and_in_transformers(family: str) -> None:
+    def theirs(config: PretrainedConfig) -> torch.nn.Module:
+        model = AutoModelForCausalLM.from_config(config)
+        model.tie_weights()
+        return model
+
+    @settings(deadline=None, max_examples=25)
     @given(config=members(family))
     def check(config: ModelConfig) -> None:
-        theirs = AutoConfig.for_model(**model_config_json(config))
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(theirs)
-        model.tie_weights()
-        assert exact_count(config) == sum(p.numel() for p in model.parameters())
+        written = AutoConfig.for_model(**model_config_json(config))
+        with tempfile.TemporaryDirectory() as folder:
+            written.save_pretrained(folder)  # config.json as transformers has it
+            read = read_model_config(Path(folder))
+        assert exact_count(read) == exact_count(config)
+        assert exact_count(read) == on_meta(lambda: GPT(read))
+        assert exact_count(read) == on_meta(lambda: theirs(written))
 
     check()
 

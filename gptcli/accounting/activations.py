@@ -1,0 +1,233 @@
+"""What a training step holds between forward and backward pass, in bytes.
+
+Two answers. The textbook's is a formula for GPT-2 in 16 bit with dropout. This build's follows
+the model's own code tensor by tensor, as torch 2.13 runs it on a CPU: what each operation
+keeps for its gradient, and what is alive beside it when its turn comes in the backward pass.
+
+N tokens = batch x context T, C = n_embd, H = n_head, K = n_kv_head, D = head size,
+I = inner size, V = vocabulary.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gptcli.accounting.parameters import exact_count
+from gptcli.accounting.workload import Workload
+from gptcli.config.model import ModelConfig
+
+_FULL = 4  # bytes in float32, in which stream, norms and losses are kept throughout
+_FUSED_IN_HALF = 64  # head size from which the attention kernel takes bfloat16
+
+
+@dataclass(frozen=True)
+class Textbook:
+    """Korthikanti et al. 2022 (arXiv:2205.05198), for s tokens, b rows, a heads, h wide.
+
+    ``explicit``: s b h (34 + 5 a s / h) bytes a layer, the attention pattern kept. ``fused``
+    leaves the pattern out, ``recomputed`` keeps the blocks' inputs alone: 2 s b h.
+    ``logits`` come on top of each, 4 s b v bytes.
+    """
+
+    explicit: int
+    fused: int
+    recomputed: int
+    logits: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of the model: what it keeps, what its backward pass needs beside that.
+
+    ``gradient`` is what it leaves behind then: the gradients of its matrices.
+    """
+
+    saved: int
+    backward: int
+    gradient: int
+
+
+def textbook_activations(config: ModelConfig, work: Workload) -> Textbook:
+    """The textbook's bytes; no model of another family than GPT-2 is quite like that."""
+    stream = work.tokens * config.n_embd * config.n_layer
+    pattern = work.batch * work.context**2 * config.n_head * config.n_layer
+    return Textbook(
+        explicit=34 * stream + 5 * pattern,
+        fused=34 * stream,
+        recomputed=2 * stream,
+        logits=_FULL * work.tokens * config.vocab_size,
+    )
+
+
+def activation_peak(config: ModelConfig, work: Workload) -> int:
+    """Most bytes alive at once beside weights, gradients and optimizer."""
+    return max(held for held, _ in _moments(config, work))
+
+
+def activation_and_gradient_peak(config: ModelConfig, work: Workload) -> int:
+    """Most bytes of activations and gradients together, which come as activations go."""
+    return max(held + gradients for held, gradients in _moments(config, work))
+
+
+def _moments(config: ModelConfig, work: Workload) -> Iterator[tuple[int, int]]:
+    """Bytes of activations and of gradients while each part goes backward, the last first."""
+    parts = list(_parts(config, work))
+    held, gradients = sum(part.saved for part in parts), 0
+    # The caller holds the logits until the backward pass is over.
+    logits = _half(work) * work.tokens * config.vocab_size
+    for part in reversed(parts):
+        yield held + part.backward + logits, gradients
+        held -= part.saved
+        gradients += part.gradient
+    yield 0, _FULL * exact_count(config)
+
+
+def _parts(config: ModelConfig, work: Workload) -> Iterator[Part]:
+    block = [_attention(config, work)]
+    if config.inner_size:
+        block.append(_mlp(config, work))
+    yield _embedding(config, work)
+    yield from block * config.n_layer
+    yield _head(config, work)
+
+
+def _embedding(config: ModelConfig, work: Workload) -> Part:
+    """Keeps nothing; the table's gradient is as large as the table, also for few tokens."""
+    table = _FULL * config.vocab_size * config.n_embd
+    positions = _FULL * config.block_size * config.n_embd * (config.positions == "learned")
+    stream = _FULL * work.tokens * config.n_embd
+    saved = 0
+    if config.embedding_norm:
+        saved = _kept_by_norm(config, work, config.n_embd)
+    tied = table if config.tied else 0  # the head's share waits for this one
+    return Part(saved, stream + table + positions + tied, table + positions)
+
+
+def _attention(config: ModelConfig, work: Workload) -> Part:
+    N, C, D = work.tokens, config.n_embd, config.head_size
+    queries, keys = N * config.n_head * D, N * config.key_value_heads * D
+    size = _attention_bytes(config, work)
+    written = _projection(config, work, config.n_head * D, C)
+    saved = (
+        _kept_by_reading(config, work)
+        + _kept_by_queries(config, work, queries, keys)
+        + _kept_by_pattern(config, work, queries)
+        + _weights_copied(work, C * (queries + 2 * keys) // N)
+        + written.saved
+    )
+    gradients = size * (2 * queries + 2 * keys)
+    if config.dropout:
+        gradients += 2 * _FULL * _places(config, work)
+    backward = _FULL * N * C + max(gradients, written.backward)
+    weights = C * (queries + 2 * keys) // N
+    return Part(saved, backward, _FULL * weights + written.gradient)
+
+
+def _kept_by_queries(config: ModelConfig, work: Workload, queries: int, keys: int) -> int:
+    """Queries, keys and values for the kernel, and what their norms keep."""
+    half, size = _half(work), _attention_bytes(config, work)
+    normed = 0
+    if config.qk_norm and config.norm != "none":
+        copies = (half < _FULL) + (config.norm == "rms")
+        normed = copies * _FULL * (queries + keys)
+    if config.dropout:
+        return 3 * size * queries + normed
+    if size > half:
+        return size * (queries + 2 * keys) + normed
+    turned = half * (queries + keys) if _has_new_queries(config) else 0
+    return half * (queries + 2 * keys) + turned + normed
+
+
+def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
+    """The mixed values, as the kernel has them and as the next matrix wants them.
+
+    With dropout, which no kernel fuses, three patterns: weights, mask and their product.
+    """
+    half, size = _half(work), _attention_bytes(config, work)
+    if config.dropout:
+        return half * queries + 3 * size * _places(config, work)
+    is_copied = _has_new_queries(config) or size > half
+    row_sums = _FULL * work.tokens * config.n_head
+    return size * queries + row_sums + half * queries * is_copied
+
+
+def _has_new_queries(config: ModelConfig) -> bool:
+    """Whether queries and keys are more than views of what the matrix gave."""
+    return config.positions == "rotary" or (config.qk_norm and config.norm != "none")
+
+
+def _mlp(config: ModelConfig, work: Workload) -> Part:
+    N, C, inner = work.tokens, config.n_embd, config.inner_size
+    half = _half(work)
+    up = 2 if config.gated else 1
+    written = _projection(config, work, inner, C)
+    # A rectifier is told backward from what it gave, other functions from what they got.
+    kept = {"relu": 1}.get(config.activation, 2) + 2 * config.gated
+    saved = (
+        _kept_by_reading(config, work)
+        + kept * half * N * inner
+        + _weights_copied(work, up * C * inner)
+        + written.saved
+    )
+    backward = _FULL * N * C + max(written.backward, config.gated * 2 * half * N * inner)
+    return Part(saved, backward, _FULL * up * C * inner + written.gradient)
+
+
+def _head(config: ModelConfig, work: Workload) -> Part:
+    """The final norm, the read-out and the loss: softmax and its two gradients in float32."""
+    N, C, V = work.tokens, config.n_embd, config.vocab_size
+    half, weights = _half(work), C * V * config.lm_head
+    saved = _kept_by_reading(config, work) + _weights_copied(work, weights)
+    capped = half * N * V if config.logit_cap is not None else 0
+    loss = 3 * _FULL * N * V
+    product = _linear_backward(work, C, V) if config.lm_head else 0
+    gradient = 0 if config.tied else _FULL * weights
+    return Part(saved, capped + max(loss, product), gradient)
+
+
+def _projection(config: ModelConfig, work: Workload, width: int, C: int) -> Part:
+    """What writes to the stream: its dropout's mask, and its matrix where there is one."""
+    mask = _half(work) * work.tokens * C if config.dropout else 0
+    if not config.projections:
+        return Part(mask, 0, 0)
+    saved = mask + _weights_copied(work, width * C)
+    return Part(saved, _linear_backward(work, width, C), _FULL * width * C)
+
+
+def _linear_backward(work: Workload, width: int, out: int) -> int:
+    """Gradients of input, output and matrix, and one of them transposed."""
+    half = _half(work)
+    return half * work.tokens * (width + out) + (half + _FULL * (half < _FULL)) * width * out
+
+
+def _kept_by_reading(config: ModelConfig, work: Workload) -> int:
+    """The stream, as the norm and then the matrix behind it keep it."""
+    operand = _half(work) * work.tokens * config.n_embd
+    if config.norm == "none":
+        return operand
+    return operand + _kept_by_norm(config, work, config.n_embd)
+
+
+def _kept_by_norm(config: ModelConfig, work: Workload, size: int) -> int:
+    copies = 2 if config.norm == "rms" else 1  # one before the gain, one as it came
+    return copies * _FULL * work.tokens * size if config.norm != "none" else 0
+
+
+def _weights_copied(work: Workload, weights: int) -> int:
+    """Autocast's copies of matrices, which live until their gradients are known."""
+    return 2 * weights if _half(work) < _FULL else 0
+
+
+def _places(config: ModelConfig, work: Workload) -> int:
+    """Places of a layer's attention patterns."""
+    return work.batch * config.n_head * work.context**2
+
+
+def _attention_bytes(config: ModelConfig, work: Workload) -> int:
+    """Bytes of a number in attention: small heads and explicit patterns are in float32."""
+    is_wide = config.head_size < _FUSED_IN_HALF or config.dropout
+    return _FULL if is_wide else _half(work)
+
+
+def _half(work: Workload) -> int:
+    """Bytes of what matrix products read and write."""
+    return 2 if work.precision == "bfloat16" else _FULL

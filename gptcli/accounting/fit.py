@@ -1,0 +1,102 @@
+"""Whether a model fits into a device's memory, and what would make it fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gptcli.accounting.memory import (
+    GRADIENT,
+    MOMENTS,
+    WEIGHT,
+    generation_memory,
+    training_memory,
+)
+from gptcli.accounting.workload import DTYPES, Workload
+from gptcli.config.model import ModelConfig
+
+_MOST = 10**9  # sequences, and tokens of one
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A flag with a value that fits, and the bytes that are needed then."""
+
+    flag: str
+    needs: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``largest_batch`` is that at the context asked for, 0 where not even one fits.
+
+    ``remedies`` are empty where it fits, and where nothing does: then only a model of at most
+    ``largest_model`` parameters would.
+    """
+
+    use: str
+    needs: int
+    limit: int
+    largest_batch: int
+    remedies: tuple[Remedy, ...]
+    largest_model: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits as asked."""
+        return self.needs <= self.limit
+
+
+def training_fit(config: ModelConfig, work: Workload, limit: int) -> Fit:
+    """Whether a training step fits into ``limit`` bytes."""
+
+    def needs(changed: Workload) -> int:
+        return training_memory(config, changed).peak
+
+    halved = replace(work, precision="bfloat16")
+    others = {"--precision bfloat16": halved} if work.precision != "bfloat16" else {}
+    largest_model = limit // (WEIGHT + GRADIENT + MOMENTS)
+    return _fit("training", needs, work, limit, others, largest_model)
+
+
+def generation_fit(config: ModelConfig, work: Workload, limit: int) -> Fit:
+    """Whether generation up to the context fits into ``limit`` bytes."""
+
+    def needs(changed: Workload) -> int:
+        return generation_memory(config, changed).peak
+
+    narrower = [name for name in ("bfloat16", "int8") if DTYPES[name] < work.value_bytes]
+    others = {f"--dtype {name}": replace(work, dtype=name) for name in narrower}
+    return _fit("generation", needs, work, limit, others, limit // work.value_bytes)
+
+
+def _fit(
+    use: str,
+    needs: Callable[[Workload], int],
+    work: Workload,
+    limit: int,
+    others: dict[str, Workload],
+    largest_model: int,
+) -> Fit:
+    batch = _largest(lambda n: needs(work.with_batch(n)), limit)
+    remedies: list[Remedy] = []
+    if needs(work) > limit:
+        context = min(_largest(lambda n: needs(work.with_context(n)), limit), work.context)
+        choices = {
+            **({f"--batch {batch}": work.with_batch(batch)} if batch else {}),
+            **({f"--context {context}": work.with_context(context)} if context else {}),
+            **others,
+        }
+        found = [Remedy(flag, needs(changed)) for flag, changed in choices.items()]
+        remedies = [remedy for remedy in found if remedy.needs <= limit]
+    return Fit(use, needs(work), limit, batch, tuple(remedies), largest_model)
+
+
+def _largest(needs: Callable[[int], int], limit: int) -> int:
+    """The largest whole number whose needs are within the limit; they grow with it."""
+    fitting, beyond = 0, _MOST + 1
+    while beyond - fitting > 1:
+        middle = (fitting + beyond) // 2
+        if needs(middle) <= limit:
+            fitting = middle
+        else:
+            beyond = middle
+    return fitting

@@ -1,0 +1,83 @@
+"""What training and generation take on one device, in bytes."""
+
+from dataclasses import dataclass
+
+from gptcli.accounting.activations import activation_and_gradient_peak, activation_peak
+from gptcli.accounting.cache import kv_cache_bytes_per_token
+from gptcli.accounting.parameters import exact_count
+from gptcli.accounting.workload import Workload
+from gptcli.config.model import ModelConfig
+
+WEIGHT = GRADIENT = 4  # float32, whatever matrix products are taken in
+MOMENTS = 8  # AdamW's two
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """One step of this build. ``peak`` is below the sum: gradients come as activations go."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class GenerationMemory:
+    """Weights, the cache filled to the context, and reading a prompt as long as that."""
+
+    weights: int
+    kv_cache: int
+    working: int
+
+    @property
+    def peak(self) -> int:
+        """All of it at once."""
+        return self.weights + self.kv_cache + self.working
+
+
+def training_memory(config: ModelConfig, work: Workload) -> TrainingMemory:
+    """The memory of a training step with AdamW."""
+    params = exact_count(config)
+    states = (WEIGHT + MOMENTS) * params
+    return TrainingMemory(
+        weights=WEIGHT * params,
+        gradients=GRADIENT * params,
+        optimizer=MOMENTS * params,
+        activations=activation_peak(config, work),
+        peak=states + activation_and_gradient_peak(config, work),
+    )
+
+
+def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
+    """The memory of generating up to the context for every sequence of the batch."""
+    return GenerationMemory(
+        weights=work.value_bytes * exact_count(config),
+        kv_cache=kv_cache_bytes_per_token(config, work.value_bytes) * work.tokens,
+        working=_working(config, work),
+    )
+
+
+def _working(config: ModelConfig, work: Workload) -> int:
+    """The widest moment of a block for all tokens of the prompt, or the last ones' logits."""
+    widest = work.tokens * max(_attending(config), _computing(config))
+    logits = work.tokens * config.n_embd + work.batch * config.vocab_size
+    return work.value_bytes * max(widest, logits)
+
+
+def _attending(config: ModelConfig) -> int:
+    """Numbers a token: the stream twice, its three projections, and what is made of them."""
+    queries = config.n_head * config.head_size
+    keys = config.key_value_heads * config.head_size
+    mixed = 2 * queries
+    if config.positions == "rotary":
+        normed = queries + keys if config.qk_norm else 0
+        mixed = max(queries + keys + mixed, normed + queries + 2 * keys)
+    return 2 * config.n_embd + queries + 2 * keys + mixed
+
+
+def _computing(config: ModelConfig) -> int:
+    """The stream before and after attention, what that added, its norm, and the hidden layers."""
+    hidden = 3 if config.gated or config.activation == "relu_squared" else 2
+    return 4 * config.n_embd + hidden * config.inner_size

@@ -1,0 +1,71 @@
+"""Rectangles whose areas are shares: Bruls, Huizing and van Wijk 2000, "Squarified treemaps"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Left lower corner, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
+    """One rectangle a size, the largest first; they fill the room and are near to square."""
+    assert all(size > 0 for size in sizes), "nothing has no area"
+    assert list(sizes) == sorted(sizes, reverse=True), "the largest comes first"
+    placed: list[Rectangle] = []
+    while sizes:
+        count = _row_length(sizes, room)
+        row, sizes, share = sizes[:count], sizes[count:], sum(sizes[:count]) / sum(sizes)
+        strip, room = _cut(room, share)
+        placed += _divide(strip, row)
+    return placed
+
+
+def _row_length(sizes: Sequence[float], room: Rectangle) -> int:
+    """As many in a row as make the worst of them no longer."""
+    worst = [_worst(sizes, count, room) for count in range(1, len(sizes) + 1)]
+    better = (count for count in range(1, len(sizes)) if worst[count] > worst[count - 1])
+    return next(better, len(sizes))
+
+
+def _worst(sizes: Sequence[float], count: int, room: Rectangle) -> float:
+    """The longest side of a rectangle of the row to its shortest."""
+    strip, _ = _cut(room, sum(sizes[:count]) / sum(sizes))
+    return max(
+        max(one.width / one.height, one.height / one.width) for one in _divide(strip, sizes[:count])
+    )
+
+
+def _cut(room: Rectangle, share: float) -> tuple[Rectangle, Rectangle]:
+    """A strip along the shorter side, and what is left."""
+    x, y, width, height = room.x, room.y, room.width, room.height
+    if width >= height:
+        cut = width * share
+        return Rectangle(x, y, cut, height), Rectangle(x + cut, y, width - cut, height)
+    cut = height * share
+    return Rectangle(x, y, width, cut), Rectangle(x, y + cut, width, height - cut)
+
+
+def _divide(strip: Rectangle, sizes: Sequence[float]) -> list[Rectangle]:
+    """The strip, cut across its longer side; of a square its height."""
+    total, start, parts = sum(sizes), 0.0, []
+    for size in sizes:
+        share = size / total
+        if strip.width > strip.height:
+            parts.append(
+                Rectangle(strip.x + start * strip.width, strip.y, share * strip.width, strip.height)
+            )
+        else:
+            parts.append(
+                Rectangle(
+                    strip.x, strip.y + start * strip.height, strip.width, share * strip.height
+                )
+            )
+        start += share
+    return parts

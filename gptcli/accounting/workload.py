@@ -1,0 +1,51 @@
+"""What a model is asked to do, as far as its memory depends on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from gptcli.config.checks import check_choice, check_whole
+from gptcli.config.training import PRECISIONS, Precision
+
+DTYPES: Mapping[str, int] = MappingProxyType(
+    {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "float64": 8}
+)
+"""Bytes of one number."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """``batch`` sequences of ``context`` tokens at once.
+
+    ``dtype`` is that of weights and cache in generation; training holds its weights in
+    float32 and takes matrix products in ``precision``.
+    """
+
+    context: int
+    batch: int = 1
+    dtype: str = "bfloat16"
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        check_whole("context", self.context, 1, 10**9)
+        check_whole("batch", self.batch, 1, 10**9)
+        check_choice("dtype", self.dtype, tuple(DTYPES))
+        check_choice("precision", self.precision, PRECISIONS)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all sequences together."""
+        return self.batch * self.context
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of a weight, a key or a value in generation."""
+        return DTYPES[self.dtype]
+
+    def with_batch(self, batch: int) -> "Workload":
+        """The same with another number of sequences."""
+        return replace(self, batch=batch)
+
+    def with_context(self, context: int) -> "Workload":
+        """The same with sequences of another length."""
+        return replace(self, context=context)
