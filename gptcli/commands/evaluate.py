@@ -1,18 +1,20 @@
 """``gptcli eval``: how well a model predicts a text."""
 
-import math
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.commands import evaluate_flags as flags
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
+from gptcli.commands.terminal import Loudness, check_out, set_loudness
+from gptcli.config.checks import check_choice
+from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from gptcli.commands.evaluate_subject import Subject
-    from gptcli.inference.evaluation import Evaluation
-    from gptcli.inference.walk import Walk
+    from gptcli.commands.token_output import Output
+    from gptcli.inference.peers import Peers
 
 
 def evaluate(
@@ -21,7 +23,11 @@ def evaluate(
     split: flags.SplitName = "val",
     text: flags.Text = None,
     stride: flags.Stride = None,
+    per_token: flags.PerToken = False,
+    by: flags.By = None,
+    compare: flags.Compare = None,
     device: Device = "auto",
+    form: flags.Format = None,
     json_output: Json = False,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -29,46 +35,93 @@ def evaluate(
     """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
     Every token but the first is predicted once, in a fixed order, so the figures are the same
-    at every call. In data with masks only what counts as a target is: completions.
+    at every call. In data with masks only what counts as a target is: completions. Under
+    torchrun the work is shared, and the result the same.
     """
     from gptcli.commands.evaluate_subject import Wanted, opened_subject
-    from gptcli.commands.evaluate_view import as_json, conditions, figures, figures_table
-    from gptcli.commands.terminal import check_out, deliver
 
+    asked = {"--per-token": per_token, "--by": by is not None, "--compare": bool(compare)}
+    _check_one([name for name, is_asked in asked.items() if is_asked])
+    if by is not None:
+        check_choice("by", by, ("position",))
+    output = _output(form, json_output, per_token, out, overwrite)
+    with _company() as peers:
+        wanted = Wanted(data, split, text, stride)
+        subject = opened_subject(checkpoint, wanted, _own_device(device, peers))
+        if per_token:
+            _give_tokens(subject, peers, output)
+            return
+        answer = _answer(subject, bool(by), compare or [], stride, peers, output)
+        if peers.rank == 0:
+            output.deliver(answer)
+
+
+def _check_one(asked: list[str]) -> None:
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} are two questions: ask one at a time")
+
+
+def _output(
+    form: str | None, json_output: bool, per_token: bool, out: Path | None, overwrite: bool
+) -> "Output":
+    """Where the answer goes; UsageError for a format that it does not come in."""
+    from gptcli.commands.token_output import Output
+    from gptcli.commands.token_scores_output import FORMATS
+
+    if json_output and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other: leave one of them out")
+    formats = FORMATS if per_token else ("table", "json")
+    form = "json" if json_output else form or formats[0]
+    if form in FORMATS and not per_token:
+        raise UsageError(f"--format {form} is of single tokens: add --per-token")
+    check_choice("format", form, formats)
+    if form == "npz" and out is None:
+        raise UsageError("--format npz needs a file: add --out tokens.npz")
     check_out(out, overwrite)
-    subject = opened_subject(checkpoint, Wanted(data, split, text, stride), device)
-    found = figures(subject, _evaluation(subject))
-    answer = (
-        as_json("eval", conditions(subject), found)
-        if json_output
-        else figures_table(subject, found)
-    )
-    deliver(answer, out, overwrite)
-
-
-def _evaluation(subject: "Subject") -> "Evaluation":
-    from gptcli.errors import CheckpointError
-    from gptcli.inference.evaluation import evaluate
-
-    with _walking(subject) as walk:
-        result = evaluate(walk)
-    if not math.isfinite(result.loss):
-        raise CheckpointError(
-            f"{subject.loaded.directory}: the loss is {result.loss}: its weights are damaged, "
-            "use an earlier checkpoint"
-        )
-    return result
+    return Output(form, out, overwrite)
 
 
 @contextmanager
-def _walking(subject: "Subject") -> "Iterator[Walk]":
-    """A walk whose progress is shown."""
-    from gptcli.commands.progress import progress
-    from gptcli.inference.peers import ALONE
-    from gptcli.runtime.device import memory_errors
+def _company() -> "Iterator[Peers]":
+    """The processes that torchrun started, of which the first one speaks."""
+    from gptcli.inference.peers import joined, launched
 
-    with (
-        memory_errors("try --device cpu"),
-        progress("evaluating", subject.tokens.n_targets, "tokens") as advance,
-    ):
-        yield subject.walk(ALONE, advance)
+    if launched().rank:
+        set_loudness(Loudness(quiet=True))
+    with joined() as peers:
+        yield peers
+
+
+def _own_device(device: str, peers: "Peers") -> str:
+    """Each process has a GPU of its own."""
+    import os
+
+    from gptcli.runtime.device import choose_device
+
+    if peers.size > 1 and choose_device(device).value == "cuda":
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return device
+
+
+def _give_tokens(subject: "Subject", peers: "Peers", output: "Output") -> None:
+    from gptcli.commands.token_scores_output import give_token_scores
+
+    if peers.size > 1:
+        raise UsageError("--per-token is the work of one process: leave torchrun out")
+    give_token_scores(subject, peers, output)
+
+
+def _answer(
+    subject: "Subject",
+    by_position: bool,
+    others: list[Path],
+    stride: int | None,
+    peers: "Peers",
+    output: "Output",
+) -> str:
+    from gptcli.commands import evaluate_modes as modes
+
+    if others:
+        return modes.comparison(subject, others, stride, peers, output)
+    mode = modes.by_position if by_position else modes.whole
+    return mode(subject, peers, output)

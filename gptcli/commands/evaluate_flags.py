@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 _WHAT = "What is measured"
+_HOW = "Instead of the figures of the whole"
 
 Data = Annotated[
     Path | None,
@@ -33,6 +34,43 @@ Stride = Annotated[
         help="Tokens between windows; below the context, each is seen with at least context - "
         "stride before it. Default: the context, no overlap.",
         rich_help_panel=_WHAT,
+        show_default=False,
+    ),
+]
+PerToken = Annotated[
+    bool,
+    typer.Option(
+        "--per-token",
+        help="Each token's loss, probability, rank and alternatives, as --format jsonl (default), "
+        "npz, or html: the text coloured by surprise.",
+        rich_help_panel=_HOW,
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        help="position: the loss by the number of tokens seen, as plot and table.",
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+Compare = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--compare",
+        metavar="CHECKPOINT",
+        help="Another model on the same tokens: the difference and its standard error; may be "
+        "repeated.",
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="table or json; with --per-token jsonl, npz or html. Default: table.",
         show_default=False,
     ),
 ]

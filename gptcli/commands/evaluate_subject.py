@@ -1,6 +1,7 @@
 """What ``eval`` measures: a model, and a split of a dataset or a raw text to predict."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from gptcli.data.token_split import TokenSplit
     from gptcli.inference.loading import LoadedModel
     from gptcli.inference.peers import Peers
-    from gptcli.inference.walk import Walk
+    from gptcli.inference.target_batches import Reading
+    from gptcli.inference.walk import Route, Walk
 
 _STDIN = Path("-")
 
@@ -58,14 +60,25 @@ class Subject:
         except DataError as error:
             raise DataError(f"{self.data}: {error}") from None
 
-    def walk(self, peers: "Peers", advance: Callable[[int], None]) -> "Walk":
-        """The model's walk over all of the tokens."""
+    def reading(self, n_tokens: int | None = None) -> "Reading":
+        """The windows over all of the tokens, or over the first ``n_tokens``."""
         from gptcli.inference.target_batches import Reading
-        from gptcli.inference.walk import Walk
 
-        reading = Reading(self.context, self.stride, self.tokens.n_tokens)
+        return Reading(self.context, self.stride, n_tokens or self.tokens.n_tokens)
+
+    @contextmanager
+    def walking(self, peers: "Peers", route: "Route", n_targets: int) -> "Iterator[Walk]":
+        """The model's walk along a route with ``n_targets``, its progress shown."""
+        from gptcli.commands.progress import progress
+        from gptcli.inference.walk import Walk
+        from gptcli.runtime.device import memory_errors
+
         loaded = self.loaded
-        return Walk(loaded.model, self.tokens, loaded.device, reading, peers, advance)
+        with (
+            memory_errors("try --device cpu"),
+            progress("evaluating", n_targets, "tokens") as advance,
+        ):
+            yield Walk(loaded.model, self.tokens, loaded.device, route, peers, advance)
 
 
 def opened_subject(checkpoint: Path | None, wanted: Wanted, device: str) -> Subject:
@@ -128,3 +141,18 @@ def _with_stride(subject: Subject, stride: int | None) -> Subject:
             f"{subject.context}"
         )
     return replace(subject, stride=stride)
+
+
+def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Subject:
+    """The same tokens for another model, which must have the same tokenizer."""
+    from gptcli.commands.choices import chosen_model, opened_model
+
+    directory = chosen_model(checkpoint)
+    loaded = opened_model(directory, subject.loaded.device)
+    if loaded.tokenizer.identity != subject.loaded.tokenizer.identity:
+        raise CheckpointError(
+            f"{directory} has another tokenizer than {subject.loaded.directory}, so their losses "
+            "are of different tokens: compare the bits per byte of `gptcli eval --text FILE`"
+        )
+    other = replace(subject, loaded=loaded, stride=loaded.model.config.block_size)
+    return _with_stride(other, stride)

@@ -8,6 +8,7 @@ from gptcli.commands.terminal import harmless
 if TYPE_CHECKING:
     from gptcli.commands.evaluate_subject import Subject
     from gptcli.inference.evaluation import Evaluation
+    from gptcli.inference.exact_match import Score
 
 Row = tuple[str, str]
 
@@ -24,7 +25,9 @@ def conditions(subject: "Subject") -> dict[str, Any]:
     }
 
 
-def figures(subject: "Subject", result: "Evaluation") -> dict[str, Any]:
+def figures(
+    subject: "Subject", result: "Evaluation", exact: "dict[str, Score] | None"
+) -> dict[str, Any]:
     """Every figure of an evaluation; None for what cannot be known."""
     size = subject.text_size()
     return {
@@ -36,6 +39,18 @@ def figures(subject: "Subject", result: "Evaluation") -> dict[str, Any]:
         "tokens": result.n_targets,
         "bytes": None if size is None else size.n_bytes,
         "characters": None if size is None else size.n_characters,
+        "exact_match": None if exact is None else _matches(exact),
+    }
+
+
+def _matches(exact: "dict[str, Score]") -> dict[str, dict[str, Any]]:
+    from gptcli.inference.exact_match import Score
+
+    n_correct = sum(score.n_correct for score in exact.values())
+    every = Score(n_correct, sum(score.n_problems for score in exact.values()))
+    return {
+        name: {"share": score.share, "correct": score.n_correct, "problems": score.n_problems}
+        for name, score in {"all": every, **exact}.items()
     }
 
 
@@ -54,6 +69,7 @@ def figures_table(subject: "Subject", found: dict[str, Any]) -> str:
         ("loss", f"{found['loss']:.4f} nats per token"),
         ("perplexity", f"{found['perplexity']:.3f}"),
         ("accuracy", f"{found['accuracy']:.2%} of next tokens"),
+        *_match_rows(found["exact_match"] or {}),
         *condition_rows(subject, found),
     )
     return rows_text(rows)
@@ -82,6 +98,19 @@ def _bits_rows(found: dict[str, Any]) -> tuple[Row, ...]:
     return (
         ("bits per byte", f"{found['bits_per_byte']:.4f}"),
         ("bits per character", f"{found['bits_per_character']:.4f}"),
+    )
+
+
+def _match_rows(matches: dict[str, dict[str, Any]]) -> tuple[Row, ...]:
+    """Exact matches of all problems, and of each operation where there are several."""
+    shown = list(matches) if len(matches) > 2 else list(matches)[:1]
+    return tuple(
+        (
+            "exact match" if name == "all" else f"  of {name}",
+            f"{matches[name]['share']:.2%} ({matches[name]['correct']:,} of "
+            f"{matches[name]['problems']:,} problems)",
+        )
+        for name in shown
     )
 
 

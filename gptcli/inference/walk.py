@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from gptcli.inference.peers import ALONE, Peers
 from gptcli.inference.predictions import Predictions, predict
-from gptcli.inference.target_batches import Reading, Split
+from gptcli.inference.target_batches import Batch, Split
 from gptcli.model.gpt import GPT
 
 # As many tokens at once as keep the caches busy and the logits below 256 MB.
@@ -30,6 +31,14 @@ def unheard(targets: int) -> None:
     """Nobody wants to know how far it is."""
 
 
+class Route(Protocol):
+    """Which windows a split is read in."""
+
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
+        """All of them in order, about so many tokens at once."""
+        ...
+
+
 @dataclass(frozen=True)
 class Walk:
     """A model over a split in float32 and eval mode, at most ``max_batches`` of it.
@@ -40,7 +49,7 @@ class Walk:
     model: GPT
     split: Split
     device: str
-    reading: Reading
+    route: Route
     peers: Peers = ALONE
     advance: Advance = unheard
     max_batches: int | None = None
@@ -58,7 +67,7 @@ class Walk:
 
     def losses(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The loss of every target that counts and its place in the split, in order."""
-        found = np.zeros((2, self.reading.n_tokens))
+        found = np.zeros((2, self.split.n_tokens))
         with _evaluating(self.model):
             for _, predictions in self._own():
                 found[0, predictions.places] = predictions.losses
@@ -78,7 +87,7 @@ class Walk:
         """The batches of this process."""
         config = self.model.config
         size = min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // config.vocab_size)
-        batches = self.reading.batches(self.split, size)
+        batches = self.route.batches(self.split, size)
         for number, batch in enumerate(islice(batches, self.max_batches)):
             if number % _LANES % self.peers.size != self.peers.rank:
                 continue

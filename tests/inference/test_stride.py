@@ -1,34 +1,15 @@
 """Overlapping windows: every token counted once, with at least context - stride before it."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
-from gptcli.config.model import ModelConfig
-from gptcli.data.raw_text import TextTokens
 from gptcli.inference.evaluation import evaluate, evaluate_split
 from gptcli.inference.target_batches import Reading
 from gptcli.inference.walk import Walk
 from gptcli.model.gpt import GPT
-from gptcli.model.initialization import new_model
 
 CONTEXT = 8
-
-
-@pytest.fixture
-def model() -> GPT:
-    return new_model(ModelConfig(1, 2, 16, CONTEXT, 27), 2).eval()
-
-
-@pytest.fixture
-def tokens() -> Callable[[int], TextTokens]:
-    def make(n_tokens: int) -> TextTokens:
-        ids = np.random.default_rng(1).integers(0, 26, n_tokens).astype(np.uint32)
-        return TextTokens(ids, n_tokens, n_tokens)
-
-    return make
 
 
 def recipe(model: GPT, ids: torch.Tensor, stride: int) -> tuple[float, int]:
