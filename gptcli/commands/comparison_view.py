@@ -1,5 +1,6 @@
 """Models side by side on the same tokens."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def comparison_text(models: list[Compared], window: int, width: int) -> str:
     )
     differences = [model.difference for model in models if model.difference is not None]
     note = _NOTE.format(n=f"{differences[0].n_windows:,}", window=window)
-    return f"{to_text([sheet], width, False)}{note}"
+    return to_text([sheet], width, False) + textwrap.fill(note, width)
 
 
 def comparison_document(models: list[Compared], window: int) -> dict[str, Any]:

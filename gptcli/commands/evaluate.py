@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gptcli.commands import evaluate_flags as flags
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
 from gptcli.commands.terminal import Loudness, check_out, set_loudness
-from gptcli.config.checks import check_choice
+from gptcli.config.checks import check_choice, check_whole, flag
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def evaluate(
     per_token: flags.PerToken = False,
     by: flags.By = None,
     compare: flags.Compare = None,
+    tasks: flags.Tasks = None,
+    limit: flags.Limit = None,
     device: Device = "auto",
     form: flags.Format = None,
     json_output: Json = False,
@@ -39,12 +41,16 @@ def evaluate(
     torchrun the work is shared, and the result the same.
     """
     from gptcli.commands.evaluate_subject import Wanted, opened_subject
+    from gptcli.commands.evaluate_tasks import tasks_answer
 
-    asked = {"--per-token": per_token, "--by": by is not None, "--compare": bool(compare)}
-    _check_one([name for name, is_asked in asked.items() if is_asked])
+    _check_one({"per_token": per_token, "by": by, "compare": compare, "tasks": tasks})
     if by is not None:
         check_choice("by", by, ("position",))
     output = _output(form, json_output, per_token, out, overwrite)
+    if tasks is not None:
+        _check_tasks(limit, {"data": data, "text": text, "stride": stride})
+        output.deliver(tasks_answer(checkpoint, tasks, limit, device, output))
+        return
     with _company() as peers:
         wanted = Wanted(data, split, text, stride)
         subject = opened_subject(checkpoint, wanted, _own_device(device, peers))
@@ -56,9 +62,17 @@ def evaluate(
             output.deliver(answer)
 
 
-def _check_one(asked: list[str]) -> None:
+def _check_one(questions: dict[str, object]) -> None:
+    asked = [flag(name) for name, value in questions.items() if value]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} are two questions: ask one at a time")
+
+
+def _check_tasks(limit: int | None, others: dict[str, object]) -> None:
+    if limit is not None:
+        check_whole("limit", limit, 1)
+    if given := [flag(name) for name, value in others.items() if value is not None]:
+        raise UsageError(f"--tasks bring their own text: leave {' and '.join(given)} out")
 
 
 def _output(

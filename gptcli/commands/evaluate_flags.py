@@ -74,3 +74,22 @@ Format = Annotated[
         show_default=False,
     ),
 ]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks",
+        metavar="NAME,...",
+        help="Tasks of lm-eval, or YAML files that describe one (needs gptcli[tasks]).",
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        help="Examples of each task. Default: all.",
+        rich_help_panel=_HOW,
+        show_default=False,
+    ),
+]

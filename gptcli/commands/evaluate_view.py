@@ -108,7 +108,8 @@ def _match_rows(matches: dict[str, dict[str, Any]]) -> tuple[Row, ...]:
         (
             "exact match" if name == "all" else f"  of {name}",
             f"{matches[name]['share']:.2%} ({matches[name]['correct']:,} of "
-            f"{matches[name]['problems']:,} problems)",
+            f"{matches[name]['problems']:,} problems"
+            + (", each asked by itself)" if name == "all" else ")"),
         )
         for name in shown
     )

@@ -61,7 +61,7 @@ def test_arithmetic_is_scored_by_operation(cli, masked_dataset, tiny) -> None:
     assert found["all"] == everything
     assert set(found) == {"all", "+", "*"}
     table = cli("eval").stdout
-    assert f"exact match         100.00% ({len(pairs[::5])} of {len(pairs[::5])} problems)" in table
+    assert f"exact match         100.00% ({len(pairs[::5])} of {len(pairs[::5])} problems" in table
     assert "of *" in table
 
 
