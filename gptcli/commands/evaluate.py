@@ -1,140 +1,150 @@
 """``gptcli eval``: how well a model predicts a text."""
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
+from gptcli.commands import evaluate_flags as flags
 from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.terminal import harmless
+from gptcli.commands.terminal import Loudness, check_out, set_loudness
+from gptcli.config.checks import check_choice, check_whole, flag
+from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gptcli.data.dataset import Dataset
-    from gptcli.inference.evaluation import Evaluation
-    from gptcli.inference.loading import LoadedModel
+    from gptcli.commands.evaluate_subject import Subject
+    from gptcli.commands.token_output import Output
+    from gptcli.inference.peers import Peers
 
 
 def evaluate(
     checkpoint: Checkpoint = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Dataset. Default: the run's own.", show_default=False),
-    ] = None,
-    split: Annotated[str, typer.Option("--split", help="val or train.")] = "val",
+    data: flags.Data = None,
+    split: flags.SplitName = "val",
+    text: flags.Text = None,
+    stride: flags.Stride = None,
+    per_token: flags.PerToken = False,
+    by: flags.By = None,
+    compare: flags.Compare = None,
+    quantize: flags.Quantize = None,
+    tasks: flags.Tasks = None,
+    limit: flags.Limit = None,
     device: Device = "auto",
+    form: flags.Format = None,
     json_output: Json = False,
     out: Out = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure loss, perplexity and bits per byte over a whole split.
+    """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
     Every token but the first is predicted once, in a fixed order, so the figures are the same
-    at every call. In data with masks only what counts as a target is: completions.
+    at every call. In data with masks only what counts as a target is: completions. Under
+    torchrun the work is shared, and the result the same.
     """
-    from gptcli.commands.choices import chosen_model, dataset_of, opened_model
-    from gptcli.commands.terminal import check_out, deliver
-    from gptcli.data.dataset import Dataset
-    from gptcli.inference.loading import check_same_tokenizer
+    from gptcli.commands.evaluate_subject import (
+        Wanted,
+        opened_subject,
+        other_subject,
+        quantized_subject,
+    )
+    from gptcli.commands.evaluate_tasks import tasks_answer
 
+    questions = {"per_token": per_token, "by": by, "compare": compare, "quantize": quantize}
+    _check_one({**questions, "tasks": tasks})
+    if by is not None:
+        check_choice("by", by, ("position",))
+    output = _output(form, json_output, per_token, out, overwrite)
+    if tasks is not None:
+        _check_tasks(limit, {"data": data, "text": text, "stride": stride})
+        output.deliver(tasks_answer(checkpoint, tasks, limit, device, output))
+        return
+    with _company() as peers:
+        wanted = Wanted(data, split, text, stride)
+        subject = opened_subject(checkpoint, wanted, _own_device(device, peers))
+        if per_token:
+            _give_tokens(subject, peers, output)
+            return
+        others = [other_subject(subject, other, stride) for other in compare or []]
+        if quantize is not None:
+            others = [quantized_subject(subject, quantize)]
+        answer = _answer(subject, bool(by), others, peers, output)
+        if peers.rank == 0:
+            output.deliver(answer)
+
+
+def _check_one(questions: dict[str, object]) -> None:
+    asked = [flag(name) for name, value in questions.items() if value]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} are two questions: ask one at a time")
+
+
+def _check_tasks(limit: int | None, others: dict[str, object]) -> None:
+    if limit is not None:
+        check_whole("limit", limit, 1)
+    if given := [flag(name) for name, value in others.items() if value is not None]:
+        raise UsageError(f"--tasks bring their own text: leave {' and '.join(given)} out")
+
+
+def _output(
+    form: str | None, json_output: bool, per_token: bool, out: Path | None, overwrite: bool
+) -> "Output":
+    """Where the answer goes; UsageError for a format that it does not come in."""
+    from gptcli.commands.token_output import Output
+    from gptcli.commands.token_scores_output import FORMATS
+
+    if json_output and form not in (None, "json"):
+        raise UsageError(f"--json and --format {form} exclude each other: leave one of them out")
+    formats = FORMATS if per_token else ("table", "json")
+    form = "json" if json_output else form or formats[0]
+    if form in FORMATS and not per_token:
+        raise UsageError(f"--format {form} is of single tokens: add --per-token")
+    check_choice("format", form, formats)
+    if form == "npz" and out is None:
+        raise UsageError("--format npz needs a file: add --out tokens.npz")
     check_out(out, overwrite)
-    directory = chosen_model(checkpoint)
-    dataset = Dataset.open(dataset_of(directory, data))
-    loaded = opened_model(directory, device)
-    check_same_tokenizer(directory, loaded.tokenizer, dataset)
-    figures = _figures(loaded, dataset, split, _measure(loaded, dataset, split))
-    deliver(_as_json(figures) if json_output else _as_table(figures), out, overwrite)
+    return Output(form, out, overwrite)
 
 
-def _measure(loaded: "LoadedModel", dataset: "Dataset", split: str) -> "Evaluation":
-    from gptcli.commands.progress import progress
-    from gptcli.errors import CheckpointError, DataError
-    from gptcli.inference.evaluation import evaluate_split
-    from gptcli.runtime.device import memory_errors
+@contextmanager
+def _company() -> "Iterator[Peers]":
+    """The processes that torchrun started, of which the first one speaks."""
+    from gptcli.inference.peers import joined, launched
 
-    tokens = dataset.split(split)
-    if not tokens.n_targets:
-        raise DataError(f"the {split} split of {dataset.directory} has no token to predict")
-    with (
-        memory_errors("try --device cpu"),
-        progress("evaluating", tokens.n_targets, "tokens") as advance,
-    ):
-        result = evaluate_split(loaded.model, tokens, loaded.device, advance=advance)
-    if not math.isfinite(result.loss):
-        raise CheckpointError(
-            f"{loaded.directory}: the loss is {result.loss}: its weights are damaged, "
-            "use an earlier checkpoint"
-        )
-    return result
+    if launched().rank:
+        set_loudness(Loudness(quiet=True))
+    with joined() as peers:
+        yield peers
 
 
-def _figures(
-    loaded: "LoadedModel", dataset: "Dataset", split: str, result: "Evaluation"
-) -> dict[str, Any]:
-    n_bytes, n_characters = _text_sizes(dataset, split)
-    return {
-        "schema": "gptcli.eval/1",
-        "model": loaded.directory.as_posix(),
-        "data": dataset.directory.as_posix(),
-        "split": split,
-        "masked": dataset.split(split).is_masked,
-        "loss": result.loss,
-        "perplexity": result.perplexity,
-        "bits_per_byte": None if n_bytes is None else result.bits_per(n_bytes),
-        "bits_per_character": None if n_characters is None else result.bits_per(n_characters),
-        "tokens": result.n_targets,
-        "bytes": n_bytes,
-        "characters": n_characters,
-        "context": result.context,
-    }
+def _own_device(device: str, peers: "Peers") -> str:
+    """Each process has a GPU of its own."""
+    import os
+
+    from gptcli.runtime.device import choose_device
+
+    if peers.size > 1 and choose_device(device).value == "cuda":
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return device
 
 
-def _text_sizes(dataset: "Dataset", split: str) -> tuple[int | None, int | None]:
-    """Bytes and characters that the targets stand for.
+def _give_tokens(subject: "Subject", peers: "Peers", output: "Output") -> None:
+    from gptcli.commands.token_scores_output import give_token_scores
 
-    They are all tokens but the first, so its text does not count. How much text is behind the
-    targets of a mask is not recorded: nothing is said rather than something wrong.
-    """
-    from gptcli.errors import DataError
-
-    tokens = dataset.split(split)
-    if tokens.is_masked:
-        return None, None
-    first = dataset.tokenizer.decode(tokens.read(0, 1))
-    if dataset.tokenizer.kind == "char":
-        first = first[:1]  # <unk> stands for one character
-    n_characters = tokens.n_characters - len(first)
-    n_bytes = tokens.n_bytes - len(first.encode())
-    if min(n_characters, n_bytes) < 1:
-        raise DataError(f"{dataset.directory} is damaged: its tokens stand for no text")
-    return n_bytes, n_characters
+    if peers.size > 1:
+        raise UsageError("--per-token is the work of one process: leave torchrun out")
+    give_token_scores(subject, peers, output)
 
 
-def _as_json(figures: dict[str, Any]) -> str:
-    import json
+def _answer(
+    subject: "Subject",
+    by_position: bool,
+    others: "list[Subject]",
+    peers: "Peers",
+    output: "Output",
+) -> str:
+    from gptcli.commands import evaluate_modes as modes
 
-    return json.dumps(figures, indent=2)
-
-
-def _as_table(figures: dict[str, Any]) -> str:
-    rows = (
-        ("loss", f"{figures['loss']:.4f} nats per token"),
-        ("perplexity", f"{figures['perplexity']:.3f}"),
-        *_text_rows(figures),
-        ("data", f"{figures['data']}, {figures['split']} split"),
-    )
-    return harmless("\n".join(f"{name:<20}{value}" for name, value in rows))
-
-
-def _text_rows(figures: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    if figures["masked"]:
-        return (
-            ("tokens", f"{figures['tokens']:,}: only completions count (the data has masks)"),
-            ("context", f"{figures['context']:,} tokens, in windows that start at documents"),
-        )
-    return (
-        ("bits per byte", f"{figures['bits_per_byte']:.4f}"),
-        ("bits per character", f"{figures['bits_per_character']:.4f}"),
-        ("tokens", f"{figures['tokens']:,} ({figures['bytes']:,} bytes)"),
-        ("context", f"{figures['context']:,} tokens, in windows that do not overlap"),
-    )
+    if others:
+        return modes.comparison(subject, others, peers, output)
+    mode = modes.by_position if by_position else modes.whole
+    return mode(subject, peers, output)

@@ -1,6 +1,7 @@
 """Tokens as the user wants them: coloured, as bare ids, as JSON or as a page, of any length."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,11 @@ class Output:
     def is_terminal(self) -> bool:
         """Whether a person sees it at once."""
         return self.out is None and sys.stdout.isatty()
+
+    @property
+    def is_coloured(self) -> bool:
+        """Whether colours are wanted where it goes."""
+        return self.is_terminal and not os.environ.get("NO_COLOR")
 
     def deliver(self, text: str) -> None:
         """Give a result that is at hand."""

@@ -1,6 +1,6 @@
 """``make bench``: prints figures; nothing here passes or fails.
 
-    python -m tests.benchmarks [NANOGPT] [startup] [data] [training] [sampling]
+    python -m tests.benchmarks [NANOGPT] [startup] [data] [training] [evaluation] [sampling]
 
 With a checkout of nanoGPT, its scripts run in turn with ours. Subjects that are named run
 alone. The corpus is that of ../shared if it is there, else Python's own standard library.
@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import data, sampling, startup, training
+from tests.benchmarks import data, evaluation, sampling, startup, training
 
-SUBJECTS = ("startup", "data", "training", "sampling")
+SUBJECTS = ("startup", "data", "training", "evaluation", "sampling")
 
 
 def main() -> None:
@@ -29,6 +29,8 @@ def main() -> None:
             data.run(Path(folder), peer)
         if "training" in named:
             training.run(Path(folder), peer)
+        if "evaluation" in named:
+            evaluation.run(Path(folder))
         if "sampling" in named:
             sampling.run(Path(folder), peer)
 

@@ -30,3 +30,42 @@ def test_eval_refuses_another_tokenizer_and_names_the_remedy(cli, trained: Path)
     done = cli("eval", "runs/input", "--data", "data/other")
     assert done.code == 4
     assert "gptcli prepare TEXT --tokenizer runs/input" in done.stderr
+
+
+def test_a_stride_is_said_and_counts_each_token_once(cli, trained: Path) -> None:
+    plain = json.loads(cli("eval", "--json").stdout)
+    strided = json.loads(cli("eval", "--stride", 5, "--json").stdout)
+    assert json.loads(cli("eval", "--stride", 16, "--json").stdout) == plain
+    assert (plain["context"], plain["stride"], strided["stride"]) == (16, 16, 5)
+    assert strided["tokens"] == plain["tokens"]
+    assert strided["loss"] != plain["loss"]
+    assert "each is seen with at least 11 before it" in cli("eval", "--stride", 5).stdout
+
+
+@pytest.mark.parametrize("stride", [0, 17])
+def test_a_stride_beyond_the_context_is_refused(cli, trained: Path, stride) -> None:
+    done = cli("eval", "--stride", stride)
+    assert done.code == 2
+    assert f"--stride {stride}" in done.stderr
+
+
+def test_a_raw_text_is_measured_as_the_split_that_holds_it(cli, trained: Path, text) -> None:
+    (trained / "val.txt").write_text(text[int(0.9 * len(text)) :])
+    split, raw = (
+        json.loads(cli("eval", *flags, "--json").stdout) for flags in ([], ["--text", "val.txt"])
+    )
+    differ = {name for name in split if split[name] != raw[name]}
+    assert differ == {"data", "split"}
+    piped = cli("eval", "--text", "-", "--json", stdin=(trained / "val.txt").read_bytes())
+    assert json.loads(piped.stdout)["loss"] == raw["loss"]
+
+
+def test_raw_text_that_cannot_be_measured_is_refused(cli, trained: Path) -> None:
+    (trained / "odd.txt").write_text("LINE é\n")
+    done = cli("eval", "--text", "odd.txt")
+    assert done.code == 3
+    assert "odd.txt: character 'é' (U+00E9) at offset 5" in done.stderr
+    (trained / "one.txt").write_text("L")
+    assert cli("eval", "--text", "one.txt").code == 3
+    assert cli("eval", "--text", "nowhere.txt").code == 2
+    assert cli("eval", "--text", "one.txt", "--data", "data/input").code == 2

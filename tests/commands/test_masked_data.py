@@ -1,6 +1,7 @@
 """``train`` and ``eval`` on data in which only completions count."""
 
 import json
+import math
 import random
 
 import pytest
@@ -22,11 +23,9 @@ def test_train_and_eval_agree_and_say_what_counts(cli, sums, tiny, tmp_path) -> 
     record = json.loads((tmp_path / "data/masked/dataset.json").read_text())
     assert document["tokens"] == record["splits"]["val"]["targets"]
     assert document["masked"] is True
-    for unknown in ("bytes", "characters", "bits_per_byte", "bits_per_character"):
-        assert document[unknown] is None
-    table = cli("eval").stdout
-    assert "only completions count" in table
-    assert "bits per" not in table
+    assert document["bytes"] == document["characters"] == document["tokens"]  # of completions
+    assert document["bits_per_byte"] == pytest.approx(document["loss"] / math.log(2))
+    assert "only completions count" in cli("eval").stdout
 
 
 def test_eval_of_a_split_without_targets_is_refused(cli, masked_dataset, tiny) -> None:

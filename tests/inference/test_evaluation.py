@@ -76,7 +76,8 @@ def test_stopped_by_raising_it_leaves_the_mode(make_split) -> None:
 
 
 def test_units() -> None:
-    result = Evaluation(loss_sum=math.log(2) * 800, n_targets=100, context=8)
+    result = Evaluation(loss_sum=math.log(2) * 800, n_targets=100, n_correct=25)
     assert result.loss == pytest.approx(8 * math.log(2))
     assert result.perplexity == pytest.approx(256)
     assert result.bits_per(200) == pytest.approx(4)
+    assert result.accuracy == 0.25

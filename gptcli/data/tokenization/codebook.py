@@ -62,6 +62,16 @@ class CodeBook:
         """What ``number`` stands for, which must be below ``len(self)``."""
         return Entry(number, self._bytes(number), self._is_special(number))
 
+    @cached_property
+    def adds_up(self) -> bool:
+        """Whether a text is what its tokens stand for, one after the other."""
+        return bool(self._decoders) and self._decoders <= _PLAIN
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """The token that stands for what is unknown."""
+        return self._names.index(self._unknown) if self._unknown in self._names else None
+
     def search(self, query: str) -> Iterator[Entry]:
         """The entry of that id, then those with ``query`` in their text or in their label."""
         exact = int(query) if query.isascii() and query.isdigit() and len(query) < 20 else -1

@@ -1,0 +1,30 @@
+"""A row of columns in a terminal: how a quantity changes along an axis."""
+
+from collections.abc import Sequence
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_HEIGHT = 8
+_LABEL_WIDTH = 8
+
+
+def column_plot(values: Sequence[float | None], left: str, right: str) -> list[str]:
+    """Columns from the least value up to the largest; None leaves a gap.
+
+    ``left`` and ``right`` stand under the ends of the axis.
+    """
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    heights = [
+        0 if value is None else 1 + round((value - low) / span * (8 * _HEIGHT - 1))
+        for value in values
+    ]
+    lines = [_row(heights, row) for row in reversed(range(_HEIGHT))]
+    labels = [f"{high:.3f}", *[""] * (_HEIGHT - 2), f"{low:.3f}"]
+    axis = left + right.rjust(max(len(values) - len(left), len(right) + 1))
+    rows = zip([*labels, ""], [*lines, axis], strict=True)
+    return [f"{label:>{_LABEL_WIDTH}} {line}".rstrip() for label, line in rows]
+
+
+def _row(heights: Sequence[int], row: int) -> str:
+    return "".join(_EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights)

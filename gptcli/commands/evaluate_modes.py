@@ -1,0 +1,93 @@
+"""What ``eval`` can answer about a subject, each as a text for its output."""
+
+import math
+from typing import TYPE_CHECKING
+
+from gptcli.commands.evaluate_subject import Subject
+from gptcli.commands.evaluate_view import (
+    as_json,
+    condition_rows,
+    conditions,
+    figures,
+    figures_table,
+    rows_text,
+)
+from gptcli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from gptcli.commands.token_output import Output
+    from gptcli.inference.evaluation import Evaluation
+    from gptcli.inference.exact_match import Score
+    from gptcli.inference.peers import Peers
+
+
+def whole(subject: Subject, peers: "Peers", output: "Output") -> str:
+    """The figures of all targets, and exact matches where they are arithmetic."""
+    from gptcli.inference.evaluation import evaluate
+
+    with subject.walking(peers, subject.reading(), subject.tokens.n_targets) as walk:
+        result = evaluate(walk)
+    _check_finite(subject, result)
+    found = figures(subject, result, _exact(subject, peers))
+    if output.form == "json":
+        return as_json("eval", conditions(subject), found)
+    return figures_table(subject, found)
+
+
+def by_position(subject: Subject, peers: "Peers", output: "Output") -> str:
+    """The loss by the number of tokens seen."""
+    from gptcli.commands.position_view import positions_document, positions_text
+    from gptcli.inference.position_losses import position_losses
+
+    with subject.walking(peers, subject.reading(), subject.tokens.n_targets) as walk:
+        found = position_losses(walk)
+    whole = found.between(1, subject.context)
+    assert whole is not None, "a subject without targets"
+    _check_finite(subject, whole)
+    known = figures(subject, whole, None)
+    if output.form == "json":
+        document = positions_document(found, subject.context)
+        return as_json("eval-position", conditions(subject), document)
+    table = positions_text(found, subject.context, output.width, output.is_coloured)
+    return f"{table}\n{rows_text(condition_rows(subject, known))}"
+
+
+def comparison(subject: Subject, others: list[Subject], peers: "Peers", output: "Output") -> str:
+    """Models on the same tokens, with paired differences to the first."""
+    from gptcli.commands.comparison_view import Compared, comparison_document, comparison_text
+    from gptcli.inference.comparison import paired_difference
+
+    size = subject.text_size()
+    subjects = [subject, *others]
+    window = max(one.context for one in subjects)
+    compared, first = [], None
+    for one in subjects:
+        with one.walking(peers, one.reading(), one.tokens.n_targets) as walk:
+            losses, places = walk.losses()
+        first = losses if first is None else first
+        difference = paired_difference(losses, first, places, window) if one != subject else None
+        bits = None if size is None else float(losses.sum()) / math.log(2) / size.n_bytes
+        loss = float(losses.mean())
+        compared.append(Compared(one.name, one.context, one.stride, loss, bits, difference))
+    if output.form == "json":
+        return as_json("eval-compare", comparison_document(compared, window))
+    return comparison_text(compared, window, output.width)
+
+
+def _exact(subject: Subject, peers: "Peers") -> "dict[str, Score] | None":
+    from gptcli.inference.exact_match import arithmetic_problems, exact_match
+
+    problems = arithmetic_problems(subject.tokens, subject.loaded.tokenizer, subject.context)
+    if problems is None:
+        return None
+    n_targets = int((problems.ends - problems.answers).sum())
+    with subject.walking(peers, problems, n_targets) as walk:
+        return exact_match(walk, problems)
+
+
+def _check_finite(subject: Subject, result: "Evaluation") -> None:
+    if not math.isfinite(result.loss):
+        raise CheckpointError(
+            f"{subject.loaded.directory}: the loss is {result.loss}: its weights are damaged, "
+            "use an earlier checkpoint"
+        )

@@ -1,0 +1,45 @@
+"""A raw text as tokens in memory, to be read as a split is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.data.text import SourceText
+from gptcli.data.tokenization.bulk import bulk_encoder
+from gptcli.data.tokenization.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """All tokens of a text of ``n_characters`` and ``n_bytes`` in UTF-8; all are targets."""
+
+    ids: NDArray[np.uint32]
+    n_characters: int
+    n_bytes: int
+    is_masked: bool = False
+
+    @classmethod
+    def of(cls, source: SourceText, tokenizer: Tokenizer) -> "TextTokens":
+        """Encode a text; UnseenCharacterError or DataError where it has no ids."""
+        (ids,) = bulk_encoder(tokenizer, "uint32").encode([source.text])
+        return cls(ids, len(source.text), source.n_bytes)
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens there are."""
+        return len(self.ids)
+
+    @property
+    def n_targets(self) -> int:
+        """How many of them have one before them."""
+        return max(0, self.n_tokens - 1)
+
+    def read(self, start: int, length: int) -> NDArray[np.int64]:
+        """Tokens ``start`` to ``start + length - 1``."""
+        return self.ids[start : start + length].astype(np.int64)
+
+    def gather(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """One row of ``length`` tokens from each start: (len(starts), length)."""
+        windows = np.lib.stride_tricks.sliding_window_view(self.ids, length)
+        return windows[starts].astype(np.int64)

@@ -1,0 +1,88 @@
+"""How much text the targets of a split stand for, which figures per byte and character need."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.data.raw_text import TextTokens
+from gptcli.data.token_split import TokenSplit
+from gptcli.data.tokenization.codebook import CodeBook
+from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import DataError
+
+_TOKENS_AT_ONCE = 2**24
+
+
+@dataclass(frozen=True)
+class TextSize:
+    """A text in UTF-8 bytes and in characters."""
+
+    n_bytes: int
+    n_characters: int
+
+
+def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSize | None:
+    """The text of all targets; None where a mask leaves tokens whose text nobody knows.
+
+    Without a mask that is all text but that of the first token.
+    """
+    if isinstance(split, TokenSplit) and split.is_masked:
+        return _masked_text(split, tokenizer)
+    first = _first_text(split, tokenizer)
+    size = TextSize(split.n_bytes - first.n_bytes, split.n_characters - first.n_characters)
+    if min(size.n_bytes, size.n_characters) < 0 or not size.n_bytes:
+        raise DataError("the data is damaged: its tokens stand for no text")
+    return size
+
+
+def _first_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSize:
+    ids = split.read(0, 1)
+    known = _Lengths.of(tokenizer)
+    if known is not None and not known.unknown[ids].any():
+        return known.total(ids)
+    text = tokenizer.decode(ids)
+    if tokenizer.kind == "char":
+        text = text[:1]  # <unk> stands for one character
+    return TextSize(len(text.encode()), len(text))
+
+
+def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextSize | None:
+    known = _Lengths.of(tokenizer)
+    if known is None:
+        return None
+    n_bytes = n_characters = 0
+    for start in range(1, split.n_tokens, _TOKENS_AT_ONCE):
+        length = min(_TOKENS_AT_ONCE, split.n_tokens - start)
+        ids = split.read(start, length)[split.read_mask(start, length)]
+        if known.unknown[ids].any():
+            return None
+        part = known.total(ids)
+        n_bytes, n_characters = n_bytes + part.n_bytes, n_characters + part.n_characters
+    return TextSize(n_bytes, n_characters) if n_bytes and n_characters else None
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Bytes and characters of each token, and which stand for text that is not known."""
+
+    n_bytes: NDArray[np.int64]
+    n_characters: NDArray[np.int64]
+    unknown: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "_Lengths | None":
+        """None where the text of tokens depends on their neighbours."""
+        book = CodeBook(tokenizer)
+        if not book.adds_up:
+            return None
+        borders = set(tokenizer.special_tokens.values()) - {book.unknown}
+        contents = [b"" if entry.number in borders else entry.content for entry in book]
+        n_characters = [sum(byte & 0xC0 != 0x80 for byte in content) for content in contents]
+        numbers = np.arange(len(contents))
+        unknown = numbers == (-1 if book.unknown is None else book.unknown)
+        return cls(np.array([*map(len, contents)]), np.array(n_characters), unknown)
+
+    def total(self, ids: NDArray[np.int64]) -> TextSize:
+        """The text of all of ``ids``."""
+        return TextSize(int(self.n_bytes[ids].sum()), int(self.n_characters[ids].sum()))

@@ -1,0 +1,113 @@
+"""The windows that a split is predicted in, as batches; every target counts once.
+
+B rows, T positions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gptcli.data.raw_text import TextTokens
+from gptcli.data.token_split import TokenSplit
+from gptcli.data.windows import Windows
+from gptcli.model.gpt import UNCOUNTED
+
+Split = TokenSplit | TextTokens
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids (B, T), their targets (B, T), and the places of the first ids in the split (B,).
+
+    A target that does not count, or counts in another row, is UNCOUNTED.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    starts: Places
+
+    @property
+    def counted(self) -> Tensor:
+        """Which targets count: (B, T)."""
+        return self.targets != UNCOUNTED
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a split is read: windows of ``context``, ``stride`` tokens apart, up to ``n_tokens``.
+
+    With a stride below the context windows overlap and a token counts in the first one that
+    has it: it is seen with at least context - stride tokens before it, where there are so
+    many. In a masked split its document's beginning is enough.
+    """
+
+    context: int
+    stride: int
+    n_tokens: int
+
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
+        """All windows in order, as many to a batch as fit."""
+        rows = max(1, tokens_per_batch // self.context)
+        if isinstance(split, TokenSplit) and split.is_masked:
+            return _masked_batches(split, self, rows)
+        return _batches(split, self, rows)
+
+
+def _batches(split: Split, reading: Reading, rows: int) -> Iterator[Batch]:
+    """Full windows in batches, then the last partial one alone."""
+    context, stride, n_targets = reading.context, reading.stride, reading.n_tokens - 1
+    n_full = max(0, 1 + (n_targets - context) // stride)
+    for first in range(0, n_full, rows):
+        starts = stride * np.arange(first, min(first + rows, n_full), dtype=np.int64)
+        yield _overlapping(split.gather(starts, context + 1), starts, context - stride)
+    done = context + (n_full - 1) * stride if n_full else 0
+    if done < n_targets:
+        start = n_full * stride
+        block = split.read(start, n_targets - start + 1)
+        yield _overlapping(block[None], np.array([start]), context - stride)
+
+
+def _overlapping(tokens: NDArray[np.int64], starts: Places, overlap: int) -> Batch:
+    """All but the first window leave the first ``overlap`` targets to the one before."""
+    targets = tokens[:, 1:].copy()
+    targets[starts > 0, :overlap] = UNCOUNTED
+    return Batch(torch.from_numpy(tokens[:, :-1]), torch.from_numpy(targets), starts)
+
+
+def _masked_batches(split: TokenSplit, reading: Reading, rows: int) -> Iterator[Batch]:
+    """A window a row, filled up to the longest with what does not count."""
+    windows = split.windows(reading.stride).within(reading.n_tokens)
+    begins = _begins(windows, split.document_starts, reading.context - reading.stride)
+    for first in range(0, windows.starts.size, rows):
+        part = slice(first, first + rows)
+        yield _masked_batch(split, begins[part], windows.starts[part], windows.ends[part])
+
+
+def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
+    """``overlap`` tokens before each window, or the first document start after that."""
+    earliest = np.maximum(windows.starts - overlap, 0)
+    index = np.minimum(np.searchsorted(documents, earliest), documents.size - 1)
+    following = documents[index]
+    is_near = (following >= earliest) & (following <= windows.starts)
+    return np.where(is_near, following, earliest)
+
+
+def _masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Places) -> Batch:
+    """Rows from ``begins`` in which the targets after ``starts`` up to ``ends`` may count."""
+    width = int((ends - begins).max())
+    origin = np.minimum(begins, split.n_tokens - 1 - width)  # no row reads beyond the end
+    tokens, mask = split.gather(origin, width + 1), split.gather_masks(origin, width + 1)
+    places = np.arange(width) + (begins - origin)[:, None]  # (B, T)
+    inside = places < (ends - origin)[:, None]
+    own = inside & (places >= (starts - origin)[:, None])
+    places = np.minimum(places, width - 1)
+    ids = np.take_along_axis(tokens, places, axis=1)
+    following = np.take_along_axis(tokens, places + 1, axis=1)
+    counted = own & np.take_along_axis(mask, places + 1, axis=1)
+    targets = np.where(counted, following, UNCOUNTED)
+    return Batch(torch.from_numpy(np.where(inside, ids, 0)), torch.from_numpy(targets), begins)
