@@ -43,6 +43,16 @@ def test_models_are_compared_on_the_same_tokens(cli, trained: Path, tiny) -> Non
     assert f"{short['standard_error']:.4f}" in table
 
 
+def test_what_int8_loses_is_measured(cli, trained: Path) -> None:
+    done = cli("eval", "--quantize", "int8", "--json")
+    assert done.code == 0, done.stderr
+    whole, coarse = json.loads(done.stdout)["models"]
+    assert whole["loss"] == pytest.approx(json.loads(cli("eval", "--json").stdout)["loss"])
+    assert coarse["model"].endswith("(int8)")
+    assert 0 < abs(coarse["difference"]) < 0.01
+    assert cli("eval", "--quantize", "int4").code == 2
+
+
 def test_models_of_other_tokens_are_not_compared(cli, trained: Path, tiny) -> None:
     (trained / "other.txt").write_text("another alphabet\n" * 100)
     cli("prepare", "other.txt")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.errors import ResourceError
 from gptcli.inference.loading import load_model
 
 
@@ -274,3 +275,27 @@ def test_a_full_device_is_exit_5(run_gptcli, trained: Path, command: str) -> Non
         )
     assert done.returncode == 5
     assert "No space left" in done.stderr.decode()
+
+
+def test_int8_writes_text_of_its_own(cli, trained: Path) -> None:
+    flags = ("sample", "--prompt", "the", "--max-new-tokens", 30, "--quantize")
+    done = cli(*flags, "int8")
+    assert done.code == 0, done.stderr
+    assert len(done.stdout) == len("the") + 30 + 1
+    assert done.stdout == cli(*flags, "int8").stdout
+    assert cli(*flags, "int3").code == 2
+
+
+def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
+    cli, trained: Path, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("gptcli.inference.compiled._compile", no_compiler)
+    flags = ("sample", "--prompt", "the", "--max-new-tokens", 30)
+    plain, done = cli(*flags), cli(*flags, "--compile")
+    assert (done.code, done.stdout) == (0, plain.stdout)
+    assert "cannot be compiled: no g++: going on without" in done.stderr
+
+
+def no_compiler(*_: object) -> None:
+    raise ResourceError("the decoding step cannot be compiled: no g++")

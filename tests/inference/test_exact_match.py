@@ -47,8 +47,9 @@ def test_what_counts_is_what_greedy_generation_writes(sums, half_taught) -> None
         text = sums.tokenizer.decode(split.read(start, end - start))
         question, answer = text[: text.index("=") + 1], text[text.index("=") + 1 :]
         config = SamplingConfig(max_new_tokens=len(answer), temperature=0.0)
-        ids = generate(half_taught, sums.tokenizer.encode(question).tolist(), config, "cpu")
-        written = sums.tokenizer.decode([int(one) for one in ids])
+        prompt = sums.tokenizer.encode(question).tolist()
+        steps = generate(half_taught, prompt, config, "cpu")
+        written = sums.tokenizer.decode([int(step.ids) for step in steps])
         right["+" if "+" in question else "-"] += written == answer
     assert {name: score.n_correct for name, score in found.items()} == right
     assert {name: score.n_problems for name, score in found.items()} == {"+": 36, "-": 36}

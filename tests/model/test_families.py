@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from gptcli.checkpoint.layout import file_layout
 from gptcli.config.families import FAMILIES, TRAINABLE
@@ -82,13 +84,35 @@ def test_cached_logits_equal_those_of_transformers(
     check()
 
 
+def in_float64(oracle: nn.Module) -> nn.Module:
+    """The model in float64 throughout; its own RMSNorm falls back to float32."""
+    for parent in list(oracle.modules()):
+        for name, norm in parent.named_children():
+            if type(norm).__name__.endswith("RMSNorm"):
+                setattr(parent, name, Norm64(norm))
+    return oracle.double()
+
+
+class Norm64(nn.Module):
+    """x / sqrt(mean(x²) + ε), scaled where the norm it replaces has a scale."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.weight = getattr(norm, "weight", None)
+        self.epsilon = getattr(norm, "variance_epsilon", None) or norm.eps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normed = F.rms_norm(x, x.shape[-1:], eps=self.epsilon)
+        return normed if self.weight is None else self.weight * normed
+
+
 @pytest.mark.parametrize("family", TRAINABLE)
 def test_gradients_equal_those_of_transformers(family, randomized, random_ids, oracle_of) -> None:
     @settings(max_examples=6, deadline=None)
     @given(config=members(family), seed=st.integers(0, 1000))
     def check(config: ModelConfig, seed: int) -> None:
         model = randomized(config, seed).double()
-        oracle = oracle_of(model).double()
+        oracle = in_float64(oracle_of(model))
         ids, targets = random_ids(config, seed), random_ids(config, seed + 1)
         next_token_loss(model(ids), targets).backward()
         next_token_loss(oracle(ids).logits, targets).backward()
@@ -100,6 +124,6 @@ def test_gradients_equal_those_of_transformers(family, randomized, random_ids, o
             expected = expected.t() if entry.transposed else expected
             rows = slice(entry.first_row, entry.first_row + entry.shape[0])
             got = ours[entry.parameter].grad[rows]
-            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
 
     check()
