@@ -1,5 +1,5 @@
 # make demo: from nothing to a trained GPT that is measured, sampled and looked into.
-# make test: everything that CI checks.
+# make test: everything that CI checks. Waiting threads must not spin: two workers share the cores.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 2
 
 # Figures, printed and not judged; PEER=path/to/nanoGPT adds the comparison.
 bench: $(VENV)/installed-dev
