@@ -1,15 +1,14 @@
 """Resume steps: model directories with optimizer state, committed whole or not at all."""
 
-import hashlib
 import math
 import re
 import shutil
-import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config, read_small_json
 from gptcli.checkpoint.files import WEIGHTS_FILE, write_description
+from gptcli.checkpoint.manifest import check_manifest, write_manifest
 from gptcli.checkpoint.tensors import (
     Weights,
     load_tensors,
@@ -25,7 +24,6 @@ from gptcli.runtime.files import interrupted_writes, new_directory, remove_stale
 RESUME_FOLDER = "resume"
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"
-_MANIFEST_FILE = "manifest.json"
 _STEP = re.compile(r"step-\d{8}")
 _KEPT_STEPS = 2  # one to go on from, one to fall back to
 
@@ -67,7 +65,7 @@ def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
         save_weights(directory / WEIGHTS_FILE, snapshot.weights, config)
         save_tensors(directory / _OPTIMIZER_FILE, snapshot.optimizer)
         write_json(directory / _STATE_FILE, asdict(snapshot.progress))
-        write_json(directory / _MANIFEST_FILE, {"files": _hashes(directory)})
+        write_manifest(directory)
     for old in resume_steps(run)[:-_KEPT_STEPS]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -114,7 +112,7 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
 
 def load_step(step: Path) -> Snapshot:
     """One step, after its manifest has been checked."""
-    _check_manifest(step)
+    check_manifest(step)
     raw = read_small_json(step / _STATE_FILE)
     try:
         progress = Progress(**raw)
@@ -128,28 +126,3 @@ def load_step(step: Path) -> Snapshot:
 def _copied(tensors: Weights) -> Weights:
     """Out of the file, which training will remove, and aligned as in a fresh run."""
     return {name: tensor.clone() for name, tensor in tensors.items()}
-
-
-def _hashes(directory: Path) -> dict[str, dict[str, int | str]]:
-    hashes: dict[str, dict[str, int | str]] = {}
-    for file in sorted(directory.iterdir()):
-        if not stat.S_ISREG(file.lstat().st_mode):
-            raise CheckpointError(f"{file} is no regular file, which a saved step never has")
-        if file.name != _MANIFEST_FILE:
-            hashes[file.name] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
-    return hashes
-
-
-def _check_manifest(step: Path) -> None:
-    expected = read_small_json(step / _MANIFEST_FILE).get("files")
-    if not isinstance(expected, dict):
-        raise CheckpointError(f"{step / _MANIFEST_FILE} lists no files")
-    actual = _hashes(step)
-    wrong = [n for n in sorted({*actual, *expected}) if actual.get(n) != expected.get(n)]
-    if wrong:
-        raise CheckpointError(f"{step / wrong[0]} is not what was saved (size or sha256 differs)")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,6 +1,6 @@
 """Tensors to and from safetensors files. The one file of checkpoint/ that knows torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 
@@ -26,13 +26,27 @@ _DTYPES = {
 }
 _BUFFER = 2**20  # bytes; stays in a cache between reading and copying
 
+Announce = Callable[[Path], None]
 
-def save_tensors(path: Path, tensors: Weights) -> None:
-    """Replace ``path`` atomically by these tensors; the same tensors give the same bytes."""
+
+def _nobody(file: Path) -> None:
+    """Nobody is told."""
+
+
+def save_tensors(path: Path, tensors: Weights, announce: Announce = _nobody) -> None:
+    """Replace ``path`` atomically by these tensors; the same tensors give the same bytes.
+
+    ``announce`` is given the new file before it takes its place.
+    """
     # More than one metadata key would make the bytes vary from save to save.
     metadata = {"format": "pt"}
+
+    def write(file: Path) -> None:
+        safetensors.torch.save_file(tensors, file, metadata)
+        announce(file)
+
     try:
-        replace_file(path, lambda file: safetensors.torch.save_file(tensors, file, metadata))
+        replace_file(path, write)
     except safetensors.SafetensorError as error:
         n_bytes = sum(tensor.nbytes for tensor in tensors.values())
         raise ResourceError(f"cannot write {path}, {n_bytes:,} bytes: {error}") from error
@@ -47,9 +61,12 @@ def load_tensors(path: Path) -> Weights:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
-def save_weights(path: Path, weights: Weights, config: ModelConfig) -> None:
+def save_weights(
+    path: Path, weights: Weights, config: ModelConfig, announce: Announce = _nobody
+) -> None:
     """Write a model's parameters in the layout of its family."""
-    save_tensors(path, {entry.name: _to_file(entry, weights) for entry in file_layout(config)})
+    tensors = {entry.name: _to_file(entry, weights) for entry in file_layout(config)}
+    save_tensors(path, tensors, announce)
 
 
 def load_weights(directory: Path, config: ModelConfig) -> Weights:

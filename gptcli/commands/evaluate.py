@@ -29,6 +29,7 @@ def evaluate(
     quantize: flags.Quantize = None,
     tasks: flags.Tasks = None,
     limit: flags.Limit = None,
+    verify: flags.Verify = False,
     device: Device = "auto",
     form: flags.Format = None,
     json_output: Json = False,
@@ -48,14 +49,21 @@ def evaluate(
         quantized_subject,
     )
     from gptcli.commands.evaluate_tasks import tasks_answer
+    from gptcli.commands.evaluate_verify import give_verification
 
     questions = {"per_token": per_token, "by": by, "compare": compare, "quantize": quantize}
-    _check_one({**questions, "tasks": tasks})
+    _check_one({**questions, "tasks": tasks, "verify": verify})
     if by is not None:
         check_choice("by", by, ("position",))
     output = _output(form, json_output, per_token, out, overwrite)
+    if limit is not None:
+        _check_limit(limit, tasks)
+    if verify:
+        _check_without("verify", {"data": data, "text": text, "stride": stride})
+        give_verification(checkpoint, device, output)
+        return
     if tasks is not None:
-        _check_tasks(limit, {"data": data, "text": text, "stride": stride})
+        _check_without("tasks", {"data": data, "text": text, "stride": stride})
         output.deliver(tasks_answer(checkpoint, tasks, limit, device, output))
         return
     with _company() as peers:
@@ -78,11 +86,15 @@ def _check_one(questions: dict[str, object]) -> None:
         raise UsageError(f"{' and '.join(asked)} are two questions: ask one at a time")
 
 
-def _check_tasks(limit: int | None, others: dict[str, object]) -> None:
-    if limit is not None:
-        check_whole("limit", limit, 1)
+def _check_limit(limit: int, tasks: str | None) -> None:
+    check_whole("limit", limit, 1)
+    if tasks is None:
+        raise UsageError("--limit is of --tasks: leave it out")
+
+
+def _check_without(question: str, others: dict[str, object]) -> None:
     if given := [flag(name) for name, value in others.items() if value is not None]:
-        raise UsageError(f"--tasks bring their own text: leave {' and '.join(given)} out")
+        raise UsageError(f"--{question} needs no text of yours: leave {' and '.join(given)} out")
 
 
 def _output(

@@ -75,6 +75,15 @@ Quantize = Annotated[
         show_default=False,
     ),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Check the files' hashes and, if transformers is installed, ids, logits and greedy "
+        "text against it.",
+        rich_help_panel=_HOW,
+    ),
+]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -88,7 +97,7 @@ Tasks = Annotated[
     typer.Option(
         "--tasks",
         metavar="NAME,...",
-        help="Tasks of lm-eval, or YAML files that describe one (needs gptcli[tasks]).",
+        help="Tasks of lm-eval, or YAML files that describe one (extra: tasks).",
         rich_help_panel=_HOW,
         show_default=False,
     ),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from gptcli.checkpoint.files import WEIGHTS_FILE
+from gptcli.checkpoint.manifest import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
-from gptcli.checkpoint.tensors import Weights, save_weights
+from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.token_split import TokenSplit
@@ -168,7 +168,7 @@ class _Loop:
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
         if progress.best_step == progress.step:
-            save_weights(training.directory / WEIGHTS_FILE, weights, config)
+            publish_weights(training.directory, weights, config)
         optimizer = optimizer_tensors(training.optimizer, training.model)
         snapshot = Snapshot(config, progress, weights, optimizer)
         save_step(training.directory, snapshot, training.dataset.tokenizer)

@@ -7,6 +7,7 @@ from pathlib import Path
 from gptcli import __version__
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.files import MODEL_FILES, write_description
+from gptcli.checkpoint.manifest import MANIFEST_FILE
 from gptcli.checkpoint.resume import RESUME_FOLDER, Progress, load_newest_step
 from gptcli.checkpoint.run import (
     RECORD_FILE,
@@ -40,7 +41,7 @@ RUN = OutputKind(
     "run",
     RECORD_FILE,
     RUN_FORMAT,
-    frozenset({RECORD_FILE, METRICS_FILE, PLOT_FILE, RESUME_FOLDER, *MODEL_FILES}),
+    frozenset({RECORD_FILE, METRICS_FILE, PLOT_FILE, RESUME_FOLDER, MANIFEST_FILE, *MODEL_FILES}),
 )
 
 

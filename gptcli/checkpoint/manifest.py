@@ -1,0 +1,114 @@
+"""manifest.json: the size and sha256 of a directory's files, which prove that it is whole."""
+
+import hashlib
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gptcli.checkpoint.config_json import read_small_json
+from gptcli.checkpoint.files import MODEL_FILES, WEIGHTS_FILE, weight_files
+from gptcli.checkpoint.tensors import Weights, save_weights
+from gptcli.config.model import ModelConfig
+from gptcli.errors import CheckpointError
+from gptcli.runtime.files import write_json
+
+MANIFEST_FILE = "manifest.json"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Hashes = Mapping[str, Any]
+
+
+def write_manifest(directory: Path) -> None:
+    """List every file of a directory, all of which must be regular ones."""
+    write_json(directory / MANIFEST_FILE, {"files": _listed(directory)})
+
+
+def check_manifest(directory: Path) -> int:
+    """How many files are listed; CheckpointError unless they are all there is, and unchanged."""
+    expected = _files_of(directory)
+    actual = _listed(directory)
+    _check_equal(directory, {name: [expected.get(name)] for name in {*actual, *expected}}, actual)
+    return len(actual)
+
+
+def publish_weights(run: Path, weights: Weights, config: ModelConfig) -> None:
+    """Replace the weights of a run, and what its manifest says of them.
+
+    The manifest is written first and lists both, so that a crash in between proves nothing wrong.
+    """
+
+    def announce(file: Path) -> None:
+        known = _read(run).get("files", {}) if (run / MANIFEST_FILE).is_file() else {}
+        described = [run / name for name in MODEL_FILES if name != WEIGHTS_FILE]
+        files = {path.name: _entry(path) for path in described if path.is_file()}
+        files[WEIGHTS_FILE] = _entry(file)
+        write_json(run / MANIFEST_FILE, {"files": files, "replaced": known.get(WEIGHTS_FILE)})
+
+    save_weights(run / WEIGHTS_FILE, weights, config, announce)
+
+
+def check_published(directory: Path) -> int | None:
+    """How many files of a model directory are what they were; None where nothing says so.
+
+    The manifest of a run says so, and in the hub's cache the names of the files themselves.
+    Raises CheckpointError naming the first that is not.
+    """
+    if (directory / MANIFEST_FILE).is_file():
+        document = _read(directory)
+        expected = {name: [entry] for name, entry in _files_of(directory).items()}
+        if WEIGHTS_FILE in expected and document.get("replaced"):
+            expected[WEIGHTS_FILE].append(document["replaced"])
+        actual = {name: _entry(directory / name) for name in expected if _is_there(directory, name)}
+        _check_equal(directory, expected, actual)
+        return len(actual)
+    named = [file for file in weight_files(directory) if _SHA256.fullmatch(file.resolve().name)]
+    for file in named:
+        if _sha256(file) != file.resolve().name:
+            raise CheckpointError(f"{file} is not what the hub has (its sha256 differs)")
+    return len(named) or None
+
+
+def _is_there(directory: Path, name: str) -> bool:
+    return Path(name).name == name and (directory / name).is_file()
+
+
+def _check_equal(
+    directory: Path, allowed: Mapping[str, list[Any]], actual: Mapping[str, Any]
+) -> None:
+    for name in sorted(allowed):
+        if actual.get(name) not in allowed[name]:
+            raise CheckpointError(
+                f"{directory / name} is not what was saved (size or sha256 differs)"
+            )
+
+
+def _read(directory: Path) -> dict[str, Any]:
+    return read_small_json(directory / MANIFEST_FILE)
+
+
+def _files_of(directory: Path) -> Hashes:
+    files = _read(directory).get("files")
+    if not isinstance(files, dict):
+        raise CheckpointError(f"{directory / MANIFEST_FILE} lists no files")
+    return files
+
+
+def _listed(directory: Path) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for file in sorted(directory.iterdir()):
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise CheckpointError(f"{file} is no regular file, which a saved step never has")
+        if file.name != MANIFEST_FILE:
+            entries[file.name] = _entry(file)
+    return entries
+
+
+def _entry(file: Path) -> dict[str, int | str]:
+    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

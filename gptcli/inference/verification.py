@@ -1,0 +1,95 @@
+"""What a model directory claims, and whether it is so: checks that each stand alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.checkpoint.find import run_of
+from gptcli.checkpoint.manifest import check_manifest, check_published
+from gptcli.checkpoint.resume import resume_steps
+from gptcli.checkpoint.run import read_record
+from gptcli.data.dataset import Dataset
+from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.inference.loading import LoadedModel, load_model
+from gptcli.inference.transformers_peer import Peer, PeerMissingError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: it held (True), failed (False) or could not be made (None)."""
+
+    name: str
+    held: bool | None
+    detail: str
+
+
+def verify(directory: Path, device: str) -> Iterator[Finding]:
+    """Check files, saved steps, data and weights; then the model against transformers."""
+    yield _files(directory)
+    yield from _saved_steps(directory)
+    yield from _data(directory)
+    try:
+        loaded = load_model(directory, device)
+    except (CheckpointError, UsageError) as error:
+        yield Finding("weights", False, str(error))
+        return
+    n_parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    yield Finding("weights", True, f"{n_parameters:,} parameters, as config.json describes them")
+    yield from _against_transformers(loaded)
+
+
+def _files(directory: Path) -> Finding:
+    try:
+        n_files = check_published(directory)
+    except (CheckpointError, UsageError) as error:
+        return Finding("files", False, str(error))
+    if n_files is None:
+        return Finding("files", None, "nothing says what their sha256 should be")
+    return Finding("files", True, f"{n_files} have the size and sha256 that were written down")
+
+
+def _saved_steps(directory: Path) -> Iterator[Finding]:
+    """Of a run; another directory has none."""
+    try:
+        if steps := resume_steps(directory):
+            for step in steps:
+                check_manifest(step)
+            yield Finding("saved steps", True, f"{len(steps)} have every file as it was saved")
+    except CheckpointError as error:
+        yield Finding("saved steps", False, str(error))
+
+
+def _data(directory: Path) -> Iterator[Finding]:
+    """Whether a run's data are still those that it was trained on."""
+    if (run := run_of(directory)) is None:
+        return
+    try:
+        record = read_record(run).data
+        if not Path(record.directory).is_dir():
+            yield Finding("data", None, f"{record.directory} is not here")
+            return
+        same = Dataset.open(Path(record.directory)).identity == record.dataset
+    except (CheckpointError, DataError, UsageError) as error:
+        yield Finding("data", False, str(error))
+        return
+    said = "is what the run was trained on" if same else "is not what the run was trained on"
+    yield Finding("data", same, f"{record.directory} {said}")
+
+
+def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
+    try:
+        peer = Peer.of(loaded)
+    except PeerMissingError as reason:
+        yield Finding("transformers", None, str(reason))
+        return
+    except Exception as error:  # whatever another library raises over these files
+        detail = " ".join(str(error).split())
+        yield Finding("transformers", False, f"it cannot load the directory: {detail:.300}")
+        return
+    checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
+        ("token ids", peer.compare_ids),
+        ("logits", peer.compare_logits),
+        ("greedy text", peer.compare_greedy_text),
+    )
+    for name, check in checks:
+        yield Finding(name, *check())
