@@ -38,6 +38,16 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def settle(descriptor: int) -> None:
+    """Force what was written so far to the disk, and out of the memory that caches it.
+
+    The system slows down whoever has much unwritten, and takes fresh memory for every byte.
+    """
+    os.fsync(descriptor)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place atomically."""
     temporary = path.with_name(f"{_TEMPORARY}{path.name}-{secrets.token_hex(4)}")

@@ -63,21 +63,24 @@ def run(folder: Path, peer: Path | None) -> None:
     _write(corpora.ascii, SHARED / "tinyshakespeare.txt", 100 * _MB)
     _write(corpora.prose, SHARED / "wikitext2-valid.txt", 100 * _MB)
     _characters(folder, corpora.ascii, peer)
+    _write(corpora.ascii, SHARED / "tinyshakespeare.txt", 1000 * _MB)
+    _characters(folder, corpora.ascii, peer, rounds=2)
     _bpe(folder, corpora.prose)
     _training(folder, corpora.prose)
     _memory(folder)
 
 
-def _characters(folder: Path, text: Path, peer: Path | None) -> None:
+def _characters(folder: Path, text: Path, peer: Path | None, rounds: int = _ROUNDS) -> None:
     out = folder / "char"
     commands = {"gptcli prepare": [*_GPTCLI, "prepare", text, "--out", out, "--overwrite", "-q"]}
     if peer is not None:
         script = folder / "peer" / "prepare.py"
-        script.parent.mkdir()
+        script.parent.mkdir(exist_ok=True)
         script.write_text((peer / "data" / "shakespeare_char" / "prepare.py").read_text())
+        (script.parent / "input.txt").unlink(missing_ok=True)
         (script.parent / "input.txt").symlink_to(text)
         commands["nanoGPT's shakespeare_char"] = [sys.executable, script]
-    _print_rates("characters, 100 MB of ASCII", commands, text)
+    _print_rates("characters, ASCII", commands, text, rounds)
 
 
 def _bpe(folder: Path, text: Path) -> None:
@@ -89,7 +92,7 @@ def _bpe(folder: Path, text: Path) -> None:
         "gptcli prepare --workers 1": [*ours, "--overwrite", "-q", "--workers", "1"],
         "tiktoken encode_ordinary": theirs,
     }
-    _print_rates("GPT-2's BPE, 100 MB of prose", commands, text)
+    _print_rates("GPT-2's BPE, prose", commands, text)
 
 
 def _training(folder: Path, text: Path) -> None:
@@ -99,7 +102,7 @@ def _training(folder: Path, text: Path) -> None:
         "gptcli tokenize --train": [*ours, "--out", out, "--overwrite", "-q"],
         "tokenizers' train": [sys.executable, "-c", _LIBRARY_WAY, text, folder / "trained.json"],
     }
-    _print_rates("BPE of 4,096 entries, 100 MB of prose", commands, text)
+    _print_rates("BPE of 4,096 entries, prose", commands, text)
 
 
 def _memory(folder: Path) -> None:
@@ -116,12 +119,14 @@ def _memory(folder: Path) -> None:
                 print(f"  {size:>5} MB, {name:<8} {Path(tokenizer).name:<5} {peak:,.0f}")
 
 
-def _print_rates(title: str, commands: dict[str, Sequence[object]], text: Path) -> None:
+def _print_rates(
+    title: str, commands: dict[str, Sequence[object]], text: Path, rounds: int = _ROUNDS
+) -> None:
     size = text.stat().st_size / _MB
     seconds = time_in_turn(
-        {name: [str(word) for word in command] for name, command in commands.items()}, _ROUNDS
+        {name: [str(word) for word in command] for name, command in commands.items()}, rounds
     )
-    print(f"{title}, whole process:")
+    print(f"{title}, {size:,.0f} MB, whole process:")
     for name, values in seconds.items():
         rates = [size / value for value in values]
         print(f"  {name:<28}{spread(values, unit=' s')}   {spread(rates, unit=' MB/s')}")

@@ -45,6 +45,7 @@ class StretchEncoder:
     ) -> None:
         self._dtype = narrowest_dtype(tokenizer.vocab_size)
         self._bulk = bulk_encoder(tokenizer, self._dtype)
+        self.gains_from_threads = self._bulk.leaves_lock
         self._end = tokenizer.end_of_text if ends_documents else None
         self._division = division
         self._is_masked = is_masked

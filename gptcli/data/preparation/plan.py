@@ -58,7 +58,6 @@ def make_plan(
             readers,
             skip_bad=config.skip_bad,
             with_alphabet=tokenizer is None,
-            workers=config.workers,
             advance=advance,
         )
     if tokenizer is None:
@@ -82,7 +81,7 @@ def open_readers(corpus: Corpus, read: ReadOptions, cuts: Cuts) -> list[Reader]:
 def encode_tasks(
     plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
 ) -> Iterator[dict[str, Encoded]]:
-    """The tokens of these tasks in order, by split, from as many threads as the plan says."""
+    """The tokens of these tasks in order, by split, from as many threads as help."""
     readers = open_readers(plan.corpus, plan.read, cuts_of(tokenizer))
     encoder = StretchEncoder(
         tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection
@@ -97,7 +96,8 @@ def encode_tasks(
     def encode(item: tuple[int, Reader, Stretch]) -> tuple[int, dict[str, Encoded]]:
         return item[2].n_bytes, encoder.encode(*item)
 
-    for n_bytes, encoded in ordered_map(encode, stretches(), plan.config.workers):
+    workers = plan.config.workers if encoder.gains_from_threads else 1
+    for n_bytes, encoded in ordered_map(encode, stretches(), workers):
         advance(n_bytes)
         yield encoded
 

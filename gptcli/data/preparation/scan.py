@@ -62,7 +62,6 @@ def scan_corpus(
     *,
     skip_bad: int = 0,
     with_alphabet: bool = False,
-    workers: int = 1,
     advance: Advance = lambda count: None,
 ) -> Scan:
     """Read everything once.
@@ -84,7 +83,8 @@ def scan_corpus(
                 yield number, reader, stretch
                 advance(stretch.n_bytes)
 
-    for result in ordered_map(tally, items(), workers):
+    # One thread beside this one, which reads: decoding holds the interpreter's lock.
+    for result in ordered_map(tally, items(), workers=1):
         totals.add(result)
     alphabet = "" if seen is None else "".join(map(chr, np.flatnonzero(seen).tolist()))
     return totals.scan(_combined([one.hexdigest() for one in hashes]), alphabet)

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from gptcli.data.dataset_record import Shard, SplitRecord, mask_file, shard_file, starts_file
 from gptcli.data.preparation.encode import Encoded
+from gptcli.runtime.files import settle
 
 SHARD_TOKENS = 2**27
+_SETTLED_BYTES = 2**26
 
 
 class SplitWriter:
@@ -113,10 +115,17 @@ class _HashedFile:
         self._file: BinaryIO = path.open("xb", buffering=2**20)
         self._digest = hashlib.sha256()
 
+        self._unsettled = 0
+
     def write(self, values: NDArray[Any]) -> None:
         content = np.ascontiguousarray(values).data.cast("B") if values.size else b""
         self._file.write(content)
         self._digest.update(content)
+        self._unsettled += len(content)
+        if self._unsettled >= _SETTLED_BYTES:
+            self._file.flush()
+            settle(self._file.fileno())
+            self._unsettled = 0
 
     def close(self) -> str:
         self._file.close()

@@ -26,9 +26,13 @@ _PLACES = {Cuts.WORDS: re.compile(r"[^\W_](?=[ \n])"), Cuts.SPACES: re.compile(r
 class BulkEncoder(Protocol):
     """Texts to ids, safe to call from several threads at once.
 
-    It releases the GIL for most of its time, but for characters and bytes, which take so little
-    that writing them takes longer.
+    Attributes:
+        leaves_lock: whether it works mostly outside the interpreter's lock, so that several
+            threads are faster than one. Look-ups of characters and bytes do not.
+
     """
+
+    leaves_lock: bool
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
         """One array per text, of the dtype asked for: the ids that Tokenizer.encode gives.
@@ -56,6 +60,8 @@ def bulk_encoder(tokenizer: Tokenizer, dtype: str) -> BulkEncoder:
 
 
 class _CharacterEncoder:
+    leaves_lock = False
+
     def __init__(self, table: CharacterTable) -> None:
         self._table = table
 
@@ -71,6 +77,8 @@ class _CharacterEncoder:
 
 
 class _ByteEncoder:
+    leaves_lock = False
+
     def __init__(self, table: ByteTable) -> None:
         self._table = table
 
@@ -82,6 +90,8 @@ class _ByteEncoder:
 
 class LibraryEncoder:
     """Every kind, by the ``tokenizers`` library, in pieces where the tokenizer allows it."""
+
+    leaves_lock = True
 
     def __init__(self, tokenizer: Tokenizer, dtype: str) -> None:
         self._tokenizer = tokenizer
@@ -108,6 +118,8 @@ class LibraryEncoder:
 
 class TiktokenEncoder:
     """A byte-level BPE by tiktoken, and by the library what tiktoken cannot."""
+
+    leaves_lock = True
 
     def __init__(self, encoding: "tiktoken.Encoding", library: LibraryEncoder, dtype: str) -> None:
         self._encoding = encoding
