@@ -134,7 +134,9 @@ class TiktokenEncoder:
         if _has_long_blank(text):
             return self._library.encode([text])[0]
         _check_unicode(text)
-        return np.array(self._encoding.encode_ordinary(text), dtype=self._dtype)
+        # An array at once: a list of so many numbers would be made under the interpreter's lock.
+        ids = self._encoding.encode_to_numpy(text, disallowed_special=())
+        return ids.astype(self._dtype)
 
 
 def _has_long_blank(text: str) -> bool:

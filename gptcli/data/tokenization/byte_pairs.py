@@ -54,8 +54,12 @@ def tiktoken_encoding(tokenizer: Tokenizer) -> "tiktoken.Encoding | None":
     ranks = {
         bytes([values[letter] for letter in token]): number for token, number in vocabulary.items()
     }
+    # Without a special token its search for them stops at every character.
     return tiktoken.Encoding(
-        "gptcli", pat_str=grouped(pattern), mergeable_ranks=ranks, special_tokens={}
+        "gptcli",
+        pat_str=grouped(pattern),
+        mergeable_ranks=ranks,
+        special_tokens={"<|never|>": 1 + max(vocabulary.values())},
     )
 
 

@@ -28,7 +28,9 @@ fast = settings(
 _hard = st.sampled_from(
     "aaéZ19½²中①  \n\n\t\r'\u2019.,#/<>_▁\u0301\u00a0\u3000\x1c\u200d😀\u017fKßء\0"
 )
-_words = st.sampled_from(["the", "I'll", "'S", "x1", " a", "12345", "<unk>", "<|endoftext|>", "É"])
+_words = st.sampled_from(
+    ["the", "I'll", "'S", "x1", " a", "12345", "<unk>", "<|endoftext|>", "<|never|>", "É"]
+)
 _any = st.characters(exclude_categories=["Cs"])
 texts = st.lists(_hard | _words | _any, max_size=30).map("".join)
 
