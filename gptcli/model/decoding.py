@@ -5,11 +5,15 @@ are the length S of the cached keys and values, nothing else is state. B rows, C
 H = n_head, K = n_kv_head, D = head size, V = vocabulary.
 """
 
+import sys
+
 import torch
 from torch import Tensor, nn
 
 from gptcli.model.gpt import GPT, Block
 from gptcli.model.rotary import Rotation
+
+_BYTES = 4  # in a word
 
 
 class DecodingStep(nn.Module):
@@ -62,7 +66,31 @@ def row_product(
     Two cores read 53 GB/s of weights this way and 14 through the library's product. ``scale``
     is that of each output, for weights that are whole numbers.
     """
-    output = (x.flatten().float() * weight.float()).sum(-1)
+    row = _stored(x.flatten().float())
+    in_fours = weight.dtype == torch.int8 and weight.shape[1] % _BYTES == 0
+    output = _sum_of_bytes(row, weight) if in_fours else (row * weight.float()).sum(-1)
     output = output if scale is None else output * scale.float()
     output = output if bias is None else output + bias.float()
     return output.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+def _sum_of_bytes(row: Tensor, weight: Tensor) -> Tensor:
+    """The sum for int8, read four at a time: compilers load words into vectors, bytes one by one.
+
+    ``row`` (in,) and ``weight`` (out, in) -> (out,).
+    """
+    words = weight.view(torch.int32)  # (out, in / 4); on big-endian machines the other way round
+    places = range(_BYTES) if sys.byteorder == "little" else reversed(range(_BYTES))
+    columns = _stored(row.view(-1, _BYTES).t().contiguous())  # (4, in / 4)
+    shifts = [8 * (_BYTES - 1 - place) for place in places]
+    # Up, so that the byte's sign is the word's, and down again.
+    parts = [
+        column * ((words << shift) >> 8 * (_BYTES - 1)).float()
+        for column, shift in zip(columns, shifts, strict=True)
+    ]
+    return (parts[0] + parts[1] + parts[2] + parts[3]).sum(-1)
+
+
+def _stored(values: Tensor) -> Tensor:
+    """The same values, in memory: compilers would compute them anew for every output."""
+    return values.as_strided(values.shape, values.stride())

@@ -50,6 +50,11 @@ class Block(nn.Module):
         return x + computed if self.residual else computed
 
 
+def empty_embedding(n_rows: int, width: int) -> nn.Embedding:
+    """Without first values: to draw them for tensors without memory, torch loads its compiler."""
+    return nn.Embedding.from_pretrained(torch.empty(n_rows, width), freeze=False)
+
+
 class GPT(nn.Module):
     """A decoder-only transformer: GPT-2 (Radford et al. 2019) and what grew from it."""
 
@@ -57,10 +62,10 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         C, V = config.n_embd, config.vocab_size
-        self.token_embedding = nn.Embedding(V, C)
+        self.token_embedding = empty_embedding(V, C)
         self.position_embedding: nn.Embedding | None = None
         if config.positions == "learned":
-            self.position_embedding = nn.Embedding(config.block_size, C)
+            self.position_embedding = empty_embedding(config.block_size, C)
         self.embedding_norm = make_norm(config, C) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.final_norm = make_norm(config, C)
