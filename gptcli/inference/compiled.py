@@ -22,7 +22,7 @@ from torch import Tensor
 import gptcli.model
 from gptcli.errors import ResourceError
 from gptcli.model.cache import KeyValueCache
-from gptcli.model.decoding import DecodingStep, row_product
+from gptcli.model.decoding import DecodingStep, fast_product
 from gptcli.model.gpt import GPT
 from gptcli.runtime.cache_folder import cache_folder
 from gptcli.runtime.files import replace_file, reported
@@ -44,13 +44,18 @@ class CompiledStep:
         # By reference: the model must not be moved or freed while the step is in use.
         self._runner.load_constants({name: weights[name] for name in needed}, False, True, True)
         self._weights = weights
+        self._positions = torch.arange(model.config.block_size)
+
+    def can_follow(self, cache: KeyValueCache) -> bool:
+        """Whether it can add a position: not the first, nor the last that there is room for."""
+        return 0 < cache.length < len(self._positions) - 1
 
     def __call__(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
         """Logits (B, V) in float32 after ids (B, 1), which are added to the cache."""
-        held = [layer.extend() for layer in cache.layers]
-        keys, values = zip(*held, strict=True)
+        positions = self._positions[: cache.extend()]
+        keys, values = cache.tensors
         # It reads the memory as if it were contiguous, whatever a tensor says.
-        logits: Tensor = self._runner.run([ids.contiguous(), *keys, *values])[0]
+        logits: Tensor = self._runner.run([ids.contiguous(), positions, *keys, *values])[0]
         return logits
 
 
@@ -92,16 +97,18 @@ def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
     config = model.config
     parameter = model.token_embedding.weight
     example = KeyValueCache(config, batch_size, parameter.device, parameter.dtype)
-    held = [layer.extend(_SHORTEST - 1) for layer in example.layers]
-    keys, values = ([pair[index] for pair in held] for index in (0, 1))
-    length = [{0: Dim("S", min=2, max=config.block_size)}] * config.n_layer
-    ids = torch.zeros(batch_size, 1, dtype=torch.long)
+    keys, values = example.tensors
+    ids, positions = torch.zeros(batch_size, 1, dtype=torch.long), torch.arange(_SHORTEST - 1)
+    lengths = {0: Dim("S", min=2, max=config.block_size - 1)}
     program = export(
-        DecodingStep(model), (ids, keys, values), dynamic_shapes=(None, length, length)
+        DecodingStep(model),
+        (ids, positions, keys, values),
+        dynamic_shapes=(None, lengths, [None] * config.n_layer, [None] * config.n_layer),
     )
-    if batch_size == 1:
-        program = program.run_decompositions({torch.ops.aten.linear.default: row_product})
-    return program
+    product = fast_product(batch_size, parameter.dtype)
+    replaced = {} if product is None else {torch.ops.aten.linear.default: product}
+    decomposed: ExportedProgram = program.run_decompositions(replaced)
+    return decomposed
 
 
 def _compile(program: "ExportedProgram", path: Path) -> None:

@@ -51,6 +51,7 @@ class Reader:
         return logits
 
     def _logits(self, new: Tensor) -> Tensor:
-        if self._step is not None and self._cache and self._cache.length and new.shape[1] == 1:
-            return self._step(new, self._cache)
+        step, cache = self._step, self._cache
+        if step is not None and cache and new.shape[1] == 1 and step.can_follow(cache):
+            return step(new, cache)
         return self._model.read_out(self._model.hidden(new, self._cache)[:, -1])

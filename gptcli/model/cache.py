@@ -7,9 +7,9 @@ from gptcli.config.model import ModelConfig
 
 
 class LayerCache:
-    """Preallocated keys and values of one layer: (block_size, B, n_kv_head, D) each.
+    """Preallocated keys and values of one layer: (B, n_kv_head, block_size, D) each.
 
-    Positions come first, so that those held so far are one piece of memory.
+    Those of one head lie together, as attention reads them.
     """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
@@ -19,17 +19,12 @@ class LayerCache:
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store the keys and values (B, n_kv_head, T, D) of new positions; returns all so far."""
-        start = self.length
-        keys, values = self.extend(key.shape[2])
-        keys[start:] = key.permute(2, 0, 1, 3)
-        values[start:] = value.permute(2, 0, 1, 3)
-        return keys.permute(1, 2, 0, 3), values.permute(1, 2, 0, 3)
-
-    def extend(self, n: int = 1) -> tuple[Tensor, Tensor]:
-        """Keys and values (S, B, n_kv_head, D) up to and with ``n`` positions yet to be filled."""
-        self.length += n
-        assert self.length <= self.keys.shape[0], "the cache is full"
-        return self.keys[: self.length], self.values[: self.length]
+        start, end = self.length, self.length + key.shape[2]
+        assert end <= self.keys.shape[2], "the cache is full"
+        self.keys[:, :, start:end] = key
+        self.values[:, :, start:end] = value
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
 
 
 class KeyValueCache:
@@ -38,7 +33,7 @@ class KeyValueCache:
     def __init__(
         self, config: ModelConfig, batch_size: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        shape = (config.block_size, batch_size, config.key_value_heads, config.head_size)
+        shape = (batch_size, config.key_value_heads, config.block_size, config.head_size)
         self.layers = [
             LayerCache(
                 torch.empty(shape, device=device, dtype=dtype),
@@ -48,9 +43,20 @@ class KeyValueCache:
         ]
 
     @property
+    def tensors(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The keys and the values of all layers, with the positions that are yet to come."""
+        return [layer.keys for layer in self.layers], [layer.values for layer in self.layers]
+
+    @property
     def length(self) -> int:
         """Number of positions held; none where no layer looks at any."""
         return self.layers[0].length if self.layers else 0
+
+    def extend(self) -> int:
+        """Count one more position, which is yet to be filled; returns how many that makes."""
+        for layer in self.layers:
+            layer.length += 1
+        return self.length
 
     def clear(self) -> None:
         """Forget all positions, keep the memory."""

@@ -52,7 +52,9 @@ class Block(nn.Module):
 
 def empty_embedding(n_rows: int, width: int) -> nn.Embedding:
     """Without first values: to draw them for tensors without memory, torch loads its compiler."""
-    return nn.Embedding.from_pretrained(torch.empty(n_rows, width), freeze=False)
+    values = torch.empty(n_rows, width)
+    table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
+    return table
 
 
 class GPT(nn.Module):

@@ -37,7 +37,7 @@ def written(model: GPT, num_samples: int) -> list[list[int]]:
     return [step.ids.tolist() for step in generate(model, [1, 2], config, "cpu")]
 
 
-@pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1)])
+@pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1), (LLAMA, 17)])
 def test_a_compiled_step_writes_what_the_model_writes(config, num_samples, monkeypatch):
     model = new_model(config, 1).eval()
     with torch.no_grad():  # larger weights, so that the context matters
