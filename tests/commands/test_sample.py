@@ -299,3 +299,18 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
 
 def no_compiler(*_: object) -> None:
     raise ResourceError("the decoding step cannot be compiled: no g++")
+
+
+def test_neither_the_compiler_nor_what_draws_pictures_is_loaded(trained: Path) -> None:
+    script = (
+        "import sys\n"
+        "from gptcli.cli import main\n"
+        "sys.argv = ['gptcli', 'sample', '-n', '1']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch._dynamo', 'torch._inductor', 'matplotlib', 'transformers', 'sympy'}\n"
+        "print(*heavy & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=trained, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == ""
