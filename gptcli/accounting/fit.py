@@ -10,7 +10,7 @@ from gptcli.accounting.memory import (
     generation_memory,
     training_memory,
 )
-from gptcli.accounting.workload import DTYPES, Workload
+from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
 
 _MOST = 10**9  # sequences, and tokens of one
@@ -63,8 +63,8 @@ def generation_fit(config: ModelConfig, work: Workload, limit: int) -> Fit:
     def needs(changed: Workload) -> int:
         return generation_memory(config, changed).peak
 
-    narrower = [name for name in ("bfloat16", "int8") if DTYPES[name] < work.value_bytes]
-    others = {f"--dtype {name}": replace(work, dtype=name) for name in narrower}
+    narrower = replace(work, dtype="bfloat16")
+    others = {"--dtype bfloat16": narrower} if narrower.value_bytes < work.value_bytes else {}
     return _fit("generation", needs, work, limit, others, limit // work.value_bytes)
 
 

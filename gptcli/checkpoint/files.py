@@ -1,6 +1,7 @@
 """Which files make a model directory, and what stands in those that are not weights."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _BLOCK = 2**20
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
 
@@ -61,7 +63,7 @@ def weight_files(directory: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        return [directory / name for name in _shard_names(index)]
+        return [_shard(directory / name, index) for name in _shard_names(index)]
     pickles = [*directory.glob("*.bin"), *directory.glob("*.pt"), *directory.glob("*.pth")]
     if pickles:
         raise CheckpointError(
@@ -81,12 +83,18 @@ def weights_hash(directory: Path) -> str:
     return digest.hexdigest()
 
 
+def _shard(file: Path, index: Path) -> Path:
+    if not file.is_file():
+        raise CheckpointError(f"{index} names {file.name}, which is not there: copy it again")
+    return file
+
+
 def _shard_names(index: Path) -> list[str]:
     weight_map = read_small_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f'{index} has no "weight_map"')
     names = {str(name) for name in weight_map.values()}
     for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            raise CheckpointError(f"{index} names {name!r}, which is no file beside it")
+        if not _SHARD_NAME.fullmatch(name):
+            raise CheckpointError(f"{index} names {name!r:.80}, which is no file beside it")
     return sorted(names)

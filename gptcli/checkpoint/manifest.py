@@ -40,11 +40,12 @@ def publish_weights(run: Path, weights: Weights, config: ModelConfig) -> None:
     """
 
     def announce(file: Path) -> None:
-        known = _read(run).get("files", {}) if (run / MANIFEST_FILE).is_file() else {}
+        old = run / WEIGHTS_FILE
         described = [run / name for name in MODEL_FILES if name != WEIGHTS_FILE]
         files = {path.name: _entry(path) for path in described if path.is_file()}
         files[WEIGHTS_FILE] = _entry(file)
-        write_json(run / MANIFEST_FILE, {"files": files, "replaced": known.get(WEIGHTS_FILE)})
+        replaced = _entry(old) if old.is_file() else None
+        write_json(run / MANIFEST_FILE, {"files": files, "replaced": replaced})
 
     save_weights(run / WEIGHTS_FILE, weights, config, announce)
 
@@ -80,7 +81,8 @@ def _check_equal(
     for name in sorted(allowed):
         if actual.get(name) not in allowed[name]:
             raise CheckpointError(
-                f"{directory / name} is not what was saved (size or sha256 differs)"
+                f"{directory / name} is not what was saved: it is missing, or its size or sha256 "
+                "differs"
             )
 
 

@@ -28,7 +28,7 @@ def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
     """``fetch``, with what it does said."""
 
     def fetch_aloud(hub_id: str, hint: str) -> Path:
-        note(f"model: {hub_id} from the Hugging Face hub, kept in its cache")
+        note(f"model: looking for {hub_id} in the cache of the Hugging Face hub, then on the hub")
         return fetch(hub_id, hint)
 
     return fetch_aloud
@@ -92,5 +92,6 @@ def chosen_device(asked: str) -> str:
     from gptcli.runtime.device import choose_device
 
     choice = choose_device(asked)
-    note(f"device: {choice.value} ({choice.reason})")
+    if asked == "auto":
+        note(f"device: {choice.value} ({choice.reason})")
     return choice.value

@@ -50,6 +50,7 @@ def evaluate(
     )
     from gptcli.commands.evaluate_tasks import tasks_answer
     from gptcli.commands.evaluate_verify import give_verification
+    from gptcli.commands.token_scores_output import give_token_scores
 
     questions = {"per_token": per_token, "by": by, "compare": compare, "quantize": quantize}
     _check_one({**questions, "tasks": tasks, "verify": verify})
@@ -58,6 +59,9 @@ def evaluate(
     output = _output(form, json_output, per_token, out, overwrite)
     if limit is not None:
         _check_limit(limit, tasks)
+    for name, asked in (("verify", verify), ("tasks", tasks), ("per_token", per_token)):
+        if asked:
+            _check_alone(flag(name))
     if verify:
         _check_without("verify", {"data": data, "text": text, "stride": stride})
         give_verification(checkpoint, device, output)
@@ -70,7 +74,7 @@ def evaluate(
         wanted = Wanted(data, split, text, stride)
         subject = opened_subject(checkpoint, wanted, _own_device(device, peers))
         if per_token:
-            _give_tokens(subject, peers, output)
+            give_token_scores(subject, peers, output)
             return
         others = [other_subject(subject, other, stride) for other in compare or []]
         if quantize is not None:
@@ -90,6 +94,13 @@ def _check_limit(limit: int, tasks: str | None) -> None:
     check_whole("limit", limit, 1)
     if tasks is None:
         raise UsageError("--limit is of --tasks: leave it out")
+
+
+def _check_alone(question: str) -> None:
+    from gptcli.inference.peers import launched
+
+    if launched().size > 1:
+        raise UsageError(f"{question} is the work of one process: leave torchrun out")
 
 
 def _check_without(question: str, others: dict[str, object]) -> None:
@@ -137,14 +148,6 @@ def _own_device(device: str, peers: "Peers") -> str:
     if peers.size > 1 and choose_device(device).value == "cuda":
         return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     return device
-
-
-def _give_tokens(subject: "Subject", peers: "Peers", output: "Output") -> None:
-    from gptcli.commands.token_scores_output import give_token_scores
-
-    if peers.size > 1:
-        raise UsageError("--per-token is the work of one process: leave torchrun out")
-    give_token_scores(subject, peers, output)
 
 
 def _answer(

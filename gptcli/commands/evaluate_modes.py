@@ -16,7 +16,6 @@ from gptcli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from gptcli.commands.token_output import Output
-    from gptcli.inference.evaluation import Evaluation
     from gptcli.inference.exact_match import Score
     from gptcli.inference.peers import Peers
 
@@ -27,7 +26,7 @@ def whole(subject: Subject, peers: "Peers", output: "Output") -> str:
 
     with subject.walking(peers, subject.reading(), subject.tokens.n_targets) as walk:
         result = evaluate(walk)
-    _check_finite(subject, result)
+    _check_finite(subject, result.loss)
     found = figures(subject, result, _exact(subject, peers))
     if output.form == "json":
         return as_json("eval", conditions(subject), found)
@@ -43,7 +42,7 @@ def by_position(subject: Subject, peers: "Peers", output: "Output") -> str:
         found = position_losses(walk)
     whole = found.between(1, subject.context)
     assert whole is not None, "a subject without targets"
-    _check_finite(subject, whole)
+    _check_finite(subject, whole.loss)
     known = figures(subject, whole, None)
     if output.form == "json":
         document = positions_document(found, subject.context)
@@ -65,9 +64,12 @@ def comparison(subject: Subject, others: list[Subject], peers: "Peers", output: 
         with one.walking(peers, one.reading(), one.tokens.n_targets) as walk:
             losses, places = walk.losses()
         first = losses if first is None else first
-        difference = paired_difference(losses, first, places, window) if one != subject else None
+        difference = None
+        if one is not subject:
+            difference = paired_difference(losses, first, places, window)
         bits = None if size is None else float(losses.sum()) / math.log(2) / size.n_bytes
         loss = float(losses.mean())
+        _check_finite(one, loss)
         compared.append(Compared(one.name, one.context, one.stride, loss, bits, difference))
     if output.form == "json":
         return as_json("eval-compare", comparison_document(compared, window))
@@ -85,9 +87,9 @@ def _exact(subject: Subject, peers: "Peers") -> "dict[str, Score] | None":
         return exact_match(walk, problems)
 
 
-def _check_finite(subject: Subject, result: "Evaluation") -> None:
-    if not math.isfinite(result.loss):
+def _check_finite(subject: Subject, loss: float) -> None:
+    if not math.isfinite(loss):
         raise CheckpointError(
-            f"{subject.loaded.directory}: the loss is {result.loss}: its weights are damaged, "
+            f"{subject.loaded.directory}: the loss is {loss}: its weights are damaged, "
             "use an earlier checkpoint"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gptcli.commands.evaluate_view import as_json
 from gptcli.commands.sheets import Cell, Sheet, to_text
-from gptcli.errors import DataError, ResourceError
+from gptcli.errors import DataError, GptcliError, ResourceError, UsageError
 
 if TYPE_CHECKING:
     from gptcli.commands.token_output import Output
@@ -25,10 +25,12 @@ def tasks_answer(
     from gptcli.inference.harness import check_harness, run_tasks
     from gptcli.runtime.device import memory_errors
 
+    names = [name.strip() for name in tasks.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--tasks names none: give a task of lm-eval or a YAML file")
     check_harness()
     directory = chosen_model(checkpoint)
     loaded = opened_model(directory, device)
-    names = [name.strip() for name in tasks.split(",") if name.strip()]
     # The library and those it calls print what they like; stdout is for results.
     with (
         memory_errors("try --device cpu"),
@@ -43,6 +45,13 @@ def tasks_answer(
             ) from error
         except (ConnectionError, FileNotFoundError) as error:
             raise ResourceError(f"--tasks {tasks}: its data cannot be had: {error}") from error
+        except (GptcliError, MemoryError, RuntimeError):
+            raise
+        except Exception as error:  # a task is somebody's file, and anything may be wrong with it
+            reason = " ".join(str(error).split())[:300]
+            raise DataError(
+                f"--tasks {tasks}: lm-eval cannot use it: {type(error).__name__}: {reason}"
+            ) from error
     if output.form == "json":
         return as_json("eval-tasks", {"model": directory.as_posix(), "tasks": found})
     return to_text([_sheet(found)], output.width, output.is_coloured)

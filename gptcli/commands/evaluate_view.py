@@ -1,6 +1,7 @@
 """The figures of an evaluation, as a document and as a table."""
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.terminal import harmless
@@ -32,7 +33,7 @@ def figures(
     size = subject.text_size()
     return {
         "loss": result.loss,
-        "perplexity": result.perplexity,
+        "perplexity": result.perplexity if math.isfinite(result.perplexity) else None,
         "accuracy": result.accuracy,
         "bits_per_byte": None if size is None else result.bits_per(size.n_bytes),
         "bits_per_character": None if size is None else result.bits_per(size.n_characters),
@@ -59,7 +60,7 @@ def as_json(kind: str, *parts: dict[str, Any]) -> str:
     document = {"schema": f"gptcli.{kind}/1"}
     for part in parts:
         document |= part
-    return json.dumps(document, indent=2)
+    return json.dumps(document, indent=2, allow_nan=False)
 
 
 def figures_table(subject: "Subject", found: dict[str, Any]) -> str:
@@ -67,12 +68,16 @@ def figures_table(subject: "Subject", found: dict[str, Any]) -> str:
     rows: tuple[Row, ...] = (
         *_bits_rows(found),
         ("loss", f"{found['loss']:.4f} nats per token"),
-        ("perplexity", f"{found['perplexity']:.3f}"),
+        ("perplexity", _perplexity(found["perplexity"])),
         ("accuracy", f"{found['accuracy']:.2%} of next tokens"),
         *_match_rows(found["exact_match"] or {}),
         *condition_rows(subject, found),
     )
     return rows_text(rows)
+
+
+def _perplexity(value: float | None) -> str:
+    return "beyond the largest number" if value is None else f"{value:.3f}"
 
 
 def rows_text(rows: tuple[Row, ...]) -> str:

@@ -47,6 +47,7 @@ def prepare(
     end-of-text token, and whole documents validate. Of records with a prompt and a completion
     the loss counts on the completion alone.
     """
+    given = {**locals()}  # not context.params, which hold them before typer has converted them
     mode = _mode(plan, shard, merge, verify, list_sources)
     if mode not in ("", "--plan"):
         _refuse_the_rest(context, mode)
@@ -59,7 +60,7 @@ def prepare(
     elif shard is not None or merge:
         _continue(mode, out, shard, workers, overwrite, json)
     else:
-        _begin(context.params, json)
+        _begin(given, json)
 
 
 def _mode(
@@ -82,6 +83,7 @@ def _mode(
 def _refuse_the_rest(context: typer.Context, mode: str) -> None:
     """UsageError for what the plan has decided, or what has no meaning in this mode."""
     allowed = {"out", "overwrite", "workers", "json", mode.strip("-").replace("-", "_")}
+    allowed |= {"quiet", "verbose", "debug"}
     for name in context.params:
         source = context.get_parameter_source(name)
         if name not in allowed and source is not None and source.name == "COMMANDLINE":

@@ -58,8 +58,8 @@ def _token_rows(dataset: "Dataset") -> list[tuple[str, str]]:
 def _tokens(dataset: "Dataset", split: str) -> str:
     record = dataset.record.splits[split]
     parts = [f"{record.tokens:,} tokens"]
-    if dataset.source["documents"] > 1:
-        parts.append(f"{record.documents:,} documents")
+    if dataset.source["split_by"] == "document":
+        parts.append(f"{record.documents:,} document{'s' * (record.documents != 1)}")
     if record.targets is not None:
         parts.append(f"the loss counts on {record.targets:,}")
     return ", ".join(parts)

@@ -53,11 +53,11 @@ def sample(
     source = read_prompt(prompt, prompt_file, interactive)
     loaded = opened_model(chosen_model(checkpoint), device, precision, quantize)
     config.check_fits(loaded.tokenizer.vocab_size)
-    if compile_step:
-        from gptcli.commands.sample_compiling import compile_aloud
-
-        compile_aloud(loaded, config.num_samples)
     with memory_errors("try a smaller --num-samples"):
+        if compile_step:
+            from gptcli.commands.sample_compiling import compile_aloud
+
+            compile_aloud(loaded, config.num_samples)
         if interactive:
             from gptcli.commands.sample_interactive import Conversation, converse
 

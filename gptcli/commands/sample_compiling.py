@@ -14,9 +14,12 @@ def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
     from gptcli.inference.compiled import can_compile, compile_step, find_step
 
     if not can_compile(loaded.model):
-        note(f"--compile is for models on the CPU, not {loaded.device}: going on without")
+        note("--compile is for models on the CPU with attention and a context: going on without")
     elif find_step(loaded.model, num_samples) is None:
-        note("compiling the step that writes a token: about a minute, once for this kind of model")
+        note(
+            "compiling the step that writes a token: about half a minute, once for this kind of "
+            "model, its precision and --num-samples"
+        )
         try:
             compile_step(loaded.model, num_samples)
         except ResourceError as error:

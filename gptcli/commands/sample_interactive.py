@@ -82,7 +82,8 @@ def converse(conversation: Conversation, first: PromptSource) -> None:
     if first.text:
         _take_turn(conversation, first)
     while (line := _ask()) is not None:
-        _take_turn(conversation, PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
+        with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
+            _take_turn(conversation, PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
 
 
 def _take_turn(conversation: Conversation, source: PromptSource) -> None:
@@ -102,7 +103,8 @@ def _ask() -> str | None:
         try:
             return _read_line()
         except KeyboardInterrupt:
-            end_line()
+            with contextlib.suppress(KeyboardInterrupt):
+                end_line()
 
 
 def _read_line() -> str | None:

@@ -81,7 +81,7 @@ def announce_window(loaded: "LoadedModel", n_prompt: int, config: SamplingConfig
     UsageError with ``overflow`` "error".
     """
     context = loaded.model.config.block_size
-    if n_prompt + config.max_new_tokens <= context:
+    if n_prompt + config.max_new_tokens - 1 <= context:  # the last is not fed back
         return False
     if config.overflow == "error":
         raise UsageError(_overflow(n_prompt, config.max_new_tokens, context))
@@ -99,7 +99,7 @@ def announce_window(loaded: "LoadedModel", n_prompt: int, config: SamplingConfig
 
 
 def _overflow(n_prompt: int, n_new: int, context: int) -> str:
-    room = context - n_prompt
+    room = context - n_prompt + 1
     way_out = f"-n {room} fits" if room > 0 else "shorten the prompt"
     return (
         f"--overflow error: a prompt of {n_prompt:,} tokens and {n_new:,} new ones exceed the "

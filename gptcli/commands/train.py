@@ -170,7 +170,7 @@ def _list_presets(device: str, precision: str, json_output: bool) -> None:
     device = chosen_device(device)
     computed = _chosen_precision(precision, device)
     note("measuring the pace of this device on two small models")
-    answer = presets_answer(device, measure_pace(device, computed))
+    answer = presets_answer(device, computed, measure_pace(device, computed))
     give(answer, "json" if json_output else "table", None, overwrite=False)
 
 

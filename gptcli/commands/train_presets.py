@@ -3,14 +3,16 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gptcli.accounting.memory import training_memory
 from gptcli.accounting.parameters import exact_count
+from gptcli.accounting.workload import Workload
 from gptcli.commands.durations import spoken
 from gptcli.commands.params_answer import Answer
 from gptcli.commands.sheets import Amount, Sheet
 from gptcli.config.presets import PRESETS
+from gptcli.config.training import Precision
 from gptcli.training.defaults import usual_batch
 from gptcli.training.pace import Pace
-from gptcli.training.setup import BYTES_PER_PARAMETER
 
 _ITERATIONS = 1000
 _COLUMNS = ("preset", "params", "memory", "rows x context", "1,000 iterations", "about")
@@ -27,9 +29,9 @@ class _Cost:
     about: str
 
 
-def presets_answer(device: str, pace: Pace) -> Answer:
-    """Memory is that of weights, gradients and optimizer; activations come on top."""
-    costs = _costs(device, pace)
+def presets_answer(device: str, precision: Precision, pace: Pace) -> Answer:
+    """Memory is the peak of a training step with the rows and the context that are shown."""
+    costs = _costs(device, precision, pace)
     rows = tuple(
         (
             cost.preset,
@@ -50,13 +52,14 @@ def presets_answer(device: str, pace: Pace) -> Answer:
     return Answer([sheet], sheet, document)
 
 
-def _costs(device: str, pace: Pace) -> list[_Cost]:
+def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
     costs = []
     for name, preset in PRESETS.items():
         model, n_params = preset.model, exact_count(preset.model)
         rows = usual_batch(preset, device)
         seconds = _ITERATIONS * pace.iteration_seconds(model, rows)
-        memory = BYTES_PER_PARAMETER * n_params
+        work = Workload(model.block_size, rows, precision=precision)
+        memory = training_memory(model, work).peak
         costs.append(
             _Cost(name, n_params, memory, rows, model.block_size, round(seconds, 1), preset.about)
         )

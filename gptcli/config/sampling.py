@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gptcli.config.checks import check_choice, check_not_negative, check_positive, check_whole
+from gptcli.config.checks import check_choice, check_not_negative, check_whole
 from gptcli.errors import UsageError
 
 Overflow = Literal["window", "error"]
@@ -35,7 +35,7 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         check_not_negative("temperature", self.temperature)
         check_whole("max_new_tokens", self.max_new_tokens, 0)
-        check_whole("num_samples", self.num_samples, 1)
+        check_whole("num_samples", self.num_samples, 1, 10**5)
         check_whole("seed", self.seed, 0, 2**63)
         if self.top_k is not None:
             check_whole("top_k", self.top_k, 1)
@@ -43,7 +43,11 @@ class SamplingConfig:
             raise UsageError(f"--top-p {self.top_p} is outside (0, 1]: try --top-p 0.95")
         if not 0 <= self.min_p <= 1:
             raise UsageError(f"--min-p {self.min_p} is outside [0, 1]: try --min-p 0.05")
-        check_positive("repetition_penalty", self.repetition_penalty)
+        if not 0.01 <= self.repetition_penalty <= 100:
+            raise UsageError(
+                f"--repetition-penalty {self.repetition_penalty} is outside [0.01, 100]: try "
+                "--repetition-penalty 1.2"
+            )
         if "" in self.stop:
             raise UsageError('--stop "" would end every text at once: leave it out')
         if self.logprobs is not None:

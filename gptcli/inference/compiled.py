@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -86,8 +87,10 @@ def compile_step(model: GPT, batch_size: int) -> None:
     library = _library(model, batch_size)
     with reported(library):
         library.parent.mkdir(parents=True, exist_ok=True)
-    program = _exported(model, batch_size)
-    replace_file(library, lambda path: _compile(program, path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what torch says to its own authors
+        program = _exported(model, batch_size)
+        replace_file(library, lambda path: _compile(program, path))
 
 
 @torch.no_grad()

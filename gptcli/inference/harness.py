@@ -1,5 +1,7 @@
 """Benchmark tasks through lm-eval: those that it knows by name, and files that describe one."""
 
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,14 @@ from typing import Any
 from gptcli.errors import UsageError
 from gptcli.inference.loading import LoadedModel
 
+_ENDINGS = (".yaml", ".yml")
 _MISSING = "--tasks needs lm-eval: install it with `pip install 'gptcli[tasks]'`"
 
 
 def check_harness() -> None:
     """UsageError where lm-eval is not installed."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # progress is shown by whoever asks for tasks
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     try:
         import lm_eval  # noqa: F401
     except ImportError:
@@ -30,6 +35,9 @@ def run_tasks(
 
     from gptcli.inference.harness_model import HarnessModel
 
+    for name in names:
+        if name.endswith(_ENDINGS) and not _is_file(name):
+            raise UsageError(f"--tasks {name} is no file")
     # To look through the thousands of tasks that lm-eval brings takes longer than a small one.
     manager = TaskManager(include_defaults=any(not _is_file(name) for name in names))
     for name in names:
@@ -50,7 +58,7 @@ def run_tasks(
 
 
 def _is_file(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) and Path(name).is_file()
+    return name.endswith(_ENDINGS) and Path(name).is_file()
 
 
 def _metrics(metrics: dict[str, Any]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from lm_eval.utils import get_rolling_token_windows
 
 from gptcli.config.sampling import SamplingConfig
 from gptcli.data.tokenization.character_table import UnseenCharacterError
+from gptcli.errors import CheckpointError
 from gptcli.inference.loading import LoadedModel
 from gptcli.inference.predictions import predict
 from gptcli.inference.target_batches import Batch
@@ -70,6 +71,8 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
     @torch.inference_mode()
     def _answers(self, batch: Batch) -> list[Answer]:
         found = predict(self._loaded.model, batch, self._loaded.device)
+        if not np.isfinite(found.losses).all():
+            raise CheckpointError("a loss is not finite: the model's weights are damaged")
         rows = batch.counted.nonzero()[:, 0].numpy()
         losses, wrong = np.bincount(rows, found.losses), np.bincount(rows, ~found.correct)
         return [(-float(loss), not faults) for loss, faults in zip(losses, wrong, strict=True)]

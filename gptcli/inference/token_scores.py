@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.errors import CheckpointError
 from gptcli.inference.predictions import Predictions, as_doubles
 from gptcli.inference.walk import Walk
 
@@ -38,12 +39,16 @@ class TokenScores:
 
 
 def token_scores(walk: Walk) -> Iterator[TokenScores]:
-    """The scores of every target that counts, a batch at a time."""
+    """The scores of every target that counts, a batch at a time; CheckpointError at a NaN."""
     assert walk.peers.size == 1, "tokens are scored in order"
     return map(_scores, walk.predictions())
 
 
 def _scores(predictions: Predictions) -> TokenScores:
+    if not np.isfinite(predictions.losses).all():
+        raise CheckpointError(
+            "a loss is not finite: the model's weights are damaged, use an earlier checkpoint"
+        )
     logits, targets = predictions.logits, predictions.targets
     own = logits.gather(1, targets[:, None])
     likeliest = logits.topk(min(ALTERNATIVES, logits.shape[1]), dim=1)

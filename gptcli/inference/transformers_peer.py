@@ -75,9 +75,13 @@ class Peer:
         n_new = min(_N_GREEDY, self.loaded.model.config.block_size - len(prompt))
         config = SamplingConfig(max_new_tokens=max(1, n_new), temperature=0.0)
         steps = generate(self.loaded.model, prompt, config, self.loaded.device)
-        ours = [int(step.ids) for step in steps]
-        theirs = self._their_greedy(prompt, len(ours))
-        n_equal = _n_equal(ours, theirs)
+        logits, ours = [], []
+        for step in steps:
+            ours.append(int(step.ids))
+            logits.append(step.logits[0])
+        n_equal = _n_equal(ours, self._their_greedy(prompt, len(ours)))
+        if n_equal < len(ours) and _is_tie(logits[n_equal]):
+            return True, f"{n_equal} of {len(ours)} tokens are transformers' own, then two tie"
         return n_equal == len(ours), f"{n_equal} of {len(ours)} tokens are transformers' own"
 
     @torch.inference_mode()
@@ -96,6 +100,12 @@ class Peer:
         generator = torch.Generator().manual_seed(derive_seed(0, "verify"))
         n_tokens = min(_N_TOKENS, model.config.block_size)
         return usual[torch.randint(len(usual), (n_tokens,), generator=generator)].tolist()
+
+
+def _is_tie(logits: Tensor) -> bool:
+    """Whether the likeliest two of (V,) are as close as logits need to be."""
+    first, second = logits.topk(2).values.tolist()
+    return bool(first - second <= 2 * _TOLERANCE * max(1.0, float(logits.abs().max())))
 
 
 def _n_equal(ours: list[int], theirs: list[int]) -> int:

@@ -9,9 +9,11 @@ from gptcli.checkpoint.manifest import check_manifest, check_published
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
 from gptcli.data.dataset import Dataset
-from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.inference.loading import LoadedModel, load_model
 from gptcli.inference.transformers_peer import Peer, PeerMissingError
+
+_PROBLEMS = (CheckpointError, DataError, ResourceError, UsageError, OSError)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def verify(directory: Path, device: str) -> Iterator[Finding]:
     yield from _data(directory)
     try:
         loaded = load_model(directory, device)
-    except (CheckpointError, UsageError) as error:
+    except _PROBLEMS as error:
         yield Finding("weights", False, str(error))
         return
     n_parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
@@ -41,7 +43,7 @@ def verify(directory: Path, device: str) -> Iterator[Finding]:
 def _files(directory: Path) -> Finding:
     try:
         n_files = check_published(directory)
-    except (CheckpointError, UsageError) as error:
+    except _PROBLEMS as error:
         return Finding("files", False, str(error))
     if n_files is None:
         return Finding("files", None, "nothing says what their sha256 should be")
@@ -55,7 +57,7 @@ def _saved_steps(directory: Path) -> Iterator[Finding]:
             for step in steps:
                 check_manifest(step)
             yield Finding("saved steps", True, f"{len(steps)} have every file as it was saved")
-    except CheckpointError as error:
+    except _PROBLEMS as error:
         yield Finding("saved steps", False, str(error))
 
 
@@ -69,7 +71,7 @@ def _data(directory: Path) -> Iterator[Finding]:
             yield Finding("data", None, f"{record.directory} is not here")
             return
         same = Dataset.open(Path(record.directory)).identity == record.dataset
-    except (CheckpointError, DataError, UsageError) as error:
+    except _PROBLEMS as error:
         yield Finding("data", False, str(error))
         return
     said = "is what the run was trained on" if same else "is not what the run was trained on"
@@ -83,8 +85,7 @@ def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
         yield Finding("transformers", None, str(reason))
         return
     except Exception as error:  # whatever another library raises over these files
-        detail = " ".join(str(error).split())
-        yield Finding("transformers", False, f"it cannot load the directory: {detail:.300}")
+        yield Finding("transformers", False, f"it cannot load the directory: {_one_line(error)}")
         return
     checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
         ("token ids", peer.compare_ids),
@@ -92,4 +93,11 @@ def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
         ("greedy text", peer.compare_greedy_text),
     )
     for name, check in checks:
-        yield Finding(name, *check())
+        try:
+            yield Finding(name, *check())
+        except Exception as error:
+            yield Finding(name, False, f"it cannot be compared: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -14,10 +14,14 @@ from gptcli.model.gpt import GPT
 from gptcli.model.linear import Linear
 
 _FEW_ROWS = 4  # the library's kernel reads the weights anew for each
+_LANES = 16  # numbers that it takes at once: it reads beyond the end of other widths
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with weights (out, in) in int8 and one scale per output."""
+    """A linear layer with weights (out, in) in int8 and one scale per output.
+
+    For a few rows on the CPU what is multiplied is rounded to bfloat16.
+    """
 
     weight: Tensor
     scale: Tensor
@@ -38,7 +42,7 @@ class Int8Linear(nn.Module):
         rows = x.numel() // x.shape[-1]
         if torch.compiler.is_exporting() and rows == 1:
             return row_product(x, self.weight, self.bias, self.scale)
-        if rows <= _FEW_ROWS and x.device.type == "cpu":
+        if rows <= _FEW_ROWS and x.device.type == "cpu" and x.shape[-1] % _LANES == 0:
             return self._by_kernel(x)
         return F.linear(x, self.weight.to(x.dtype) * self.scale.to(x.dtype)[:, None], self.bias)
 

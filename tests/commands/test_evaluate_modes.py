@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 
 def test_the_loss_by_position_is_plotted_and_listed(cli, trained: Path) -> None:
@@ -94,3 +96,22 @@ def _run(command: list[str], folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_damaged_model_has_no_figures(cli, trained: Path) -> None:
+    shutil.copytree("runs/input", "runs/damaged")
+    weights = load_file("runs/damaged/model.safetensors")
+    weights["transformer.ln_f.weight"].fill_(float("nan"))
+    save_file(weights, "runs/damaged/model.safetensors", {"format": "pt"})
+    for flags in (("--compare", "runs/input"), ("--per-token",), ("--by", "position"), ()):
+        done = cli("eval", "runs/damaged", *flags)
+        assert (done.code, done.stderr.count("damaged, use an earlier")) == (4, 1), done.stderr
+    assert cli("eval", "runs/input", "--compare", "runs/damaged").code == 4
+
+
+def test_what_one_process_does_is_refused_to_several(cli, trained: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for flags in (("--per-token",), ("--verify",), ("--tasks", "some.yaml")):
+        done = cli("eval", *flags)
+        assert (done.code, done.stdout) == (2, "")
+        assert "one process" in done.stderr

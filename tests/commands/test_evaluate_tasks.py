@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 TASK = """
 task: small
@@ -108,3 +109,26 @@ def test_likelihoods_and_text_are_those_of_the_peer(trained: Path, task: Path) -
     )
     text = theirs.tokenizer.decode(written[0, 7:].tolist())
     assert ours.generate_until(asked) == [text.split("\n")[0]]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1, 2]", "task: [", "task: x\n", "task: x\noutput_type: multiple_choice\n"]
+)
+def test_a_file_that_describes_no_task_is_bad_data_in_one_line(cli, trained, content) -> None:
+    (trained / "bad.yaml").write_text(content)
+    done = cli("eval", "--tasks", "bad.yaml", "-q")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: --tasks bad.yaml") and done.stderr.count("\n") == 1
+
+
+def test_names_that_are_none_are_refused_at_once(cli, trained) -> None:
+    for names in ("", " , ", "missing.yaml"):
+        assert cli("eval", "--tasks", names).code == 2
+
+
+def test_a_damaged_model_has_no_metrics(cli, trained, task) -> None:
+    file = "runs/input/model.safetensors"
+    weights = load_file(file)
+    weights["transformer.ln_f.weight"].fill_(float("nan"))
+    save_file(weights, file, {"format": "pt"})
+    assert cli("eval", "--tasks", task).code == 4

@@ -53,7 +53,8 @@ def test_a_flipped_byte_is_found_wherever_it_is(trained, findings) -> None:
         assert findings(run, code=4)[found_by] is False
         shutil.copy(whole / name, run / name)
     assert findings(run) == dict.fromkeys(ALL, True)
-    (run / "config.json").unlink()
+    (run / "resume/step-00000010/manifest.json").unlink()
+    assert findings(run, code=4)["saved steps"] is False
     shutil.copytree(whole, run, dirs_exist_ok=True)
     (run / "generation_config.json").unlink()
     assert findings(run, code=4)["files"] is False

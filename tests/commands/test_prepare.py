@@ -278,3 +278,10 @@ def test_disk_without_room_is_named_with_what_is_needed(cli, input_file, monkeyp
     assert done.code == 5
     assert "no room for the dataset" in done.stderr
     assert not Path("data").exists()
+
+
+def test_verify_takes_the_flags_that_work_everywhere(cli, tmp_path) -> None:
+    (tmp_path / "input.txt").write_text("hii there\n" * 30)
+    assert cli("prepare", "input.txt").code == 0
+    for loudness in ("-q", "--verbose", "--debug"):
+        assert cli("prepare", "--verify", "data/input", loudness).code == 0

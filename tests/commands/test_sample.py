@@ -122,8 +122,8 @@ def test_a_prompt_longer_than_the_context_says_what_is_seen(cli, trained: Path) 
 
 def test_overflow_error_refuses_what_the_context_cannot_hold(cli, trained: Path) -> None:
     flags = ("sample", "--prompt", "the 12 cats", "--overflow", "error")  # 11 of 16 tokens
-    assert cli(*flags, "-n", 5).code == 0
-    for n_new, way_out in ((6, "-n 5"), (500, "-n 5")):
+    assert cli(*flags, "-n", 6).code == 0  # the last is written, not read
+    for n_new, way_out in ((7, "-n 6"), (500, "-n 6")):
         done = cli(*flags, "-n", n_new)
         assert done.code == 2
         assert "--overflow error" in done.stderr and way_out in done.stderr
@@ -314,3 +314,9 @@ def test_neither_the_compiler_nor_what_draws_pictures_is_loaded(trained: Path) -
         [sys.executable, "-c", script], cwd=trained, capture_output=True, text=True, check=True
     )
     assert done.stderr.splitlines()[-1] == ""
+
+
+def test_flags_beyond_all_use_are_refused_at_once(cli, trained: Path) -> None:
+    for flags in (("--num-samples", 10**10), ("--repetition-penalty", 1e-300)):
+        done = cli("sample", *flags)
+        assert (done.code, done.stdout) == (2, ""), done.stderr

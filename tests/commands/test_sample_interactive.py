@@ -139,6 +139,7 @@ def test_ctrl_c_stops_a_text_and_ctrl_d_leaves(terminal) -> None:
     talk.press(ctrl_c)
     talk.wait_for("stopped\n> ", again=ctrl_c)
     talk.press("the\n")
+    talk.wait_for("the\n")  # the echo
     talk.wait_for("e")
     talk.press(ctrl_c)
     talk.wait_for("stopped\n> ", again=ctrl_c)

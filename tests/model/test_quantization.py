@@ -48,6 +48,17 @@ def test_every_number_of_rows_gives_the_product_with_the_stood_for_weights(layer
         torch.testing.assert_close(row, expected)
 
 
+@pytest.mark.parametrize("width", [1, 3, 8, 17, 24, 33, 48, 100])
+@torch.inference_mode()
+def test_any_width_and_number_of_rows(width):
+    torch.manual_seed(width)
+    quantized = Int8Linear(Linear(width, 5))
+    for rows in range(1, 7):
+        x = torch.randn(rows, width)
+        expected = F.linear(x, stands_for(quantized), quantized.bias)
+        torch.testing.assert_close(quantized(x), expected, rtol=0.02, atol=0.02)
+
+
 @torch.inference_mode()
 def test_a_quantized_model_computes_nearly_the_same(any_small_model):
     model, ids = any_small_model
