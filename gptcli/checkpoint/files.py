@@ -58,12 +58,21 @@ def _generation_config(end_of_text: int | None) -> dict[str, Any]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model directory: one, or the shards of its index."""
+    """The safetensors files of a model directory, all of them there."""
+    files = [directory / name for name in weight_names(directory)]
+    for file in files:
+        if not file.is_file():
+            raise CheckpointError(f"{file} is not there, but {INDEX_FILE} names it: copy it again")
+    return files
+
+
+def weight_names(directory: Path) -> list[str]:
+    """What the weights' files are called: one, or the shards of the index."""
     single, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
     if single.is_file():
-        return [single]
+        return [single.name]
     if index.is_file():
-        return [_shard(directory / name, index) for name in _shard_names(index)]
+        return _shard_names(index)
     pickles = [*directory.glob("*.bin"), *directory.glob("*.pt"), *directory.glob("*.pth")]
     if pickles:
         raise CheckpointError(
@@ -81,12 +90,6 @@ def weights_hash(directory: Path) -> str:
             while block := stream.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _shard(file: Path, index: Path) -> Path:
-    if not file.is_file():
-        raise CheckpointError(f"{index} names {file.name}, which is not there: copy it again")
-    return file
 
 
 def _shard_names(index: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
-from gptcli.checkpoint.files import INDEX_FILE, WEIGHTS_FILE, weight_files
+from gptcli.checkpoint.files import INDEX_FILE, WEIGHTS_FILE, weight_names
 from gptcli.data.hub import Wanted, fetch_files
 from gptcli.data.tokenization.hub import fetch_tokenizer
 
@@ -24,7 +24,7 @@ def fetch_description(hub_id: str, hint: str = "") -> Path:
 def fetch_model(hub_id: str, hint: str = "") -> Path:
     """A directory with the model's config, weights and tokenizer; raises as ``fetch_files``."""
     directory = fetch_files(hub_id, _MODEL, hint)
-    shards = tuple(file.name for file in weight_files(directory))
+    shards = tuple(weight_names(directory))
     if shards != (WEIGHTS_FILE,):
         fetch_files(hub_id, Wanted("model", (shards,), _INSTEAD), hint)
     fetch_tokenizer(hub_id, hint)

@@ -82,8 +82,8 @@ def test_the_loss_falls_and_everything_is_on_disk(begin) -> None:
     assert [report.step for report in heard.evaluations] == [0, 40, 80, 120] == heard.saves
     names = {path.name for path in training.directory.iterdir()}
     assert names == {
-        "config.json", "generation_config.json", "loss.svg", "metrics.jsonl", "model.safetensors",
-        "resume", "tokenizer.json", "tokenizer_config.json", "train.json",
+        "config.json", "generation_config.json", "loss.svg", "manifest.json", "metrics.jsonl",
+        "model.safetensors", "resume", "tokenizer.json", "tokenizer_config.json", "train.json",
     }  # fmt: skip
     assert "val split" in (training.directory / "loss.svg").read_text()
 

@@ -10,6 +10,7 @@ from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.dataset import Dataset
+from gptcli.data.dataset_files import read_record
 from gptcli.data.dataset_record import SPLITS, narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.encode import Encoded
@@ -46,7 +47,7 @@ def prepare(
     shard_tokens: int = SHARD_TOKENS,
     watch: Watch | None = None,
 ) -> Dataset:
-    """Encode a corpus into a new dataset at ``directory`` and open it.
+    """Encode a corpus into a new dataset at ``directory``.
 
     The directory appears whole or not at all; ResourceError if another process is writing it,
     or if the disk has no room for what is expected.
@@ -64,7 +65,7 @@ def prepare(
                 tokens = _shuffled(building / _UNSHUFFLED, plan, tokenizer, tokens)
             write_dataset(building, plan, tokenizer, tokens, shard_tokens)
         shutil.rmtree(spool)
-    return Dataset.open(directory)
+    return Dataset(directory, read_record(directory), tokenizer)
 
 
 def part_tokens(
