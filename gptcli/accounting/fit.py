@@ -10,10 +10,8 @@ from gptcli.accounting.memory import (
     generation_memory,
     training_memory,
 )
-from gptcli.accounting.workload import Workload
+from gptcli.accounting.workload import LARGEST, Workload
 from gptcli.config.model import ModelConfig
-
-_MOST = 10**9  # sequences, and tokens of one
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _fit(
 
 def _largest(needs: Callable[[int], int], limit: int) -> int:
     """The largest whole number whose needs are within the limit; they grow with it."""
-    fitting, beyond = 0, _MOST + 1
+    fitting, beyond = 0, LARGEST + 1
     while beyond - fitting > 1:
         middle = (fitting + beyond) // 2
         if needs(middle) <= limit:

@@ -12,6 +12,9 @@ DTYPES: Mapping[str, int] = MappingProxyType(
 )
 """Bytes of one number."""
 
+LARGEST = 10**9
+"""Of sequences, and of the tokens of one."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -27,8 +30,8 @@ class Workload:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        check_whole("context", self.context, 1, 10**9)
-        check_whole("batch", self.batch, 1, 10**9)
+        check_whole("context", self.context, 1, LARGEST)
+        check_whole("batch", self.batch, 1, LARGEST)
         check_choice("dtype", self.dtype, tuple(DTYPES))
         check_choice("precision", self.precision, PRECISIONS)
 

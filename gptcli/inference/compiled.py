@@ -23,8 +23,9 @@ from torch import Tensor
 import gptcli.model
 from gptcli.errors import ResourceError
 from gptcli.model.cache import KeyValueCache
-from gptcli.model.decoding import DecodingStep, fast_product
+from gptcli.model.decoding import DecodingStep
 from gptcli.model.gpt import GPT
+from gptcli.model.row_products import fast_product
 from gptcli.runtime.cache_folder import cache_folder
 from gptcli.runtime.files import replace_file, reported
 

@@ -114,14 +114,13 @@ class GPT(nn.Module):
 
 
 def next_token_loss(logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats, float32: logits (B, T, V), targets (B, T) -> mean, sum or (B, T).
+    """Cross-entropy in nats, float32: logits (B, T, V), targets (B, T) -> their mean or sum.
 
     Targets that are UNCOUNTED have no loss and are not in the mean.
     """
-    loss = F.cross_entropy(
+    return F.cross_entropy(
         logits.float().flatten(0, 1),
         targets.flatten(),
         ignore_index=UNCOUNTED,
         reduction=reduction,
     )
-    return loss.view_as(targets) if reduction == "none" else loss

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.model.decoding import row_product
 from gptcli.model.gpt import GPT
 from gptcli.model.linear import Linear
+from gptcli.model.row_products import row_product
 
 _FEW_ROWS = 4  # the library's kernel reads the weights anew for each
 _LANES = 16  # numbers that it takes at once: it reads beyond the end of other widths

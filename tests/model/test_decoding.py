@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gptcli.config.model import ModelConfig
 from gptcli.model.cache import KeyValueCache
-from gptcli.model.decoding import DecodingStep, row_product, rows_product
+from gptcli.model.decoding import DecodingStep
+from gptcli.model.row_products import row_product, rows_product
 
 
 def test_a_step_gives_the_logits_and_the_cache_of_the_model(any_model, randomized, random_ids):

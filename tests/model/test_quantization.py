@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gptcli.model.decoding import row_product
 from gptcli.model.linear import Linear
 from gptcli.model.quantization import Int8Linear, quantize
+from gptcli.model.row_products import row_product
 
 
 @pytest.fixture
