@@ -25,7 +25,8 @@ from gptcli.errors import ResourceError
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.decoding import DecodingStep
 from gptcli.model.gpt import GPT
-from gptcli.model.row_products import fast_product
+from gptcli.model.packing import packed
+from gptcli.model.row_products import row_product
 from gptcli.runtime.cache_folder import cache_folder
 from gptcli.runtime.files import replace_file, reported
 
@@ -33,15 +34,21 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _SHORTEST = 4  # positions; below it there is nothing to gain
+_COMPILING: dict[str, Any] = {
+    "aot_inductor.package_constants_in_so": False,
+    "cpp.enable_floating_point_contract_flag": "fast",  # products and sums in one instruction
+}
 
 
 class CompiledStep:
-    """A compiled DecodingStep, bound to the weights of one model."""
+    """A compiled DecodingStep for ``batch_size`` rows, bound to the weights of one model."""
 
-    def __init__(self, library: Path, model: GPT) -> None:
+    def __init__(self, library: Path, model: GPT, batch_size: int) -> None:
         # The C++ class itself: torch's Python wrapper imports the whole compiler.
         self._runner = torch._C._aoti.AOTIModelPackageLoader(str(library), "model", False, 1, -1)
-        weights = {f"model.{name}": value.detach() for name, value in _tensors(model)}
+        weights = {
+            f"model.{name}": value.detach() for name, value in _tensors(packed(model, batch_size))
+        }
         needed = self._runner.get_constant_fqns()
         # By reference: the model must not be moved or freed while the step is in use.
         self._runner.load_constants({name: weights[name] for name in needed}, False, True, True)
@@ -69,7 +76,7 @@ def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
     if not library.is_file():
         return None
     try:
-        return CompiledStep(library, model)
+        return CompiledStep(library, model, batch_size)
     except (RuntimeError, KeyError):  # cut short, or of a torch that was built otherwise
         return None
 
@@ -105,12 +112,11 @@ def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
     ids, positions = torch.zeros(batch_size, 1, dtype=torch.long), torch.arange(_SHORTEST - 1)
     lengths = {0: Dim("S", min=2, max=config.block_size - 1)}
     program = export(
-        DecodingStep(model),
+        DecodingStep(packed(model, batch_size)),
         (ids, positions, keys, values),
         dynamic_shapes=(None, lengths, [None] * config.n_layer, [None] * config.n_layer),
     )
-    product = fast_product(batch_size, parameter.dtype)
-    replaced = {} if product is None else {torch.ops.aten.linear.default: product}
+    replaced = {torch.ops.aten.linear.default: row_product} if batch_size == 1 else {}
     decomposed: ExportedProgram = program.run_decompositions(replaced)
     return decomposed
 
@@ -123,7 +129,7 @@ def _compile(program: "ExportedProgram", path: Path) -> None:
         aoti_compile_and_package(
             program,
             package_path=str(package),
-            inductor_configs={"aot_inductor.package_constants_in_so": False},
+            inductor_configs=_COMPILING,
         )
         package.replace(path)
     except RuntimeError as error:

@@ -38,10 +38,12 @@ def penalize_repetition(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
 
 
 def at_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Logits over the temperature, the largest of each row at 0."""
-    # Shifted first, and in float64: no temperature turns large logits into inf - inf or 0 / 0.
-    wide = logits.double()
-    return ((wide - wide.amax(dim=1, keepdim=True)) / temperature).float()
+    """Logits over the temperature, the largest of each row at 0 unless the temperature is 1."""
+    if temperature == 1:
+        return logits
+    # Shifted first: no temperature turns large logits into inf - inf or 0 / 0.
+    shifted = logits - logits.amax(dim=1, keepdim=True)
+    return shifted / max(temperature, torch.finfo(torch.float32).tiny)
 
 
 def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:

@@ -18,13 +18,16 @@ class LayerCache:
         self.length = 0
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the keys and values (B, n_kv_head, T, D) of new positions; returns all so far."""
-        start, end = self.length, self.length + key.shape[2]
+        """Store the keys and values (B, n_kv_head, T, D) of new positions; returns all so far.
+
+        What is given for one row, a prompt's, every row of the cache holds.
+        """
+        rows, start, end = len(key), self.length, self.length + key.shape[2]
         assert end <= self.keys.shape[2], "the cache is full"
         self.keys[:, :, start:end] = key
         self.values[:, :, start:end] = value
         self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.keys[:rows, :, :end], self.values[:rows, :, :end]
 
 
 class KeyValueCache:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from gptcli.model.gpt import GPT, Block
 from gptcli.model.rotary import Rotation
 
+_CACHE_LINE = 64  # bytes
+
 
 class DecodingStep(nn.Module):
     """Logits after each row's newest token; its keys and values are written into the cache."""
@@ -53,8 +55,11 @@ def _through(
 def attend_all(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Queries (B, H, D) over all keys and values (B, K, S, D), in float32 -> (B, H, D)."""
     B, K, _, D = keys.shape
-    grouped = query.float().view(B, K, -1, 1, D)  # (B, K, H / K, 1, D)
-    scores = (grouped * keys[:, :, None].float()).sum(-1) / D**0.5  # (B, K, H / K, S)
-    weights = torch.softmax(scores, dim=-1)
-    mixed = (weights[..., None] * values[:, :, None].float()).sum(-2)  # (B, K, H / K, D)
+    grouped = (query.float() * D**-0.5).view(B, K, -1, 1, D)  # (B, K, H / K, 1, D)
+    scores = (grouped * keys[:, :, None].float()).sum(-1)  # (B, K, H / K, S)
+    weights = torch.softmax(scores, dim=-1)[..., None]
+    # In parts of a cache line, which a compiler sums up in one walk through the values.
+    width = _CACHE_LINE // values.element_size()
+    parts = torch.split(values[:, :, None].float(), width, dim=-1)
+    mixed = torch.cat([(weights * part).sum(-2) for part in parts], dim=-1)  # (B, K, H / K, D)
     return mixed.flatten(1, 2).to(query.dtype)

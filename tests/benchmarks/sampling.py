@@ -77,11 +77,13 @@ def _print_pair(name: str, model: GPT) -> None:
 def _print_batch(config: ModelConfig) -> None:
     model = new_model(config, 1).eval()
     compile_step(model, 16)
-    print("lecture model, 16 samples of 250 tokens at once:")
+    theirs = _transformers(config, torch.float32, 8, 240, num_samples=16)
+    print("lecture model, 16 samples of 240 tokens at once:")
     _print_rates(
         {
-            "one sample": lambda: _ours(model, 250),
-            "16 samples": lambda: 16 * _ours(model, 250, num_samples=16),
+            "one sample": lambda: _ours(model, 240),
+            "16 samples": lambda: 16 * _ours(model, 240, num_samples=16),
+            "transformers, 16 samples": lambda: 16 * theirs(),
         }
     )
 
@@ -109,7 +111,7 @@ def _nanogpt(config: ModelConfig, peer: Path, n_new: int) -> Callable[[], int]:
 
 
 def _transformers(
-    config: ModelConfig, dtype: torch.dtype, n_prompt: int, n_new: int
+    config: ModelConfig, dtype: torch.dtype, n_prompt: int, n_new: int, num_samples: int = 1
 ) -> Callable[[], int]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -119,7 +121,7 @@ def _transformers(
         "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0,
     }  # fmt: skip
     model = GPT2LMHeadModel(GPT2Config(**sizes)).eval().to(dtype)
-    prompt = torch.arange(n_prompt)[None]
+    prompt = torch.arange(n_prompt).expand(num_samples, -1)
 
     @torch.inference_mode()
     def write() -> int:
