@@ -15,6 +15,7 @@ from gptcli.errors import DataError, UsageError
 if TYPE_CHECKING:
     from gptcli.config.sampling import SamplingConfig
     from gptcli.inference.loading import LoadedModel
+    from gptcli.inference.reader import Reader
     from gptcli.inference.writing import Writer
 
 _ASK = "> "
@@ -29,6 +30,7 @@ class Conversation:
         self._config = config
         self._skip_unknown = skip_unknown
         self._ids: list[int] = []
+        self._reader: Reader | None = None
         self._n_turns = 0
         self._window_is_said = False
 
@@ -41,11 +43,14 @@ class Conversation:
 
     def go_on(self) -> Generator[str, None, None]:
         """What the model writes next; what has come is part of the text also if it is stopped."""
+        from gptcli.inference.reader import Reader
         from gptcli.inference.writing import Writer
 
+        loaded = self._loaded
+        self._reader = self._reader or Reader(loaded.model, 1, loaded.device)
         if not self._window_is_said:
-            self._window_is_said = announce_window(self._loaded, len(self._ids), self._config)
-        writer = Writer(self._loaded, self._ids, self._turn_config())
+            self._window_is_said = announce_window(loaded, len(self._ids), self._config)
+        writer = Writer(loaded, self._ids, self._turn_config(), self._reader)
         try:
             yield from writer.pieces()
         finally:

@@ -9,7 +9,6 @@ from torch import Tensor
 from gptcli.config.sampling import SamplingConfig
 from gptcli.inference.distribution import draw, next_token_probabilities
 from gptcli.inference.reader import Reader
-from gptcli.model.gpt import GPT
 from gptcli.runtime.seeds import derive_seed
 
 
@@ -31,17 +30,13 @@ class Step:
 
 @torch.inference_mode()
 def generate(
-    model: GPT,
-    prompt: list[int],
-    config: SamplingConfig,
-    device: str,
-    use_cache: bool = True,
-    n_tokens: int | None = None,
+    reader: Reader, prompt: list[int], config: SamplingConfig, n_tokens: int | None = None
 ) -> Iterator[Step]:
     """A new token for each of ``num_samples``, ``max_new_tokens`` times.
 
-    Sample i has its own random stream, so it is the same whatever the number of samples.
-    Only ids below ``n_tokens`` are drawn: published models have more than their tokenizers.
+    ``reader`` has as many rows, and may have read a part of the text before. Sample i has its
+    own random stream, so it is the same whatever the number of samples. Only ids below
+    ``n_tokens`` are drawn: published models have more than their tokenizers.
     """
     assert prompt, "a prompt needs at least one token"
     generators = [
@@ -49,7 +44,7 @@ def generate(
         for index in range(config.num_samples)
     ]
     ids = torch.tensor([prompt] * config.num_samples)  # (B, tokens so far)
-    reader = Reader(model, config.num_samples, device, use_cache)
+    reader.go_back_to(ids)
     for _ in range(config.max_new_tokens):
         logits = reader.next_logits(ids)[:, :n_tokens]
         probabilities = next_token_probabilities(logits, ids, config)

@@ -24,7 +24,7 @@ def window_start(n_tokens: int, block_size: int) -> int:
 class Reader:
     """Computes next-token logits, feeding the model only what its cache does not hold."""
 
-    def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool) -> None:
+    def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool = True) -> None:
         self._model = model
         self._device = torch.device(device)
         dtype = model.token_embedding.weight.dtype
@@ -32,6 +32,7 @@ class Reader:
         self._cache = cache
         self._step = find_step(model, batch_size) if use_cache else None
         self._start = 0
+        self._read = torch.empty(batch_size, 0, dtype=torch.long)
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
@@ -39,7 +40,7 @@ class Reader:
         seen = ids[:, start:]
         if self._cache is not None:
             if start != self._start:
-                self._cache.clear()
+                self._cache.shorten(0)
             seen = seen[:, self._cache.length :]
         self._start = start
         logits = self._logits(seen.to(self._device)).cpu()
@@ -48,7 +49,18 @@ class Reader:
                 "the model's output is not finite: its weights are damaged, "
                 "use an earlier checkpoint"
             )
+        self._read = ids
         return logits
+
+    def go_back_to(self, ids: Tensor) -> None:
+        """Keep of what is held only what ids (B, T) begin with, and none of their last token."""
+        if self._cache is None:
+            return
+        n = min(ids.shape[1] - 1, self._read.shape[1])
+        differs = (ids[:, :n] != self._read[:, :n]).any(dim=0).nonzero()
+        common = int(differs[0]) if len(differs) else n
+        # Also where the last reading was cut short, with more positions in some layers.
+        self._cache.shorten(max(common - self._start, 0))
 
     def _logits(self, new: Tensor) -> Tensor:
         n_rows, step, cache = len(new), self._step, self._cache

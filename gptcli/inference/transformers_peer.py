@@ -11,6 +11,7 @@ from gptcli.config.families import TRAINABLE
 from gptcli.config.sampling import SamplingConfig
 from gptcli.inference.generation import generate
 from gptcli.inference.loading import LoadedModel
+from gptcli.inference.reader import Reader
 from gptcli.runtime.seeds import derive_seed
 
 _TOLERANCE = 1e-4  # of the largest logit: float32 sums in another order, through many layers
@@ -74,7 +75,8 @@ class Peer:
         prompt = self._random_ids[:_N_PROMPT]
         n_new = min(_N_GREEDY, self.loaded.model.config.block_size - len(prompt))
         config = SamplingConfig(max_new_tokens=max(1, n_new), temperature=0.0)
-        steps = generate(self.loaded.model, prompt, config, self.loaded.device)
+        reader = Reader(self.loaded.model, 1, self.loaded.device)
+        steps = generate(reader, prompt, config)
         logits, ours = [], []
         for step in steps:
             ours.append(int(step.ids))

@@ -8,22 +8,29 @@ from gptcli.inference.alternatives import Alternatives, alternatives, model_logp
 from gptcli.inference.generation import Step, generate
 from gptcli.inference.growing_text import GrowingText
 from gptcli.inference.loading import LoadedModel
+from gptcli.inference.reader import Reader
 
 
 class Writer:
     """Generates with a loaded model; ``samples`` hold what has come of each.
 
+    A ``reader`` of that model that is handed on from text to text reads what they share once.
     ``logprobs`` has, per sample and token, what the model expected, where that is asked for.
     """
 
-    def __init__(self, loaded: LoadedModel, prompt: list[int], config: SamplingConfig) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        prompt: list[int],
+        config: SamplingConfig,
+        reader: Reader | None = None,
+    ) -> None:
         tokenizer = loaded.tokenizer
         ends = () if config.ignore_eos else loaded.end_ids
         self._config = config
         self._seconds = 0.0
-        self._steps = generate(
-            loaded.model, prompt, config, loaded.device, n_tokens=tokenizer.vocab_size
-        )
+        reader = reader or Reader(loaded.model, config.num_samples, loaded.device)
+        self._steps = generate(reader, prompt, config, tokenizer.vocab_size)
         numbers = range(config.num_samples)
         self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
         self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]

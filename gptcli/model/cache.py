@@ -61,7 +61,7 @@ class KeyValueCache:
             layer.length += 1
         return self.length
 
-    def clear(self) -> None:
-        """Forget all positions, keep the memory."""
+    def shorten(self, length: int) -> None:
+        """Forget the positions from ``length`` on, keep the memory."""
         for layer in self.layers:
-            layer.length = 0
+            layer.length = length

@@ -20,6 +20,7 @@ from gptcli.config.presets import PRESETS
 from gptcli.config.sampling import SamplingConfig
 from gptcli.inference.compiled import compile_step
 from gptcli.inference.generation import generate
+from gptcli.inference.reader import Reader
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 from gptcli.model.quantization import quantize
@@ -90,7 +91,8 @@ def _print_batch(config: ModelConfig) -> None:
 
 def _ours(model: GPT, n_new: int, n_prompt: int = 8, num_samples: int = 1) -> int:
     config = SamplingConfig(max_new_tokens=n_new, num_samples=num_samples)
-    for _ in generate(model, list(range(n_prompt)), config, "cpu"):
+    reader = Reader(model, num_samples, "cpu")
+    for _ in generate(reader, list(range(n_prompt)), config):
         pass
     return n_new
 

@@ -11,6 +11,7 @@ from gptcli.errors import ResourceError
 from gptcli.inference import compiled
 from gptcli.inference.compiled import compile_step, find_step
 from gptcli.inference.generation import generate
+from gptcli.inference.reader import Reader
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
@@ -34,7 +35,9 @@ def empty_cache(tmp_path, monkeypatch):
 
 def written(model: GPT, num_samples: int) -> list[list[int]]:
     config = SamplingConfig(max_new_tokens=40, num_samples=num_samples)
-    return [step.ids.tolist() for step in generate(model, [1, 2], config, "cpu")]
+    return [
+        step.ids.tolist() for step in generate(Reader(model, num_samples, "cpu"), [1, 2], config)
+    ]
 
 
 @pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1), (LLAMA, 17)])

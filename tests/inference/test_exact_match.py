@@ -8,6 +8,7 @@ from gptcli.config.sampling import SamplingConfig
 from gptcli.data.dataset import Dataset
 from gptcli.inference.exact_match import arithmetic_problems, exact_match
 from gptcli.inference.generation import generate
+from gptcli.inference.reader import Reader
 from gptcli.inference.walk import Walk
 from gptcli.model.gpt import GPT, next_token_loss
 from gptcli.model.initialization import new_model
@@ -48,7 +49,7 @@ def test_what_counts_is_what_greedy_generation_writes(sums, half_taught) -> None
         question, answer = text[: text.index("=") + 1], text[text.index("=") + 1 :]
         config = SamplingConfig(max_new_tokens=len(answer), temperature=0.0)
         prompt = sums.tokenizer.encode(question).tolist()
-        steps = generate(half_taught, prompt, config, "cpu")
+        steps = generate(Reader(half_taught, 1, "cpu"), prompt, config)
         written = sums.tokenizer.decode([int(step.ids) for step in steps])
         right["+" if "+" in question else "-"] += written == answer
     assert {name: score.n_correct for name, score in found.items()} == right

@@ -6,7 +6,7 @@ import torch
 from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.inference.generation import generate
-from gptcli.inference.reader import window_start
+from gptcli.inference.reader import Reader, window_start
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 
@@ -23,7 +23,8 @@ def model() -> GPT:
 
 
 def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
-    steps = [step.ids.tolist() for step in generate(model, prompt, config, "cpu", cache)]
+    reader = Reader(model, config.num_samples, "cpu", cache)
+    steps = [step.ids.tolist() for step in generate(reader, prompt, config)]
     return [list(row) for row in zip(*steps, strict=True)]
 
 
@@ -49,6 +50,35 @@ def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None
     many = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=5), True)
     assert many[:2] == few
     assert many[0] != many[1]
+
+
+@pytest.mark.parametrize("kept", [2, 6, 7])
+@pytest.mark.parametrize("n_new", [2, 40])  # within the context, and far beyond
+def test_a_reader_that_goes_on_from_a_shared_beginning_writes_the_same(
+    model: GPT, kept: int, n_new: int
+) -> None:
+    config, prompt = SamplingConfig(max_new_tokens=n_new), [1, 2, 3, 4]
+    reader = Reader(model, 1, "cpu")
+    first = prompt + [int(step.ids) for step in generate(reader, prompt, config)]
+    following = [*first[:kept], 9, 8]
+    again = [step.ids.tolist() for step in generate(reader, following, config)]
+    assert [list(row) for row in zip(*again, strict=True)] == written(
+        model, following, config, False
+    )
+
+
+def test_a_reading_that_was_cut_short_is_not_gone_on_from(model: GPT, monkeypatch) -> None:
+    reader, config = Reader(model, 1, "cpu"), SamplingConfig(max_new_tokens=3)
+    (*_, last) = generate(reader, [1, 2], config)
+    attend = model.blocks[1].forward
+    monkeypatch.setattr(model.blocks[1], "forward", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # as Ctrl-C would, between two layers
+        list(generate(reader, [1, 2, 3, 4, 5], config))
+    monkeypatch.setattr(model.blocks[1], "forward", attend)
+    again = [step.ids.tolist() for step in generate(reader, [1, 2, 3, 4, 5], config)]
+    assert [list(row) for row in zip(*again, strict=True)] == written(
+        model, [1, 2, 3, 4, 5], config, False
+    )
 
 
 def test_another_seed_writes_another_text(model: GPT) -> None:
