@@ -67,9 +67,20 @@ def test_a_reader_that_goes_on_from_a_shared_beginning_writes_the_same(
     )
 
 
+def test_only_what_is_new_is_read_again(model: GPT, monkeypatch) -> None:
+    reader, config = Reader(model, 1, "cpu"), SamplingConfig(max_new_tokens=1)
+    (step,) = generate(reader, [1, 2, 3], config)
+    lengths, hidden = [], model.hidden
+    monkeypatch.setattr(
+        model, "hidden", lambda ids, cache: lengths.append(ids.shape[1]) or hidden(ids, cache)
+    )
+    list(generate(reader, [1, 2, 3, int(step.ids), 7], config))
+    assert lengths == [2]
+
+
 def test_a_reading_that_was_cut_short_is_not_gone_on_from(model: GPT, monkeypatch) -> None:
     reader, config = Reader(model, 1, "cpu"), SamplingConfig(max_new_tokens=3)
-    (*_, last) = generate(reader, [1, 2], config)
+    list(generate(reader, [1, 2], config))
     attend = model.blocks[1].forward
     monkeypatch.setattr(model.blocks[1], "forward", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # as Ctrl-C would, between two layers
