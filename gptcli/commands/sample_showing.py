@@ -76,7 +76,8 @@ def write(loaded: "LoadedModel", start: Prompt, config: SamplingConfig, showing:
         show(chain([start.text], writer.pieces()))
     else:
         _collect(loaded, start, writer, config, showing)
-    detail(f"{writer.n_tokens:,} tokens, {writer.tokens_per_second:,.1f} per second")
+    how = "by a compiled step" if writer.reader.is_compiled else "by a step that is not compiled"
+    detail(f"{writer.n_tokens:,} tokens, {writer.tokens_per_second:,.1f} per second, {how}")
 
 
 def _collect(

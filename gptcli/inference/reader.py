@@ -34,6 +34,11 @@ class Reader:
         self._start = 0
         self._read = torch.empty(batch_size, 0, dtype=torch.long)
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether machine code was found for the steps of one token."""
+        return self._step is not None
+
     def next_logits(self, ids: Tensor) -> Tensor:
         """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
         start = window_start(ids.shape[1], self._model.config.block_size)

@@ -29,8 +29,8 @@ class Writer:
         ends = () if config.ignore_eos else loaded.end_ids
         self._config = config
         self._seconds = 0.0
-        reader = reader or Reader(loaded.model, config.num_samples, loaded.device)
-        self._steps = generate(reader, prompt, config, tokenizer.vocab_size)
+        self.reader = reader or Reader(loaded.model, config.num_samples, loaded.device)
+        self._steps = generate(self.reader, prompt, config, tokenizer.vocab_size)
         numbers = range(config.num_samples)
         self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
         self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]

@@ -80,7 +80,8 @@ def _why_device(kind: str) -> str:
         return torch.cuda.get_device_name()
     if kind == "mps":
         return "Apple GPU"
-    return f"no GPU found; {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"no GPU found; {threads} thread{'s' * (threads != 1)}"
 
 
 def _check_cuda_index(asked: str, index: str) -> None:
