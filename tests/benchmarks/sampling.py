@@ -1,4 +1,4 @@
-"""Tokens per second, beside nanoGPT's way, transformers' and the memory's own limit.
+"""Tokens per second, beside nanoGPT's way, transformers, llama.cpp and the memory's own limit.
 
 Weights are random: they decide nothing of the pace. All contestants take turns in one process.
 """
@@ -24,6 +24,7 @@ from gptcli.inference.reader import Reader
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 from gptcli.model.quantization import quantize
+from tests.benchmarks.llama_cpp import llama_cpp
 from tests.benchmarks.timing import spread, time_in_turn
 
 _ROUNDS = 5
@@ -36,7 +37,7 @@ def run(folder: Path, peer: Path | None) -> None:
     _print_bandwidth()
     lecture = PRESETS["lecture"].model
     _print_lecture(lecture, peer)
-    _print_gpt2(PRESETS["gpt2"].model)
+    _print_gpt2(PRESETS["gpt2"].model, folder)
     _print_batch(lecture)
     _print_first_token(folder)
 
@@ -60,19 +61,27 @@ def _print_lecture(config: ModelConfig, peer: Path | None) -> None:
     _print_rates({"gptcli, compiled": lambda: _ours(model, 1000)})
 
 
-def _print_gpt2(config: ModelConfig) -> None:
+def _print_gpt2(config: ModelConfig, folder: Path) -> None:
     print("GPT-2 124M, 256 tokens after 64:")
-    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+    for name, dtype, kind in (
+        ("float32", torch.float32, "F32"),
+        ("bfloat16", torch.bfloat16, "BF16"),
+    ):
         model = new_model(config, 1).eval().to(dtype)
-        _print_pair(name, model)
-        _print_rates({f"transformers, {name}": _transformers(config, dtype, 64, 256)}, rounds=3)
-    _print_pair("int8", quantize(new_model(config, 1).eval()).to(torch.bfloat16))
+        theirs = _transformers(config, dtype, 64, 256)
+        _print_beside(name, model, {"transformers": theirs}, kind, folder)
+    model = quantize(new_model(config, 1).eval()).to(torch.bfloat16)
+    _print_beside("int8", model, {}, "Q8_0", folder)
 
 
-def _print_pair(name: str, model: GPT) -> None:
+def _print_beside(name: str, model: GPT, peers: _Contestants, kind: str, folder: Path) -> None:
     _print_rates({f"gptcli eager, {name}": lambda: _ours(model, 256, 64)}, rounds=3)
     compile_step(model, 1)
-    _print_rates({f"gptcli compiled, {name}": lambda: _ours(model, 256, 64)})
+    contestants = {"gptcli compiled": lambda: _ours(model, 256, 64), **peers}
+    theirs = llama_cpp(model.config, kind, folder, 64, 256)
+    if theirs is not None:
+        contestants["llama.cpp"] = theirs
+    _print_rates({f"{who}, {name}": write for who, write in contestants.items()})
 
 
 def _print_batch(config: ModelConfig) -> None:
