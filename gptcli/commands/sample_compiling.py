@@ -7,6 +7,10 @@ from gptcli.errors import ResourceError
 
 if TYPE_CHECKING:
     from gptcli.inference.loading import LoadedModel
+    from gptcli.inference.writing import Writer
+
+
+_LONG = 20.0  # seconds
 
 
 def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
@@ -24,3 +28,11 @@ def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
             compile_step(loaded.model, num_samples)
         except ResourceError as error:
             note(f"{error}: going on without")
+
+
+def suggest_compiling(loaded: "LoadedModel", writer: "Writer") -> None:
+    """Say that there is a faster way, where it took long without."""
+    from gptcli.inference.compiled import can_compile
+
+    if writer.seconds > _LONG and not writer.reader.is_compiled and can_compile(loaded.model):
+        note("--compile makes this some three times as fast, after half a minute (it needs g++)")

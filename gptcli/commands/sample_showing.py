@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.commands.progress import progress
+from gptcli.commands.sample_compiling import suggest_compiling
 from gptcli.commands.sample_prompt import Prompt, announce_window
 from gptcli.commands.sample_stream import for_stdout, show
 from gptcli.commands.terminal import deliver, detail, results
@@ -78,6 +79,7 @@ def write(loaded: "LoadedModel", start: Prompt, config: SamplingConfig, showing:
         _collect(loaded, start, writer, config, showing)
     how = "by a compiled step" if writer.reader.is_compiled else "by a step that is not compiled"
     detail(f"{writer.n_tokens:,} tokens, {writer.tokens_per_second:,.1f} per second, {how}")
+    suggest_compiling(loaded, writer)
 
 
 def _collect(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _SHORTEST = 4  # positions; below it there is nothing to gain
 _COMPILING: dict[str, Any] = {
     "aot_inductor.package_constants_in_so": False,
+    "aot_inductor.allow_stack_allocation": True,  # a heap costs small models a tenth of the time
     "cpp.enable_floating_point_contract_flag": "fast",  # products and sums in one instruction
 }
 

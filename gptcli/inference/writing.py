@@ -12,7 +12,7 @@ from gptcli.inference.reader import Reader
 
 
 class Writer:
-    """Generates with a loaded model; ``samples`` hold what has come of each.
+    """Generates with a loaded model; ``samples`` hold what has come of each, in ``seconds``.
 
     A ``reader`` of that model that is handed on from text to text reads what they share once.
     ``logprobs`` has, per sample and token, what the model expected, where that is asked for.
@@ -28,7 +28,7 @@ class Writer:
         tokenizer = loaded.tokenizer
         ends = () if config.ignore_eos else loaded.end_ids
         self._config = config
-        self._seconds = 0.0
+        self.seconds = 0.0
         self.reader = reader or Reader(loaded.model, config.num_samples, loaded.device)
         self._steps = generate(self.reader, prompt, config, tokenizer.vocab_size)
         numbers = range(config.num_samples)
@@ -43,14 +43,14 @@ class Writer:
     @property
     def tokens_per_second(self) -> float:
         """The rate so far, with the prompt's reading in it; 0 before the first token."""
-        return self.n_tokens / self._seconds if self._seconds else 0.0
+        return self.n_tokens / self.seconds if self.seconds else 0.0
 
     def steps(self) -> Iterator[Step]:
         """Step by step, until every sample has ended."""
         begun = time.perf_counter()
         for step in self._steps:
             self._take(step)
-            self._seconds = time.perf_counter() - begun
+            self.seconds = time.perf_counter() - begun
             yield step
             if all(sample.finish for sample in self.samples):
                 return

@@ -297,6 +297,13 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
     assert "cannot be compiled: no g++: going on without" in done.stderr
 
 
+def test_after_a_long_text_the_faster_way_is_named(cli, trained: Path, monkeypatch) -> None:
+    flags = ("sample", "-n", "3")
+    assert "--compile" not in cli(*flags).stderr
+    monkeypatch.setattr("gptcli.commands.sample_compiling._LONG", 0)
+    assert "--compile makes this" in cli(*flags).stderr
+
+
 def no_compiler(*_: object) -> None:
     raise ResourceError("the decoding step cannot be compiled: no g++")
 
