@@ -1,5 +1,6 @@
 """``sample --compile``: machine code for the step that writes a token, made once and kept."""
 
+import shutil
 from typing import TYPE_CHECKING
 
 from gptcli.commands.terminal import note
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 
 _LONG = 20.0  # seconds
+_COMPILERS = ("g++", "clang++")
 
 
 def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
@@ -34,5 +36,6 @@ def suggest_compiling(loaded: "LoadedModel", writer: "Writer") -> None:
     """Say that there is a faster way, where it took long without."""
     from gptcli.inference.compiled import can_compile
 
-    if writer.seconds > _LONG and not writer.reader.is_compiled and can_compile(loaded.model):
-        note("--compile makes this some three times as fast, after half a minute (it needs g++)")
+    is_missed = not writer.reader.is_compiled and can_compile(loaded.model)
+    if is_missed and writer.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
+        note("--compile makes this two to four times as fast, after half a minute or more")

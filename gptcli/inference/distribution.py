@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gptcli.config.sampling import SamplingConfig
 
+_FLOATS = torch.finfo(torch.float32)
 _USUAL_NUCLEUS = 1024  # sorting a whole vocabulary takes longer than a small model
 
 
@@ -34,7 +35,8 @@ def penalize_repetition(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
     if penalty == 1:
         return logits
     found = logits.gather(1, ids)
-    return logits.scatter(1, ids, torch.where(found < 0, found * penalty, found / penalty))
+    changed = torch.where(found < 0, found * penalty, found / penalty)
+    return logits.scatter(1, ids, changed.clamp(max=_FLOATS.max))
 
 
 def at_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -43,7 +45,7 @@ def at_temperature(logits: Tensor, temperature: float) -> Tensor:
         return logits
     # Shifted first: no temperature turns large logits into inf - inf or 0 / 0.
     shifted = logits - logits.amax(dim=1, keepdim=True)
-    return shifted / max(temperature, torch.finfo(torch.float32).tiny)
+    return shifted / min(max(temperature, _FLOATS.tiny), _FLOATS.max)
 
 
 def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:

@@ -41,11 +41,12 @@ class Reader:
 
     def next_logits(self, ids: Tensor) -> Tensor:
         """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
+        assert len(ids) == len(self._read), "a reader has its number of rows"
         start = window_start(ids.shape[1], self._model.config.block_size)
         seen = ids[:, start:]
         if self._cache is not None:
             if start != self._start:
-                self._cache.shorten(0)
+                self._forget(0)
             seen = seen[:, self._cache.length :]
         self._start = start
         logits = self._logits(seen.to(self._device)).cpu()
@@ -64,8 +65,13 @@ class Reader:
         n = min(ids.shape[1] - 1, self._read.shape[1])
         differs = (ids[:, :n] != self._read[:, :n]).any(dim=0).nonzero()
         common = int(differs[0]) if len(differs) else n
-        # Also where the last reading was cut short, with more positions in some layers.
-        self._cache.shorten(max(common - self._start, 0))
+        self._forget(common)
+
+    def _forget(self, n_tokens: int) -> None:
+        """What comes after so many tokens, also if its reading is cut short in between."""
+        assert self._cache is not None
+        self._read = self._read[:, :n_tokens]
+        self._cache.shorten(max(n_tokens - self._start, 0))
 
     def _logits(self, new: Tensor) -> Tensor:
         n_rows, step, cache = len(new), self._step, self._cache

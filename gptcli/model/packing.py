@@ -15,8 +15,8 @@ from gptcli.model.gpt import GPT
 from gptcli.model.linear import Linear
 from gptcli.model.row_products import stored
 
-_LANES = 16  # float32 in the widest registers
-_MOST_ROWS = 16  # each has a register of its own for its sums
+_LANES = 16  # float32 in AVX-512's registers; others take two or four for a tile
+_MOST_ROWS = 16  # the sums of each stay in registers
 
 
 class PackedLinear(nn.Module):

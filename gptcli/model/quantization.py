@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gptcli.model.gpt import GPT
 from gptcli.model.linear import Linear
-from gptcli.model.row_products import row_product
+from gptcli.model.row_products import row_product, stored
 
 _FEW_ROWS = 4  # the library's kernel reads the weights anew for each
 _LANES = 16  # numbers that it takes at once: it reads beyond the end of other widths
@@ -48,7 +48,7 @@ class Int8Linear(nn.Module):
 
     def _by_kernel(self, x: Tensor) -> Tensor:
         """torch's own, which is fast for bfloat16 alone."""
-        rows, scale = x.flatten(0, -2).bfloat16(), self.scale.bfloat16()
+        rows, scale = x.flatten(0, -2).bfloat16(), stored(self.scale.bfloat16())
         output = torch._weight_int8pack_mm(rows, self.weight, scale).to(x.dtype)
         output = output if self.bias is None else output + self.bias
         return output.view(*x.shape[:-1], -1)

@@ -26,7 +26,7 @@ def row_product(
 
 def _sums(row: Tensor, weight: Tensor) -> Tensor:
     """(in,) and (out, in) -> (out,), in halves: two streams from memory are faster than one."""
-    halves = torch.split(weight.float(), max(len(weight) // 2, 1))
+    halves = torch.split(weight.float(), -(-len(weight) // 2))
     return torch.cat([(row * half).sum(-1) for half in halves])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gptcli.config.model import ModelConfig
@@ -21,11 +22,12 @@ def llama_cpp(
     """Writes ``n_new`` tokens; ``kind`` is F32, BF16 or Q8_0. None where it is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("llama_cpp", "gguf")):
         return None
-    path = folder / f"{kind}.gguf"
+    path, n_threads = folder / f"{kind}.gguf", torch.get_num_threads()
     _write(config, kind, path)
     model = importlib.import_module("llama_cpp").Llama(
-        str(path), n_ctx=config.block_size, n_threads=2, n_threads_batch=2, verbose=False
-    )
+        str(path), n_ctx=config.block_size, n_threads=n_threads, n_threads_batch=n_threads,
+        verbose=False,
+    )  # fmt: skip
 
     def write() -> int:
         """Without its sampling, of which llama-cpp-python does a part in Python."""

@@ -301,6 +301,7 @@ def test_after_a_long_text_the_faster_way_is_named(cli, trained: Path, monkeypat
     flags = ("sample", "-n", "3")
     assert "--compile" not in cli(*flags).stderr
     monkeypatch.setattr("gptcli.commands.sample_compiling._LONG", 0)
+    monkeypatch.setattr("gptcli.commands.sample_compiling._COMPILERS", ("sh",))
     assert "--compile makes this" in cli(*flags).stderr
 
 

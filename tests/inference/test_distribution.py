@@ -59,6 +59,15 @@ def test_a_tiny_temperature_gives_no_nan(temperature: float) -> None:
     assert probabilities.tolist() == [[1, 0, 0]]
 
 
+@pytest.mark.parametrize("temperature", [1e30, 1e39, 1e300])
+def test_a_huge_temperature_makes_all_that_is_left_equally_likely(temperature: float) -> None:
+    logits = torch.tensor([[3e38, -3e38, 999.0, 5.0]])
+    config = SamplingConfig(temperature=temperature, top_k=3, repetition_penalty=0.01)
+    probabilities = next_token_probabilities(logits, torch.tensor([[0, 2]]), config)
+    assert probabilities[0, 1] == 0
+    assert probabilities.sum() == pytest.approx(1)
+
+
 def test_top_k_keeps_exactly_k_of_equals() -> None:
     kept = keep_top_k(torch.zeros(1, 6), 2)
     assert int(torch.isfinite(kept).sum()) == 2
