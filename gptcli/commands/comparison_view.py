@@ -28,22 +28,54 @@ class Compared:
     difference: "PairedDifference | None"
 
 
-def comparison_text(models: list[Compared], window: int, width: int) -> str:
-    """A table, and how it is to be read."""
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same ``n_tokens`` targets, of ``n_bytes`` where their text is known.
+
+    Errors are those of windows of ``window`` tokens.
+    """
+
+    models: list[Compared]
+    window: int
+    n_tokens: int
+    n_bytes: int | None
+
+
+def comparison_text(comparison: Comparison, width: int) -> str:
+    """A table, what was equal, and how it is to be read."""
+    models = comparison.models
     sheet = Sheet(
         "Models on the same tokens",
-        ("model", "context", "stride", "loss", "bits per byte", "difference", "error"),
+        ("model", "loss", "bits per byte", "difference", "error"),
         tuple(map(_row, models)),
-        ("stride", "context", "bits per byte"),
+        ("bits per byte",),
     )
     differences = [model.difference for model in models if model.difference is not None]
-    note = _NOTE.format(n=f"{differences[0].n_windows:,}", window=window)
-    return to_text([sheet], width, False) + textwrap.fill(note, width)
+    note = _NOTE.format(n=f"{differences[0].n_windows:,}", window=comparison.window)
+    lines = (textwrap.fill(text, width) for text in (_conditions(comparison), note))
+    return to_text([sheet], width, False) + "\n".join(lines)
 
 
-def comparison_document(models: list[Compared], window: int) -> dict[str, Any]:
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """All figures."""
-    return {"window": window, "models": [_document(model) for model in models]}
+    return {
+        "window": comparison.window,
+        "tokens": comparison.n_tokens,
+        "bytes": comparison.n_bytes,
+        "models": [_document(model) for model in comparison.models],
+    }
+
+
+def _conditions(comparison: Comparison) -> str:
+    """What must be equal, or is not: then in the order of the models."""
+    size = "" if comparison.n_bytes is None else f" of {comparison.n_bytes:,} bytes"
+    models = comparison.models
+    ways = [f"context {model.context:,}, stride {model.stride:,}" for model in models]
+    if len(set(ways)) > 1:
+        said = [f"{harmless(m.model)}: {way}" for m, way in zip(models, ways, strict=True)]
+    else:
+        said = ways[:1]
+    return f"{comparison.n_tokens:,} tokens{size}; {'; '.join(said)}."
 
 
 def _row(model: Compared) -> tuple[Cell, ...]:
@@ -54,7 +86,7 @@ def _row(model: Compared) -> tuple[Cell, ...]:
         if model.difference.standard_error is not None:
             error = f"{model.difference.standard_error:.4f}"
     name = harmless(model.model)
-    return name, model.context, model.stride, f"{model.loss:.4f}", bits, mean, error
+    return name, f"{model.loss:.4f}", bits, mean, error
 
 
 def _document(model: Compared) -> dict[str, Any]:

@@ -53,7 +53,12 @@ def by_position(subject: Subject, peers: "Peers", output: "Output") -> str:
 
 def comparison(subject: Subject, others: list[Subject], peers: "Peers", output: "Output") -> str:
     """Models on the same tokens, with paired differences to the first."""
-    from gptcli.commands.comparison_view import Compared, comparison_document, comparison_text
+    from gptcli.commands.comparison_view import (
+        Compared,
+        Comparison,
+        comparison_document,
+        comparison_text,
+    )
     from gptcli.inference.comparison import paired_difference
 
     size = subject.text_size()
@@ -71,9 +76,11 @@ def comparison(subject: Subject, others: list[Subject], peers: "Peers", output: 
         loss = float(losses.mean())
         _check_finite(one, loss)
         compared.append(Compared(one.name, one.context, one.stride, loss, bits, difference))
+    n_bytes = None if size is None else size.n_bytes
+    comparison = Comparison(compared, window, subject.tokens.n_targets, n_bytes)
     if output.form == "json":
-        return as_json("eval-compare", comparison_document(compared, window))
-    return comparison_text(compared, window, output.width)
+        return as_json("eval-compare", comparison_document(comparison))
+    return comparison_text(comparison, output.width)
 
 
 def _exact(subject: Subject, peers: "Peers") -> "dict[str, Score] | None":

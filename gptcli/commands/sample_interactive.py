@@ -115,7 +115,7 @@ def _ask() -> str | None:
 def _read_line() -> str | None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         line = sys.stdin.readline()
-        return line.removesuffix("\n") if line else None
+        return line.removesuffix("\n").removesuffix("\r") if line else None
     try:
         return input(_ASK)
     except EOFError:

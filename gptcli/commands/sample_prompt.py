@@ -102,8 +102,8 @@ def _overflow(n_prompt: int, n_new: int, context: int) -> str:
     room = context - n_prompt + 1
     way_out = f"-n {room} fits" if room > 0 else "shorten the prompt"
     return (
-        f"--overflow error: a prompt of {n_prompt:,} tokens and {n_new:,} new ones exceed the "
-        f"context of {context:,}: {way_out}"
+        f"--overflow error: a prompt of {n_prompt:,} token{'s' * (n_prompt != 1)} and {n_new:,} "
+        f"more exceed the context of {context:,}: {way_out}"
     )
 
 

@@ -100,6 +100,8 @@ def check_out(out: Path | None, overwrite: bool) -> None:
     """Refuse an ``--out`` that is taken before any work is done for it."""
     if out is None:
         return
+    if str(out) == "-":
+        raise UsageError("--out - is no file: without --out the result goes to stdout")
     if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
         raise UsageError(f"--out {out} is no regular file: name a new file")
     output_path(out, out.parent, out.name, overwrite)

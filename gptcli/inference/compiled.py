@@ -6,11 +6,13 @@ whole step; the weights stay the model's own, so all checkpoints of a shape shar
 takes milliseconds and none of the compiler.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -28,14 +30,16 @@ from gptcli.model.gpt import GPT
 from gptcli.model.packing import packed
 from gptcli.model.row_products import row_product
 from gptcli.runtime.cache_folder import cache_folder
-from gptcli.runtime.files import replace_file, reported
+from gptcli.runtime.files import reported, write_bytes
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
+_DIGITS = 32  # of a sha256
 _SHORTEST = 4  # positions; below it there is nothing to gain
 _COMPILING: dict[str, Any] = {
     "aot_inductor.package_constants_in_so": False,
+    "aot_inductor.precompile_headers": False,  # 400 MB
     "aot_inductor.allow_stack_allocation": True,  # a heap costs small models a tenth of the time
     "cpp.enable_floating_point_contract_flag": "fast",  # products and sums in one instruction
 }
@@ -73,13 +77,12 @@ def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
     """The step for ``batch_size`` rows, where it has been compiled before on this machine."""
     if not can_compile(model):
         return None
-    library = _library(model, batch_size)
-    if not library.is_file():
-        return None
-    try:
-        return CompiledStep(library, model, batch_size)
-    except (RuntimeError, KeyError):  # cut short, or of a torch that was built otherwise
-        return None
+    for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
+        if library.is_file() and library.stem.endswith(f"-{_digest(library)}"):
+            # What is still wrong with it is that its torch was built otherwise.
+            with contextlib.suppress(RuntimeError, KeyError):
+                return CompiledStep(library, model, batch_size)
+    return None
 
 
 def can_compile(model: GPT) -> bool:
@@ -89,17 +92,22 @@ def can_compile(model: GPT) -> bool:
 
 
 def compile_step(model: GPT, batch_size: int) -> None:
-    """Make what find_step finds; half a minute for small models.
+    """Make what find_step finds; half a minute for small models, and more with their layers.
 
     ResourceError where there is no C++ compiler, or no room for the library.
     """
-    library = _library(model, batch_size)
-    with reported(library):
-        library.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
+    folder, key = _folder(), _key(model, batch_size)
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
         warnings.simplefilter("ignore")  # what torch says to its own authors
-        program = _exported(model, batch_size)
-        replace_file(library, lambda path: _compile(program, path))
+        made = Path(scratch) / f"{key}.pt2"
+        _compile(_exported(model, batch_size), made)
+        library = folder / f"{key}-{_digest(made)}.pt2"
+        write_bytes(library, made.read_bytes())
+    for other in folder.glob(f"{key}-*.pt2"):  # what was damaged
+        if other != library and other.is_file():
+            other.unlink(missing_ok=True)
 
 
 @torch.no_grad()
@@ -124,24 +132,27 @@ def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
 
 def _compile(program: "ExportedProgram", path: Path) -> None:
     from torch._inductor import aoti_compile_and_package
+    from torch._inductor.utils import fresh_cache
 
-    package = path.with_name(path.name + ".pt2")  # the only ending that it takes
     try:
-        aoti_compile_and_package(
-            program,
-            package_path=str(package),
-            inductor_configs=_COMPILING,
-        )
-        package.replace(path)
+        with fresh_cache(dir=str(path.parent)):  # else it keeps what it made on the way
+            aoti_compile_and_package(program, package_path=str(path), inductor_configs=_COMPILING)
     except RuntimeError as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ResourceError(f"the decoding step cannot be compiled: {reason:.200}") from error
-    finally:
-        package.unlink(missing_ok=True)
 
 
-def _library(model: GPT, batch_size: int) -> Path:
-    """Named after everything that the machine code depends on."""
+def _folder() -> Path:
+    """Of libraries, each named after its key and its own sha256: damaged ones are not loaded."""
+    return cache_folder() / "steps"
+
+
+def _digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()[:_DIGITS]
+
+
+def _key(model: GPT, batch_size: int) -> str:
+    """Sha256 of everything that the machine code depends on."""
     parts = (
         model.config.whole(),
         sorted((name, str(value.dtype), list(value.shape)) for name, value in _tensors(model)),
@@ -151,8 +162,7 @@ def _library(model: GPT, batch_size: int) -> Path:
         _processor(),
         _sources(),
     )
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / "steps" / f"{digest[:32]}.pt2"
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def _tensors(model: GPT) -> Sequence[tuple[str, Any]]:
