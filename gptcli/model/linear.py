@@ -6,6 +6,7 @@ measured on two Zen 5 cores. So every CPU with AVX-512 takes it, whoever made it
 torch takes oneDNN by itself.)
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,14 @@ class Linear(nn.Linear):
             output: Tensor = _OneDNNLinear.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return output
         return super().forward(input)
+
+
+def replace_linear(model: nn.Module, make: Callable[[Linear], nn.Module]) -> None:
+    """Put what ``make`` makes of each linear layer in its place."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Linear):
+                setattr(parent, name, make(child))
 
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:

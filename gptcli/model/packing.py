@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.model.gpt import GPT
-from gptcli.model.linear import Linear
+from gptcli.model.linear import replace_linear
 from gptcli.model.row_products import stored
 
 _LANES = 16  # float32 in AVX-512's registers; others take two or four for a tile
@@ -50,8 +50,5 @@ def packed(model: GPT, batch_size: int) -> GPT:
         return model
     shared = {id(value): value for value in (*model.parameters(), *model.buffers())}
     twin = copy.deepcopy(model, shared)
-    for parent in list(twin.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, Linear):
-                setattr(parent, name, PackedLinear(child))
+    replace_linear(twin, PackedLinear)
     return twin

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.model.gpt import GPT
-from gptcli.model.linear import Linear
+from gptcli.model.linear import replace_linear
 from gptcli.model.row_products import row_product, stored
 
 _FEW_ROWS = 4  # the library's kernel reads the weights anew for each
@@ -56,8 +56,5 @@ class Int8Linear(nn.Module):
 
 def quantize(model: GPT) -> GPT:
     """Replace the matrices of every block and the head, in place; embeddings stay as they are."""
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, Linear):
-                setattr(parent, name, Int8Linear(child))
+    replace_linear(model, Int8Linear)
     return model
