@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.commands.options import with_loudness
-from gptcli.commands.terminal import complain, loudness, warn
+from gptcli.commands.options import with_verbosity
+from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
     GptcliError,
     MemoryExhaustedError,
@@ -27,13 +27,13 @@ _OWN_BUG = 1
 
 # Name -> module and function, imported only when asked for: a fast start is part of the comfort.
 _COMMANDS = {
-    "tokenize": ("gptcli.commands.tokenize_text", "tokenize_text"),
-    "prepare": ("gptcli.commands.prepare", "prepare"),
-    "train": ("gptcli.commands.train", "train_command"),
-    "eval": ("gptcli.commands.evaluate", "evaluate"),
-    "sample": ("gptcli.commands.sample", "sample_command"),
-    "inspect-attention": ("gptcli.commands.inspect_attention", "inspect_attention"),
-    "count-params": ("gptcli.commands.count_params", "count_params"),
+    "tokenize": ("gptcli.commands.tokenize.command", "tokenize_text"),
+    "prepare": ("gptcli.commands.prepare.command", "prepare"),
+    "train": ("gptcli.commands.train.command", "train_command"),
+    "eval": ("gptcli.commands.eval.command", "evaluate"),
+    "sample": ("gptcli.commands.sample.command", "sample_command"),
+    "inspect-attention": ("gptcli.commands.inspect_attention.command", "inspect_attention"),
+    "count-params": ("gptcli.commands.count_params.command", "count_params"),
 }
 
 
@@ -49,7 +49,7 @@ def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     app.callback()(_options)
     for name in names:
         module, function = _COMMANDS[name]
-        app.command(name)(with_loudness(getattr(import_module(module), function)))
+        app.command(name)(with_verbosity(getattr(import_module(module), function)))
     return app
 
 
@@ -105,7 +105,7 @@ def _report(error: BaseException) -> int:
         return _CLOSED_PIPE
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else _OWN_BUG
-    if loudness().debug:
+    if verbosity().debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         complain("interrupted")
@@ -127,6 +127,6 @@ def _report(error: BaseException) -> int:
         complain(f"{error.filename or 'the output'}: {error.strerror or error}")
         is_name = error.errno in (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
         return UsageError.exit_code if is_name else ResourceError.exit_code
-    hint = "" if loudness().debug else " (run again with --debug and report it, please)"
+    hint = "" if verbosity().debug else " (run again with --debug and report it, please)"
     complain(f"a bug in gptcli: {type(error).__name__}: {error}{hint}")
     return _OWN_BUG

@@ -22,8 +22,8 @@ from gptcli.cli import main
 from gptcli.config.data import PrepareConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.prepare import Request, prepare
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
 
 Pair = tuple[str, str]
 HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -282,5 +282,56 @@ def prepare_string(tmp_path: Path) -> Callable[..., Dataset]:
         source.write_bytes(text.encode())
         request = Request([str(source)], config=PrepareConfig(val_fraction=val_fraction))
         return prepare(request, directory, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def randomized():
+    """A model whose biases and norms are random too, so that none of them can be forgotten."""
+    import torch
+
+    from gptcli.model.initialization import new_model
+
+    def make(config, seed: int):
+        model = new_model(config, seed)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_ids():
+    """Two rows as long as the context."""
+    import torch
+
+    def make(config, seed: int):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randint(0, config.vocab_size, (2, config.block_size), generator=generator)
+
+    return make
+
+
+@pytest.fixture
+def model():
+    """One layer, a context of 8, 27 tokens."""
+    from gptcli.config.model import ModelConfig
+    from gptcli.model.initialization import new_model
+
+    return new_model(ModelConfig(1, 2, 16, 8, 27), 2).eval()
+
+
+@pytest.fixture
+def random_tokens() -> Callable[[int], Any]:
+    """``random_tokens(300)``: so many tokens of a text that never was."""
+    from gptcli.data.raw_text import TextTokens
+
+    def make(n_tokens: int) -> TextTokens:
+        ids = np.random.default_rng(1).integers(0, 27, n_tokens).astype(np.uint32)
+        return TextTokens(ids, n_tokens, n_tokens)
 
     return make

@@ -17,7 +17,7 @@ GPTCLI = [sys.executable, "-m", "gptcli", "prepare"]
 
 @ray.remote(max_retries=3)
 def encode_share(out: str, index: int, shares: int) -> None:
-    """One share of the plan; to repeat it is harmless."""
+    """One share of the plan; to repeat it is escape_controls."""
     share = f"{index}/{shares}"
     subprocess.run([*GPTCLI, "--out", out, "--shard", share, "--workers", "1"], check=True)
 

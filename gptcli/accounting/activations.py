@@ -36,7 +36,7 @@ class Textbook:
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of the model: what it keeps, what its backward pass needs beside that.
+    """A chunk of the model: what it keeps, what its backward pass needs beside that.
 
     ``gradient`` is what it leaves behind then: the gradients of its matrices.
     """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gptcli.accounting.activations import activation_and_gradient_peak, activation_peak
-from gptcli.accounting.cache import kv_cache_bytes_per_token
+from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
-from gptcli.checkpoint.files import WEIGHTS_FILE
+from gptcli.checkpoint.model_files import WEIGHTS_FILE
 from gptcli.checkpoint.run import RECORD_FILE
-from gptcli.data.hub import may_be_on_hub
 from gptcli.errors import UsageError
+from gptcli.runtime.hub import may_be_on_hub
 from gptcli.runtime.names import newest
 
 RUNS = Path("runs")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
-from gptcli.checkpoint.files import INDEX_FILE, WEIGHTS_FILE, weight_names
-from gptcli.data.hub import Wanted, fetch_files
-from gptcli.data.tokenization.hub import fetch_tokenizer
+from gptcli.checkpoint.model_files import INDEX_FILE, WEIGHTS_FILE, weight_names
+from gptcli.runtime.hub import Wanted, fetch_files
+from gptcli.tokenization.hub_tokenizer import fetch_tokenizer
 
 _INSTEAD = "the path of a model directory"
 _CONFIG = Wanted("model", ((CONFIG_FILE,),), _INSTEAD)

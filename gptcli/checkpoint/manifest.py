@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_small_json
-from gptcli.checkpoint.files import MODEL_FILES, WEIGHTS_FILE, weight_files
+from gptcli.checkpoint.model_files import MODEL_FILES, WEIGHTS_FILE, weight_files
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError

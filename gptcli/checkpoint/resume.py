@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config, read_small_json
-from gptcli.checkpoint.files import WEIGHTS_FILE, write_description
 from gptcli.checkpoint.manifest import check_manifest, write_manifest
+from gptcli.checkpoint.model_files import WEIGHTS_FILE, write_description
 from gptcli.checkpoint.tensors import (
     Weights,
     load_tensors,
@@ -17,9 +17,9 @@ from gptcli.checkpoint.tensors import (
     save_weights,
 )
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import interrupted_writes, new_directory, remove_stale, write_json
+from gptcli.tokenization.tokenizer import Tokenizer
 
 RESUME_FOLDER = "resume"
 _OPTIMIZER_FILE = "optimizer.safetensors"

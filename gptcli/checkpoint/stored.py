@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli.checkpoint.files import weight_files
 from gptcli.checkpoint.header import TensorInfo, read_header
 from gptcli.checkpoint.layout import Entry, canonical_name, file_layout
+from gptcli.checkpoint.model_files import weight_files
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 

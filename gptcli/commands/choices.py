@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from gptcli.commands.terminal import note
+from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
 
 if TYPE_CHECKING:
     from gptcli.config.training import Precision
-    from gptcli.inference.loading import LoadedModel
+    from gptcli.generation.loaded_model import LoadedModel
 
 
 def chosen_model(given: Path | None) -> Path:
@@ -36,7 +36,7 @@ def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
 
 def chosen_dataset(given: Path | None) -> Path:
     """The dataset that is meant: as given, else the newest."""
-    from gptcli.data.find import newest_dataset
+    from gptcli.data.newest import newest_dataset
 
     if given is not None:
         return given
@@ -64,7 +64,7 @@ def opened_model(
     directory: Path, device: str, precision: str = "float32", quantize: str | None = None
 ) -> "LoadedModel":
     """The model of a directory on the device that is meant, with what is odd about it said."""
-    from gptcli.inference.loading import load_model
+    from gptcli.generation.loaded_model import load_model
 
     if quantize is not None:
         check_choice("quantize", quantize, ("int8",))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gptcli import __version__
-from gptcli.commands.terminal import Loudness, detail, set_loudness
+from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
 
 Checkpoint = Annotated[
     Path | None,
@@ -32,12 +32,12 @@ _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what
 _Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 
 
-def with_loudness(command: Callable[..., None]) -> Callable[..., None]:
+def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
     """The command with ``--quiet``, ``--verbose`` and ``--debug``."""
 
     @wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> None:
-        set_loudness(Loudness(quiet, verbose, debug))
+        set_verbosity(Verbosity(quiet, verbose, debug))
         detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
         started = time.perf_counter()
         command(*args, **kwargs)

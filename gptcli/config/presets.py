@@ -38,16 +38,16 @@ def _rotary(
 
 
 def _llama3(
-    n_layer: int, n_head: int, n_embd: int, n_inner: int, stretch: float = 0.0, tied: bool = False
+    n_layer: int, n_head: int, n_embd: int, n_inner: int, chunk: float = 0.0, tied: bool = False
 ) -> ModelConfig:
-    """Eight key/value heads; 3.1 and later stretch 8,192 tokens to 131,072."""
+    """Eight key/value heads; 3.1 and later chunk 8,192 tokens to 131,072."""
     return _rotary(
         "llama",
         (n_layer, n_head, 8, n_embd, n_inner),
         _LLAMA3_VOCAB,
-        block_size=131072 if stretch else 8192,
+        block_size=131072 if chunk else 8192,
         rope_theta=500_000.0,
-        rope_scaling=RopeScaling(stretch, 1.0, 4.0, 8192) if stretch else None,
+        rope_scaling=RopeScaling(chunk, 1.0, 4.0, 8192) if chunk else None,
         tied=tied,
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 from gptcli.data.dataset_files import check_shards, read_record, read_tokenizer
 from gptcli.data.dataset_record import SPLITS, DatasetRecord
 from gptcli.data.token_split import TokenSplit
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import UsageError
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 class Dataset:

@@ -6,15 +6,14 @@ from pathlib import Path
 from gptcli.data.dataset_record import (
     ITEM_SIZES,
     RECORD_FILE,
-    TOKENIZER_FILE,
     DatasetRecord,
     mask_file,
     parse_record,
     starts_file,
 )
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.small_files import read_bounded
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 
 def read_record(directory: Path) -> DatasetRecord:

@@ -11,7 +11,6 @@ from gptcli.errors import DataError
 from gptcli.runtime.small_files import parse_object
 
 RECORD_FILE = "dataset.json"
-TOKENIZER_FILE = "tokenizer.json"
 FORMAT = "gptcli.dataset/1"
 SPLITS = ("train", "val")
 ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}

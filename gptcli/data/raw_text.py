@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.data.text import SourceText
-from gptcli.data.tokenization.bulk import bulk_encoder
-from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.data.source_text import SourceText
+from gptcli.tokenization.bulk import bulk_encoder
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

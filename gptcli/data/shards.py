@@ -36,7 +36,7 @@ class Shards:
     def __init__(self, files: Sequence[Path], sizes: Sequence[int], content: Content) -> None:
         self._files = files
         self._content = content
-        self._borders = np.array([0, *accumulate(sizes)], dtype=np.int64)
+        self._boundaries = np.array([0, *accumulate(sizes)], dtype=np.int64)
 
     def read(self, start: int, length: int) -> NDArray[Any]:
         """Numbers ``start`` to ``start + length - 1``, as a new array."""
@@ -62,12 +62,14 @@ class Shards:
         return [map_file(file, self._content.dtype) for file in self._files]
 
     def _copy(self, start: int, length: int) -> NDArray[Any]:
-        assert 0 <= start <= start + length <= self._borders[-1], "a window beyond the split"
-        first = int(np.searchsorted(self._borders, start, side="right")) - 1
+        assert 0 <= start <= start + length <= self._boundaries[-1], "a window beyond the split"
+        first = int(np.searchsorted(self._boundaries, start, side="right")) - 1
         parts = []
-        for shard, border in zip(self._maps[first:], self._borders[first:].tolist(), strict=False):
-            parts.append(shard[max(start - border, 0) : start + length - border])
-            if border + len(shard) >= start + length:
+        for shard, boundary in zip(
+            self._maps[first:], self._boundaries[first:].tolist(), strict=False
+        ):
+            parts.append(shard[max(start - boundary, 0) : start + length - boundary])
+            if boundary + len(shard) >= start + length:
                 break
         return np.concatenate(parts) if parts else np.empty(0, dtype=self._content.dtype)
 
@@ -77,8 +79,8 @@ class Shards:
             self._refuse(int(rows[row, column]), int(starts[row]) + column)
 
     def _refuse(self, number: int, position: int) -> None:
-        index = int(np.searchsorted(self._borders, position, side="right")) - 1
-        offset = (position - int(self._borders[index])) * self._content.dtype.itemsize
+        index = int(np.searchsorted(self._boundaries, position, side="right")) - 1
+        offset = (position - int(self._boundaries[index])) * self._content.dtype.itemsize
         raise DataError(
             f"{self._files[index]} is damaged: {self._content.noun} {number} at byte {offset:,} "
             f"is {self._content.fault}: run `gptcli prepare` again"

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from gptcli.data.raw_text import TextTokens
 from gptcli.data.token_split import TokenSplit
-from gptcli.data.tokenization.codebook import CodeBook
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.vocabulary import Vocabulary
 
 _TOKENS_AT_ONCE = 2**24
 
@@ -73,11 +73,11 @@ class _Lengths:
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "_Lengths | None":
         """None where the text of tokens depends on their neighbours."""
-        book = CodeBook(tokenizer)
+        book = Vocabulary(tokenizer)
         if not book.adds_up:
             return None
-        borders = set(tokenizer.special_tokens.values()) - {book.unknown}
-        contents = [b"" if entry.number in borders else entry.content for entry in book]
+        boundaries = set(tokenizer.special_tokens.values()) - {book.unknown}
+        contents = [b"" if entry.number in boundaries else entry.content for entry in book]
         n_characters = [sum(byte & 0xC0 != 0x80 for byte in content) for content in contents]
         numbers = np.arange(len(contents))
         unknown = numbers == (-1 if book.unknown is None else book.unknown)

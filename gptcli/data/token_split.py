@@ -14,7 +14,7 @@ from gptcli.data.dataset_record import (
     starts_file,
 )
 from gptcli.data.shards import Content, Shards, map_file
-from gptcli.data.windows import Windows, counted_windows, window_borders
+from gptcli.data.windows import Windows, counted_windows, window_boundaries
 from gptcli.errors import DataError
 
 _MASK = Content(np.dtype("u1"), 2, "mask byte", "neither 0 nor 1")
@@ -104,8 +104,8 @@ class TokenSplit:
     def windows(self, block_size: int) -> Windows:
         """The windows of ``block_size`` targets of a masked split, from document to document."""
         if block_size not in self._windows:
-            borders = window_borders(self.document_starts, self.n_tokens, block_size)
-            self._windows[block_size] = counted_windows(borders, block_size, self.read_mask)
+            boundaries = window_boundaries(self.document_starts, self.n_tokens, block_size)
+            self._windows[block_size] = counted_windows(boundaries, block_size, self.read_mask)
         return self._windows[block_size]
 
     @cached_property

@@ -40,13 +40,13 @@ class Windows:
         return Windows(self.starts[:kept], ends, self.counts[:kept])
 
 
-def window_borders(documents: Positions, n_tokens: int, block_size: int) -> Positions:
+def window_boundaries(documents: Positions, n_tokens: int, block_size: int) -> Positions:
     """Where windows of ``block_size`` targets start, and at the end the last target.
 
     ``documents`` are the starts of the documents in order, the first 0. Each window is
     followed by one at the last document start that it reaches, so that few documents are
     cut; in a document that it does not reach beyond, by one at its own end. Window i is
-    answerable for the targets after ``borders[i]`` up to ``borders[i + 1]``: all but token
+    answerable for the targets after ``boundaries[i]`` up to ``boundaries[i + 1]``: all but token
     0, each once.
     """
     last = max(n_tokens - 1, 0)
@@ -54,7 +54,7 @@ def window_borders(documents: Positions, n_tokens: int, block_size: int) -> Posi
 
 
 def _starts(documents: Positions, last: int, block_size: int) -> Iterator[Positions]:
-    """The starts of windows before ``last``, a stretch of documents at a time."""
+    """The starts of windows before ``last``, a chunk of documents at a time."""
     n_documents = int(np.searchsorted(documents, last))
     first = 0
     while first < n_documents:
@@ -84,13 +84,13 @@ def _repeated(starts: Positions, times: Positions, step: int) -> Positions:
     return np.repeat(starts, times) + step * (np.arange(before.size) - before)
 
 
-def counted_windows(borders: Positions, block_size: int, read_mask: ReadMask) -> Windows:
-    """The windows between ``borders`` that have a target, and how many each."""
+def counted_windows(boundaries: Positions, block_size: int, read_mask: ReadMask) -> Windows:
+    """The windows between ``boundaries`` that have a target, and how many each."""
     at_once = max(1, _TOKENS_AT_ONCE // block_size)
-    counts = np.empty(borders.size - 1, dtype=np.int32)
+    counts = np.empty(boundaries.size - 1, dtype=np.int32)
     for first in range(0, counts.size, at_once):
-        part = borders[first : first + at_once + 1]
+        part = boundaries[first : first + at_once + 1]
         mask = read_mask(int(part[0]) + 1, int(part[-1] - part[0]))
         counts[first : first + at_once] = np.add.reduceat(mask, part[:-1] - part[0], dtype=np.int32)
     kept = counts > 0
-    return Windows(borders[:-1][kept], borders[1:][kept], counts[kept])
+    return Windows(boundaries[:-1][kept], boundaries[1:][kept], counts[kept])

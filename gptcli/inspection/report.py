@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError
-from gptcli.inference.loading import LoadedModel
+from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import (
     Check,
     Recording,
@@ -22,6 +21,7 @@ from gptcli.inspection.capture import (
 from gptcli.inspection.heads import Head
 from gptcli.inspection.metrics import METRICS, Measured, measure
 from gptcli.model.gpt import GPT
+from gptcli.tokenization.tokenizer import Tokenizer
 
 SCHEMA = "gptcli.attention/1"
 LINKS_PER_HEAD = 10

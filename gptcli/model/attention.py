@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
+from gptcli.fast.onednn_linear import Linear
 from gptcli.model.cache import LayerCache
-from gptcli.model.linear import Linear
 from gptcli.model.norm import make_norm
 from gptcli.model.rotary import Rotation, rotate
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
+from gptcli.fast.onednn_linear import Linear
 from gptcli.model.attention import Attention
 from gptcli.model.cache import KeyValueCache, LayerCache
-from gptcli.model.linear import Linear
 from gptcli.model.mlp import MLP
 from gptcli.model.norm import make_norm
 from gptcli.model.rotary import Rotation, rotation_at

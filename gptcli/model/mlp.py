@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
 from gptcli.config.switches import Activation
-from gptcli.model.linear import Linear
+from gptcli.fast.onednn_linear import Linear
 
 
 class MLP(nn.Module):

@@ -14,14 +14,14 @@ from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError, TrainingStopped
-from gptcli.inference.evaluation import evaluate_split
+from gptcli.evaluation.evaluation import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.metrics import MetricsLog
+from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.optimizer import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
-from gptcli.training.report import EvaluationReport, Reporter, StepReport
+from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
 from gptcli.training.step import Stepper, diverged
 

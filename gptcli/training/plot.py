@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gptcli.runtime.files import replace_file
 from gptcli.runtime.text import visible
-from gptcli.training.metrics import Line
+from gptcli.training.metrics_log import Line
 
 PLOT_FILE = "loss.svg"
 # Colours of Okabe and Ito, which colour-blind readers can tell apart.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gptcli import __version__
 from gptcli.accounting.parameters import exact_count
-from gptcli.checkpoint.files import MODEL_FILES, write_description
 from gptcli.checkpoint.manifest import MANIFEST_FILE
+from gptcli.checkpoint.model_files import MODEL_FILES, write_description
 from gptcli.checkpoint.resume import RESUME_FOLDER, Progress, load_newest_step
 from gptcli.checkpoint.run import (
     RECORD_FILE,
@@ -29,7 +29,7 @@ from gptcli.runtime.outputs import OutputKind, check_replaceable
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import Training
-from gptcli.training.metrics import METRICS_FILE
+from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.optimizer import make_optimizer, restore_optimizer
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.starting_point import StartingPoint

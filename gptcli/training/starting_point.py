@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.files import weights_hash
+from gptcli.checkpoint.model_files import weights_hash
 from gptcli.checkpoint.run import Origin
 from gptcli.checkpoint.tensors import Weights, load_weights
 from gptcli.config.checks import flag

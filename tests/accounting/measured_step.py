@@ -21,7 +21,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.prepare import Request, prepare
-from gptcli.inference.reader import Reader
+from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
 from gptcli.training.optimizer import make_optimizer
 from gptcli.training.step import Stepper
@@ -44,7 +44,7 @@ def measure_generation(config: ModelConfig, batch: int) -> int:
     prompt = torch.arange(batch)[:, None].expand(-1, config.block_size)
 
     def read() -> object:
-        reader = Reader(model, batch, "cpu", use_cache=True)
+        reader = Decoder(model, batch, "cpu", use_cache=True)
         reader.next_logits(prompt)
         return reader
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from gptcli.accounting.cache import attention_pattern, kv_cache_bytes_per_token
 from gptcli.accounting.flops import sequence_flops
+from gptcli.accounting.kv_cache import attention_pattern, kv_cache_bytes_per_token
 from gptcli.checkpoint.config_json import model_config_json
 from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig

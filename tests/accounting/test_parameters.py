@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from gptcli.accounting.cache import kv_cache_bytes_per_token
+from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import Row, count_totals, exact_count, parameter_rows
 from gptcli.checkpoint.config_json import model_config_json, read_model_config
 from gptcli.config.families import FAMILIES, TRAINABLE

@@ -1,6 +1,6 @@
 """Text to tokens: throughput beside nanoGPT's ways, training beside the library, memory.
 
-The corpus is that of ../shared, repeated with new numbers so that no stretch is a copy.
+The corpus is that of ../shared, repeated with new numbers so that no chunk is a copy.
 """
 
 import os

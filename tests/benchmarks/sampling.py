@@ -18,12 +18,12 @@ import torch
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
 from gptcli.config.sampling import SamplingConfig
-from gptcli.inference.compiled import compile_step
-from gptcli.inference.generation import generate
-from gptcli.inference.reader import Reader
+from gptcli.fast.compiled import compile_step
+from gptcli.fast.quantization import quantize
+from gptcli.generation.decoder import Decoder
+from gptcli.generation.generate import generate
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
-from gptcli.model.quantization import quantize
 from tests.benchmarks.llama_cpp import llama_cpp
 from tests.benchmarks.timing import spread, time_in_turn
 
@@ -74,10 +74,10 @@ def _print_gpt2(config: ModelConfig, folder: Path) -> None:
     _print_beside("int8", model, {}, "Q8_0", folder)
 
 
-def _print_beside(name: str, model: GPT, peers: _Contestants, kind: str, folder: Path) -> None:
+def _print_beside(name: str, model: GPT, world: _Contestants, kind: str, folder: Path) -> None:
     _print_rates({f"gptcli eager, {name}": lambda: _ours(model, 256, 64)}, rounds=3)
     compile_step(model, 1)
-    contestants = {"gptcli compiled": lambda: _ours(model, 256, 64), **peers}
+    contestants = {"gptcli compiled": lambda: _ours(model, 256, 64), **world}
     theirs = llama_cpp(model.config, kind, folder, 64, 256)
     if theirs is not None:
         contestants["llama.cpp"] = theirs
@@ -100,7 +100,7 @@ def _print_batch(config: ModelConfig) -> None:
 
 def _ours(model: GPT, n_new: int, n_prompt: int = 8, num_samples: int = 1) -> int:
     config = SamplingConfig(max_new_tokens=n_new, num_samples=num_samples)
-    reader = Reader(model, num_samples, "cpu")
+    reader = Decoder(model, num_samples, "cpu")
     for _ in generate(reader, list(range(n_prompt)), config):
         pass
     return n_new

@@ -69,8 +69,8 @@ def _one_evaluation(folder: Path) -> float:
     code = (
         "import time\nfrom pathlib import Path\n"
         "from gptcli.data.dataset import Dataset\n"
-        "from gptcli.inference.evaluation import evaluate_split\n"
-        "from gptcli.inference.loading import load_model\n"
+        "from gptcli.evaluation.evaluation import evaluate_split\n"
+        "from gptcli.generation.loaded_model import load_model\n"
         "model = load_model(Path('runs/bench'), 'cpu').model\n"
         "val = Dataset.open(Path('data/input')).val\n"
         "evaluate_split(model, val, 'cpu', max_batches=2)\n"

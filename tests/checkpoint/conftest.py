@@ -6,15 +6,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from gptcli.checkpoint.files import write_description
+from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.families import FAMILIES
 from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
 
 FAMILY_CHOICES = {
     "gpt2": {"n_inner": 20},

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from gptcli.checkpoint.find import named_model
 from gptcli.checkpoint.hub_model import fetch_description, fetch_model
 from gptcli.errors import ResourceError, UsageError
-from gptcli.inference.loading import load_model
+from gptcli.generation.loaded_model import load_model
 
 IDS = torch.arange(24).view(2, 12)
 

@@ -17,10 +17,10 @@ from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.families import TRAINABLE
-from gptcli.data.tokenization.characters import character_tokenizer
 from gptcli.errors import CheckpointError
-from gptcli.inference.loading import load_model
+from gptcli.generation.loaded_model import load_model
 from gptcli.model.gpt import GPT
+from gptcli.tokenization.characters import character_tokenizer
 
 SWITCHES = [
     {"tied": False},

@@ -18,7 +18,7 @@ from gptcli.checkpoint.resume import (
     save_step,
 )
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.inference.loading import load_model
+from gptcli.generation.loaded_model import load_model
 
 
 @pytest.fixture

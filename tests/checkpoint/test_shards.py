@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.checkpoint.files import weight_files
 from gptcli.checkpoint.header import read_header
+from gptcli.checkpoint.model_files import weight_files
 from gptcli.errors import CheckpointError
 
 

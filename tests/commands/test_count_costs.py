@@ -20,7 +20,7 @@ from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.config.presets import PRESETS
-from gptcli.inference.reader import Reader
+from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
 
 TINY = ModelConfig(n_layer=2, n_head=2, n_embd=8, block_size=16, vocab_size=11)
@@ -112,7 +112,7 @@ def test_the_cache_is_what_the_sampler_allocates(cli: Callable, n_kv_head: int) 
     made = document(cli("count-params", *asked, "--batch", 5, "--dtype", "float32", "--json"))
     preset = PRESETS["tinyllama-1.1b"].model
     config = replace(preset, **sizes, head_dim=None, n_inner=8, vocab_size=9)
-    cache = Reader(new_model(config, 1), 5, "cpu", True)._cache
+    cache = Decoder(new_model(config, 1), 5, "cpu", True)._cache
     assert cache is not None
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     assert made["memory"]["generation"]["kv_cache"] == held
@@ -176,7 +176,7 @@ def test_verify_exits_4_where_a_row_is_wrong(
     def tampered(config: ModelConfig) -> tuple[Row, ...]:
         return (*parameter_rows(config)[:-1], Row("unembedding_bias", (66,), 1))
 
-    monkeypatch.setattr("gptcli.commands.params_answer.parameter_rows", tampered)
+    monkeypatch.setattr("gptcli.commands.count_params.run.parameter_rows", tampered)
     refused = cli("count-params", "--preset", "lecture", "--verify")
     assert (refused.code, refused.stdout) == (4, "")
     assert "unembedding_bias was counted as 1 of [66] and built as 1 of [65]" in refused.stderr

@@ -74,8 +74,8 @@ def test_likelihoods_and_text_are_those_of_the_peer(trained: Path, task: Path) -
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    from gptcli.inference.harness_model import HarnessModel
-    from gptcli.inference.loading import load_model
+    from gptcli.evaluation.harness_model import HarnessModel
+    from gptcli.generation.loaded_model import load_model
 
     run = trained / "runs/input"
     ours = HarnessModel(load_model(run, "cpu"), lambda done: None)

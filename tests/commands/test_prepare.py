@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gptcli.data.dataset import Dataset
-from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.tokenization.characters import character_tokenizer
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
 
@@ -283,5 +283,5 @@ def test_disk_without_room_is_named_with_what_is_needed(cli, input_file, monkeyp
 def test_verify_takes_the_flags_that_work_everywhere(cli, tmp_path) -> None:
     (tmp_path / "input.txt").write_text("hii there\n" * 30)
     assert cli("prepare", "input.txt").code == 0
-    for loudness in ("-q", "--verbose", "--debug"):
-        assert cli("prepare", "--verify", "data/input", loudness).code == 0
+    for verbosity in ("-q", "--verbose", "--debug"):
+        assert cli("prepare", "--verify", "data/input", verbosity).code == 0

@@ -2,7 +2,12 @@
 
 import pytest
 
-from gptcli.commands.quantities import parse_bytes, parse_contexts, parse_speed, parse_tokens
+from gptcli.commands.count_params.quantities import (
+    parse_bytes,
+    parse_contexts,
+    parse_speed,
+    parse_tokens,
+)
 from gptcli.errors import UsageError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import ResourceError
-from gptcli.inference.loading import load_model
+from gptcli.generation.loaded_model import load_model
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 def test_sample_streams_the_prompt_and_is_repeatable(cli, trained: Path) -> None:
@@ -290,7 +290,7 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
     cli, trained: Path, monkeypatch, tmp_path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("gptcli.inference.compiled._compile", no_compiler)
+    monkeypatch.setattr("gptcli.fast.compiled._compile", no_compiler)
     flags = ("sample", "--prompt", "the", "--max-new-tokens", 30)
     plain, done = cli(*flags), cli(*flags, "--compile")
     assert (done.code, done.stdout) == (0, plain.stdout)
@@ -300,8 +300,8 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
 def test_after_a_long_text_the_faster_way_is_named(cli, trained: Path, monkeypatch) -> None:
     flags = ("sample", "-n", "3")
     assert "--compile" not in cli(*flags).stderr
-    monkeypatch.setattr("gptcli.commands.sample_compiling._LONG", 0)
-    monkeypatch.setattr("gptcli.commands.sample_compiling._COMPILERS", ("sh",))
+    monkeypatch.setattr("gptcli.commands.sample.compiling._LONG", 0)
+    monkeypatch.setattr("gptcli.commands.sample.compiling._COMPILERS", ("sh",))
     assert "--compile makes this" in cli(*flags).stderr
 
 

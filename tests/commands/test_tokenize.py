@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.tokenization.characters import character_tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
 TERMINAL = SimpleNamespace(stdin=_STREAM, stdout=_STREAM)
@@ -114,8 +114,8 @@ def test_an_unseen_character_in_a_file_is_named_with_its_line(cli):
 
 @pytest.mark.parametrize("form", [("--ids",), ("--json",), ()])
 def test_long_files_come_out_as_in_one_piece(cli, form):
-    """The stretches that files are read in cannot be seen."""
-    text = "to be, or not to be\n" * 120_000  # more than two stretches
+    """The chunks that files are read in cannot be seen."""
+    text = "to be, or not to be\n" * 120_000  # more than two chunks
     Path("a.txt").write_text(text)
     done = cli("tokenize", "--file", "a.txt", "--tokenizer", "char", *form)
     ids = character_tokenizer(text).encode(text).tolist()
@@ -167,7 +167,7 @@ def test_invalid_utf8_is_named_with_its_offset(cli):
 
 
 def test_nothing_on_a_terminal_asks_for_text(cli, monkeypatch):
-    monkeypatch.setattr("gptcli.commands.token_source.sys", TERMINAL)
+    monkeypatch.setattr("gptcli.commands.text_source.sys", TERMINAL)
     done = cli("tokenize")
     assert done.code == 2
     assert 'gptcli tokenize "hii there"' in done.stderr

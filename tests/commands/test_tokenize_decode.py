@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from gptcli.commands.token_decoding import decode_blocks, listed_ids
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.tokenizer import Tokenizer
+from gptcli.commands.tokenize.decoding import decode_blocks, listed_ids
 from gptcli.errors import UsageError
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
 
@@ -129,7 +129,7 @@ def test_decoded_escapes_do_not_reach_a_terminal(cli, monkeypatch):
     Path("t.json").write_text(character_tokenizer("\x1b[2J").to_json())
     ids = cli("tokenize", "\x1b[2J", "--ids", "--tokenizer", "t.json").stdout
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("gptcli.commands.token_output.Output.is_terminal", True)
+    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
     assert cli("tokenize", "--decode", ids, "--tokenizer", "t.json").stdout == "\\x1b[2J\n"
 
 

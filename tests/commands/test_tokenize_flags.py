@@ -1,6 +1,6 @@
 import pytest
 
-from gptcli.commands.token_request import chosen_format
+from gptcli.commands.tokenize.request import chosen_format
 from gptcli.errors import UsageError
 
 OTHER_MODES = {

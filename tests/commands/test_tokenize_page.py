@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.commands.token_page import token_page
-from gptcli.commands.token_source import Argument
-from gptcli.commands.token_stream import Encoded
-from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.commands.text_source import Argument
+from gptcli.commands.tokenize.token_page import token_page
+from gptcli.commands.tokenize.token_stream import Encoded
+from gptcli.tokenization.characters import character_tokenizer
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\"'`{{ 7 * 7 }}"
@@ -106,7 +106,7 @@ def test_a_page_goes_to_a_file_or_a_pipe(cli, monkeypatch):
     assert Page(page).labels == ["a", "b", "c"]
     assert cli("tokenize", "abc", "--format", "html").stdout == page
     assert cli("tokenize", "abc", "--format", "html", "--out", "page.html").code == 2
-    monkeypatch.setattr("gptcli.commands.token_output.Output.is_terminal", True)
+    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
     refused = cli("tokenize", "abc", "--format", "html")
     assert (refused.code, refused.stdout) == (2, "")
     assert "--out page.html" in refused.stderr

@@ -127,5 +127,5 @@ def test_a_sample_is_announced(cli, text, monkeypatch):
     Path("big.txt").write_text(TEXT * 2000)
     done = cli("tokenize", "--train", "bpe:300", "--file", "big.txt", "--out", "tok")
     assert done.code == 0
-    assert "one stretch in" in done.stderr
+    assert "one chunk in" in done.stderr
     assert f"of {len(TEXT) * 2000:,} bytes" in done.stdout

@@ -7,15 +7,15 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from gptcli.commands.token_view import append_wrapped, clipped, token_view
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.codebook import CodeBook, Entry
+from gptcli.commands.tokenize.token_view import append_wrapped, clipped, token_view
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.vocabulary import Entry, Vocabulary
 
 
 def shown(text: str, width: int = 80, **console) -> str:
     tokenizer = character_tokenizer(text)
     ids = tokenizer.encode(text).tolist()
-    book = CodeBook(tokenizer)
+    book = Vocabulary(tokenizer)
     return printed(token_view([book.entry(number) for number in ids], width), width, **console)
 
 

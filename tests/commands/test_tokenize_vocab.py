@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.tokenization.characters import character_tokenizer
 
 TEXT = "the cats sat on the mats while seven other rats were eating all of our bread\n" * 20
 
@@ -63,7 +63,7 @@ def test_the_number_is_limited_on_terminals_alone(cli, bpe, monkeypatch):
     limited = cli("tokenize", "--vocab", "--tokenizer", bpe, "--limit", 3)
     assert len(limited.stdout.splitlines()) == 4
     assert "the first 3 of 280" in limited.stderr
-    monkeypatch.setattr("gptcli.commands.token_output.Output.is_terminal", True)
+    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
     monkeypatch.setenv("COLUMNS", "30")
     done = cli("tokenize", "--vocab", "--tokenizer", bpe)
     assert len(done.stdout.splitlines()) == 101

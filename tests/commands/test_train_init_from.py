@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.inference.loading import load_model
+from gptcli.generation.loaded_model import load_model
 
 FLAGS = ("--batch-size", 4, "--precision", "float32", "--max-iters", 2, "--eval-interval", 2)
 

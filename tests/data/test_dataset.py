@@ -6,9 +6,9 @@ import pytest
 
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
-from gptcli.data.find import newest_dataset
-from gptcli.data.tokenization.characters import character_tokenizer
+from gptcli.data.newest import newest_dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.tokenization.characters import character_tokenizer
 
 
 def edit_record(dataset: Dataset, edit) -> None:

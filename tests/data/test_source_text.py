@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.text import decode_text, read_text, whole_text
+from gptcli.data.source_text import decode_text, read_text, whole_text
 from gptcli.errors import DataError, ResourceError, UsageError
 
 
@@ -101,7 +101,7 @@ def test_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
             log.write("line\n")
         return state
 
-    monkeypatch.setattr("gptcli.data.text.os.fstat", fstat_then_append)
+    monkeypatch.setattr("gptcli.data.source_text.os.fstat", fstat_then_append)
     with pytest.raises(DataError, match="changed while it was read"):
         read_text(file)
 

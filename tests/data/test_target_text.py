@@ -3,7 +3,7 @@
 from gptcli.config.data import PrepareConfig
 from gptcli.data.preparation.prepare import Request, prepare
 from gptcli.data.target_text import TextSize, target_text
-from gptcli.data.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.kinds import TokenizerSpec
 
 
 def test_bytes_leave_a_character_that_the_first_token_begins(tmp_path) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.checkpoint.files import write_description
+from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.inference.loading import LoadedModel, load_model
+from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.model.initialization import new_model
+from gptcli.tokenization.characters import character_tokenizer
 
 CONFIG = ModelConfig(n_layer=2, n_head=2, n_embd=16, block_size=12, vocab_size=9)
 

@@ -5,7 +5,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from gptcli.config.model import ModelConfig
-from gptcli.inference.loading import LoadedModel
+from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import (
     Check,
     Recording,

@@ -14,7 +14,7 @@ from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingSto
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import Training, run_training
-from gptcli.training.report import EvaluationReport, StepReport
+from gptcli.training.reporter import EvaluationReport, StepReport
 from gptcli.training.setup import begin_training, continue_training
 from gptcli.training.step import Stepper
 

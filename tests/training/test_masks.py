@@ -19,7 +19,7 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import Training, run_training
-from gptcli.training.report import EvaluationReport, StepReport
+from gptcli.training.reporter import EvaluationReport, StepReport
 from gptcli.training.setup import begin_training, continue_training
 
 SIZES = {

@@ -1,8 +1,8 @@
-"""Cutting an input into stretches, the same ones whoever reads which range of it.
+"""Cutting an input into chunks, the same ones whoever reads which range of it.
 
-An input is seen in blocks of ``step`` bytes. Each block but the first has at most one border,
+An input is seen in blocks of ``step`` bytes. Each block but the first has at most one boundary,
 which depends on the block and the few bytes before it alone. So every range is cut as the whole
-is, from any start, and a stretch of text is shorter than two blocks, however long a line is.
+is, from any start, and a chunk of text is shorter than two blocks, however long a line is.
 """
 
 import abc
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
 
-from gptcli.data.corpus.borders import LONGEST_CHARACTER, Block, FindBorder
+from gptcli.data.corpus.boundaries import LONGEST_CHARACTER, Block, FindBorder
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import RANGE_BYTES, Stretch
+from gptcli.data.corpus.reading import RANGE_BYTES, Chunk
 from gptcli.errors import DataError
 
 
@@ -24,9 +24,9 @@ class Cutter:
 
     Attributes:
         source: the input.
-        find: the border within a block, counted from its start; None where there is none.
+        find: the boundary within a block, counted from its start; None where there is none.
         step: the size of a block, at least 4 bytes.
-        longest: of a stretch, in bytes; for borders that may be far apart.
+        longest: of a chunk, in bytes; for boundaries that may be far apart.
 
     """
 
@@ -35,19 +35,19 @@ class Cutter:
     step: int
     longest: int | None = None
 
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
-        """The content from ``start`` to ``end``, cut there and at the borders between them."""
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
+        """The content from ``start`` to ``end``, cut there and at the boundaries between them."""
         pending: list[memoryview] = []
         begun, is_last = start, False
         for block in self._blocks(start):
             low = max(start - block.offset, 0)
             high = len(block.content) if end is None else end - block.offset
-            border = self._border(block)
+            boundary = self._border(block)
             view = memoryview(block.content)
-            is_inside = border is not None and block.offset + border > begun
-            if border is not None and is_inside and (end is None or border < high):
-                yield _stretch(begun, [*pending, view[low:border]], is_last=False)
-                pending, begun, low = [], block.offset + border, border
+            is_inside = boundary is not None and block.offset + boundary > begun
+            if boundary is not None and is_inside and (end is None or boundary < high):
+                yield _stretch(begun, [*pending, view[low:boundary]], is_last=False)
+                pending, begun, low = [], block.offset + boundary, boundary
             pending.append(view[low : max(high, low)])
             self._check_length(begun, pending)
             is_last = block.is_final and high >= len(block.content)
@@ -58,24 +58,24 @@ class Cutter:
         self.source.check_unchanged()
 
     def ranges(self, n_bytes: int) -> list[tuple[int, int | None]]:
-        """Ranges of about ``n_bytes`` whose ends are borders; one, if the input is compressed."""
-        borders = [0]
+        """Ranges of about ``n_bytes`` that end at boundaries; one, if the input is compressed."""
+        boundaries = [0]
         if self.source.compression is Compression.NONE:
             for target in range(n_bytes, self.source.n_bytes, n_bytes):
-                found = next(self._borders(-(-target // self.step)), None)
-                if found is not None and found > borders[-1]:
-                    borders.append(found)
-        return list(zip(borders, [*borders[1:], None], strict=True))
+                found = next(self._boundaries(-(-target // self.step)), None)
+                if found is not None and found > boundaries[-1]:
+                    boundaries.append(found)
+        return list(zip(boundaries, [*boundaries[1:], None], strict=True))
 
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
-        """One stretch in ``every``, from number ``first`` on."""
+    def thinned(self, first: int, every: int) -> Iterator[Chunk]:
+        """One chunk in ``every``, from number ``first`` on."""
         if every == 1 or self.source.compression is not Compression.NONE:
-            yield from islice(self.stretches(), first, None, every)
+            yield from islice(self.chunks(), first, None, every)
             return
         for number in range(first, -(-self.source.n_bytes // self.step), every):
-            start = next(self._borders(number), None) if number else 0
+            start = next(self._boundaries(number), None) if number else 0
             if start is not None:
-                yield from islice(self.stretches(start), 1)
+                yield from islice(self.chunks(start), 1)
         self.source.check_unchanged()
 
     def expected_bytes(self) -> int:
@@ -86,14 +86,14 @@ class Cutter:
         """As many as there are blocks."""
         return -(-self.expected_bytes() // self.step)
 
-    def _borders(self, number: int) -> Iterator[int]:
-        """The borders of the blocks from ``number`` on, counted from the input's start."""
+    def _boundaries(self, number: int) -> Iterator[int]:
+        """The boundaries of the blocks from ``number`` on, counted from the input's start."""
         for block in self._blocks(number * self.step):
             if (found := self._border(block)) is not None:
                 yield block.offset + found
 
     def _border(self, block: Block) -> int | None:
-        """No border is where the input starts or ends."""
+        """No boundary is where the input starts or ends."""
         found = self.find(block) if block.offset else None
         if found is None or (block.is_final and found >= len(block.content)):
             return None
@@ -129,9 +129,9 @@ class CutReader(abc.ABC):
     def cutter(self) -> Cutter:
         """How the input is cut."""
 
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """See Reader."""
-        return self.cutter.stretches(start, end)
+        return self.cutter.chunks(start, end)
 
     def place(self, offset: int) -> str:
         """See Reader."""
@@ -149,7 +149,7 @@ class CutReader(abc.ABC):
         """See Reader."""
         return self.cutter.expected_stretches()
 
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+    def thinned(self, first: int, every: int) -> Iterator[Chunk]:
         """See Reader."""
         return self.cutter.thinned(first, every)
 
@@ -176,6 +176,6 @@ def _before(file: BufferedReader, offset: int, step: int) -> bytes:
     return before
 
 
-def _stretch(offset: int, pieces: list[memoryview], is_last: bool) -> Stretch:
+def _stretch(offset: int, pieces: list[memoryview], is_last: bool) -> Chunk:
     content = b"".join(pieces)
-    return Stretch(offset, content, is_last, len(content))
+    return Chunk(offset, content, is_last, len(content))

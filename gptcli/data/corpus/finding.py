@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from gptcli.data.dataset_record import RECORD_FILE, TOKENIZER_FILE
+from gptcli.data.dataset_record import RECORD_FILE
 from gptcli.errors import ResourceError, UsageError
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE
 
 
 @dataclass(frozen=True)

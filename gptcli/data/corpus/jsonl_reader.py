@@ -4,13 +4,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from gptcli.data.corpus.borders import line_border
+from gptcli.data.corpus.boundaries import line_border
 from gptcli.data.corpus.conversation import record_parts
 from gptcli.data.corpus.cutting import CutReader, Cutter
-from gptcli.data.corpus.decoding import decode
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import Document, Parsed, Problem, ReadOptions, Stretch
+from gptcli.data.corpus.reading import Chunk, Document, Parsed, Problem, ReadOptions
 from gptcli.data.corpus.text_reader import STEP, not_text
+from gptcli.data.corpus.utf8 import decode
 
 LONGEST_LINE = 2**26
 _BYTE_ORDER_MARK = "\ufeff"
@@ -18,20 +18,20 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class JsonlReader(CutReader):
-    """Reads records in stretches of whole lines; conversation.py says which records there are."""
+    """Reads records in chunks of whole lines; conversation.py says which records there are."""
 
     source: TextInput
     options: ReadOptions
     step: int = STEP
     longest_line: int = LONGEST_LINE
 
-    def parse(self, stretch: Stretch) -> Parsed:
+    def parse(self, chunk: Chunk) -> Parsed:
         """See Reader. A record that gives no document is a problem; blank lines are passed over."""
-        assert isinstance(stretch.content, bytes)
+        assert isinstance(chunk.content, bytes)
         documents: list[Document] = []
         problems: list[Problem] = []
-        n_replaced, offset = 0, stretch.offset
-        for line in stretch.content.split(b"\n"):
+        n_replaced, offset = 0, chunk.offset
+        for line in chunk.content.split(b"\n"):
             if line and not line.isspace():
                 text, count = self._decode(line, offset)
                 n_replaced += count

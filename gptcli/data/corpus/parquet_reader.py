@@ -6,18 +6,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 
-from gptcli.data.corpus.decoding import decode
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.parquet_file import Group, TextColumn, open_column
 from gptcli.data.corpus.reading import (
     RANGE_BYTES,
+    Chunk,
     Document,
     Parsed,
     Part,
     Problem,
     ReadOptions,
-    Stretch,
 )
+from gptcli.data.corpus.utf8 import decode
 from gptcli.errors import DataError
 
 _DEFAULT_COLUMN = "text"
@@ -25,14 +25,14 @@ _DEFAULT_COLUMN = "text"
 
 @dataclass(frozen=True)
 class ParquetReader:
-    """Reads rows in stretches of about ``step`` bytes, none of which spans two row groups."""
+    """Reads rows in chunks of about ``step`` bytes, none of which spans two row groups."""
 
     source: TextInput
     options: ReadOptions
     step: int = 2**20
     most_rows: int = 1024
 
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """See Reader. DataError for what is no sound Parquet, or has no such column."""
         with self._opened() as file:
             for group in file.groups:
@@ -41,13 +41,13 @@ class ParquetReader:
                     yield from _between(batches, start, file.n_rows if end is None else end)
         self.source.check_unchanged()
 
-    def parse(self, stretch: Stretch) -> Parsed:
+    def parse(self, chunk: Chunk) -> Parsed:
         """See Reader. A null is a problem."""
         documents: list[Document] = []
         problems: list[Problem] = []
         n_replaced = 0
-        assert isinstance(stretch.content, tuple)
-        for row, content in enumerate(stretch.content, stretch.offset):
+        assert isinstance(chunk.content, tuple)
+        for row, content in enumerate(chunk.content, chunk.offset):
             if content is None:
                 problems.append(Problem(row, f"{self._column!r} is null"))
                 continue
@@ -63,14 +63,14 @@ class ParquetReader:
 
     def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
         """See Reader. Each has at least one row group."""
-        borders, size = [0], 0
+        boundaries, size = [0], 0
         with self._opened() as file:
             for group in file.groups:
                 if size >= n_bytes:
-                    borders.append(group.start)
+                    boundaries.append(group.start)
                     size = 0
                 size += group.n_bytes
-        return list(zip(borders, [*borders[1:], None], strict=True))
+        return list(zip(boundaries, [*boundaries[1:], None], strict=True))
 
     def expected_bytes(self) -> int:
         """What the file says of the column: less than the texts have, if they repeat."""
@@ -82,7 +82,7 @@ class ParquetReader:
         with self._opened() as file:
             return sum(len(self._starts(group)) for group in file.groups)
 
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
+    def thinned(self, first: int, every: int) -> Iterator[Chunk]:
         """See Reader."""
         number = 0
         with self._opened() as file:
@@ -99,16 +99,16 @@ class ParquetReader:
         return self.options.field or _DEFAULT_COLUMN
 
     def _starts(self, group: Group) -> range:
-        """The first row of each stretch of a row group."""
+        """The first row of each chunk of a row group."""
         rows = group.end - group.start
         mean = max(group.n_bytes // max(rows, 1), 1)
         return range(group.start, group.end, min(max(self.step // mean, 1), self.most_rows))
 
-    def _batches(self, file: TextColumn, group: Group) -> Iterator[Stretch]:
+    def _batches(self, file: TextColumn, group: Group) -> Iterator[Chunk]:
         row = group.start
         for content in file.contents(group, self._starts(group).step):
             n_bytes = sum(len(text) for text in content if text is not None)
-            yield Stretch(row, content, row + len(content) == file.n_rows, n_bytes)
+            yield Chunk(row, content, row + len(content) == file.n_rows, n_bytes)
             row += len(content)
 
     def _decode(self, content: bytes, row: int) -> tuple[str, int]:
@@ -125,17 +125,17 @@ class ParquetReader:
         return open_column(self.source.path, self.source.name, self._column)
 
 
-def _between(stretches: Iterator[Stretch], start: int, end: int) -> Iterator[Stretch]:
-    """The rows from ``start`` to ``end`` of consecutive stretches."""
-    for stretch in stretches:
-        low, high = max(start - stretch.offset, 0), end - stretch.offset
+def _between(chunks: Iterator[Chunk], start: int, end: int) -> Iterator[Chunk]:
+    """The rows from ``start`` to ``end`` of consecutive chunks."""
+    for chunk in chunks:
+        low, high = max(start - chunk.offset, 0), end - chunk.offset
         if high <= 0:
             return
-        content = stretch.content[low:high]
-        if low == 0 and len(content) == len(stretch.content):
-            yield stretch
+        content = chunk.content[low:high]
+        if low == 0 and len(content) == len(chunk.content):
+            yield chunk
         elif content:
             assert isinstance(content, tuple)
             n_bytes = sum(len(text) for text in content if text is not None)
-            is_last = stretch.is_last and high >= len(stretch.content)
-            yield Stretch(stretch.offset + low, content, is_last, n_bytes)
+            is_last = chunk.is_last and high >= len(chunk.content)
+            yield Chunk(chunk.offset + low, content, is_last, n_bytes)

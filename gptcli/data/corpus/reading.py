@@ -1,6 +1,6 @@
-"""From inputs to documents: in stretches of bounded size that any thread can parse.
+"""From inputs to documents: in chunks of bounded size that any thread can parse.
 
-A stretch begins and ends at borders. Border k of an input is a function of the bytes near
+A chunk begins and ends at boundaries. Boundary k of an input is a function of the bytes near
 k * step alone, so a range of an input is cut as the whole would be, without reading what is
 before it, and processes that read different ranges agree.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gptcli.data.corpus.compression import Compression, check_zstandard
-from gptcli.data.corpus.decoding import Errors
 from gptcli.data.corpus.inputs import Layout, TextInput
-from gptcli.data.tokenization.cuts import Cuts
+from gptcli.data.corpus.utf8 import Errors
+from gptcli.tokenization.cuts import Cuts
 
 RANGE_BYTES = 2**26
 
@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Document:
-    """A document, or the piece of a long one that is in this stretch.
+    """A document, or the piece of a long one that is in this chunk.
 
     Attributes:
         parts: in order; one, except in prompts with completions and in conversations.
@@ -69,7 +69,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What is in a stretch; ``n_replaced`` counts the invalid sequences replaced or left out."""
+    """What is in a chunk; ``n_replaced`` counts the invalid sequences replaced or left out."""
 
     documents: tuple[Document, ...]
     problems: tuple[Problem, ...] = ()
@@ -77,8 +77,8 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Some of an input between two borders.
+class Chunk:
+    """Some of an input between two boundaries.
 
     Attributes:
         offset: its first byte in the decompressed input; in Parquet its first row.
@@ -102,16 +102,16 @@ class Reader(Protocol):
         """The input."""
         ...
 
-    def stretches(self, start: int = 0, end: int | None = None) -> Iterator[Stretch]:
-        """The stretches from ``start`` to ``end`` (borders, from ``ranges``) in order.
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
+        """The chunks from ``start`` to ``end`` (boundaries, from ``ranges``) in order.
 
         In constant memory. At its end it makes sure that the file is still what was found:
         DataError if it changed while it was read.
         """
         ...
 
-    def parse(self, stretch: Stretch) -> Parsed:
-        """The documents of a stretch: pure, and safe to call from several threads.
+    def parse(self, chunk: Chunk) -> Parsed:
+        """The documents of a chunk: pure, and safe to call from several threads.
 
         Raises DataError for bytes that are not UTF-8, unless the options allow them.
         """
@@ -129,15 +129,15 @@ class Reader(Protocol):
         ...
 
     def expected_bytes(self) -> int:
-        """What ``stretches`` will give together: exact for plain files, else an estimate."""
+        """What ``chunks`` will give together: exact for plain files, else an estimate."""
         ...
 
     def expected_stretches(self) -> int:
-        """How many stretches there will be: about."""
+        """How many chunks there will be: about."""
         ...
 
-    def thinned(self, first: int, every: int) -> Iterator[Stretch]:
-        """One stretch in ``every`` from number ``first`` on, at the cost of those it gives.
+    def thinned(self, first: int, every: int) -> Iterator[Chunk]:
+        """One chunk in ``every`` from number ``first`` on, at the cost of those it gives.
 
         Compressed inputs have to be read whole.
         """

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import Layout
-from gptcli.data.corpus.reading import Reader, Stretch
+from gptcli.data.corpus.reading import Chunk, Reader
 
 SAMPLE_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Every ``every``-th stretch of a corpus, the same ones each time.
+    """Every ``every``-th chunk of a corpus, the same ones each time.
 
     Attributes:
         readers: of the inputs.
-        n_bytes: about how many bytes the stretches have together.
+        n_bytes: about how many bytes the chunks have together.
         n_total: how many the corpus has; None: unknown, as it is compressed or Parquet.
         every: 1: all of the corpus.
         limit: no text is given beyond so many bytes.
@@ -30,26 +30,26 @@ class Sample:
     limit: int
 
     def texts(self) -> Iterator[str]:
-        """The texts, read anew at each call: of a stretch, or of a document in records.
+        """The texts, read anew at each call: of a chunk, or of a document in records.
 
         Bad records are passed over: whoever reads all of the corpus reports them.
         """
         left = self.limit
-        for reader, stretch in self._stretches():
-            left -= stretch.n_bytes
+        for reader, chunk in self._stretches():
+            left -= chunk.n_bytes
             if left < 0:
                 return
-            for document in reader.parse(stretch).documents:
+            for document in reader.parse(chunk).documents:
                 yield "".join(part.text for part in document.parts)
 
-    def _stretches(self) -> Iterator[tuple[Reader, Stretch]]:
-        passed = 0  # stretches of the inputs before, so that small files are thinned too
+    def _stretches(self) -> Iterator[tuple[Reader, Chunk]]:
+        passed = 0  # chunks of the inputs before, so that small files are thinned too
         for reader in self.readers:
             first = -passed % self.every
             count = 1 if self.every == 1 else reader.expected_stretches()
             if first < count:
-                for stretch in reader.thinned(first, self.every):
-                    yield reader, stretch
+                for chunk in reader.thinned(first, self.every):
+                    yield reader, chunk
             passed += count
 
 

@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from gptcli.data.corpus.borders import text_border
+from gptcli.data.corpus.boundaries import text_border
 from gptcli.data.corpus.cutting import CutReader, Cutter, line_of
-from gptcli.data.corpus.decoding import decode
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import Document, Parsed, Part, ReadOptions, Stretch
-from gptcli.data.text import not_utf8
-from gptcli.data.tokenization.cuts import Cuts
+from gptcli.data.corpus.reading import Chunk, Document, Parsed, Part, ReadOptions
+from gptcli.data.corpus.utf8 import decode
+from gptcli.data.source_text import not_utf8
 from gptcli.errors import DataError
+from gptcli.tokenization.cuts import Cuts
 
 STEP = 2**20
 STEPS = {
@@ -23,7 +23,7 @@ KEY_BYTES = 2**16
 
 @dataclass(frozen=True)
 class TextReader(CutReader):
-    """Reads a text in stretches of about ``step`` bytes, cut where ``cuts`` allows.
+    """Reads a text in chunks of about ``step`` bytes, cut where ``cuts`` allows.
 
     Where it allows no place for a whole step, the cut is between two characters.
     """
@@ -33,20 +33,20 @@ class TextReader(CutReader):
     cuts: Cuts
     step: int = STEP
 
-    def parse(self, stretch: Stretch) -> Parsed:
+    def parse(self, chunk: Chunk) -> Parsed:
         """See Reader."""
-        assert isinstance(stretch.content, bytes)
+        assert isinstance(chunk.content, bytes)
         try:
-            text, n_replaced = decode(stretch.content, self.options.errors)
+            text, n_replaced = decode(chunk.content, self.options.errors)
         except UnicodeDecodeError as error:
-            byte = stretch.content[error.start]
-            raise not_text(self.source, stretch.offset + error.start, byte) from None
+            byte = chunk.content[error.start]
+            raise not_text(self.source, chunk.offset + error.start, byte) from None
         document = Document(
             parts=(Part(text),),
-            offset=stretch.offset,
+            offset=chunk.offset,
             key=self.key,
-            is_start=stretch.offset == 0,
-            is_end=stretch.is_last,
+            is_start=chunk.offset == 0,
+            is_end=chunk.is_last,
         )
         return Parsed((document,), n_replaced=n_replaced)
 
@@ -58,7 +58,7 @@ class TextReader(CutReader):
 
     @property
     def cutter(self) -> Cutter:
-        """At borders between words or characters, as ``cuts`` says."""
+        """At boundaries between words or characters, as ``cuts`` says."""
         return Cutter(self.source, text_border(self.cuts), self.step)
 
 

@@ -10,7 +10,6 @@ from gptcli.data.dataset_record import (
     FORMAT,
     RECORD_FILE,
     SPLITS,
-    TOKENIZER_FILE,
     DatasetRecord,
     SplitRecord,
     narrowest_dtype,
@@ -18,11 +17,11 @@ from gptcli.data.dataset_record import (
 from gptcli.data.preparation.encode import Encoded
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.names import timestamp
 from gptcli.runtime.outputs import OutputKind
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 DATASET = OutputKind(
     "dataset", RECORD_FILE, FORMAT, frozenset({RECORD_FILE, TOKENIZER_FILE, *SPLITS})

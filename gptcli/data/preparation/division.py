@@ -75,14 +75,14 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
     index = bisect_left(scan.marks, target + 1, key=lambda mark: mark.characters_before) - 1
     mark = scan.marks[index]
     reader = readers[mark.input]
-    stretch = next(reader.stretches(mark.offset))
+    chunk = next(reader.chunks(mark.offset))
     if reader.source.layout is Layout.TEXT:
-        assert isinstance(stretch.content, bytes)
+        assert isinstance(chunk.content, bytes)
         return Cut(
-            mark.input, mark.offset + _byte_of(stretch.content, target - mark.characters_before)
+            mark.input, mark.offset + _byte_of(chunk.content, target - mark.characters_before)
         )
     position = mark.characters_before
-    for document in reader.parse(stretch).documents:
+    for document in reader.parse(chunk).documents:
         if position >= target:
             return Cut(mark.input, document.offset)
         position += sum(len(part.text) for part in document.parts)

@@ -1,4 +1,4 @@
-"""From a stretch of text to the tokens of each split."""
+"""From a chunk of text to the tokens of each split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.data.corpus.inputs import Layout
-from gptcli.data.corpus.reading import Document, Reader, Stretch
+from gptcli.data.corpus.reading import Chunk, Document, Reader
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.division import Division
-from gptcli.data.tokenization.bulk import bulk_encoder
-from gptcli.data.tokenization.character_table import UnseenCharacterError
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError
 from gptcli.runtime.text import named
+from gptcli.tokenization.bulk import bulk_encoder
+from gptcli.tokenization.character_table import UnseenCharacterError
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Encoded:
 
 
 class StretchEncoder:
-    """Encodes stretches; safe to use from several threads at once.
+    """Encodes chunks; safe to use from several threads at once.
 
     With ``ends_documents`` the tokenizer's end-of-text, where it has one, follows each document;
     it is a target where the part before it is.
@@ -50,9 +50,9 @@ class StretchEncoder:
         self._division = division
         self._is_masked = is_masked
 
-    def encode(self, number: int, reader: Reader, stretch: Stretch) -> dict[str, Encoded]:
-        """The tokens of a stretch of input ``number``, by split."""
-        documents = [document for document in reader.parse(stretch).documents if document.has_text]
+    def encode(self, number: int, reader: Reader, chunk: Chunk) -> dict[str, Encoded]:
+        """The tokens of a chunk of input ``number``, by split."""
+        documents = [document for document in reader.parse(chunk).documents if document.has_text]
         texts = [part.text for document in documents for part in document.parts]
         try:
             arrays = iter(self._bulk.encode(texts))

@@ -125,8 +125,8 @@ def check_part(directory: Path) -> None:
 def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
     """The tokens of a split as they are."""
     for part in parts:
-        borders = [*range(0, max(part.n_tokens, 1), _BLOCK), part.n_tokens]
-        for first, last in pairwise(borders):
+        boundaries = [*range(0, max(part.n_tokens, 1), _BLOCK), part.n_tokens]
+        for first, last in pairwise(boundaries):
             ids, mask = part.read(first, last)
             # A document may start where the part ends: its tokens are in the next one.
             low, high = np.searchsorted(part.starts, [first, last + (last == part.n_tokens)])

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 
 from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.reading import Reader, ReadOptions, Stretch, open_reader
+from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions, open_reader
 from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.encode import Encoded, StretchEncoder
 from gptcli.data.preparation.scan import Scan, scan_corpus
-from gptcli.data.preparation.vocabulary import TokenizerChoice, ready_tokenizer, scanned_tokenizer
+from gptcli.data.preparation.tokenizer_choice import (
+    TokenizerChoice,
+    ready_tokenizer,
+    scanned_tokenizer,
+)
 from gptcli.data.preparation.watch import Advance, Watch
-from gptcli.data.tokenization.cuts import Cuts, cuts_of
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import UsageError
 from gptcli.runtime.ordered import ordered_map
+from gptcli.tokenization.cuts import Cuts, cuts_of
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,17 @@ def encode_tasks(
         tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection
     )
 
-    def stretches() -> Iterator[tuple[int, Reader, Stretch]]:
+    def chunks() -> Iterator[tuple[int, Reader, Chunk]]:
         for task in tasks:
             reader = readers[task.input]
-            for stretch in reader.stretches(task.start, task.end):
-                yield task.input, reader, stretch
+            for chunk in reader.chunks(task.start, task.end):
+                yield task.input, reader, chunk
 
-    def encode(item: tuple[int, Reader, Stretch]) -> tuple[int, dict[str, Encoded]]:
+    def encode(item: tuple[int, Reader, Chunk]) -> tuple[int, dict[str, Encoded]]:
         return item[2].n_bytes, encoder.encode(*item)
 
     workers = plan.config.workers if encoder.gains_from_threads else 1
-    for n_bytes, encoded in ordered_map(encode, stretches(), workers):
+    for n_bytes, encoded in ordered_map(encode, chunks(), workers):
         advance(n_bytes)
         yield encoded
 

@@ -8,14 +8,13 @@ from typing import Any
 from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import Corpus, TextInput
 from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.small_files import parse_object, read_bounded
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 PLAN_FILE = "plan.json"
 PLAN_FORMAT = "gptcli.plan/1"

@@ -18,11 +18,11 @@ from gptcli.data.preparation.part import PartSplit, PartWriter, in_order, shuffl
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
 from gptcli.data.preparation.room import check_room
 from gptcli.data.preparation.split_writer import SHARD_TOKENS
-from gptcli.data.preparation.vocabulary import TokenizerChoice
+from gptcli.data.preparation.tokenizer_choice import TokenizerChoice
 from gptcli.data.preparation.watch import Unwatched, Watch
-from gptcli.data.tokenization.kinds import TokenizerSpec
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.runtime.outputs import output_directory
+from gptcli.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.tokenizer import Tokenizer
 
 _SPOOL = ".spool"
 _UNSHUFFLED = ".unshuffled"

@@ -8,8 +8,8 @@ from gptcli.data.dataset_record import ITEM_SIZES, narrowest_dtype
 from gptcli.data.preparation.encode import Encoded
 from gptcli.data.preparation.plan import Plan, encode_tasks
 from gptcli.data.preparation.watch import Watch
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import ResourceError
+from gptcli.tokenization.tokenizer import Tokenizer
 
 _SMALL = 2**28  # bytes; below it no estimate is worth its time
 _MARGIN = 1.05
@@ -41,9 +41,9 @@ def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
 
 
 def _expected_tokens(plan: Plan, tokenizer: Tokenizer) -> float:
-    """From the tokens per byte of the first stretches."""
-    stretches = _first_stretches(plan, tokenizer)
-    pieces = [part for encoded in stretches for part in encoded.values()]
+    """From the tokens per byte of the first chunks."""
+    chunks = _first_stretches(plan, tokenizer)
+    pieces = [part for encoded in chunks for part in encoded.values()]
     n_bytes = sum(piece.bytes for piece in pieces)
     n_tokens = sum(len(piece.ids) for piece in pieces)
     return plan.scan.bytes * n_tokens / max(n_bytes, 1)

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gptcli.data.corpus.reading import Parsed, Problem, Reader, Stretch
+from gptcli.data.corpus.reading import Chunk, Parsed, Problem, Reader
 from gptcli.data.preparation.watch import Advance
 from gptcli.errors import DataError
 from gptcli.runtime.ordered import ordered_map
 
 _CODE_POINTS = 0x110000
-_Item = tuple[int, Reader, Stretch]
+_Item = tuple[int, Reader, Chunk]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a stretch begins: its input, its offset, and the characters before it."""
+    """Where a chunk begins: its input, its offset, and the characters before it."""
 
     input: int
     offset: int
@@ -78,10 +78,10 @@ def scan_corpus(
 
     def items() -> Iterator[_Item]:
         for number, reader in enumerate(readers):
-            for stretch in reader.stretches():
-                hashes[number].update(_hashed(stretch))
-                yield number, reader, stretch
-                advance(stretch.n_bytes)
+            for chunk in reader.chunks():
+                hashes[number].update(_hashed(chunk))
+                yield number, reader, chunk
+                advance(chunk.n_bytes)
 
     # One thread beside this one, which reads: decoding holds the interpreter's lock.
     for result in ordered_map(tally, items(), workers=1):
@@ -137,15 +137,15 @@ class _Totals:
 
 
 def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> _Tally:
-    number, reader, stretch = item
-    parsed = reader.parse(stretch)
+    number, reader, chunk = item
+    parsed = reader.parse(chunk)
     parts = [part for document in parsed.documents for part in document.parts]
     if seen is not None:
         for part in parts:
             _mark_characters(part.text, seen)
     return _Tally(
         input=number,
-        offset=stretch.offset,
+        offset=chunk.offset,
         characters=sum(len(part.text) for part in parts),
         bytes=sum(_utf8_length(part.text) for part in parts),
         starts=sum(one.is_start and one.has_text for one in parsed.documents),
@@ -155,8 +155,8 @@ def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None
     )
 
 
-def _hashed(stretch: Stretch) -> bytes:
-    content = stretch.content
+def _hashed(chunk: Chunk) -> bytes:
+    content = chunk.content
     return content if isinstance(content, bytes) else b"\0".join(row or b"" for row in content)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.dataset import Dataset
-from gptcli.data.dataset_record import TOKENIZER_FILE
 from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
@@ -25,11 +24,11 @@ from gptcli.data.preparation.prepare import Request, part_tokens
 from gptcli.data.preparation.room import check_room
 from gptcli.data.preparation.split_writer import SHARD_TOKENS
 from gptcli.data.preparation.watch import Advance, Unwatched, Watch
-from gptcli.data.tokenization.tokenizer import Tokenizer
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.files import reported, sync_tree
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.small_files import parse_object, read_bounded
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 _PARTS = "parts"
 _SPOOL = "spool"

@@ -1,4 +1,4 @@
-"""Borders are where their definition says, and the same whoever reads which range."""
+"""Boundaries are where their definition says, and the same whoever reads which range."""
 
 from itertools import pairwise
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.corpus.borders import SAFE_PLACES
+from gptcli.data.corpus.boundaries import SAFE_PLACES
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.text_reader import TextReader
-from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError
+from gptcli.tokenization.cuts import Cuts
 
 SIGNS = {Cuts.WORDS: " \n", Cuts.SPACES: " ", Cuts.ANYWHERE: "", Cuts.NOWHERE: ""}
 
@@ -39,9 +39,9 @@ def places(content: bytes) -> dict[int, tuple[str, str]]:
     return found
 
 
-def expected_borders(content: bytes, cuts: Cuts, step: int) -> list[int]:
+def expected_boundaries(content: bytes, cuts: Cuts, step: int) -> list[int]:
     """By the definition, on text that is UTF-8."""
-    between, borders = places(content), []
+    between, boundaries = places(content), []
     for start in range(step, len(content), step):
         inside = [place for place in between if start <= place < start + step]
         safe = [
@@ -49,12 +49,12 @@ def expected_borders(content: bytes, cuts: Cuts, step: int) -> list[int]:
             for place in inside
             if between[place][0].isalnum() and between[place][1] in (*SIGNS[cuts],)
         ]
-        borders += safe[:1] or inside[:1]
-    return borders
+        boundaries += safe[:1] or inside[:1]
+    return boundaries
 
 
 def read(reader, start=0, end=None):
-    return [(one.offset, one.content, one.is_last) for one in reader.stretches(start, end)]
+    return [(one.offset, one.content, one.is_last) for one in reader.chunks(start, end)]
 
 
 def text_reader(make_input, content, cuts, step, name="input.txt", errors="strict"):
@@ -65,9 +65,11 @@ def text_reader(make_input, content, cuts, step, name="input.txt", errors="stric
 @given(texts, all_cuts, steps)
 @example(b"x" * 100, Cuts.WORDS, 16)
 @example("😀".encode() * 30, Cuts.WORDS, 5)
-def test_borders_are_the_first_safe_places_else_between_characters(make_input, content, cuts, step):
-    stretches = read(text_reader(make_input, content, cuts, step))
-    assert [offset for offset, _, _ in stretches][1:] == expected_borders(content, cuts, step)
+def test_boundaries_are_the_first_safe_places_else_between_characters(
+    make_input, content, cuts, step
+):
+    chunks = read(text_reader(make_input, content, cuts, step))
+    assert [offset for offset, _, _ in chunks][1:] == expected_boundaries(content, cuts, step)
 
 
 @quick
@@ -75,14 +77,14 @@ def test_borders_are_the_first_safe_places_else_between_characters(make_input, c
 def test_stretches_are_the_content_and_short(make_input, content, cuts, step):
     reader = text_reader(make_input, content, cuts, step)
     offset = 0
-    stretches = list(reader.stretches())
-    for stretch in stretches:
-        assert stretch.offset == offset
-        assert 0 < stretch.n_bytes == len(stretch.content) < 2 * step
-        offset += stretch.n_bytes
-    assert b"".join(stretch.content for stretch in stretches) == content
-    assert [one.is_last for one in stretches] == [False] * (len(stretches) - 1) + [True] * (
-        len(stretches) > 0
+    chunks = list(reader.chunks())
+    for chunk in chunks:
+        assert chunk.offset == offset
+        assert 0 < chunk.n_bytes == len(chunk.content) < 2 * step
+        offset += chunk.n_bytes
+    assert b"".join(chunk.content for chunk in chunks) == content
+    assert [one.is_last for one in chunks] == [False] * (len(chunks) - 1) + [True] * (
+        len(chunks) > 0
     )
 
 
@@ -93,29 +95,29 @@ def test_ranges_give_the_stretches_of_the_whole(make_input, content, cuts, step,
     ranges = reader.ranges(n_bytes)
     assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
     assert (ranges[0][0], ranges[-1][1]) == (0, None)
-    parts = [stretch for start, end in ranges for stretch in read(reader, start, end)]
+    parts = [chunk for start, end in ranges for chunk in read(reader, start, end)]
     assert parts == read(reader)
 
 
 @quick
 @given(contents, all_cuts, steps, st.data())
-def test_any_start_and_end_are_borders(make_input, content, cuts, step, data):
+def test_any_start_and_end_are_boundaries(make_input, content, cuts, step, data):
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.none() | st.integers(start, len(content)))
     reader = text_reader(make_input, content, cuts, step)
     stop = len(content) if end is None else end
     inner = [offset for offset, _, _ in read(reader) if start < offset < stop]
-    borders = [start, *inner, stop] if start < stop else []
-    parts = [content[a:b] for a, b in pairwise(borders)]
-    is_last = [after == len(content) for after in borders[1:]]
-    assert read(reader, start, end) == list(zip(borders, parts, is_last, strict=False))
+    boundaries = [start, *inner, stop] if start < stop else []
+    parts = [content[a:b] for a, b in pairwise(boundaries)]
+    is_last = [after == len(content) for after in boundaries[1:]]
+    assert read(reader, start, end) == list(zip(boundaries, parts, is_last, strict=False))
 
 
 @quick
 @given(contents, all_cuts, steps, st.sampled_from(["replace", "ignore"]))
 def test_no_cut_changes_what_bytes_decode_to(make_input, content, cuts, step, errors):
     reader = text_reader(make_input, content, cuts, step, errors=errors)
-    parsed = [reader.parse(stretch) for stretch in reader.stretches()]
+    parsed = [reader.parse(chunk) for chunk in reader.chunks()]
     text = "".join(part.text for one in parsed for doc in one.documents for part in doc.parts)
     assert text == content.decode("utf-8", errors)
     whole = content.decode("utf-8", "replace")
@@ -160,12 +162,12 @@ def test_every_alphanumeric_character_makes_a_place_safe_and_no_other(make_input
 
 def test_input_that_changes_while_it_is_read_is_refused(make_input):
     reader = text_reader(make_input, b"some words " * 100, Cuts.WORDS, 64)
-    stretches = reader.stretches()
-    next(stretches)
+    chunks = reader.chunks()
+    next(chunks)
     with reader.source.path.open("ab") as file:
         file.write(b"more")
     with pytest.raises(DataError, match="changed while it was read"):
-        list(stretches)
+        list(chunks)
     reader.source.path.unlink()
     with pytest.raises(DataError, match="vanished while it was read"):
         reader.source.check_unchanged()

@@ -20,7 +20,7 @@ def reader_of(source, options=ReadOptions(), step=32):  # noqa: B008
 
 
 def parsed(reader):
-    results = [reader.parse(stretch) for stretch in reader.stretches()]
+    results = [reader.parse(chunk) for chunk in reader.chunks()]
     return (
         [document for one in results for document in one.documents],
         [problem for one in results for problem in one.problems],
@@ -62,23 +62,21 @@ def test_documents_are_what_json_wrote(make_input, written, ascii, end, is_ended
 )
 def test_stretches_are_whole_lines_whatever_the_range(make_input, content, step, n_bytes):
     reader = reader_of(make_input(content, "in.jsonl"), step=step)
-    stretches = list(reader.stretches())
-    assert b"".join(one.content for one in stretches) == content
-    assert all(one.content.endswith(b"\n") or one.is_last for one in stretches)
-    assert [one.is_last for one in stretches] == [False] * (len(stretches) - 1) + [True] * bool(
-        stretches
-    )
+    chunks = list(reader.chunks())
+    assert b"".join(one.content for one in chunks) == content
+    assert all(one.content.endswith(b"\n") or one.is_last for one in chunks)
+    assert [one.is_last for one in chunks] == [False] * (len(chunks) - 1) + [True] * bool(chunks)
     ranges = reader.ranges(n_bytes)
     assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
-    assert [one for start, end in ranges for one in reader.stretches(start, end)] == stretches
+    assert [one for start, end in ranges for one in reader.chunks(start, end)] == chunks
 
 
 def test_reading_can_begin_and_end_at_any_line(make_input):
     content = b"".join(b'{"text": "%d"}\n' % number for number in range(50))
     reader = reader_of(make_input(content, "in.jsonl"), step=64)
     starts = [document.offset for document in parsed(reader)[0]]
-    stretches = reader.stretches(starts[7], starts[33])
-    read = [text_of(one) for stretch in stretches for one in reader.parse(stretch).documents]
+    chunks = reader.chunks(starts[7], starts[33])
+    read = [text_of(one) for chunk in chunks for one in reader.parse(chunk).documents]
     assert read == [str(number) for number in range(7, 33)]
 
 
@@ -141,12 +139,12 @@ def test_endless_line_is_refused_before_it_fills_the_memory(make_input, name):
     content = b'{"text": "a"}\n' * 5 + b'{"text": "' + b"x" * 2**12
     reader = JsonlReader(make_input(content, name), ReadOptions(), step=64, longest_line=2**10)
     with pytest.raises(DataError, match=r"in\.jsonl\S* has a line longer than .* line 6"):
-        list(reader.stretches())
+        list(reader.chunks())
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])
 def test_thinned_gives_whole_stretches(make_input, name):
     content = b"".join(b'{"text": "%d"}\n' % number for number in range(500))
     reader = reader_of(make_input(content, name), step=256)
-    stretches = list(reader.stretches())
-    assert list(reader.thinned(1, 4)) == stretches[1::4]
+    chunks = list(reader.chunks())
+    assert list(reader.thinned(1, 4)) == chunks[1::4]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import ReadOptions, open_reader
-from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError, UsageError
+from gptcli.tokenization.cuts import Cuts
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -34,7 +34,7 @@ def write(tmp_path):
 
 
 def documents_of(reader, start=0, end=None):
-    results = [reader.parse(stretch) for stretch in reader.stretches(start, end)]
+    results = [reader.parse(chunk) for chunk in reader.chunks(start, end)]
     return [document for one in results for document in one.documents]
 
 
@@ -50,7 +50,7 @@ def texts_of(documents):
 )
 def test_documents_are_the_rows(write, rows, kind, compression):
     reader = write(pa.array(rows, pa.string()).cast(kind), compression=compression)
-    results = [reader.parse(stretch) for stretch in reader.stretches()]
+    results = [reader.parse(chunk) for chunk in reader.chunks()]
     documents = [document for one in results for document in one.documents]
     assert texts_of(documents) == [text for text in rows if text is not None]
     assert [one.offset for one in documents] == [i for i, t in enumerate(rows) if t is not None]
@@ -67,10 +67,10 @@ def test_documents_are_the_rows(write, rows, kind, compression):
 @given(st.integers(0, 60), st.integers(1, 300), st.data())
 def test_ranges_and_any_rows_give_what_the_whole_gives(write, count, n_bytes, data):
     reader = write(pa.array([f"text {number}" for number in range(count)], pa.string()))
-    whole = list(reader.stretches())
+    whole = list(reader.chunks())
     assert [one.is_last for one in whole] == [False] * (len(whole) - 1) + [True] * bool(whole)
     ranges = reader.ranges(n_bytes)
-    assert [one for start, end in ranges for one in reader.stretches(start, end)] == whole
+    assert [one for start, end in ranges for one in reader.chunks(start, end)] == whole
     start = data.draw(st.integers(0, count))
     end = data.draw(st.integers(start, count))
     expected = [f"text {number}" for number in range(start, end)]
@@ -83,7 +83,7 @@ def test_ranges_and_any_rows_give_what_the_whole_gives(write, count, n_bytes, da
 def test_stretches_are_small_where_rows_are_large(write):
     rows = [chr(97 + number % 26) * 1000 for number in range(40)]
     reader = write(pa.array(rows), step=2000, row_group_size=40, use_dictionary=False)
-    assert {len(one.content) for one in reader.stretches()} == {1}
+    assert {len(one.content) for one in reader.chunks()} == {1}
 
 
 def test_named_column_holds_the_text(write):
@@ -110,7 +110,7 @@ def test_bytes_that_are_not_utf8_are_an_error_or_counted(write, errors):
     with pytest.raises(DataError, match="row 2 is not UTF-8, byte 0xe9 at offset 3"):
         documents_of(write(column))
     reader = write(column, ReadOptions(errors))
-    results = [reader.parse(stretch) for stretch in reader.stretches()]
+    results = [reader.parse(chunk) for chunk in reader.chunks()]
     texts = [text for one in results for text in texts_of(one.documents)]
     assert texts == ["fine", b"caf\xe9".decode("utf-8", errors)]
     assert [one.n_replaced for one in results] == [0, 1]

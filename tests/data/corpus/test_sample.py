@@ -7,7 +7,7 @@ from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.sample import sample_texts
 from gptcli.data.corpus.text_reader import TextReader
-from gptcli.data.tokenization.cuts import Cuts
+from gptcli.tokenization.cuts import Cuts
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.python_source import write_standard_library
 from gptcli.data.corpus.reading import ReadOptions, open_reader
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
-from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError
+from gptcli.tokenization.cuts import Cuts
 
 
 def write(root: Path, name: str, content: bytes) -> None:
@@ -74,7 +74,7 @@ def test_problems_are_prompts_with_completions_that_never_share_a_key(tmp_path, 
     options = ArithmeticOptions(digits=2, count=2000, reverse=True)
     corpus = find_corpus([name], tmp_path, options)
     reader = open_reader(corpus.inputs[0], ReadOptions(), Cuts.ANYWHERE)
-    documents = [one for part in reader.stretches() for one in reader.parse(part).documents]
+    documents = [one for part in reader.chunks() for one in reader.parse(part).documents]
     assert len({document.key for document in documents}) == 2000
     assert {tuple(part.is_target for part in one.parts) for one in documents} == {(False, True)}
     facts = [re.split(r"([-+*/])", one.parts[0].text[:-1]) for one in documents]

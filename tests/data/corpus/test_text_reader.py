@@ -6,8 +6,8 @@ import pytest
 
 from gptcli.data.corpus.reading import ReadOptions, open_reader
 from gptcli.data.corpus.text_reader import STEP, STEPS, TextReader
-from gptcli.data.tokenization.cuts import Cuts
 from gptcli.errors import DataError
+from gptcli.tokenization.cuts import Cuts
 
 
 def reader_of(source, errors="strict", step=64):
@@ -15,7 +15,7 @@ def reader_of(source, errors="strict", step=64):
 
 
 def parsed(reader):
-    return [reader.parse(stretch) for stretch in reader.stretches()]
+    return [reader.parse(chunk) for chunk in reader.chunks()]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_key_is_the_sha256_of_the_first_64_kib(make_input, name, size):
 def test_pieces_parse_alike_in_threads_and_in_any_order(make_input, name, errors):
     content = ("some words, ä line\n" * 400).encode()
     reader = reader_of(make_input(content, name), errors)
-    stretches = list(reader.stretches())
+    chunks = list(reader.chunks())
     copy = pickle.loads(pickle.dumps(reader))
     with ThreadPoolExecutor(4) as pool:
-        backwards = list(pool.map(copy.parse, stretches[::-1]))
+        backwards = list(pool.map(copy.parse, chunks[::-1]))
     assert backwards[::-1] == parsed(reader)
 
 
@@ -112,12 +112,12 @@ def test_forced_cuts_are_farther_apart_and_free_ones_nearer(make_input):
 @pytest.mark.parametrize("name", ["input.txt", "input.txt.gz"])
 def test_thinned_takes_one_stretch_in_so_many(make_input, name):
     reader = reader_of(make_input(b"some words in a line\n" * 100, name))
-    stretches = list(reader.stretches())
+    chunks = list(reader.chunks())
     for first, every in [(0, 1), (0, 3), (2, 3), (5, 7), (50, 2)]:
-        assert list(reader.thinned(first, every)) == stretches[first::every]
+        assert list(reader.thinned(first, every)) == chunks[first::every]
 
 
 def test_expected_sizes_are_exact_for_a_plain_file(make_input):
     reader = reader_of(make_input(b"word " * 1000))
     assert reader.expected_bytes() == 5000
-    assert reader.expected_stretches() == len(list(reader.stretches()))
+    assert reader.expected_stretches() == len(list(reader.chunks()))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gptcli.config.data import SplitBy
-from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.errors import DataError, UsageError
+from gptcli.tokenization.kinds import TokenizerSpec
 
 BPE = TokenizerSpec("bpe", 300)
 

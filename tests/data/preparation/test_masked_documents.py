@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
-from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.errors import DataError
+from gptcli.tokenization.kinds import TokenizerSpec
 
 
 def read_masks(dataset, split):

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.tokenization.characters import character_tokenizer
-from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.errors import DataError
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.kinds import TokenizerSpec
 
 TEXT = "one two three four five\n"
 SHARED_FILES = settings(
@@ -32,7 +32,7 @@ def test_tiny_shakespeare_has_the_lectures_sizes(build, shared):
 
 
 def test_gpt2_tokens_are_those_of_the_two_halves_encoded_whole(build, shared, tokens):
-    from gptcli.data.tokenization.loading import load_tokenizer
+    from gptcli.tokenization.loading import load_tokenizer
 
     gpt2 = load_tokenizer(shared / "data" / "gpt2")
     file = shared / "data" / "wikitext2-valid.txt"
@@ -49,7 +49,7 @@ def test_gpt2_tokens_are_those_of_the_two_halves_encoded_whole(build, shared, to
     "kind", ["char", "byte", "word", "bpe:300", "wordpiece:600", "unigram:600"]
 )
 def test_every_kind_gives_the_text_back(build, write, tokens, kind):
-    from gptcli.data.tokenization.kinds import parse_spec
+    from gptcli.tokenization.kinds import parse_spec
 
     text = "".join(f"LINE {n}:\n  the  {n % 10} cats ate\tétudes.\r\n\n" for n in range(300))
     dataset = build("x", [write("x.txt", text)], tokenizer=parse_spec(kind))

@@ -18,13 +18,13 @@ from gptcli.data.preparation.sharing import (
     plan_directory,
     plan_preparation,
 )
-from gptcli.data.tokenization.kinds import TokenizerSpec
 from gptcli.errors import DataError, UsageError
+from gptcli.tokenization.kinds import TokenizerSpec
 
 
 @pytest.fixture
 def corpus(write, records, monkeypatch):
-    for reader in (TextReader, JsonlReader):  # tasks as small as a stretch
+    for reader in (TextReader, JsonlReader):  # tasks as small as a chunk
         monkeypatch.setattr(reader.ranges, "__defaults__", (2**20,))
     prose = "".join(f"the {n} cats ate {n * n} rats.\n" for n in range(90_000))
     pairs = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(3000)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gptcli.data.dataset import Dataset
-from gptcli.data.find import newest_dataset
+from gptcli.data.newest import newest_dataset
 from gptcli.data.preparation.prepare import Request, prepare
 from gptcli.errors import ResourceError, UsageError
 from gptcli.runtime.locks import exclusive

@@ -1,0 +1,103 @@
+"""Which files make a model directory, and what stands in those that are not weights."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
+from gptcli.checkpoint.special_ids import GENERATION_FILE
+from gptcli.config.model import ModelConfig
+from gptcli.errors import CheckpointError, UsageError
+from gptcli.runtime.files import write_json, write_text
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE
+
+if TYPE_CHECKING:
+    from gptcli.tokenization.tokenizer import Tokenizer
+
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_BLOCK = 2**20
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
+
+
+def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
+    """Write all but the weights, as transformers expects it."""
+    end = tokenizer.end_of_text
+    end_token = next(
+        (name for name, number in tokenizer.special_tokens.items() if number == end), None
+    )
+    write_json(directory / CONFIG_FILE, model_config_json(config, end))
+    write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config, end_token))
+    write_json(directory / GENERATION_FILE, _generation_config(end))
+
+
+def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:
+    # Without the class, transformers takes GPT2Tokenizer for a gpt2 model: other ids.
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": config.block_size,
+        "bos_token": None,
+        "eos_token": end_of_text,
+        "unk_token": None,
+        "pad_token": None,
+    }
+
+
+def _generation_config(end_of_text: int | None) -> dict[str, Any]:
+    return {
+        "do_sample": True,
+        "bos_token_id": None,
+        "eos_token_id": end_of_text,
+        "pad_token_id": None,
+    }
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a model directory, all of them there."""
+    files = [directory / name for name in weight_names(directory)]
+    for file in files:
+        if not file.is_file():
+            raise CheckpointError(f"{file} is not there, but {INDEX_FILE} names it: copy it again")
+    return files
+
+
+def weight_names(directory: Path) -> list[str]:
+    """What the weights' files are called: one, or the shards of the index."""
+    single, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
+    if single.is_file():
+        return [single.name]
+    if index.is_file():
+        return _shard_names(index)
+    pickles = [*directory.glob("*.bin"), *directory.glob("*.pt"), *directory.glob("*.pth")]
+    if pickles:
+        raise CheckpointError(
+            f"{pickles[0]} is a pickle, which can run code and is never opened: "
+            "save the model as safetensors"
+        )
+    raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
+
+
+def weights_hash(directory: Path) -> str:
+    """Sha256 of the weights' files, one after another."""
+    digest = hashlib.sha256()
+    for file in weight_files(directory):
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _shard_names(index: Path) -> list[str]:
+    weight_map = read_small_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f'{index} has no "weight_map"')
+    names = {str(name) for name in weight_map.values()}
+    for name in names:
+        if not _SHARD_NAME.fullmatch(name):
+            raise CheckpointError(f"{index} names {name!r:.80}, which is no file beside it")
+    return sorted(names)

@@ -1,0 +1,56 @@
+"""Models side by side: two that differ, and all that have a name."""
+
+from dataclasses import asdict
+
+from gptcli.accounting.parameters import count_totals, exact_count
+from gptcli.commands.count_params.count_view import Counted
+from gptcli.commands.view.tables import Cell, Change, Sheet
+from gptcli.config.presets import PRESETS
+
+
+def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:
+    """Where two models differ: configuration, rows, totals."""
+    columns = (a.name, b.name)
+    first, second = a.config.whole(), b.config.whole()
+    settings = tuple(
+        (name, str(first[name]), str(second[name])) for name in first if first[name] != second[name]
+    )
+    return [
+        *([Sheet("settings that differ", ("setting", *columns), settings)] if settings else []),
+        diff_sheet(a, b),
+        _difference(
+            "totals", columns, asdict(count_totals(a.config)), asdict(count_totals(b.config))
+        ),
+    ]
+
+
+def diff_sheet(a: Counted, b: Counted) -> Sheet:
+    """Parameters of both, row by row."""
+    rows_a, rows_b = ({row.name: row.params for row in counted.rows} for counted in (a, b))
+    return _difference("parameters", (a.name, b.name), rows_a, rows_b)
+
+
+def presets_sheet() -> Sheet:
+    """Every model that has a name."""
+    rows = tuple(
+        (
+            name,
+            preset.model.n_layer,
+            preset.model.n_head,
+            preset.model.n_embd,
+            preset.model.block_size,
+            exact_count(preset.model),
+            preset.about,
+        )
+        for name, preset in PRESETS.items()
+    )
+    columns = ("preset", "layers", "heads", "width", "context", "params", "about")
+    return Sheet("presets", columns, rows, spare=("heads", "context", "width", "layers"))
+
+
+def _difference(title: str, names: tuple[str, str], a: dict[str, int], b: dict[str, int]) -> Sheet:
+    keys = list(a) + [key for key in b if key not in a]
+    rows: list[tuple[Cell, ...]] = [
+        (key, a.get(key, 0), b.get(key, 0), Change(b.get(key, 0) - a.get(key, 0))) for key in keys
+    ]
+    return Sheet(title, ("row", *names, "difference"), tuple(rows), spare=names)

@@ -1,0 +1,190 @@
+"""What a model costs at some context, batch and precision: the tables of count-params."""
+
+from dataclasses import dataclass
+
+from gptcli.accounting.activations import textbook_activations
+from gptcli.accounting.fit import Fit, generation_fit, training_fit
+from gptcli.accounting.flops import sequence_flops, training_compute
+from gptcli.accounting.kv_cache import attention_pattern, kv_cache_bytes_per_token
+from gptcli.accounting.memory import generation_memory, training_memory
+from gptcli.accounting.workload import Workload
+from gptcli.commands.count_params.request import Request
+from gptcli.commands.view.durations import spoken
+from gptcli.commands.view.tables import Amount, Cell, Sheet, rounded
+from gptcli.config.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One figure: its column in CSV, what it is called in a table, and its unit."""
+
+    key: str
+    label: str
+    value: int
+    unit: str = "B"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What belongs together, for each of the context lengths."""
+
+    title: str
+    costs: tuple[tuple[Cost, ...], ...]
+
+
+def cost_sheets(request: Request) -> list[Sheet]:
+    """Costs by context, and what the limits that were named make of them."""
+    sections = _sections(request) if request.asks_costs else [_usual(request)]
+    sheets = [_sheet(request, section) for section in sections]
+    if request.train_tokens is not None:
+        sheets.append(_training_sheet(request, request.train_tokens))
+    if request.gpu_mem is not None:
+        sheets.append(_fit_sheet(request, request.gpu_mem))
+    return sheets
+
+
+def cost_table(request: Request) -> Sheet:
+    """Everything exact, a line per context: what --format csv holds."""
+    costs = [_all(request.source.config, work) for work in request.works]
+    columns = ("context", "batch", *(cost.key for cost in costs[0]))
+    rows = tuple(
+        (work.context, work.batch, *(cost.value for cost in line))
+        for work, line in zip(request.works, costs, strict=True)
+    )
+    return Sheet(request.source.name, columns, rows)
+
+
+def fits(request: Request, work: Workload, limit: int) -> tuple[Fit, Fit]:
+    """Training's and generation's."""
+    config = request.source.config
+    return training_fit(config, work, limit), generation_fit(config, work, limit)
+
+
+def _usual(request: Request) -> _Section:
+    """What is shown where nobody asked for more."""
+    config, work = request.source.config, request.works[0]
+    per_token = kv_cache_bytes_per_token(config, work.value_bytes)
+    cache_of_token = Cost("kv_cache_per_token", "key/value cache of a token", per_token)
+    weights, cache, pattern, *_ = _generation(config, work)
+    costs = (weights, cache_of_token, cache, pattern, *_compute(config, work))
+    return _Section(f"one sequence of {work.context:,} tokens ({work.dtype})", (costs,))
+
+
+def _sections(request: Request) -> list[_Section]:
+    config, works = request.source.config, request.works
+    batch, dtype, precision = works[0].batch, works[0].dtype, works[0].precision
+    rows = "one sequence" if batch == 1 else f"{batch:,} sequences"
+    at = f" of {works[0].context:,} tokens" if len(works) == 1 else ""
+    return [
+        _Section(
+            f"generation, {rows}{at}: memory, {dtype}",
+            tuple(_generation(config, work) for work in works),
+        ),
+        _Section(
+            f"training, {rows}{at}: memory, {precision} products",
+            tuple(_training(config, work) for work in works),
+        ),
+        _Section(
+            f"compute, one sequence{at}: a multiply-add is 2, look-ups 0",
+            tuple(_compute(config, work) for work in works),
+        ),
+    ]
+
+
+def _all(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
+    return (*_generation(config, work), *_training(config, work), *_compute(config, work))
+
+
+def _generation(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
+    memory = generation_memory(config, work)
+    pattern = attention_pattern(config, work.context, work.value_bytes)
+    return (
+        Cost("weights", "weights", memory.weights),
+        Cost("kv_cache", "key/value cache", memory.kv_cache),
+        Cost("pattern_per_head", "pattern of a head", pattern.per_head, ""),
+        Cost("pattern_bytes", "patterns of all heads", work.batch * pattern.n_bytes),
+        Cost("generation_peak", "in all, patterns fused", memory.peak),
+    )
+
+
+def _training(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
+    memory, textbook = training_memory(config, work), textbook_activations(config, work)
+    return (
+        Cost("training_weights", "weights", memory.weights),
+        Cost("gradients", "gradients", memory.gradients),
+        Cost("optimizer", "AdamW's moments", memory.optimizer),
+        Cost("activations", "activations, this build", memory.activations),
+        Cost("training_peak", "peak of a step", memory.peak),
+        Cost("textbook_explicit", "textbook, 16 bit", textbook.explicit),
+        Cost("textbook_fused", "  fused attention", textbook.fused),
+        Cost("textbook_recomputed", "  recomputed", textbook.recomputed),
+        Cost("textbook_logits", "  the logits, apart", textbook.logits),
+    )
+
+
+def _compute(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
+    flops = sequence_flops(config, work.context)
+    return (
+        Cost("forward_full", "forward, full", flops.forward_full, "FLOP"),
+        Cost("forward_causal", "forward, causal", flops.forward_causal, "FLOP"),
+        Cost("training_full", "training, full", flops.training_full, "FLOP"),
+        Cost("training_causal", "training, causal", flops.training_causal, "FLOP"),
+    )
+
+
+def _sheet(request: Request, section: _Section) -> Sheet:
+    if len(section.costs) == 1:
+        exact: list[tuple[Cell, ...]] = [
+            (cost.label, cost.value, Amount(cost.value, cost.unit)) for cost in section.costs[0]
+        ]
+        return Sheet(section.title, ("what", "exact", "about"), tuple(exact), spare=("exact",))
+    lines: list[tuple[Cell, ...]] = [
+        (same[0].label, *(Amount(cost.value, cost.unit) for cost in same))
+        for same in zip(*section.costs, strict=True)
+    ]
+    columns = ("context", *(f"{work.context:,}" for work in request.works))
+    return Sheet(section.title, columns, tuple(lines), folds=True)
+
+
+def _training_sheet(request: Request, tokens: int) -> Sheet:
+    config, context = request.source.config, request.works[0].context
+    compute = training_compute(config, context, tokens)
+    speed = request.device_flops
+    counts = (
+        ("6ND", compute.six_nd),
+        ("exact, full", compute.full),
+        ("exact, causal", compute.causal),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (label, Amount(value, "FLOP"), *([spoken(value / speed)] if speed else []))
+        for label, value in counts
+    ]
+    at = f" at {rounded(speed, 'FLOP/s')}" if speed else ""
+    title = f"to train on {rounded(tokens)} tokens, {context:,} at a time{at}"
+    return Sheet(title, ("how", "compute", *(["time"] if speed else [])), tuple(rows))
+
+
+def _fit_sheet(request: Request, limit: int) -> Sheet:
+    rows = tuple(
+        (f"{fit.use}, {_short(work.context)}", _verdict(fit))
+        for work in request.works
+        for fit in fits(request, work, limit)
+    )
+    title = (
+        f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB)? Drivers take a part"
+    )
+    return Sheet(title, ("use, context", "answer"), rows)
+
+
+def _short(context: int) -> str:
+    return f"{context // 1024}k" if context % 1024 == 0 else str(context)
+
+
+def _verdict(fit: Fit) -> str:
+    needs = f"it needs {rounded(fit.needs, 'B')}"
+    if fit.fits:
+        return f"yes, {needs}; up to --batch {fit.largest_batch}"
+    if fit.remedies:
+        ways = (f"{remedy.flag} ({rounded(remedy.needs, 'B')})" for remedy in fit.remedies)
+        return f"no, {needs}; {' or '.join(ways)} would"
+    return f"no, {needs}; only a smaller model would: {rounded(fit.largest_model)} parameters"

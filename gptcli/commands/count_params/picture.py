@@ -1,0 +1,102 @@
+"""A treemap of where a model's parameters are, as SVG."""
+
+from collections.abc import Mapping
+from io import StringIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gptcli.accounting.parameters import is_bias, is_norm
+from gptcli.accounting.treemap import Rectangle, treemap
+from gptcli.commands.count_params.count_view import Counted, headline
+from gptcli.commands.view.tables import rounded
+from gptcli.commands.view.terminal import escape_controls
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart; black reads on each.
+_COLOURS: Mapping[str, str] = MappingProxyType(
+    {"attention": "#56b4e9", "MLP": "#e69f00", "embeddings": "#3fbf98", "the rest": "#c8c8c8"}
+)
+_REST = "biases, norms"
+_WIDTH, _HEIGHT = 100.0, 56.0
+_POINTS = 7.2  # to a unit of these
+_LARGEST, _SMALLEST = 9.0, 5.0  # letters
+_NARROW = 40.0  # a rectangle whose name stands on end
+_LETTER = 0.62  # width of one to its height
+
+
+def draw_rows(counted: Counted) -> str:
+    """Areas are parameters; biases and norms, too small to see apart, are one."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.2), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, _WIDTH), ylim=(0, _HEIGHT))
+    axes.set_axis_off()
+    title = f"{headline(counted)}\n{counted.total:,} parameters"
+    axes.set_title(escape_controls(title), fontsize=10, loc="left", wrap=True, parse_math=False)
+    sizes = _sizes(counted)
+    places = treemap(list(sizes.values()), Rectangle(0, 0, _WIDTH, _HEIGHT))
+    for (name, size), place in zip(sizes.items(), places, strict=True):
+        _draw(axes, place, name, size, counted.total)
+    _explain(axes, sizes)
+    drawn = StringIO()
+    # Without a date and with a fixed salt, the same model draws the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "gptcli"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
+
+
+def _sizes(counted: Counted) -> dict[str, int]:
+    """Parameters by what is drawn, the largest first."""
+    sizes: dict[str, int] = {}
+    for row in counted.rows:
+        name = _REST if is_bias(row.name) or is_norm(row.name) else row.name
+        sizes[name] = sizes.get(name, 0) + row.params
+    ordered = sorted(sizes.items(), key=lambda item: -item[1])
+    return {name: size for name, size in ordered if size}
+
+
+def _part(name: str) -> str:
+    if name in ("query", "key", "value", "output"):
+        return "attention"
+    if name.endswith("_projection"):
+        return "MLP"
+    return "the rest" if name == _REST else "embeddings"
+
+
+def _draw(axes: "Axes", place: Rectangle, name: str, size: int, total: int) -> None:
+    from matplotlib.patches import Rectangle as Patch
+
+    corner = (place.x, place.y)
+    colour = _COLOURS[_part(name)]
+    axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor="white"))
+    is_upright = place.width * _POINTS < _NARROW and place.height > 2 * place.width
+    room, depth = place.width * _POINTS, place.height * _POINTS
+    room, depth = (depth, room) if is_upright else (room, depth)
+    lines = [name.replace("_", " "), f"{rounded(size)}, {size / total:.1%}"]
+    if depth < 3 * _LARGEST:
+        lines = [", ".join(lines)]
+    widest = room / max(map(len, lines)) / _LETTER
+    letters = min(_LARGEST, widest, depth / len(lines) / 1.3)
+    if letters >= _SMALLEST:
+        middle = (place.x + place.width / 2, place.y + place.height / 2)
+        turn = 90 if is_upright else 0
+        text = "\n".join(lines)
+        axes.text(*middle, text, ha="center", va="center", fontsize=letters, rotation=turn)
+
+
+def _explain(axes: "Axes", sizes: Mapping[str, int]) -> None:
+    from matplotlib.patches import Patch
+
+    drawn = {_part(name) for name in sizes}
+    patches = [
+        Patch(color=colour, label=part) for part, colour in _COLOURS.items() if part in drawn
+    ]
+    axes.legend(
+        handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False
+    )

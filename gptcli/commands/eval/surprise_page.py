@@ -1,0 +1,118 @@
+"""A text coloured by how much it surprised a model, on a page that needs nothing but itself."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from gptcli.commands.tokenize.token_page import visible_words
+from gptcli.tokenization.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from gptcli.commands.eval.subject import Subject
+    from gptcli.evaluation.token_scores import TokenScores
+
+MOST_TOKENS = 20_000  # with their hints what a browser still scrolls with ease
+_TEMPLATE = "surprise_page.html"
+_LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # bits below which a token has a colour
+_HOTTEST = 85  # per cent; more would leave the ink too little contrast
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A range of surprise and how much of the hot colour it has, in per cent."""
+
+    label: str
+    share: int
+
+
+@dataclass(frozen=True)
+class _PageToken:
+    """What the page shows of a token; without a ``level`` it was not predicted."""
+
+    label: str
+    ends_line: bool
+    level: int | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class _Score:
+    """One row of TokenScores."""
+
+    loss: float
+    rank: int
+    top: list[tuple[int, float]]
+
+
+def surprise_page(subject: "Subject", scores: Iterable["TokenScores"], n_tokens: int) -> str:
+    """The HTML of the first ``n_tokens`` of a subject, of which ``scores`` has the targets."""
+    from jinja2 import Environment, StrictUndefined
+
+    found = dict(_by_place(scores))
+    model = visible_words(subject.loaded.directory.as_posix())
+    template = files("gptcli.commands.eval").joinpath(_TEMPLATE).read_text("utf-8")
+    # Whatever is in the text, its names or the tokenizer is escaped on its way into the page.
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    return page.render(
+        title=f"What surprises {model} in {visible_words(subject.place)}",
+        figures=_figures(found),
+        conditions=f"context {subject.context:,} tokens, stride {subject.stride:,}",
+        cut=_cut(n_tokens, subject.tokens.n_tokens),
+        levels=list(_levels()),
+        tokens=_tokens(subject, found, n_tokens),
+    )
+
+
+def _by_place(scores: Iterable["TokenScores"]) -> Iterator[tuple[int, _Score]]:
+    for part in scores:
+        columns = (part.places, part.losses, part.ranks, part.top_ids, part.top_probabilities)
+        for place, loss, rank, ids, shares in zip(*(c.tolist() for c in columns), strict=True):
+            yield place, _Score(loss, rank, list(zip(ids, shares, strict=True)))
+
+
+def _tokens(subject: "Subject", found: dict[int, _Score], n_tokens: int) -> Iterator[_PageToken]:
+    book = Vocabulary(subject.loaded.tokenizer)
+    entry = cache(book.entry)
+    quoted = cache(lambda number: _quoted(book, number))
+    for place, number in enumerate(subject.tokens.read(0, n_tokens).tolist()):
+        content = entry(number).content
+        label = visible_words(content.decode("utf-8", "backslashreplace"))
+        ends_line, score = content.endswith(b"\n"), found.get(place)
+        if score is None:
+            yield _PageToken(label, ends_line)
+            continue
+        bits = score.loss / math.log(2)
+        level = sum(bits >= boundary for boundary in _LEVELS)
+        own = f"{math.exp(-score.loss):.2%}, rank {score.rank:,}, {bits:.2f} bits"
+        lines = [f"{quoted(number)}: {own}"]
+        lines += [f"{quoted(other)} {share:.2%}" for other, share in score.top]
+        yield _PageToken(label, ends_line, level, "\n".join(lines))
+
+
+def _quoted(book: Vocabulary, number: int) -> str:
+    """A token's label; published models have more outputs than their tokenizers have tokens."""
+    return book.entry(number).label if number < len(book) else f"id {number}"
+
+
+def _figures(found: dict[int, _Score]) -> str:
+    loss = sum(score.loss for score in found.values()) / len(found)
+    hits = sum(score.rank == 1 for score in found.values())
+    return (
+        f"{len(found):,} tokens predicted, {loss:.4f} nats ({loss / math.log(2):.3f} bits) each, "
+        f"{hits / len(found):.1%} of them held for the likeliest"
+    )
+
+
+def _levels() -> Iterator[_Level]:
+    names = [f"below {_LEVELS[0]}", *(f"from {boundary}" for boundary in _LEVELS)]
+    for index, name in enumerate(names):
+        yield _Level(name, round(_HOTTEST * index / len(_LEVELS)))
+
+
+def _cut(n_shown: int, n_tokens: int) -> str:
+    if n_shown == n_tokens:
+        return ""
+    return f"These are the first {n_shown:,} of {n_tokens:,} tokens, and the figures are of them."

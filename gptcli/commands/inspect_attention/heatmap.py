@@ -1,0 +1,151 @@
+"""One head's pattern in a terminal: queries down, keys across, labelled with their tokens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.text import Text
+
+from gptcli.commands.view.canvas import Page, clipped, quoted
+from gptcli.inspection.report import Prediction, Token
+from gptcli.inspection.window import Window, fit_window
+from gptcli.runtime.text import visible
+
+_LABEL_WIDTH = 10
+_HEADER_LINES = 4
+_LISTED = 16  # rows whose predictions may stand beneath
+_GAP = "  "
+_EARLIER = "…"
+_MASKED = "."
+_PERCENT = 4  # cells of this width hold a percentage
+_SWATCHES = (0, 1, 4, 16, 36, 64, 100)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The window shown, its row labels, and what stands beside each row, if there is room."""
+
+    window: Window
+    labels: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    is_short: bool = False
+
+
+def plan(page: Page, tokens: Sequence[Token]) -> Layout:
+    """The fullest labels that leave room for all tokens; the last tokens where none do."""
+    labels = _labels(tokens, min(_LABEL_WIDTH, max(page.width // 8, 3)))
+    room = page.width - cell_len(labels[0])
+    long = tuple(expectation(token.predicts) for token in tokens)
+    short = tuple(_short(token.predicts) for token in tokens)
+    choices: list[tuple[tuple[str, ...], int]] = [(long, 2), (short, 2)]
+    choices += [((), 2)] if len(tokens) <= _LISTED else []
+    for beside, least_cell in [*choices, (short, 1)]:
+        left = room - (len(_GAP) + max(map(cell_len, beside)) if beside else 0)
+        if len(tokens) * least_cell <= left:
+            return Layout(fit_window(len(tokens), left), labels, beside, beside is short)
+    return Layout(fit_window(len(tokens), room), labels)
+
+
+def draw_rows(
+    page: Page, layout: Layout, tokens: Sequence[Token], rows: Sequence[Sequence[float | None]]
+) -> Iterator[Text]:
+    """The header of keys, then one line per query; ``rows`` are the window's cells."""
+    window, margin = layout.window, " " * cell_len(layout.labels[0])
+    for header in _header([token.text for token in tokens], window):
+        yield Text((margin + header).rstrip())
+    for number, row in enumerate(rows, window.first):
+        line = Text(layout.labels[number])
+        for weight in row:
+            _draw_cell(page, line, weight, window.cell_width)
+        if layout.beside:
+            line.append(_GAP + layout.beside[number], page.style("dim"))
+        yield line
+
+
+def legend(page: Page, layout: Layout) -> Iterator[Text]:
+    """What the cells mean, and what stands beside them."""
+    window = layout.window
+    if page.in_colour:
+        scale = Text("percent ")
+        for percent in _SWATCHES:
+            scale.append(f"{percent:>3} ", page.ink(sqrt(percent / 100)))
+        yield scale
+    elif window.cell_width == _PERCENT:
+        yield from page.words("Cells are percent of the row's attention.")
+    else:
+        yield from page.words("Digits are tenths of the row's attention: 3 is 30 to 40%.")
+    yield from page.words(f"Keys run across, queries down; {_MASKED} is the future, masked.")
+    if layout.is_short:
+        yield from page.words("Beside a row: the likeliest next token and its p | the actual one.")
+    if window.is_cropped:
+        shown = window.n_tokens - window.first
+        yield from page.words(
+            f"Only the last {shown} of {window.n_tokens} tokens fit this window; the column "
+            f"{_EARLIER} holds what all earlier keys get together. --json has everything."
+        )
+
+
+def sentences(page: Page, tokens: Sequence[Token]) -> Iterator[Text]:
+    """After each of the last tokens: what the model expects, and what came."""
+    yield from page.heading("What each row predicts")
+    first = max(len(tokens) - _LISTED, 0)
+    if first:
+        yield from page.words(f"(the last {_LISTED} of {len(tokens)}; --json has all)")
+    for token in tokens[first:]:
+        yield from page.words(f"after {quoted(token.text)} -> {expectation(token.predicts)}")
+
+
+def expectation(prediction: Prediction) -> str:
+    """``next ' cat' p=0.31, actual ' dog' p=0.12``."""
+    words = f"next {quoted(prediction.top.text)} p={prediction.top.p:.2f}"
+    actual = prediction.actual
+    return words if actual is None else f"{words}, actual {quoted(actual.text)} p={actual.p:.2f}"
+
+
+def _short(prediction: Prediction) -> str:
+    """``'·cat' 0.31 | '·dog' 0.12``: the likeliest token, then the actual one."""
+    guesses = [guess for guess in (prediction.top, prediction.actual) if guess is not None]
+    return " | ".join(f"{quoted(guess.text)} {guess.p:.2f}" for guess in guesses)
+
+
+def _labels(tokens: Sequence[Token], width: int) -> tuple[str, ...]:
+    names = [clipped(visible(token.text), width) for token in tokens]
+    width, digits = max(map(cell_len, names)), len(str(len(tokens) - 1))
+    return tuple(
+        f"{number:>{digits}} {set_cell_size(name, width)} " for number, name in enumerate(names)
+    )
+
+
+def _header(pieces: Sequence[str], window: Window) -> Iterator[str]:
+    """The keys' tokens, standing on their columns; downward where a column is narrow."""
+    width = window.cell_width
+    stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
+    stacks = [[_EARLIER], *stacks] if window.is_cropped else stacks
+    height = max(map(len, stacks))
+    for level in range(height, 0, -1):
+        shown = [stack[-level] if level <= len(stack) else "" for stack in stacks]
+        yield "".join(_in_cell(part, width) for part in shown)
+
+
+def _stack(piece: str, width: int) -> list[str]:
+    """A token in lines of ``width``; what no column holds becomes a box."""
+    parts = [part for part in chop_cells(visible(piece), width) if part]
+    fitting = [part if cell_len(part) <= width else "▯" for part in parts] or [" "]
+    return fitting if len(fitting) <= _HEADER_LINES else [*fitting[: _HEADER_LINES - 1], _EARLIER]
+
+
+def _draw_cell(page: Page, line: Text, weight: float | None, width: int) -> None:
+    if weight is None:
+        line.append(_in_cell(_MASKED, width), page.style("dim"))
+        return
+    shown = "" if page.in_colour else str(min(int(10 * weight), 9))
+    if width == _PERCENT:
+        shown = str(round(100 * weight))
+    line.append(_in_cell(shown, width), page.ink(sqrt(weight)))
+
+
+def _in_cell(text: str, width: int) -> str:
+    """The text at the right of a cell, a column of air behind it where there is room."""
+    air = min(width - 1, 1)
+    return " " * (width - air - cell_len(text)) + text + " " * air

@@ -1,0 +1,62 @@
+"""A page of coloured tokens that needs nothing but itself: no script, no font, no network."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from gptcli.commands.tokenize.output import beginning, counted
+from gptcli.commands.tokenize.token_stream import Stream
+from gptcli.runtime.text import visible
+from gptcli.tokenization.vocabulary import Entry, Vocabulary
+
+_TEMPLATE = "token_page.html"
+_MOST_TOKENS = 100_000  # what a browser still scrolls with ease
+_LONGEST_HINT = 64  # bytes
+
+
+@dataclass(frozen=True)
+class _PageToken:
+    """Everything that the page shows of a token; ``hint`` is what pointing at it says."""
+
+    label: str
+    number: int
+    hint: str
+    ends_line: bool
+
+
+def token_page(stream: Stream, most_tokens: int = _MOST_TOKENS) -> str:
+    """The HTML of a text's tokens; of a long text the first ``most_tokens``, which it says."""
+    from jinja2 import Environment, StrictUndefined
+
+    ids, counts = beginning(stream.blocks(), most_tokens)
+    book = Vocabulary(stream.tokenizer)
+    token = cache(lambda number: _page_token(book.entry(number)))
+    template = files("gptcli.commands.tokenize").joinpath(_TEMPLATE).read_text("utf-8")
+    # Whatever is in the text, its names or the tokenizer is escaped on its way into the page.
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    return page.render(
+        title=f"Tokens of {visible_words(stream.name)}",
+        tokenizer=f"tokenizer: {visible_words(stream.origin)}",
+        counts=counted(counts, stream.tokenizer),
+        cut=_cut(len(ids), counts.tokens),
+        tokens=(token(number) for number in ids),
+    )
+
+
+def visible_words(text: str) -> str:
+    """A name on one line: what is invisible is made visible, but for its spaces."""
+    return " ".join(map(visible, text.split(" ")))
+
+
+def _page_token(entry: Entry) -> _PageToken:
+    listed = entry.content[:_LONGEST_HINT].hex(" ")
+    more = " ..." if len(entry.content) > _LONGEST_HINT else ""
+    noun = "special token" if entry.is_special else "piece"
+    hint = f"id {entry.number}\nbytes {listed}{more}\n{noun} {entry.label}"
+    return _PageToken(entry.label, entry.number, hint, entry.content.endswith(b"\n"))
+
+
+def _cut(n_shown: int, n_tokens: int) -> str:
+    if n_shown == n_tokens:
+        return ""
+    return f"These are the first {n_shown:,} of {n_tokens:,} tokens; the counts are of the whole."

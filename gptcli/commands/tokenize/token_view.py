@@ -1,0 +1,94 @@
+"""Tokens for people: coloured pieces with their ids beneath."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from gptcli.tokenization.vocabulary import Entry
+
+# Colours only, no bold or dim: NO_COLOR then leaves plain text.
+COLOURS = ("black on cyan", "black on green", "black on yellow", "black on magenta")
+QUIET_COLOUR = "bright_black"
+
+
+@dataclass(frozen=True)
+class _Cell:
+    label: str
+    number: str
+    colour: str
+    ends_line: bool
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(self.label), len(self.number))
+
+
+def token_view(entries: Sequence[Entry], width: int) -> Text:
+    """Each piece over its id, in lines of at most ``width`` cells, broken after newlines too."""
+    cells = [
+        _Cell(
+            clipped(entry.label, width),
+            str(entry.number),
+            COLOURS[index % len(COLOURS)],
+            entry.content.endswith(b"\n"),
+        )
+        for index, entry in enumerate(entries)
+    ]
+    view = Text()
+    for start, end in _rows(cells, width):
+        if start:
+            view.append("\n")
+        _append_row(view, cells[start:end])
+    return view
+
+
+def longest_labels(kind: str, longest: Sequence[Entry]) -> list[str]:
+    """Tokens worth naming for their length; of some kinds all have the same."""
+    same = {"char": "one character each", "byte": "one byte each"}.get(kind)
+    return [same] if same else [entry.label for entry in longest]
+
+
+def clipped(text: str, width: int) -> str:
+    """The text in at most ``width`` cells, with a mark where some was cut off."""
+    return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)) + "…"
+
+
+def append_wrapped(
+    text: Text, labels: Sequence[str], indent: int, width: int, styles: Sequence[str] = ("none",)
+) -> None:
+    """Append labels to a line that is ``indent`` cells long, folded under where they begin."""
+    used = indent
+    for index, label in enumerate(labels):
+        shown = clipped(label, max(width - indent, 2))
+        if used > indent and used + 1 + cell_len(shown) > width:
+            text.append("\n" + " " * indent)
+            used = indent
+        elif used > indent:
+            text.append(" ")
+            used += 1
+        text.append(shown, styles[index % len(styles)])
+        used += cell_len(shown)
+
+
+def _rows(cells: Sequence[_Cell], width: int) -> Iterator[tuple[int, int]]:
+    start = used = 0
+    for index, cell in enumerate(cells):
+        begins_line = index > start and cells[index - 1].ends_line
+        if index > start and (begins_line or used + cell.width > width):
+            yield start, index
+            start, used = index, 0
+        used += cell.width + 1
+    if cells:
+        yield start, len(cells)
+
+
+def _append_row(view: Text, cells: Sequence[_Cell]) -> None:
+    last = len(cells) - 1
+    for index, cell in enumerate(cells):
+        view.append(cell.label, style=cell.colour)
+        view.append("\n" if index == last else " " * (cell.width - cell_len(cell.label) + 1))
+    for index, cell in enumerate(cells):
+        padding = "\n" if index == last else " " * (cell.width - len(cell.number) + 1)
+        view.append(cell.number + padding, style=QUIET_COLOUR)

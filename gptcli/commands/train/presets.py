@@ -1,0 +1,66 @@
+"""``train --list-presets``: the models by name, with what training them takes here."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gptcli.accounting.memory import training_memory
+from gptcli.accounting.parameters import exact_count
+from gptcli.accounting.workload import Workload
+from gptcli.commands.count_params.run import Answer
+from gptcli.commands.view.durations import spoken
+from gptcli.commands.view.tables import Amount, Sheet
+from gptcli.config.presets import PRESETS
+from gptcli.config.training import Precision
+from gptcli.training.defaults import usual_batch
+from gptcli.training.pace import Pace
+
+_ITERATIONS = 1000
+_COLUMNS = ("preset", "params", "memory", "rows x context", "1,000 iterations", "about")
+
+
+@dataclass(frozen=True)
+class _Cost:
+    preset: str
+    params: int
+    training_bytes: int
+    batch_size: int
+    block_size: int
+    seconds_per_1000: float
+    about: str
+
+
+def presets_answer(device: str, precision: Precision, pace: Pace) -> Answer:
+    """Memory is the peak of a training step with the rows and the context that are shown."""
+    costs = _costs(device, precision, pace)
+    rows = tuple(
+        (
+            cost.preset,
+            Amount(cost.params),
+            Amount(cost.training_bytes, "B"),
+            f"{cost.batch_size} x {cost.block_size:,}",
+            spoken(cost.seconds_per_1000),
+            cost.about,
+        )
+        for cost in costs
+    )
+    sheet = Sheet(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
+
+    def document() -> dict[str, Any]:
+        presets = [asdict(cost) for cost in costs]
+        return {"schema": "gptcli.presets/1", "device": device, "presets": presets}
+
+    return Answer([sheet], sheet, document)
+
+
+def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
+    costs = []
+    for name, preset in PRESETS.items():
+        model, n_params = preset.model, exact_count(preset.model)
+        rows = usual_batch(preset, device)
+        seconds = _ITERATIONS * pace.iteration_seconds(model, rows)
+        work = Workload(model.block_size, rows, precision=precision)
+        memory = training_memory(model, work).peak
+        costs.append(
+            _Cost(name, n_params, memory, rows, model.block_size, round(seconds, 1), preset.about)
+        )
+    return costs

@@ -1,0 +1,166 @@
+"""What a person sees of a training run: the plan, the progress, the result."""
+
+import json
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from gptcli.checkpoint.resume import Progress as RunProgress
+from gptcli.commands.view.durations import spoken
+from gptcli.commands.view.terminal import (
+    deliver,
+    escape_controls,
+    is_interactive,
+    note,
+    progress_console,
+    verbosity,
+    warn,
+)
+from gptcli.config.checks import flag
+from gptcli.data.dataset import Dataset
+from gptcli.runtime.signals import StopRequest
+from gptcli.training.defaults import CPU_SECONDS
+from gptcli.training.estimate import estimate_seconds
+from gptcli.training.loop import Training
+from gptcli.training.reporter import EvaluationReport, StepReport
+
+_QUIET_SECONDS = 15.0
+_SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum", "max_iters")
+
+
+def announce(
+    training: Training, preset: str | None, given: dict[str, Any], stop: StopRequest
+) -> None:
+    """Say what is about to happen, how large it is and how long it will take."""
+    model, config, dataset = training.model, training.config, training.dataset
+    n_params = sum(parameter.numel() for parameter in model.parameters())
+    tokens = config.rows_per_iter * model.config.block_size
+    epochs = config.max_iters * config.rows_per_iter / _windows(dataset, model.config.block_size)
+    note(
+        f"run: {training.directory.as_posix()}: {n_params:,} parameters, "
+        f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
+    )
+    if training.progress.step >= config.max_iters:
+        note(f"already at step {training.progress.step:,}: --max-iters N goes on to N")
+        return
+    if verbosity().quiet:
+        return
+    seconds = estimate_seconds(training, stop)
+    note(f"estimated time: about {spoken(seconds)}{_hint(seconds, config.device, preset, given)}")
+
+
+def _windows(dataset: Dataset, block_size: int) -> float:
+    """How many rows it takes to see all that there is to learn once."""
+    if dataset.record.is_masked:
+        return len(dataset.train.windows(block_size).starts)
+    return dataset.train.n_tokens / block_size
+
+
+def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]) -> str:
+    if device != "cpu" or seconds < 3 * CPU_SECONDS:
+        return ""
+    if not preset and "max_iters" not in given:
+        return f" (planned for {spoken(CPU_SECONDS)}: is this CPU slow, or busy with other work?)"
+    sizes = [flag(name) for name in _SIZES if name in given]
+    cause = f"--preset {preset}" if preset else ", ".join(sizes)
+    return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
+
+
+def summarize(training: Training, progress: RunProgress, seconds: float, json_output: bool) -> None:
+    """The result of a finished run, on stdout."""
+    run = training.directory.as_posix()
+    split = "val" if training.dataset.val.n_tokens > 1 else "train"
+    if json_output:
+        document = {
+            "schema": "gptcli.train/1",
+            "run": run,
+            "steps": progress.step,
+            "best_step": progress.best_step,
+            "measured_on": split,
+            "best_loss": progress.best_loss,
+            "seconds": round(seconds, 3),
+        }
+        deliver(json.dumps(document, indent=2), None)
+    else:
+        best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
+        deliver(f"{escape_controls(run)}: {best}, {progress.step:,} steps, {spoken(seconds)}", None)
+    note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
+
+
+class TrainView:
+    """A moving bar on a terminal, a line now and then elsewhere; a line per evaluation."""
+
+    def __init__(self, training: Training) -> None:
+        self._total = training.config.max_iters
+        self._first = training.progress.step
+        self._started = self._spoken = self._pace_from = time.perf_counter()
+        self._bar = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            console=progress_console(),
+            transient=True,
+            disable=not is_interactive() or verbosity().quiet,
+        )
+        self._task = self._bar.add_task("", total=self._total, completed=self._first)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the view was made."""
+        return time.perf_counter() - self._started
+
+    def __enter__(self) -> "TrainView":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def stepped(self, report: StepReport) -> None:
+        """Move the bar; without one, say how it goes every now and then."""
+        pace = f"loss {report.loss:.4f}  {report.tokens_per_second:,.0f} tokens/s"
+        self._bar.update(self._task, completed=report.step, description=pace)
+        now = time.perf_counter()
+        if self._bar.disable and now - self._spoken > _QUIET_SECONDS:
+            self._spoken = now
+            done = report.step - self._first
+            left = (now - self._pace_from) * (self._total - report.step) / done
+            note(f"step {report.step:,}/{self._total:,}  {pace}  {spoken(left)} left")
+
+    def evaluating(self, done: int) -> None:
+        """Show that an evaluation is under way."""
+        self._bar.update(self._task, description=f"evaluating, {done:,} tokens")
+
+    def evaluated(self, report: EvaluationReport) -> None:
+        """One line that stays."""
+        if report.step == self._first:
+            self._pace_from = time.perf_counter()  # steps only, without what comes before them
+        val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
+        best = "  (best so far)" if report.is_best and report.step else ""
+        line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
+        if self._bar.disable:
+            note(line)
+        else:
+            self._bar.console.print(line)
+
+    def warned(self, message: str) -> None:
+        """Something went wrong that training can live with."""
+        warn(message)
+
+    def saved(self, step: int) -> None:
+        """Saving is silent: it happens at every evaluation."""

@@ -1,0 +1,78 @@
+"""Where bytes may be cut: a function of a block and the few bytes before it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from gptcli.tokenization.cuts import Cuts
+
+LONGEST_CHARACTER = 4  # bytes of UTF-8
+_WINDOWS = (2**8, 2**14)  # a safe place is usually near
+
+# The space or newline, if the character before it is alphanumeric: \w is that or an underscore.
+SAFE_PLACES = {
+    Cuts.WORDS: re.compile(r"[ \n](?<=[^\W_][ \n])"),
+    Cuts.SPACES: re.compile(r" (?<=[^\W_] )"),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """``content`` at ``offset`` in an input, the bytes before it, and whether the input ends."""
+
+    offset: int
+    before: bytes
+    content: bytes
+    is_final: bool
+
+
+FindBorder = Callable[[Block], int | None]
+
+
+def text_border(cuts: Cuts) -> FindBorder:
+    """The first place in a block that ``cuts`` allows, else the first between two characters."""
+    safe = SAFE_PLACES.get(cuts)
+    return _character_border if safe is None else partial(_safe_or_forced, safe)
+
+
+def line_border(block: Block) -> int | None:
+    """Behind the first newline of a block."""
+    return block.content.find(b"\n") + 1 or None
+
+
+def _safe_or_forced(safe: re.Pattern[str], block: Block) -> int:
+    stop = 0
+    for window in (*_WINDOWS, len(block.content)):
+        start, stop = stop, min(window, len(block.content))
+        before = (block.before + block.content[:start])[-LONGEST_CHARACTER:]
+        found = _first_match(safe, before + block.content[start:stop], len(before))
+        if found is not None:
+            return start + found
+    return _character_border(block)
+
+
+def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | None:
+    """The first match from byte ``least`` on, counted from there.
+
+    What is no UTF-8, among it half a character at the edges, becomes surrogates, which are not
+    alphanumeric: nothing is taken for a safe place that is not one.
+    """
+    if not any(sign in content for sign in b" \n"):  # much faster than the pattern
+        return None
+    text = content.decode("utf-8", "surrogateescape")
+    for match in safe.finditer(text):
+        place = len(text[: match.start()].encode("utf-8", "surrogateescape"))
+        if place >= least:
+            return place - least
+    return None
+
+
+def _character_border(block: Block) -> int:
+    """The first byte that continues no character.
+
+    After three that look as if they did, whatever began before the block has ended.
+    """
+    most = LONGEST_CHARACTER - 1
+    beginnings = (i for i, byte in enumerate(block.content[:most]) if byte & 0xC0 != 0x80)
+    return next(beginnings, most)

@@ -1,0 +1,53 @@
+"""The tokenizer of a dataset: one that exists, or one that is made from the corpus."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gptcli.data.corpus.inputs import Corpus
+from gptcli.data.corpus.reading import ReadOptions, open_reader
+from gptcli.data.corpus.sample import sample_texts
+from gptcli.data.preparation.scan import Scan
+from gptcli.data.preparation.watch import Watch
+from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import train_tokenizer
+
+TokenizerChoice = Tokenizer | TokenizerSpec
+
+
+def ready_tokenizer(
+    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, watch: Watch
+) -> Tokenizer | None:
+    """The chosen tokenizer, trained on a sample of the corpus where it has to be.
+
+    None for characters: which there are is known when the corpus has been scanned.
+    """
+    if isinstance(choice, Tokenizer):
+        return choice
+    if choice.kind == "char":
+        return None
+    specials = choice.special_tokens
+    if choice.kind != "byte" or corpus.is_collection:
+        specials = _with_end(specials)
+    spec = replace(choice, special_tokens=specials)
+    sample = sample_texts([open_reader(one, read, Cuts.WORDS) for one in corpus.inputs])
+    if sample.every > 1:
+        watch.note(
+            f"the tokenizer learns from {sample.n_bytes / 2**20:,.0f} MiB, every "
+            f"{sample.every}th chunk of the corpus"
+        )
+    with watch.stage(f"training the {spec.kind} tokenizer", sample.n_bytes) as advance:
+        return train_tokenizer(spec, sample.texts(), advance)
+
+
+def scanned_tokenizer(choice: TokenizerChoice, scan: Scan, is_collection: bool) -> Tokenizer:
+    """One id per character of the corpus; among documents there is an end-of-text too."""
+    assert isinstance(choice, TokenizerSpec), "a tokenizer that exists needs no scan"
+    specials = _with_end(choice.special_tokens) if is_collection else choice.special_tokens
+    return character_tokenizer(scan.alphabet, choice.unk, specials)
+
+
+def _with_end(specials: Sequence[str]) -> tuple[str, ...]:
+    return tuple(specials) if END_OF_TEXT in specials else (*specials, END_OF_TEXT)

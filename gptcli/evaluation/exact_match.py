@@ -1,0 +1,104 @@
+"""How many problems of arithmetic a model solves, each asked by itself.
+
+A model that always takes the likeliest token writes exactly the answer if, after the question
+and any part of the answer, the next token of the answer is the likeliest. So one pass over all
+problems tells what greedy generation would write right.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gptcli.data.token_split import TokenSplit
+from gptcli.evaluation.evaluation_pass import EvaluationPass
+from gptcli.evaluation.predictions import Predictions
+from gptcli.evaluation.target_batches import Batch, Places, Split
+from gptcli.model.gpt import UNCOUNTED
+from gptcli.tokenization.tokenizer import Tokenizer
+
+_QUESTION = re.compile(r"\d+([-+*/])\d+=")
+OPERATIONS = "+-*/"
+
+
+@dataclass(frozen=True)
+class Score:
+    """``n_correct`` of ``n_problems`` answered without a fault."""
+
+    n_correct: int
+    n_problems: int
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        return self.n_correct / self.n_problems
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Problem i: the question ``starts[i]`` up to ``answers[i]``, the answer up to ``ends[i]``.
+
+    ``operations`` are indices into OPERATIONS.
+    """
+
+    starts: Places
+    answers: Places
+    ends: Places
+    operations: Places
+
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
+        """A problem a row; only its answer counts."""
+        rows = max(1, tokens_per_batch // int((self.ends - self.starts).max()))
+        for first in range(0, self.starts.size, rows):
+            yield self._batch(split, slice(first, first + rows))
+
+    def _batch(self, split: Split, part: slice) -> Batch:
+        starts, answers, ends = self.starts[part], self.answers[part], self.ends[part]
+        width = int((ends - starts).max()) - 1
+        ids = np.zeros((len(starts), width), dtype=np.int64)
+        targets = np.full_like(ids, UNCOUNTED)
+        for row, (start, answer, end) in enumerate(zip(starts, answers, ends, strict=True)):
+            tokens = split.read(int(start), int(end - start))
+            ids[row, : end - start - 1] = tokens[:-1]
+            targets[row, answer - start - 1 : end - start - 1] = tokens[answer - start :]
+        return Batch(torch.from_numpy(ids), torch.from_numpy(targets), starts)
+
+
+def arithmetic_problems(split: Split, tokenizer: Tokenizer, context: int) -> Problems | None:
+    """The problems of a split that fit a context; None where it holds something else."""
+    if not (isinstance(split, TokenSplit) and split.is_masked and split.document_starts.size):
+        return None
+    starts = split.document_starts
+    ends = np.append(starts[1:], split.n_tokens)
+    mask = split.read_mask(0, split.n_tokens)
+    answers = ends - np.add.reduceat(mask, starts, dtype=np.int64)
+    operations = []
+    for start, answer, end in zip(starts.tolist(), answers.tolist(), ends.tolist(), strict=True):
+        question = _QUESTION.fullmatch(tokenizer.decode(split.read(start, answer - start)))
+        if question is None or answer == end or not mask[answer:end].all():
+            return None
+        operations.append(OPERATIONS.index(question[1]))
+    fits = ends - starts <= context + 1
+    if not fits.any():
+        return None
+    return Problems(starts[fits], answers[fits], ends[fits], np.array(operations)[fits])
+
+
+def exact_match(walk: EvaluationPass, problems: Problems) -> dict[str, Score]:
+    """The score of each operation that there is; ``walk`` reads the problems."""
+    size = len(OPERATIONS)
+
+    def measure(predictions: Predictions) -> NDArray[np.float64]:
+        starts = predictions.batch.starts
+        rows = predictions.batch.counted.nonzero()[:, 0].numpy()
+        wrong = np.bincount(rows, ~predictions.correct, minlength=len(starts))
+        kinds = problems.operations[np.searchsorted(problems.starts, starts)]
+        right = np.bincount(kinds, wrong == 0, minlength=size)
+        return np.concatenate([right, np.bincount(kinds, minlength=size)]).astype(np.float64)
+
+    right, asked = walk.sums(2 * size, measure).reshape(2, size).round().astype(int).tolist()
+    scores = map(Score, right, asked)
+    return {name: score for name, score in zip(OPERATIONS, scores, strict=True) if score.n_problems}

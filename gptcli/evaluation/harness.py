@@ -1,0 +1,70 @@
+"""Benchmark tasks through lm-eval: those that it knows by name, and files that describe one."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import UsageError
+from gptcli.generation.loaded_model import LoadedModel
+
+_ENDINGS = (".yaml", ".yml")
+_MISSING = "--tasks needs lm-eval: install it with `pip install 'gptcli[tasks]'`"
+
+
+def check_harness() -> None:
+    """UsageError where lm-eval is not installed."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # progress is shown by whoever asks for tasks
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    try:
+        import lm_eval  # noqa: F401
+    except ImportError:
+        raise UsageError(_MISSING) from None
+
+
+def run_tasks(
+    loaded: LoadedModel, names: list[str], limit: int | None, advance: Callable[[int], None]
+) -> dict[str, Any]:
+    """The metrics of each task; ``names`` are names or YAML files, ``limit`` caps the examples.
+
+    A task file may name Python code of its own, which lm-eval runs.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from gptcli.evaluation.harness_model import HarnessModel
+
+    for name in names:
+        if name.endswith(_ENDINGS) and not _is_file(name):
+            raise UsageError(f"--tasks {name} is no file")
+    # To look through the thousands of tasks that lm-eval brings takes longer than a small one.
+    manager = TaskManager(include_defaults=any(not _is_file(name) for name in names))
+    for name in names:
+        if not _is_file(name) and not manager.match_tasks([name]):
+            raise UsageError(
+                f"--tasks {name} is no task of lm-eval and no YAML file: `lm-eval ls tasks` lists "
+                "those that there are"
+            )
+    found = simple_evaluate(
+        HarnessModel(loaded, advance),
+        tasks=list(names),
+        task_manager=manager,
+        limit=limit,
+        log_samples=False,
+        bootstrap_iters=1000,
+    )
+    return {name: _metrics(metrics) for name, metrics in found["results"].items()}
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(_ENDINGS) and Path(name).is_file()
+
+
+def _metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """``acc,none`` as ``acc``, other filters by their name; what is no number is left out."""
+    return {
+        name.removesuffix(",none").replace(",", " "): float(value)
+        for name, value in metrics.items()
+        if "," in name and isinstance(value, int | float)
+    }

@@ -1,0 +1,130 @@
+"""A model as lm-eval asks it: likelihoods of continuations, and text that it writes greedily.
+
+Imported only where lm-eval is installed, which is the extra ``tasks``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lm_eval.api.model import TemplateLM
+from lm_eval.utils import get_rolling_token_windows
+
+from gptcli.config.sampling import SamplingConfig
+from gptcli.errors import CheckpointError
+from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH
+from gptcli.evaluation.predictions import predict
+from gptcli.evaluation.target_batches import Batch
+from gptcli.generation.generator import TextGenerator
+from gptcli.generation.loaded_model import LoadedModel
+from gptcli.model.gpt import UNCOUNTED
+from gptcli.tokenization.character_table import UnseenCharacterError
+
+_USUAL_LENGTH = 256  # tokens that lm-eval lets a model write where a task says nothing
+
+Answer = tuple[float, bool]
+
+
+class HarnessModel(TemplateLM):  # type: ignore[misc]
+    """What lm-eval calls a language model; ``advance`` hears of every request that is done."""
+
+    def __init__(self, loaded: LoadedModel, advance: Callable[[int], None]) -> None:
+        super().__init__()
+        self._loaded = loaded
+        self._context = loaded.model.config.block_size
+        self._advance = advance
+
+    @property
+    def eot_token_id(self) -> int:
+        """What stands before a text: its boundary, else a line break, else the first token."""
+        tokenizer = self._loaded.tokenizer
+        if tokenizer.end_of_text is not None:
+            return tokenizer.end_of_text
+        try:
+            return int(tokenizer.encode("\n")[0])
+        except (UnseenCharacterError, IndexError):
+            return 0
+
+    def tok_encode(self, string: str, *_: Any, **__: Any) -> list[int]:
+        """The ids of a text, with nothing added."""
+        ids: list[int] = self._loaded.tokenizer.encode(string).tolist()
+        return ids
+
+    def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[Answer]:
+        """Of each continuation's ids after those of its context: log-likelihood, and is greedy."""
+        # Windows hold context + 1 tokens; of a longer request the end counts.
+        rows = [(context + target)[-self._context - 1 :] for _, context, target in requests]
+        counts = [
+            min(len(target), len(row) - 1)
+            for row, (_, _, target) in zip(rows, requests, strict=True)
+        ]
+        answers: list[Answer] = [(0.0, True)] * len(rows)
+        order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
+        for group in _groups([index for index in order if counts[index]], rows):
+            batch = _batch([rows[index] for index in group], [counts[index] for index in group])
+            for index, answer in zip(group, self._answers(batch), strict=True):
+                answers[index] = answer
+            self._advance(len(group))
+        return answers
+
+    @torch.inference_mode()
+    def _answers(self, batch: Batch) -> list[Answer]:
+        found = predict(self._loaded.model, batch, self._loaded.device)
+        if not np.isfinite(found.losses).all():
+            raise CheckpointError("a loss is not finite: the model's weights are damaged")
+        rows = batch.counted.nonzero()[:, 0].numpy()
+        losses, wrong = np.bincount(rows, found.losses), np.bincount(rows, ~found.correct)
+        return [(-float(loss), not faults) for loss, faults in zip(losses, wrong, strict=True)]
+
+    def loglikelihood_rolling(self, requests: Sequence[Any], *_: Any, **__: Any) -> list[float]:
+        """Of each text, every token counted once in windows as full as they can be."""
+        totals = []
+        for request in requests:
+            ids = self.tok_encode(request.args[0])
+            windows = get_rolling_token_windows(ids, self.eot_token_id, self._context, 1)
+            # The library's inputs and predictions overlap by all but one token.
+            pairs = [("", seen[: len(seen) - len(new) + 1], new) for seen, new in windows]
+            totals.append(sum(answer for answer, _ in self._loglikelihood_tokens(pairs)))
+        return totals
+
+    def generate_until(self, requests: Sequence[Any], *_: Any, **__: Any) -> list[str]:
+        """What the model writes after each text, up to the first stop string."""
+        texts = []
+        for request in requests:
+            prompt, options = request.args
+            until = options.get("until") or []
+            length = int(options.get("max_gen_toks", _USUAL_LENGTH))
+            temperature = options.get("temperature", 1.0) if options.get("do_sample") else 0.0
+            stops = [until] if isinstance(until, str) else until
+            config = SamplingConfig(length, float(temperature), stop=tuple(filter(None, stops)))
+            texts.append(self._written(prompt, config))
+            self._advance(1)
+        return texts
+
+    def _written(self, prompt: str, config: SamplingConfig) -> str:
+        writer = TextGenerator(self._loaded, self.tok_encode(prompt) or [self.eot_token_id], config)
+        for _ in writer.steps():
+            pass
+        return writer.samples[0].text
+
+
+def _groups(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
+    """Rows of falling length, as many at once as fit a batch."""
+    while order:
+        size = max(1, TOKENS_PER_BATCH // len(rows[order[0]]))
+        yield order[:size]
+        order = order[size:]
+
+
+def _batch(rows: list[list[int]], counts: list[int]) -> Batch:
+    """Rows filled up on the right; of each the last ``counts`` tokens are targets."""
+    width = max(map(len, rows)) - 1
+    ids = np.zeros((len(rows), width), dtype=np.int64)
+    targets = np.full_like(ids, UNCOUNTED)
+    for index, (row, count) in enumerate(zip(rows, counts, strict=True)):
+        last = len(row) - 1
+        ids[index, :last] = row[:-1]
+        targets[index, last - count : last] = row[-count:]
+    starts = np.zeros(len(rows), dtype=np.int64)
+    return Batch(torch.from_numpy(ids), torch.from_numpy(targets), starts)

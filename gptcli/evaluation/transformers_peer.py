@@ -1,0 +1,116 @@
+"""The same directory in transformers: an independent reading of its tokenizer and weights."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gptcli.config.families import TRAINABLE
+from gptcli.config.sampling import SamplingConfig
+from gptcli.generation.decoder import Decoder
+from gptcli.generation.generate import generate
+from gptcli.generation.loaded_model import LoadedModel
+from gptcli.runtime.seeds import derive_seed
+
+_TOLERANCE = 1e-4  # of the largest logit: float32 sums in another order, through many layers
+_N_TOKENS = 256
+_N_PROMPT = 8
+_N_GREEDY = 32
+
+
+class PeerMissingError(Exception):
+    """Why transformers has nothing to say."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A model of ours, and what transformers made of its directory."""
+
+    loaded: LoadedModel
+    model: Any
+    tokenizer: Any
+
+    @classmethod
+    def of(cls, loaded: LoadedModel) -> "Peer":
+        """PeerMissingError without transformers, or where it has no such family."""
+        family = loaded.model.config.model_type
+        if family not in TRAINABLE:
+            raise PeerMissingError(f"it has no models of the type {family}")
+        try:
+            import transformers
+        except ImportError:
+            raise PeerMissingError("not installed: `pip install transformers`") from None
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        directory = str(loaded.directory)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            directory, dtype=torch.float32, local_files_only=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        return cls(loaded, model.to(loaded.device).eval(), tokenizer)
+
+    def compare_ids(self) -> tuple[bool, str]:
+        """Whether both tokenizers cut a text alike: one of random tokens, none of them special."""
+        text = self.loaded.tokenizer.decode(self._random_ids)
+        ours = self.loaded.tokenizer.encode(text).tolist()
+        theirs = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if ours == theirs:
+            return True, f"transformers gives the same {len(ours):,} ids"
+        n_equal = _n_equal(ours, theirs)
+        return False, f"transformers gives other ids, first at token {n_equal:,} of {len(ours):,}"
+
+    @torch.inference_mode()
+    def compare_logits(self) -> tuple[bool, str]:
+        """The largest difference over some random tokens."""
+        ids = torch.tensor([self._random_ids], device=self.loaded.device)
+        ours, theirs = self.loaded.model(ids), self.model(ids).logits
+        difference, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
+        detail = f"within {difference:.1e} of transformers' over {ids.shape[1]:,} tokens"
+        return difference <= _TOLERANCE * max(1.0, largest), detail
+
+    def compare_greedy_text(self) -> tuple[bool, str]:
+        """Whether the likeliest tokens after a prompt are the same, each fed back."""
+        prompt = self._random_ids[:_N_PROMPT]
+        n_new = min(_N_GREEDY, self.loaded.model.config.block_size - len(prompt))
+        config = SamplingConfig(max_new_tokens=max(1, n_new), temperature=0.0)
+        reader = Decoder(self.loaded.model, 1, self.loaded.device)
+        steps = generate(reader, prompt, config)
+        logits, ours = [], []
+        for step in steps:
+            ours.append(int(step.ids))
+            logits.append(step.logits[0])
+        n_equal = _n_equal(ours, self._their_greedy(prompt, len(ours)))
+        if n_equal < len(ours) and _is_tie(logits[n_equal]):
+            return True, f"{n_equal} of {len(ours)} tokens are transformers' own, then two tie"
+        return n_equal == len(ours), f"{n_equal} of {len(ours)} tokens are transformers' own"
+
+    @torch.inference_mode()
+    def _their_greedy(self, prompt: list[int], n_new: int) -> list[int]:
+        ids: Tensor = torch.tensor([prompt], device=self.loaded.device)
+        for _ in range(n_new):
+            likeliest = self.model(ids).logits[:, -1].argmax(dim=-1)
+            ids = torch.cat([ids, likeliest[:, None]], dim=1)
+        return ids[0, len(prompt) :].tolist()
+
+    @cached_property
+    def _random_ids(self) -> list[int]:
+        tokenizer, model = self.loaded.tokenizer, self.loaded.model
+        special = set(tokenizer.special_tokens.values())
+        usual = torch.tensor([n for n in range(tokenizer.vocab_size) if n not in special])
+        generator = torch.Generator().manual_seed(derive_seed(0, "verify"))
+        n_tokens = min(_N_TOKENS, model.config.block_size)
+        return usual[torch.randint(len(usual), (n_tokens,), generator=generator)].tolist()
+
+
+def _is_tie(logits: Tensor) -> bool:
+    """Whether the likeliest two of (V,) are as close as logits need to be."""
+    first, second = logits.topk(2).values.tolist()
+    return bool(first - second <= 2 * _TOLERANCE * max(1.0, float(logits.abs().max())))
+
+
+def _n_equal(ours: list[int], theirs: list[int]) -> int:
+    """How many are equal before the first that is not."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))

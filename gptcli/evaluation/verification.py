@@ -1,0 +1,103 @@
+"""What a model directory claims, and whether it is so: checks that each stand alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.checkpoint.find import run_of
+from gptcli.checkpoint.manifest import check_manifest, check_published
+from gptcli.checkpoint.resume import resume_steps
+from gptcli.checkpoint.run import read_record
+from gptcli.data.dataset import Dataset
+from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.evaluation.transformers_peer import Peer, PeerMissingError
+from gptcli.generation.loaded_model import LoadedModel, load_model
+
+_PROBLEMS = (CheckpointError, DataError, ResourceError, UsageError, OSError)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: it held (True), failed (False) or could not be made (None)."""
+
+    name: str
+    held: bool | None
+    detail: str
+
+
+def verify(directory: Path, device: str) -> Iterator[Finding]:
+    """Check files, saved steps, data and weights; then the model against transformers."""
+    yield _files(directory)
+    yield from _saved_steps(directory)
+    yield from _data(directory)
+    try:
+        loaded = load_model(directory, device)
+    except _PROBLEMS as error:
+        yield Finding("weights", False, str(error))
+        return
+    n_parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    yield Finding("weights", True, f"{n_parameters:,} parameters, as config.json describes them")
+    yield from _against_transformers(loaded)
+
+
+def _files(directory: Path) -> Finding:
+    try:
+        n_files = check_published(directory)
+    except _PROBLEMS as error:
+        return Finding("files", False, str(error))
+    if n_files is None:
+        return Finding("files", None, "nothing says what their sha256 should be")
+    return Finding("files", True, f"{n_files} have the size and sha256 that were written down")
+
+
+def _saved_steps(directory: Path) -> Iterator[Finding]:
+    """Of a run; another directory has none."""
+    try:
+        if steps := resume_steps(directory):
+            for step in steps:
+                check_manifest(step)
+            yield Finding("saved steps", True, f"{len(steps)} have every file as it was saved")
+    except _PROBLEMS as error:
+        yield Finding("saved steps", False, str(error))
+
+
+def _data(directory: Path) -> Iterator[Finding]:
+    """Whether a run's data are still those that it was trained on."""
+    if (run := run_of(directory)) is None:
+        return
+    try:
+        record = read_record(run).data
+        if not Path(record.directory).is_dir():
+            yield Finding("data", None, f"{record.directory} is not here")
+            return
+        same = Dataset.open(Path(record.directory)).identity == record.dataset
+    except _PROBLEMS as error:
+        yield Finding("data", False, str(error))
+        return
+    said = "is what the run was trained on" if same else "is not what the run was trained on"
+    yield Finding("data", same, f"{record.directory} {said}")
+
+
+def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
+    try:
+        peer = Peer.of(loaded)
+    except PeerMissingError as reason:
+        yield Finding("transformers", None, str(reason))
+        return
+    except Exception as error:  # whatever another library raises over these files
+        yield Finding("transformers", False, f"it cannot load the directory: {_one_line(error)}")
+        return
+    checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
+        ("token ids", peer.compare_ids),
+        ("logits", peer.compare_logits),
+        ("greedy text", peer.compare_greedy_text),
+    )
+    for name, check in checks:
+        try:
+            yield Finding(name, *check())
+        except Exception as error:
+            yield Finding(name, False, f"it cannot be compared: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,195 @@
+"""The decoding step as machine code, kept on the disk for every model of the same shape.
+
+Eager torch leaves three quarters of the memory's bandwidth unused when it multiplies a matrix
+by one row, and spends as long again between its kernels. AOTInductor makes one library of the
+whole step; the weights stay the model's own, so all checkpoints of a shape share it. Loading it
+takes milliseconds and none of the compiler.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+import gptcli.model
+from gptcli.errors import ResourceError
+from gptcli.fast.decoding_step import DecodingStep
+from gptcli.fast.packing import packed
+from gptcli.fast.row_products import row_product
+from gptcli.model.cache import KeyValueCache
+from gptcli.model.gpt import GPT
+from gptcli.runtime.cache_folder import cache_folder
+from gptcli.runtime.files import reported, write_bytes
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+_DIGITS = 32  # of a sha256
+_SHORTEST = 4  # positions; below it there is nothing to gain
+_COMPILING: dict[str, Any] = {
+    "aot_inductor.package_constants_in_so": False,
+    "aot_inductor.precompile_headers": False,  # 400 MB
+    "aot_inductor.allow_stack_allocation": True,  # a heap costs small models a tenth of the time
+    "cpp.enable_floating_point_contract_flag": "fast",  # products and sums in one instruction
+}
+
+
+class CompiledStep:
+    """A compiled DecodingStep for ``batch_size`` rows, bound to the weights of one model."""
+
+    def __init__(self, library: Path, model: GPT, batch_size: int) -> None:
+        # The C++ class itself: torch's Python wrapper imports the whole compiler.
+        self._runner = torch._C._aoti.AOTIModelPackageLoader(str(library), "model", False, 1, -1)
+        weights = {
+            f"model.{name}": value.detach() for name, value in _tensors(packed(model, batch_size))
+        }
+        needed = self._runner.get_constant_fqns()
+        # By reference: the model must not be moved or freed while the step is in use.
+        self._runner.load_constants({name: weights[name] for name in needed}, False, True, True)
+        self._weights = weights
+        self._positions = torch.arange(model.config.block_size)
+
+    def can_follow(self, cache: KeyValueCache) -> bool:
+        """Whether it can add a position: not the first, nor the last that there is room for."""
+        return 0 < cache.length < len(self._positions) - 1
+
+    def __call__(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
+        """Logits (B, V) in float32 after ids (B, 1), which are added to the cache."""
+        positions = self._positions[: cache.extend()]
+        keys, values = cache.tensors
+        # It reads the memory as if it were contiguous, whatever a tensor says.
+        logits: Tensor = self._runner.run([ids.contiguous(), positions, *keys, *values])[0]
+        return logits
+
+
+def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
+    """The step for ``batch_size`` rows, where it has been compiled before on this machine."""
+    if not can_compile(model):
+        return None
+    for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
+        if library.is_file() and library.stem.endswith(f"-{_digest(library)}"):
+            # What is still wrong with it is that its torch was built otherwise.
+            with contextlib.suppress(RuntimeError, KeyError):
+                return CompiledStep(library, model, batch_size)
+    return None
+
+
+def can_compile(model: GPT) -> bool:
+    """Whether there is such a step at all: on the CPU, with attention to positions before."""
+    is_here = model.token_embedding.weight.device.type == "cpu"
+    return is_here and model.config.n_layer > 0 and model.config.block_size >= _SHORTEST
+
+
+def compile_step(model: GPT, batch_size: int) -> None:
+    """Make what find_step finds; half a minute for small models, and more with their layers.
+
+    ResourceError where there is no C++ compiler, or no room for the library.
+    """
+    folder, key = _folder(), _key(model, batch_size)
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
+        warnings.simplefilter("ignore")  # what torch says to its own authors
+        made = Path(scratch) / f"{key}.pt2"
+        _compile(_exported(model, batch_size), made)
+        library = folder / f"{key}-{_digest(made)}.pt2"
+        write_bytes(library, made.read_bytes())
+    for other in folder.glob(f"{key}-*.pt2"):  # what was damaged
+        if other != library and other.is_file():
+            other.unlink(missing_ok=True)
+
+
+@torch.no_grad()
+def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
+    from torch.export import Dim, export
+
+    config = model.config
+    parameter = model.token_embedding.weight
+    example = KeyValueCache(config, batch_size, parameter.device, parameter.dtype)
+    keys, values = example.tensors
+    ids, positions = torch.zeros(batch_size, 1, dtype=torch.long), torch.arange(_SHORTEST - 1)
+    lengths = {0: Dim("S", min=2, max=config.block_size - 1)}
+    program = export(
+        DecodingStep(packed(model, batch_size)),
+        (ids, positions, keys, values),
+        dynamic_shapes=(None, lengths, [None] * config.n_layer, [None] * config.n_layer),
+    )
+    replaced = {torch.ops.aten.linear.default: row_product} if batch_size == 1 else {}
+    decomposed: ExportedProgram = program.run_decompositions(replaced)
+    return decomposed
+
+
+def _compile(program: "ExportedProgram", path: Path) -> None:
+    from torch._inductor import aoti_compile_and_package
+    from torch._inductor.utils import fresh_cache
+
+    try:
+        with fresh_cache(dir=str(path.parent)):  # else it keeps what it made on the way
+            aoti_compile_and_package(program, package_path=str(path), inductor_configs=_COMPILING)
+    except RuntimeError as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ResourceError(f"the decoding step cannot be compiled: {reason:.200}") from error
+
+
+def _folder() -> Path:
+    """Of libraries, each named after its key and its own sha256: damaged ones are not loaded."""
+    return cache_folder() / "steps"
+
+
+def _digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()[:_DIGITS]
+
+
+def _key(model: GPT, batch_size: int) -> str:
+    """Sha256 of everything that the machine code depends on."""
+    parts = (
+        model.config.whole(),
+        sorted((name, str(value.dtype), list(value.shape)) for name, value in _tensors(model)),
+        batch_size,
+        torch.__version__,
+        torch.get_num_threads(),
+        _processor(),
+        _sources(),
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def _tensors(model: GPT) -> Sequence[tuple[str, Any]]:
+    """Parameters and buffers by each of their names."""
+    return [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]
+
+
+@cache
+def _sources() -> str:
+    """Sha256 of the code that the step is compiled from."""
+    folder = Path(next(iter(gptcli.model.__path__)))
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _processor() -> str:
+    """What decides which instructions may be used: a home directory can be of many machines."""
+    known = (sys.platform, platform.machine(), platform.processor(), str(os.cpu_count()))
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return " ".join([*known, torch.backends.cpu.get_cpu_capability(), flags])

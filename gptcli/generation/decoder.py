@@ -1,0 +1,83 @@
+"""Reading a growing text: the logits after its last token, computed from what is new alone."""
+
+import torch
+from torch import Tensor
+
+from gptcli.errors import CheckpointError
+from gptcli.fast.compiled import find_step
+from gptcli.model.cache import KeyValueCache
+from gptcli.model.gpt import GPT
+
+
+def window_start(n_tokens: int, block_size: int) -> int:
+    """First token that the model sees when ``n_tokens`` have been written.
+
+    A function of the position alone: when the context is full, its last half is kept and
+    the rest filled again. So text does not depend on what is cached.
+    """
+    if n_tokens <= block_size:
+        return 0
+    step = block_size - block_size // 2
+    return -(-(n_tokens - block_size) // step) * step
+
+
+class Decoder:
+    """Computes next-token logits, feeding the model only what its cache does not hold."""
+
+    def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool = True) -> None:
+        self._model = model
+        self._device = torch.device(device)
+        dtype = model.token_embedding.weight.dtype
+        cache = KeyValueCache(model.config, batch_size, self._device, dtype) if use_cache else None
+        self._cache = cache
+        self._step = find_step(model, batch_size) if use_cache else None
+        self._start = 0
+        self._read = torch.empty(batch_size, 0, dtype=torch.long)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether machine code was found for the steps of one token."""
+        return self._step is not None
+
+    def next_logits(self, ids: Tensor) -> Tensor:
+        """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
+        assert len(ids) == len(self._read), "a reader has its number of rows"
+        start = window_start(ids.shape[1], self._model.config.block_size)
+        seen = ids[:, start:]
+        if self._cache is not None:
+            if start != self._start:
+                self._forget(0)
+            seen = seen[:, self._cache.length :]
+        self._start = start
+        logits = self._logits(seen.to(self._device)).cpu()
+        if not bool(logits.abs().amax().isfinite()):
+            raise CheckpointError(
+                "the model's output is not finite: its weights are damaged, "
+                "use an earlier checkpoint"
+            )
+        self._read = ids
+        return logits
+
+    def go_back_to(self, ids: Tensor) -> None:
+        """Keep of what is held only what ids (B, T) begin with, and none of their last token."""
+        if self._cache is None:
+            return
+        n = min(ids.shape[1] - 1, self._read.shape[1])
+        differs = (ids[:, :n] != self._read[:, :n]).any(dim=0).nonzero()
+        common = int(differs[0]) if len(differs) else n
+        self._forget(common)
+
+    def _forget(self, n_tokens: int) -> None:
+        """What comes after so many tokens, also if its reading is cut short in between."""
+        assert self._cache is not None
+        self._read = self._read[:, :n_tokens]
+        self._cache.shorten(max(n_tokens - self._start, 0))
+
+    def _logits(self, new: Tensor) -> Tensor:
+        n_rows, step, cache = len(new), self._step, self._cache
+        if step and cache and new.shape[1] == 1 and step.can_follow(cache):
+            return step(new, cache)
+        if cache and cache.length == 0 and bool((new == new[:1]).all()):
+            new = new[:1]  # a prompt: read once for all rows
+        logits = self._model.read_out(self._model.hidden(new, cache)[:, -1])
+        return logits.expand(n_rows, -1)

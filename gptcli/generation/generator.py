@@ -1,0 +1,87 @@
+"""Samples of a loaded model, as text."""
+
+import time
+from collections.abc import Iterator
+
+from gptcli.config.sampling import SamplingConfig
+from gptcli.generation.alternatives import Alternatives, alternatives, model_logprobs
+from gptcli.generation.decoder import Decoder
+from gptcli.generation.generate import Step, generate
+from gptcli.generation.growing_text import GrowingText
+from gptcli.generation.loaded_model import LoadedModel
+
+
+class TextGenerator:
+    """Generates with a loaded model; ``samples`` hold what has come of each, in ``seconds``.
+
+    A ``reader`` of that model that is handed on from text to text reads what they share once.
+    ``logprobs`` has, per sample and token, what the model expected, where that is asked for.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        prompt: list[int],
+        config: SamplingConfig,
+        reader: Decoder | None = None,
+    ) -> None:
+        tokenizer = loaded.tokenizer
+        ends = () if config.ignore_eos else loaded.end_ids
+        self._config = config
+        self.seconds = 0.0
+        self.reader = reader or Decoder(loaded.model, config.num_samples, loaded.device)
+        self._steps = generate(self.reader, prompt, config, tokenizer.vocab_size)
+        numbers = range(config.num_samples)
+        self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
+        self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all samples so far."""
+        return sum(len(sample.ids) for sample in self.samples)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The rate so far, with the prompt's reading in it; 0 before the first token."""
+        return self.n_tokens / self.seconds if self.seconds else 0.0
+
+    def steps(self) -> Iterator[Step]:
+        """Step by step, until every sample has ended."""
+        while (step := self._next()) is not None:
+            yield step
+            if all(sample.finish for sample in self.samples):
+                return
+        self.close()
+
+    def _next(self) -> Step | None:
+        """The next step, taken in; the time of whoever looks at it does not count."""
+        begun = time.perf_counter()
+        step = next(self._steps, None)
+        if step is not None:
+            self._take(step)
+        self.seconds += time.perf_counter() - begun
+        return step
+
+    def pieces(self) -> Iterator[str]:
+        """The text of the first sample as it grows."""
+        parts, n_read = self.samples[0].parts, 0
+        for _ in self.steps():
+            yield from parts[n_read:]
+            n_read = len(parts)
+        yield from parts[n_read:]
+
+    def close(self) -> None:
+        """End every sample here."""
+        for sample in self.samples:
+            sample.close("length")
+
+    def _take(self, step: Step) -> None:
+        growing = [row for row, sample in enumerate(self.samples) if sample.finish is None]
+        for row in growing:
+            self.samples[row].add(int(step.ids[row]))
+        if self._config.logprobs is not None:
+            values = model_logprobs(step.logits[growing])
+            for row, logprobs in zip(growing, values, strict=True):
+                drawn = int(step.ids[row])
+                seen = alternatives(logprobs, drawn, self._config.logprobs)
+                self.logprobs[row].append(seen)

@@ -1,0 +1,69 @@
+"""A model directory as a GPT that is ready to compute."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.special_ids import end_ids, special_id_notes
+from gptcli.checkpoint.tensors import load_weights
+from gptcli.config.training import Precision
+from gptcli.data.dataset import Dataset
+from gptcli.errors import CheckpointError
+from gptcli.fast.quantization import quantize
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import model_with
+from gptcli.runtime.device import precision_dtype
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
+
+
+def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
+    """CheckpointError unless a dataset was made with the tokenizer of a model directory."""
+    ours, theirs = tokenizer.identity, dataset.tokenizer.identity
+    if ours != theirs:
+        raise CheckpointError(
+            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
+            f"{directory} ({ours[:12]}): prepare the text with the model's own, "
+            f"gptcli prepare TEXT --tokenizer {directory}"
+        )
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A GPT in eval mode on its device, and the tokenizer that it was trained with.
+
+    ``end_ids`` are the tokens that end a text, ``notes`` lines on what the directory says and
+    was not followed.
+    """
+
+    directory: Path
+    model: GPT
+    tokenizer: Tokenizer
+    device: str
+    end_ids: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def quantized(self) -> "LoadedModel":
+        """The same with int8 in the matrices of its blocks and its head."""
+        return replace(self, model=quantize(self.model))
+
+    def computing_in(self, precision: Precision) -> "LoadedModel":
+        """The same with weights, cache and arithmetic of that precision."""
+        return replace(self, model=self.model.to(precision_dtype(precision)))
+
+
+def load_model(directory: Path, device: str) -> LoadedModel:
+    """Read config, weights and tokenizer; CheckpointError where they do not fit together."""
+    config = read_model_config(directory)
+    tokenizer = load_tokenizer(directory)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise CheckpointError(
+            f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
+            f"the model only {config.vocab_size}"
+        )
+    model = model_with(config, load_weights(directory, config)).to(device)
+    notes = special_id_notes(directory, config.vocab_size)
+    ends = end_ids(directory, tokenizer.vocab_size)
+    if tokenizer.end_of_text is not None:
+        ends |= {tokenizer.end_of_text}
+    return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes)

@@ -1,0 +1,124 @@
+"""A byte-level BPE on tiktoken, where that is proven to give the ids of the library.
+
+tiktoken merges any two neighbours that are a token together, the lowest id first; the library
+merges those that its list of merges names, the first of the list first. They agree when
+
+- the merges stand in the order of their products' ids, each product made by one merge alone and
+  behind its parts, and
+- each product, encoded alone by the library, is one token.
+
+For then every merge on the way to a product has a lower id than the product, and when those are
+done its two parts are what is left of it. In any word, when tiktoken is about to merge two
+neighbours into a product, no merge so far has crossed the ends of the product's text and none of
+a lower id is left to do: within them the same merges were done as alone, so the two neighbours
+are its two parts, and the library's rule says the same. tiktoken also takes a word that is a
+token as it is, which the second condition makes the same. Splitting into words comes first, by
+the same regular expression.
+
+With ``ignore_merges`` the library too takes a word that is a token as it is. Then there may be
+tokens without a merge. tiktoken would join two neighbours into one of them, whatever their ids;
+by the argument above these would be all that merges leave of it alone. So none may be left in two.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import models
+
+from gptcli.tokenization.byte_letters import byte_letters, byte_values
+from gptcli.tokenization.byte_table import is_plain_byte_level
+from gptcli.tokenization.splits import SPLIT_PATTERNS, grouped
+from gptcli.tokenization.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import tiktoken
+
+_Pairs = Sequence[tuple[str, str]]
+
+
+def tiktoken_encoding(tokenizer: Tokenizer) -> "tiktoken.Encoding | None":
+    """The same tokenizer on tiktoken; None where it is another kind, or equality is not proven."""
+    content = tokenizer.content
+    pattern = split_pattern(content["pre_tokenizer"])
+    if pattern is None or not is_plain_byte_level(content):
+        return None
+    vocabulary = _without_special(tokenizer)
+    merges = [(left, right) for left, right in content["model"]["merges"]]
+    if vocabulary is None or not _in_order(vocabulary, merges):
+        return None
+    if not _agree(vocabulary, merges, bool(content["model"]["ignore_merges"])):
+        return None
+    import tiktoken
+
+    values = byte_values()
+    ranks = {
+        bytes([values[letter] for letter in token]): number for token, number in vocabulary.items()
+    }
+    # Without a special token its search for them stops at every character.
+    return tiktoken.Encoding(
+        "gptcli",
+        pat_str=grouped(pattern),
+        mergeable_ranks=ranks,
+        special_tokens={"<|never|>": 1 + max(vocabulary.values())},
+    )
+
+
+def split_pattern(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
+    """The known expression that splits text before its bytes are taken; None for other ways."""
+    match pre_tokenizer:
+        case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
+            return SPLIT_PATTERNS["gpt2"]
+        case {
+            "type": "Sequence",
+            "pretokenizers": [
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": str(pattern)},
+                    "behavior": "Isolated",
+                    "invert": False,
+                },
+                {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
+            ],
+        } if pattern in SPLIT_PATTERNS.values():
+            return pattern
+    return None
+
+
+def _without_special(tokenizer: Tokenizer) -> dict[str, int] | None:
+    """The tokens that stand for bytes; None if a byte is missing or a token is of other letters.
+
+    A special token may be listed among them. It must not be what the library would look up:
+    it is no word, and the merges do not make it.
+    """
+    special, letters = tokenizer.special_tokens, set(byte_letters())
+    vocabulary: Mapping[str, int] = tokenizer.content["model"]["vocab"]
+    plain = {token: number for token, number in vocabulary.items() if token not in special}
+    split = tokenizer.inner.pre_tokenizer.pre_tokenize_str
+    listed = [name for name in special if name in vocabulary]
+    if any(len(split(name)) < 2 for name in listed) or not letters <= plain.keys():
+        return None
+    return plain if all(letters.issuperset(token) for token in plain) else None
+
+
+def _in_order(vocabulary: Mapping[str, int], merges: _Pairs) -> bool:
+    """Whether merges have the order of their products, each one new and behind its parts."""
+    known, before = set(byte_letters()), -1
+    for left, right in merges:
+        product = vocabulary.get(left + right, -1)
+        if product <= before or left not in known or right not in known:
+            return False
+        known.add(left + right)
+        before = product
+    return True
+
+
+def _agree(vocabulary: Mapping[str, int], merges: _Pairs, takes_words: bool) -> bool:
+    """Whether products are one token alone, and no other token can come about in tiktoken."""
+    model = models.BPE(dict(vocabulary), list(merges))
+    products = [left + right for left, right in merges]
+    if not all(len(model.tokenize(product)) == 1 for product in products):
+        return False
+    others = vocabulary.keys() - set(products) - set(byte_letters())
+    if not takes_words:
+        return not others
+    return not any(len(model.tokenize(token)) == 2 for token in others)

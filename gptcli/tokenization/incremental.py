@@ -1,0 +1,62 @@
+"""Ids to text while they come: whole characters only, the same text as decoding them at once."""
+
+from dataclasses import dataclass
+
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.vocabulary import Vocabulary
+
+_MOST_HELD = 2**18  # tokens without one whole character among them
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Whole characters and exactly their ids."""
+
+    text: str
+    ids: list[int]
+
+
+class IncrementalDecoder:
+    """Gives text as soon as it is certain.
+
+    A token may hold a part of a character, and may be written otherwise at the beginning of a
+    text than within it; so a piece ends where a character does, and is decoded together with
+    the token before it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, most_held: int = _MOST_HELD) -> None:
+        self._tokenizer = tokenizer
+        self._book = Vocabulary(tokenizer)
+        self._most_held = most_held
+        self._before: list[int] = []
+        self._pending: list[int] = []
+
+    def feed(self, ids: list[int]) -> Piece:
+        """What these ids make certain; the rest is held back."""
+        held = len(self._pending)
+        self._pending += ids
+        cut = self._last_whole(held)
+        if not cut and len(self._pending) > self._most_held:
+            cut = len(self._pending)
+        return self._take(cut)
+
+    def finish(self) -> Piece:
+        """All that was held back, U+FFFD for bytes that never became a character."""
+        return self._take(len(self._pending))
+
+    def _last_whole(self, held: int) -> int:
+        """After how many ids the text surely ends in a whole character; 0 if nowhere.
+
+        Of the first ``held`` that is known: after none of them.
+        """
+        places = range(len(self._pending), held, -1)
+        return next((n for n in places if self._book.ends_whole(self._pending, n)), 0)
+
+    def _take(self, cut: int) -> Piece:
+        ids, self._pending = self._pending[:cut], self._pending[cut:]
+        if not ids:
+            return Piece("", [])
+        decode = self._tokenizer.decode
+        text = decode([*self._before, *ids])[len(decode(self._before)) :]
+        self._before = ids[-1:]
+        return Piece(text, ids)

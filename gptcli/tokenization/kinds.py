@@ -1,0 +1,112 @@
+"""The kinds of tokenizer that can be made from a text, and how one is asked for: ``bpe:4096``."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from gptcli.errors import UsageError
+from gptcli.tokenization.characters import UNK
+
+KINDS = ("char", "byte", "word", "bpe", "wordpiece", "unigram")
+SIZED_KINDS = ("word", "bpe", "wordpiece", "unigram")  # trained to a number of tokens
+DEFAULT_VOCAB_SIZE = 4096  # of the sized kinds
+LARGEST_VOCAB_SIZE = 2**20  # trainers take memory for all of it, and abort where there is none
+END_OF_TEXT = "<|endoftext|>"
+# Letters between marks: splits keep the two apart, so that no piece of a text spells all of it.
+_SPECIAL = re.compile(r"<[^\s]*[^\W_][^\s]*>")
+_SIZE = re.compile(r"[0-9]{1,18}")
+_BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+@dataclass(frozen=True)
+class TokenizerSpec:
+    """What to make: everything that decides on a tokenizer, but for the text.
+
+    Attributes:
+        kind: one of KINDS.
+        vocab_size: tokens in all, special ones included, for the SIZED_KINDS (None there
+            means DEFAULT_VOCAB_SIZE); it has no place with the others.
+        unk: whether ``char`` gets a token for characters that it has not seen. ``word``
+            always has one, the others have no need of it.
+        special_tokens: names of tokens that no text can become; they get the last ids.
+
+    Raises UsageError for what cannot be made, whatever the text.
+
+    """
+
+    kind: str
+    vocab_size: int | None = None
+    unk: bool = False
+    special_tokens: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_kind(self.kind)
+        _check_size(self)
+        if self.unk and self.kind not in ("char", "word"):
+            raise UsageError(
+                f"--unk is for char: {self.kind} has ids for every text, leave --unk out"
+            )
+        _check_special_tokens(self.special_tokens)
+
+    @property
+    def size(self) -> int:
+        """The number of tokens to train to (of a sized kind)."""
+        return self.vocab_size or DEFAULT_VOCAB_SIZE
+
+
+def parse_spec(text: str) -> TokenizerSpec | None:
+    """``"char"``, ``"bpe"`` or ``"bpe:512"`` as a TokenizerSpec.
+
+    None where ``text`` names no kind: it is a path or a hub id then, or a slip (see
+    ``nearest_kind``). UsageError for a kind with a size that is none.
+    """
+    kind, colon, size = text.partition(":")
+    if kind not in KINDS:
+        return None
+    if not colon:
+        return TokenizerSpec(kind)
+    if not _SIZE.fullmatch(size):
+        raise UsageError(f"{text!r}: after {kind}: comes a number of tokens, as in bpe:4096")
+    return TokenizerSpec(kind, int(size))
+
+
+def nearest_kind(text: str) -> str | None:
+    """The kind that ``text`` may have been meant to be, for a message; None if none is near."""
+    kind = text.partition(":")[0].lower()
+    near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        near = nearest_kind(kind)
+        hint = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}"
+        raise UsageError(f"{kind!r} is no kind of tokenizer: {hint}")
+
+
+def _check_size(spec: TokenizerSpec) -> None:
+    if spec.vocab_size is None:
+        return
+    if spec.kind not in SIZED_KINDS:
+        raise UsageError(
+            f"--vocab-size is not for {spec.kind}, whose size follows from the text: "
+            f"leave it out, or choose one of {', '.join(SIZED_KINDS)}"
+        )
+    if spec.vocab_size < 1:
+        raise UsageError(f"--vocab-size {spec.vocab_size} is no size: try {DEFAULT_VOCAB_SIZE}")
+    if spec.vocab_size > LARGEST_VOCAB_SIZE:
+        raise UsageError(
+            f"--vocab-size {spec.vocab_size} is too large: the most is {LARGEST_VOCAB_SIZE}"
+        )
+
+
+def _check_special_tokens(names: tuple[str, ...]) -> None:
+    for name in names:
+        is_taken = name == UNK or _BYTE_NAME.fullmatch(name)
+        if is_taken or not _SPECIAL.fullmatch(name) or not name.isprintable():
+            raise UsageError(
+                f"special token {name!r}: write it as {END_OF_TEXT}, a name between < and >, "
+                f"and not as {UNK} or <0x0A>, which are taken"
+            )
+    if len(set(names)) != len(names):
+        raise UsageError("a special token is named twice: name each once")

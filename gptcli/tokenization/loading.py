@@ -1,0 +1,118 @@
+"""What --tokenizer takes, apart from a kind: files and directories of many makes, and hub ids."""
+
+import difflib
+from pathlib import Path
+
+from gptcli.errors import CheckpointError, ResourceError, UsageError
+from gptcli.runtime.hub import may_be_on_hub
+from gptcli.runtime.small_files import read_bounded
+from gptcli.tokenization.hub_tokenizer import fetch_tokenizer
+from gptcli.tokenization.kinds import SIZED_KINDS, nearest_kind
+from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
+from gptcli.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
+from gptcli.tokenization.tokenizer import LARGEST_FILE, TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.vocabulary_files import vocabulary_tokenizer
+
+_PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
+_MODELS = ("tokenizer.model", "spiece.model")
+_SUFFIXES = frozenset({".json", ".model", ".tiktoken", ".txt", ".bpe"})
+_ACCEPTED = (
+    "a tokenizer.json, a directory with one (a dataset, a run), encoder.json + vocab.bpe, "
+    "vocab.json + merges.txt, a .tiktoken file or a SentencePiece .model"
+)
+
+
+def load_tokenizer(name: str | Path, pattern: str | None = None) -> Tokenizer:
+    """The tokenizer that a path or, where nothing has that path, a hub id stands for.
+
+    ``pattern`` says how a .tiktoken file splits text and has no other use. Raises UsageError
+    for a name that stands for nothing, CheckpointError for a damaged tokenizer, ResourceError
+    for what cannot be read or fetched.
+    """
+    path = Path(name)
+    if _exists(path):
+        return _load_directory(path, pattern) if path.is_dir() else _load_file(path, pattern)
+    if isinstance(name, Path) or _looks_like_path(name):
+        raise UsageError(f"no tokenizer at {name}{_hint(name) or f': give {_ACCEPTED}'}")
+    return _load_directory(fetch_tokenizer(name, _hint(name)), pattern)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror}") from error
+    except OSError:  # a name too long for a file
+        return False
+
+
+def _looks_like_path(name: str) -> bool:
+    """Whether ``name`` was meant for a file here: never to be sent over the network."""
+    return not may_be_on_hub(name) or Path(name).suffix in _SUFFIXES
+
+
+def _hint(name: str | Path) -> str:
+    """What may have been meant, for the end of a message; nothing if nothing is near."""
+    path = Path(name)
+    try:
+        there = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except (OSError, ValueError):
+        there = []
+    if near := difflib.get_close_matches(path.name, there, n=1, cutoff=0.75):
+        return f"; did you mean {path.with_name(near[0])}?"
+    kind = nearest_kind(str(name))
+    if not kind:
+        return ""
+    size = str(name).partition(":")[2] if kind in SIZED_KINDS else ""
+    return f"; did you mean {kind}:{size}?" if size else f"; did you mean {kind}?"
+
+
+def _load_directory(path: Path, pattern: str | None) -> Tokenizer:
+    if (path / TOKENIZER_FILE).exists():
+        _refuse_pattern(pattern, path)
+        return Tokenizer.load(path)
+    for vocabulary, merges in ((path / first, path / second) for first, second in _PAIRS):
+        if vocabulary.exists() and merges.exists():
+            _refuse_pattern(pattern, path)
+            names = (str(vocabulary), str(merges))
+            return vocabulary_tokenizer(_read(vocabulary), _read(merges), names)
+    for name in _MODELS:
+        if (path / name).exists():
+            return _load_file(path / name, pattern)
+    raise UsageError(f"no tokenizer in {path}: give {_ACCEPTED}")
+
+
+def _load_file(path: Path, pattern: str | None) -> Tokenizer:
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file: give {_ACCEPTED}")
+    if any(path.name in pair for pair in _PAIRS):
+        raise UsageError(f"{path} is one of two files: give their directory, {path.parent}")
+    if path.suffix == ".json":
+        _refuse_pattern(pattern, path)
+        return Tokenizer.load(path)
+    content = _read(path)
+    if path.suffix == ".tiktoken" or is_tiktoken(content):
+        return tiktoken_tokenizer(content, pattern, str(path))
+    _refuse_pattern(pattern, path)
+    if path.suffix == ".model":
+        return sentencepiece_tokenizer(content, str(path))
+    if content.lstrip().startswith(b"{"):
+        return Tokenizer.load(path)
+    raise UsageError(f"{path} is no tokenizer that is known here: give {_ACCEPTED}")
+
+
+def _refuse_pattern(pattern: str | None, path: Path) -> None:
+    if pattern is not None:
+        raise UsageError(
+            f"--pattern is for a .tiktoken file: {path} says itself how text is split, "
+            "leave --pattern out"
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_bounded(path, LARGEST_FILE)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no tokenizer: {error}") from None
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,214 @@
+"""A tokenizer: text to token ids and back, of whatever kind tokenizer.json describes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.runtime.small_files import read_bounded
+from gptcli.tokenization.byte_table import is_byte_tokenizer
+from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
+
+TOKENIZER_FILE = "tokenizer.json"
+LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
+_TABLES = frozenset({"vocab", "merges"})  # long, and without options
+ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
+
+
+class Tokenizer:
+    """A tokenizer of the ``tokenizers`` library; characters take a faster way to equal ids.
+
+    Text never becomes a special token, whatever it spells, and nothing is added, truncated
+    or padded.
+    """
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        inner.encode_special_tokens = True
+        inner.no_truncation()
+        inner.no_padding()
+        self._inner = inner
+        self._pieces = _pieces_by_id(inner)  # first: to_str counts up to the highest id
+        self._content: dict[str, Any] = json.loads(inner.to_str())
+        self._table = self.character_table("int64")
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read a tokenizer.json, or the one in a directory (a dataset, a run).
+
+        Raises UsageError where there is none, CheckpointError where it is damaged.
+        """
+        file = path / TOKENIZER_FILE if path.is_dir() else path
+        try:
+            text = read_bounded(file, LARGEST_FILE).decode("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise UsageError(
+                f"no tokenizer at {file}: give a tokenizer.json, a dataset or a run"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise CheckpointError(
+                f"{file} is not UTF-8 at byte {error.start:,}: it is no tokenizer.json"
+            ) from None
+        except ValueError as error:
+            raise CheckpointError(f"{file} is no tokenizer.json: {error}") from None
+        except OSError as error:
+            raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
+        return cls.from_json(text, str(file))
+
+    @classmethod
+    def from_json(cls, text: str, name: str = TOKENIZER_FILE) -> "Tokenizer":
+        """Build from the text of a tokenizer.json; ``name`` stands in the CheckpointError."""
+        try:
+            with _without_panic_messages():
+                return cls(tokenizers.Tokenizer.from_str(text))
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # the library raises Exception; a panic is not even that
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise CheckpointError(
+                f"{name} is no usable tokenizer ({reason}): get or make it again"
+            ) from None
+
+    @property
+    def inner(self) -> tokenizers.Tokenizer:
+        """The library's object, for callers that change nothing about it."""
+        return self._inner
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """What tokenizer.json says, parsed."""
+        return self._content
+
+    @cached_property
+    def kind(self) -> str:
+        """``char``, ``byte``, ``word``, ``bpe``, ``wordpiece`` or ``unigram``."""
+        if self._table:
+            return "char"
+        name = str(self._content["model"]["type"]).lower()
+        if name == "bpe" and is_byte_tokenizer(self._content):
+            return "byte"
+        return "word" if name == "wordlevel" else name
+
+    def character_table(self, dtype: str) -> CharacterTable | None:
+        """What maps characters to ids of ``dtype``, where that is all that is done here."""
+        if not is_character_tokenizer(self._content):
+            return None
+        model = self._content["model"]
+        return CharacterTable(model["vocab"], model["unk_token"], dtype)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens; ids are 0 to ``vocab_size - 1``."""
+        return len(self._pieces)
+
+    @cached_property
+    def special_tokens(self) -> Mapping[str, int]:
+        """Ids of the tokens that no text becomes, by name, in the order of their ids."""
+        special = [token for token in self._content["added_tokens"] if token["special"]]
+        return {token["content"]: token["id"] for token in special}
+
+    @property
+    def end_of_text(self) -> int | None:
+        """Id of the special token that ends a document; None where there is none."""
+        found = (self.special_tokens.get(name) for name in ENDS_OF_TEXT)
+        return next((number for number in found if number is not None), None)
+
+    @cached_property
+    def identity(self) -> str:
+        """Sha256 of what decides the ids; the same however the file is written.
+
+        Null and false are left out, so that an option the library gains later, off by
+        default, changes nothing.
+        """
+        parts = ("model", "normalizer", "pre_tokenizer", "decoder", "added_tokens")
+        content = {part: _without_defaults(self._content[part]) for part in parts}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """The text of tokenizer.json, the same for the same tokenizer."""
+        return self._inner.to_str(pretty=True) + "\n"
+
+    def encode(self, text: str) -> NDArray[np.int64]:
+        """The ids of ``text``; UnseenCharacterError where a character has none."""
+        if self._table:
+            return self._table.encode(text)
+        try:
+            ids = self._inner.encode(text, add_special_tokens=False).ids
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
+            raise DataError(f"the tokenizer cannot encode this text: {error}") from error
+        return np.array(ids, dtype=np.int64)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, by as many threads as the library likes."""
+        try:
+            found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
+            raise DataError(f"the tokenizer cannot encode this text: {error}") from error
+        return [encoding.ids for encoding in found]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ``ids``; UsageError for an id outside the vocabulary."""
+        wanted = ids.tolist() if isinstance(ids, np.ndarray) else [int(number) for number in ids]
+        for number in (min(wanted), max(wanted)) if wanted else ():
+            self._check(number)
+        if self._table:
+            return "".join([self._pieces[number] for number in wanted])
+        return str(self._inner.decode(wanted, skip_special_tokens=False))
+
+    def piece(self, number: int) -> str:
+        """The text of one token; its name in the vocabulary where it alone has no text."""
+        self._check(number)
+        return (
+            self._pieces[number] if self._table else self.decode([number]) or self._pieces[number]
+        )
+
+    def _check(self, number: int) -> None:
+        if not 0 <= number < self.vocab_size:
+            raise UsageError(
+                f"token id {number} is not in the vocabulary: ids are 0 to {self.vocab_size - 1}"
+            )
+
+
+@contextlib.contextmanager
+def _without_panic_messages() -> Iterator[None]:
+    """Hide what the library's Rust code writes straight to stderr before a panic is raised."""
+    sys.stderr.flush()
+    with Path(os.devnull).open("wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _pieces_by_id(inner: tokenizers.Tokenizer) -> list[str]:
+    vocabulary = inner.get_vocab(with_added_tokens=True)
+    by_id = {number: piece for piece, number in vocabulary.items()}
+    if not by_id or len(by_id) != len(vocabulary) or max(by_id) != len(by_id) - 1:
+        raise ValueError("its ids are not 0 to N-1, each once")
+    return [by_id[number] for number in range(len(by_id))]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: inner if key in _TABLES else _without_defaults(inner)
+            for key, inner in value.items()
+            if inner is not None and inner is not False
+        }
+    return [_without_defaults(inner) for inner in value] if isinstance(value, list) else value

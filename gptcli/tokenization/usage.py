@@ -1,0 +1,48 @@
+"""The trade that tokenizers make: a small code book and long sequences, or the other way round."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.vocabulary import Entry, Vocabulary
+
+_LONGEST = 5
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a tokenizer made of a text.
+
+    Attributes:
+        n_tokens: length of the text in tokens.
+        n_used: how many different tokens are in it.
+        longest: its longest tokens, by characters, the longest first.
+
+    """
+
+    n_tokens: int
+    n_used: int
+    longest: tuple[Entry, ...]
+
+
+def measure_usage(
+    tokenizer: Tokenizer, ids: Iterable[NDArray[np.integer]], n_longest: int = _LONGEST
+) -> Usage:
+    """Count a text that comes as arrays of its ids."""
+    is_used = np.zeros(tokenizer.vocab_size, dtype=bool)
+    n_tokens = 0
+    for some in ids:
+        is_used[some] = True
+        n_tokens += len(some)
+    used = np.flatnonzero(is_used).tolist()
+    book = Vocabulary(tokenizer)
+    return Usage(n_tokens, len(used), longest_entries(map(book.entry, used), n_longest))
+
+
+def longest_entries(entries: Iterable[Entry], count: int = _LONGEST) -> tuple[Entry, ...]:
+    """The longest of them in characters, special ones left out, the lower id first among equals."""
+    plain = [entry for entry in entries if not entry.is_special]
+    return tuple(sorted(plain, key=lambda entry: (-len(entry.text), entry.number))[:count])

@@ -1,0 +1,156 @@
+"""The code book of a tokenizer: what every id stands for, byte for byte."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from gptcli.runtime.text import visible
+from gptcli.tokenization.byte_letters import byte_values
+from gptcli.tokenization.tokenizer import Tokenizer
+
+_UNFINISHED = "\ufffd"
+_LONGEST_CHARACTER = 4  # bytes, so that as many tokens hold it
+_BYTE_NAME = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+# Decoders of the library that put tokens one after the other and change nothing between them.
+_PLAIN = frozenset({"ByteLevel", "Fuse", "ByteFallback"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One token.
+
+    Attributes:
+        content: the UTF-8 that it stands for; of byte-level tokenizers perhaps part of a character.
+        is_special: it stands for no text of its own: a boundary, or whatever is unknown.
+
+    """
+
+    number: int
+    content: bytes
+    is_special: bool
+
+    @property
+    def text(self) -> str:
+        """The token as text, U+FFFD for bytes that are no whole character."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def label(self) -> str:
+        """The token for eyes: invisible characters made visible, parts of characters as \\xNN."""
+        return visible(self.content.decode("utf-8", "backslashreplace"))
+
+
+class Vocabulary:
+    """Entries by id, in order, or searched for."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._content = tokenizer.content
+        self._added = {token["id"]: token for token in self._content["added_tokens"]}
+        self._continues = self._content["model"].get("continuing_subword_prefix") or ""
+        self._decoders = {decoder["type"] for decoder in _flat(self._content["decoder"])}
+
+    def __len__(self) -> int:
+        return self._tokenizer.vocab_size
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(self.entry, range(len(self)))
+
+    def entry(self, number: int) -> Entry:
+        """What ``number`` stands for, which must be below ``len(self)``."""
+        return Entry(number, self._bytes(number), self._is_special(number))
+
+    @cached_property
+    def adds_up(self) -> bool:
+        """Whether a text is what its tokens stand for, one after the other."""
+        return bool(self._decoders) and self._decoders <= _PLAIN
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """The token that stands for what is unknown."""
+        return self._names.index(self._unknown) if self._unknown in self._names else None
+
+    def search(self, query: str) -> Iterator[Entry]:
+        """The entry of that id, then those with ``query`` in their text or in their label."""
+        exact = int(query) if query.isascii() and query.isdigit() and len(query) < 20 else -1
+        if 0 <= exact < len(self):
+            yield self.entry(exact)
+        for entry in self:
+            if entry.number != exact and (query in entry.text or query in entry.label):
+                yield entry
+
+    def ends_whole(self, ids: Sequence[int], end: int) -> bool:
+        """Whether a text surely ends in a whole character after ``end`` of its tokens.
+
+        A run of byte tokens is text or not as a whole, so that the next one may undo the last.
+        UsageError outside the vocabulary.
+        """
+        last = ids[max(end - _LONGEST_CHARACTER, 0) : end]
+        if self._tokenizer.decode(last).endswith(_UNFINISHED):
+            return False
+        is_byte = "ByteFallback" in self._decoders and _BYTE_NAME.fullmatch(self._names[last[-1]])
+        return not is_byte
+
+    def _is_special(self, number: int) -> bool:
+        added = self._added.get(number)
+        return self._names[number] == self._unknown or bool(added and added["special"])
+
+    def _bytes(self, number: int) -> bytes:
+        name = self._names[number]
+        if number in self._added:
+            return name.encode()
+        if "ByteLevel" in self._decoders:
+            letters = name.removeprefix(self._continues)
+            values = [byte_values().get(letter) for letter in letters]
+            whole = [value for value in values if value is not None]
+            return bytes(whole) if len(whole) == len(values) else name.encode()
+        if "ByteFallback" in self._decoders and (match := _BYTE_NAME.fullmatch(name)):
+            return bytes([int(match[1], 16)])
+        return (name if self._decoders <= _PLAIN else self._text_within(number)).encode()
+
+    def _text_within(self, number: int) -> str:
+        """What a token adds to a text, its leading space too, which many decoders drop at first."""
+        reference, before = self._reference
+        after = self._tokenizer.decode([reference, number])
+        added = after.removeprefix(before)
+        return added if added and after.startswith(before) else self._tokenizer.piece(number)
+
+    @cached_property
+    def _reference(self) -> tuple[int, str]:
+        """A token that ends in a letter or digit, and its text; the first one if there is none."""
+        letters = (
+            number
+            for number, name in enumerate(self._names)
+            if number not in self._added and name[-1:].isalnum()
+        )
+        number = next(letters, 0)
+        return number, self._tokenizer.decode([number])
+
+    @cached_property
+    def _names(self) -> list[str]:
+        listed = self._content["model"]["vocab"]
+        if isinstance(listed, dict):
+            by_id = {number: name for name, number in listed.items()}
+        else:  # unigram: names with their scores
+            by_id = {number: name for number, (name, _) in enumerate(listed)}
+        by_id |= {number: token["content"] for number, token in self._added.items()}
+        return [by_id[number] for number in range(len(by_id))]
+
+    @cached_property
+    def _unknown(self) -> str | None:
+        """The name of the token that stands for what is unknown; unigram numbers it."""
+        model = self._content["model"]
+        if model.get("unk_id") is not None:
+            return self._names[int(model["unk_id"])]
+        return cast("str | None", model.get("unk_token"))
+
+
+def _flat(decoder: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    if decoder is None:
+        return
+    if decoder["type"] != "Sequence":
+        yield decoder
+    for inner in decoder.get("decoders", ()):
+        yield from _flat(inner)

@@ -1,0 +1,139 @@
+"""Byte-level BPE vocabularies in two files, as GPT-2's came: the entries, and the merges."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gptcli.errors import CheckpointError
+from gptcli.runtime.small_files import parse_object
+from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.tokenizer import Tokenizer
+
+# Entries that no merge makes: <s>, <|endoftext|>, [PAD], and what fairseq fills up with.
+_SPECIAL = re.compile(r"<.+>|\[.+\]|madeupword\d+", re.DOTALL)
+
+
+def vocabulary_tokenizer(
+    vocabulary: bytes, merges: bytes, names: tuple[str, str] = ("vocab.json", "merges.txt")
+) -> Tokenizer:
+    """A tokenizer of the contents of vocab.json (entries to ids) and merges.txt (``a b`` a line).
+
+    GPT-2's encoder.json and vocab.bpe are the same under other names. Entries that no merge
+    makes, which text therefore never becomes, are special tokens; text is split as GPT-2 does.
+    ``names`` are for the messages of CheckpointError.
+    """
+    entries = _parse_entries(vocabulary, names[0])
+    pairs = _parse_merges(merges, entries, names)
+    made = {*byte_letters(), *(left + right for left, right in pairs)}
+    special = {entry: number for entry, number in entries.items() if entry not in made}
+    for entry in special:
+        if not _SPECIAL.fullmatch(entry):
+            raise CheckpointError(
+                f"{names[1]} makes no {entry!r}, which is in {names[0]}: the files do not belong "
+                "together, or one is cut short; get both again"
+            )
+    return byte_level_tokenizer(entries, pairs, special, names[0])
+
+
+def byte_level_tokenizer(
+    entries: Mapping[str, int],
+    merges: Sequence[tuple[str, str]],
+    special: Mapping[str, int],
+    name: str,
+    pattern: str | None = None,
+    ignore_merges: bool = False,
+) -> Tokenizer:
+    """A byte-level BPE of its parts; ``pattern`` splits text into words, None as GPT-2 does.
+
+    ``entries`` and ``merges`` are spelt in byte_letters, the ids of ``special`` may be in
+    ``entries`` or follow them. With ``ignore_merges`` a word that is an entry is not built.
+    """
+    content = {
+        "version": "1.0",
+        "added_tokens": added_tokens(special),
+        "normalizer": None,
+        "pre_tokenizer": _split(pattern),
+        "post_processor": None,
+        "decoder": _byte_level(add_prefix_space=True, use_regex=True),
+        "model": {
+            "type": "BPE",
+            "vocab": entries,
+            "merges": merges,
+            "ignore_merges": ignore_merges,
+        },
+    }
+    return Tokenizer.from_json(json.dumps(content), name)
+
+
+def added_tokens(special: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Special tokens as tokenizer.json lists them, by id."""
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    by_id = sorted(special.items(), key=lambda entry: entry[1])
+    return [{"id": number, "content": name, **plain, "special": True} for name, number in by_id]
+
+
+def _byte_level(add_prefix_space: bool, use_regex: bool) -> dict[str, Any]:
+    return {
+        "type": "ByteLevel",
+        "add_prefix_space": add_prefix_space,
+        "trim_offsets": True,
+        "use_regex": use_regex,
+    }
+
+
+def _split(pattern: str | None) -> dict[str, Any]:
+    if pattern is None:
+        return _byte_level(add_prefix_space=False, use_regex=True)
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": pattern},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    to_letters = _byte_level(add_prefix_space=False, use_regex=False)
+    return {"type": "Sequence", "pretokenizers": [split, to_letters]}
+
+
+def _parse_entries(content: bytes, name: str) -> dict[str, int]:
+    try:
+        entries = parse_object(content)
+    except ValueError as error:
+        raise CheckpointError(f"{name} is no vocabulary: {error}; get it again") from None
+    check_ids(entries.values(), name)
+    for value, letter in enumerate(byte_letters()):
+        if letter not in entries:
+            raise CheckpointError(
+                f"{name} has no entry {letter!r} for the byte 0x{value:02x}: only byte-level "
+                "vocabularies such as GPT-2's can be read from two files; give a tokenizer.json"
+            )
+    return entries
+
+
+def check_ids(numbers: Iterable[Any], name: str) -> None:
+    """CheckpointError unless they are 0 to N-1 in some order."""
+    listed = list(numbers)
+    if any(type(number) is not int for number in listed) or sorted(listed) != [*range(len(listed))]:
+        raise CheckpointError(f"{name}: its ids are not 0 to N-1, each once; get it again")
+
+
+def _parse_merges(
+    content: bytes, entries: Mapping[str, int], names: tuple[str, str]
+) -> list[tuple[str, str]]:
+    try:
+        lines = content.decode("utf-8").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(
+            f"{names[1]} is not UTF-8 at byte {error.start:,}: it is no list of merges"
+        ) from None
+    pairs: dict[tuple[str, str], None] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line or (number == 1 and line.startswith("#version")):
+            continue
+        left, _, right = line.partition(" ")
+        known = left in entries and right in entries and left + right in entries
+        if not known or (left, right) in pairs:
+            reason = "is not of entries of " + names[0] if not known else "was there before"
+            raise CheckpointError(f"{names[1]}, line {number:,}: the merge {line!r:.80} {reason}")
+        pairs[left, right] = None
+    return list(pairs)

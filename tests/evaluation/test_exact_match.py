@@ -1,0 +1,71 @@
+"""Exact matches are the problems that greedy generation writes right."""
+
+import pytest
+import torch
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.sampling import SamplingConfig
+from gptcli.data.dataset import Dataset
+from gptcli.evaluation.evaluation_pass import EvaluationPass
+from gptcli.evaluation.exact_match import arithmetic_problems, exact_match
+from gptcli.generation.decoder import Decoder
+from gptcli.generation.generate import generate
+from gptcli.model.gpt import GPT, next_token_loss
+from gptcli.model.initialization import new_model
+
+CONTEXT = 12
+
+
+@pytest.fixture
+def sums(masked_dataset) -> Dataset:
+    pairs = [(f"{a}+{b}=", f"{a + b}\n") for a in range(8) for b in range(a, 8)]
+    pairs += [(f"{a}-{b}=", f"{a - b}\n") for a in range(6) for b in range(6)]
+    return masked_dataset(pairs)
+
+
+@pytest.fixture
+def half_taught(sums: Dataset) -> GPT:
+    """A model that has learnt some of it."""
+    split, model = sums.train, new_model(ModelConfig(1, 2, 32, CONTEXT, sums.vocab_size), 1)
+    problems = arithmetic_problems(split, sums.tokenizer, CONTEXT)
+    (batch,) = problems.batches(split, 10**6)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        loss = next_token_loss(model(batch.ids), batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def test_what_counts_is_what_greedy_generation_writes(sums, half_taught) -> None:
+    split = sums.train
+    problems = arithmetic_problems(split, sums.tokenizer, CONTEXT)
+    found = exact_match(EvaluationPass(half_taught, split, "cpu", problems), problems)
+    right = dict.fromkeys("+-", 0)
+    ends = [*split.document_starts.tolist()[1:], split.n_tokens]
+    for start, end in zip(split.document_starts.tolist(), ends, strict=True):
+        text = sums.tokenizer.decode(split.read(start, end - start))
+        question, answer = text[: text.index("=") + 1], text[text.index("=") + 1 :]
+        config = SamplingConfig(max_new_tokens=len(answer), temperature=0.0)
+        prompt = sums.tokenizer.encode(question).tolist()
+        steps = generate(Decoder(half_taught, 1, "cpu"), prompt, config)
+        written = sums.tokenizer.decode([int(step.ids) for step in steps])
+        right["+" if "+" in question else "-"] += written == answer
+    assert {name: score.n_correct for name, score in found.items()} == right
+    assert {name: score.n_problems for name, score in found.items()} == {"+": 36, "-": 36}
+    assert 0 < sum(right.values()) < 72
+
+
+def test_what_is_no_arithmetic_has_no_exact_match(masked_dataset, prepare_string, tmp_path) -> None:
+    words = masked_dataset([("a=", "b"), ("c=", "d")], name="words")
+    assert arithmetic_problems(words.train, words.tokenizer, CONTEXT) is None
+    plain = prepare_string("1+1=2\n" * 20, tmp_path / "plain")
+    assert arithmetic_problems(plain.train, plain.tokenizer, CONTEXT) is None
+
+
+def test_problems_that_no_context_holds_are_left_out(masked_dataset) -> None:
+    long = masked_dataset([("1+1=", "2\n"), ("111111+111111=", "222222\n")], name="long")
+    problems = arithmetic_problems(long.train, long.tokenizer, 8)
+    assert problems.starts.tolist() == [0]
+    assert arithmetic_problems(long.train, long.tokenizer, 2) is None

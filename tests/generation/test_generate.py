@@ -1,0 +1,136 @@
+"""Generation: the cache changes nothing, the window depends on the position alone."""
+
+import contextlib
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.sampling import SamplingConfig
+from gptcli.generation.decoder import Decoder, window_start
+from gptcli.generation.generate import generate
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import new_model
+
+CONFIG = ModelConfig(n_layer=2, n_head=2, n_embd=16, block_size=9, vocab_size=23)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    model = new_model(CONFIG, 1).eval()
+    with torch.no_grad():  # larger weights, so that the context matters
+        for parameter in model.parameters():
+            parameter.mul_(8)
+    return model
+
+
+def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
+    reader = Decoder(model, config.num_samples, "cpu", cache)
+    steps = [step.ids.tolist() for step in generate(reader, prompt, config)]
+    return [list(row) for row in zip(*steps, strict=True)]
+
+
+@pytest.mark.parametrize("n_prompt", [1, 5, 8, 9, 10, 30])
+def test_cached_and_uncached_write_the_same(model: GPT, n_prompt: int) -> None:
+    config = SamplingConfig(max_new_tokens=40, num_samples=2)
+    prompt = [index % CONFIG.vocab_size for index in range(n_prompt)]
+    assert written(model, prompt, config, True) == written(model, prompt, config, False)
+
+
+def test_greedy_text_equals_a_plain_loop(model: GPT) -> None:
+    ids = [1, 2, 3]
+    for _ in range(20):
+        start = window_start(len(ids), CONFIG.block_size)
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids[start:]]))[0, -1].argmax()))
+    config = SamplingConfig(max_new_tokens=20, temperature=0)
+    assert written(model, [1, 2, 3], config, True) == [ids[3:]]
+
+
+def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None:
+    few = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=2), True)
+    many = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=5), True)
+    assert many[:2] == few
+    assert many[0] != many[1]
+
+
+@pytest.mark.parametrize("n_prompt", [4, 12])  # within the context, and beyond
+@pytest.mark.parametrize("kept", [2, 6, 11, 12, 14])
+@pytest.mark.parametrize("n_new", [2, 40])
+def test_a_reader_that_goes_on_from_a_shared_beginning_writes_the_same(
+    model: GPT, n_prompt: int, kept: int, n_new: int
+) -> None:
+    config, prompt = SamplingConfig(max_new_tokens=n_new), list(range(n_prompt))
+    reader = Decoder(model, 1, "cpu")
+    first = prompt + [int(step.ids) for step in generate(reader, prompt, config)]
+    following = [*first[:kept], 9, 8]
+    again = [step.ids.tolist() for step in generate(reader, following, config)]
+    assert [list(row) for row in zip(*again, strict=True)] == written(
+        model, following, config, False
+    )
+
+
+def test_only_what_is_new_is_read_and_what_all_rows_share_once(model: GPT, monkeypatch) -> None:
+    shapes, hidden = [], model.hidden
+    monkeypatch.setattr(
+        model, "hidden", lambda ids, cache: shapes.append(tuple(ids.shape)) or hidden(ids, cache)
+    )
+    reader, config = Decoder(model, 3, "cpu"), SamplingConfig(max_new_tokens=2, num_samples=3)
+    list(generate(reader, [1, 2, 3], config))
+    assert shapes == [(1, 3), (3, 1)]
+    list(generate(reader, [1, 2, 3], config))
+    assert shapes[2:] == [(3, 1), (3, 1)]
+    list(generate(reader, [1, 2, 3, 4, 5], config))
+    assert shapes[4] == (3, 2)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    texts=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=25), min_size=2, max_size=4),
+    layer=st.integers(0, 1),
+    calls=st.integers(0, 4),
+)
+@torch.inference_mode()
+def test_a_reading_that_was_cut_short_is_not_gone_on_from(
+    model: GPT, texts: list[list[int]], layer: int, calls: int
+) -> None:
+    reader = Decoder(model, 1, "cpu")
+    attention = model.blocks[layer].attention
+    *earlier, last = (torch.tensor([text]) for text in texts)
+    count = itertools.count()
+
+    def interrupt(*_: object) -> None:  # as Ctrl-C would, between two layers
+        if next(count) >= calls:
+            raise KeyboardInterrupt
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(attention.register_forward_hook(interrupt).remove)
+        for ids in earlier:
+            with contextlib.suppress(KeyboardInterrupt):
+                reader.go_back_to(ids)
+                reader.next_logits(ids)
+    reader.go_back_to(last)
+    expected = Decoder(model, 1, "cpu", use_cache=False).next_logits(last)
+    torch.testing.assert_close(reader.next_logits(last), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_another_seed_writes_another_text(model: GPT) -> None:
+    one = written(model, [1], SamplingConfig(max_new_tokens=15, seed=1), True)
+    other = written(model, [1], SamplingConfig(max_new_tokens=15, seed=2), True)
+    assert one != other
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 8, 9, 256])
+def test_the_window_fits_and_keeps_half(block_size: int) -> None:
+    before = 0
+    for n_tokens in range(1, 5 * block_size + 3):
+        start = window_start(n_tokens, block_size)
+        assert start >= before
+        assert 1 <= n_tokens - start <= block_size
+        if start > before:
+            assert n_tokens - start == block_size // 2 + 1
+        before = start
+    assert window_start(block_size, block_size) == 0
