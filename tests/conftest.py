@@ -21,9 +21,9 @@ from huggingface_hub import constants
 from gptcli.cli import main
 from gptcli.config.data import PrepareConfig
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation.prepare import Request, prepare
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 Pair = tuple[str, str]
 HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -280,7 +280,7 @@ def prepare_string(tmp_path: Path) -> Callable[..., Dataset]:
     def make(text: str, directory: Path, *, val_fraction: float = 0.1, **options: Any) -> Dataset:
         source = tmp_path / f"{directory.name}.txt"
         source.write_bytes(text.encode())
-        request = Request([str(source)], config=PrepareConfig(val_fraction=val_fraction))
+        request = Preparation([str(source)], config=PrepareConfig(val_fraction=val_fraction))
         return prepare(request, directory, **options)
 
     return make
@@ -328,7 +328,7 @@ def model():
 @pytest.fixture
 def random_tokens() -> Callable[[int], Any]:
     """``random_tokens(300)``: so many tokens of a text that never was."""
-    from gptcli.data.raw_text import TextTokens
+    from gptcli.data.text_tokens import TextTokens
 
     def make(n_tokens: int) -> TextTokens:
         ids = np.random.default_rng(1).integers(0, 27, n_tokens).astype(np.uint32)

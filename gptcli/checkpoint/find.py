@@ -9,7 +9,7 @@ from gptcli.checkpoint.model_files import WEIGHTS_FILE
 from gptcli.checkpoint.run import RECORD_FILE
 from gptcli.errors import UsageError
 from gptcli.runtime.hub import may_be_on_hub
-from gptcli.runtime.names import newest
+from gptcli.runtime.outputs import newest
 
 RUNS = Path("runs")
 

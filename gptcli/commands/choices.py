@@ -36,7 +36,7 @@ def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
 
 def chosen_dataset(given: Path | None) -> Path:
     """The dataset that is meant: as given, else the newest."""
-    from gptcli.data.newest import newest_dataset
+    from gptcli.data.dataset import newest_dataset
 
     if given is not None:
         return given

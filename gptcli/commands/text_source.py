@@ -159,7 +159,7 @@ class Files:
 
     def training_sample(self, is_whole: bool) -> TrainingSample:
         """All of its chunks, or every n-th."""
-        from gptcli.data.corpus.sample import SAMPLE_BYTES, sample_texts
+        from gptcli.data.corpus.text_sample import SAMPLE_BYTES, sample_texts
         from gptcli.tokenization.cuts import Cuts
 
         limit = sys.maxsize if is_whole else SAMPLE_BYTES
@@ -223,11 +223,11 @@ def _texts(reader: "Reader", chunk: "Chunk") -> list[str]:
 
 
 def _place(reader: "Reader", chunk: "Chunk", number: int, offset: int) -> str:
-    from gptcli.data.corpus.inputs import Layout
+    from gptcli.data.corpus.inputs import DocumentLayout
 
     documents = _documents(reader, chunk)
     owners = [(document, part) for document in documents for part in document.parts]
     document, part = owners[number]
-    if reader.source.layout is not Layout.TEXT:
+    if reader.source.layout is not DocumentLayout.TEXT:
         return reader.place(document.offset)
     return reader.place(document.offset + len(part.text[:offset].encode()))

@@ -23,7 +23,7 @@ def chosen_tokenizer(
     """The tokenizer and where it is from; ``source`` is the text to learn from, if there is one."""
     if asked is not None:
         return named_tokenizer(asked, pattern, source)
-    from gptcli.data.newest import newest_dataset
+    from gptcli.data.dataset import newest_dataset
     from gptcli.tokenization.tokenizer import Tokenizer
 
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.data.raw_text import TextTokens
+from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError
 from gptcli.tokenization.tokenizer import Tokenizer
@@ -15,14 +15,14 @@ _TOKENS_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
-class TextSize:
+class TextLength:
     """A text in UTF-8 bytes and in characters."""
 
     n_bytes: int
     n_characters: int
 
 
-def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSize | None:
+def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLength | None:
     """The text of all targets; None where a mask leaves tokens whose text nobody knows.
 
     Without a mask that is all text but that of the first token.
@@ -30,13 +30,13 @@ def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSiz
     if isinstance(split, TokenSplit) and split.is_masked:
         return _masked_text(split, tokenizer)
     first = _first_text(split, tokenizer)
-    size = TextSize(split.n_bytes - first.n_bytes, split.n_characters - first.n_characters)
+    size = TextLength(split.n_bytes - first.n_bytes, split.n_characters - first.n_characters)
     if min(size.n_bytes, size.n_characters) < 0 or not size.n_bytes:
         raise DataError("the data is damaged: its tokens stand for no text")
     return size
 
 
-def _first_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSize:
+def _first_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLength:
     ids = split.read(0, 1)
     known = _Lengths.of(tokenizer)
     if known is not None and not known.unknown[ids].any():
@@ -44,10 +44,10 @@ def _first_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextSiz
     text = tokenizer.decode(ids)
     if tokenizer.kind == "char":
         text = text[:1]  # <unk> stands for one character
-    return TextSize(len(text.encode()), len(text))
+    return TextLength(len(text.encode()), len(text))
 
 
-def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextSize | None:
+def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextLength | None:
     known = _Lengths.of(tokenizer)
     if known is None:
         return None
@@ -59,7 +59,7 @@ def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextSize | None:
             return None
         part = known.total(ids)
         n_bytes, n_characters = n_bytes + part.n_bytes, n_characters + part.n_characters
-    return TextSize(n_bytes, n_characters) if n_bytes and n_characters else None
+    return TextLength(n_bytes, n_characters) if n_bytes and n_characters else None
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,6 @@ class _Lengths:
         unknown = numbers == (-1 if book.unknown is None else book.unknown)
         return cls(np.array([*map(len, contents)]), np.array(n_characters), unknown)
 
-    def total(self, ids: NDArray[np.int64]) -> TextSize:
+    def total(self, ids: NDArray[np.int64]) -> TextLength:
         """The text of all of ``ids``."""
-        return TextSize(int(self.n_bytes[ids].sum()), int(self.n_characters[ids].sum()))
+        return TextLength(int(self.n_bytes[ids].sum()), int(self.n_characters[ids].sum()))

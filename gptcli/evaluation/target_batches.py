@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gptcli.data.raw_text import TextTokens
+from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
 from gptcli.data.windows import Windows
 from gptcli.model.gpt import UNCOUNTED

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.errors import DataError, UsageError
+from gptcli.tokenization.byte_level import ByteTable
 from gptcli.tokenization.byte_pairs import tiktoken_encoding
-from gptcli.tokenization.byte_table import ByteTable
 from gptcli.tokenization.character_table import CharacterTable, UnseenCharacterError
 from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import models
 
-from gptcli.tokenization.byte_letters import byte_letters, byte_values
-from gptcli.tokenization.byte_table import is_plain_byte_level
+from gptcli.tokenization.byte_level import byte_letters, byte_values, is_plain_byte_level
 from gptcli.tokenization.splits import SPLIT_PATTERNS, grouped
 from gptcli.tokenization.tokenizer import Tokenizer
 

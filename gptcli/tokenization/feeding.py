@@ -1,9 +1,10 @@
 """Texts on their way into a trainer."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from gptcli.errors import DataError
+from gptcli.runtime.progress import Advance
 
 # The library holds 256 pieces at a time, and counts the words of short ones fastest.
 PIECE = 2**14  # characters
@@ -17,7 +18,7 @@ _LONG_WORD = re.compile("|".join(f"{kind}{{{LONG}}}" for kind in _KINDS))
 class Feed:
     """Reads texts once, tells how far it is, and keeps an error that the library would rename."""
 
-    def __init__(self, texts: Iterable[str], advance: Callable[[int], None]) -> None:
+    def __init__(self, texts: Iterable[str], advance: Advance) -> None:
         self._texts = texts
         self._advance = advance
         self._is_empty = True

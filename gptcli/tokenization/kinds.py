@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 
 from gptcli.errors import UsageError
-from gptcli.tokenization.characters import UNK
 
 KINDS = ("char", "byte", "word", "bpe", "wordpiece", "unigram")
 SIZED_KINDS = ("word", "bpe", "wordpiece", "unigram")  # trained to a number of tokens
 DEFAULT_VOCAB_SIZE = 4096  # of the sized kinds
 LARGEST_VOCAB_SIZE = 2**20  # trainers take memory for all of it, and abort where there is none
 END_OF_TEXT = "<|endoftext|>"
+UNK = "<unk>"  # stands for every character or word that a vocabulary lacks
 # Letters between marks: splits keep the two apart, so that no piece of a text spells all of it.
 _SPECIAL = re.compile(r"<[^\s]*[^\W_][^\s]*>")
 _SIZE = re.compile(r"[0-9]{1,18}")

@@ -49,7 +49,7 @@ def merge_steps(tokenizer: Tokenizer, word: str) -> list[MergeStep]:
     book = Vocabulary(tokenizer)
     steps: list[MergeStep] = []
     ids: list[int] = []
-    for part, chunk in enumerate(_stretches(content, word)):
+    for part, chunk in enumerate(_pre_tokens(content, word)):
         for step in _steps_of(chunk, model, ranks):
             steps.append(_shown(part, step, model["vocab"], book, ranks))
         ids += steps[-1].ids
@@ -115,7 +115,7 @@ def _check(tokenizer: Tokenizer, model: Mapping[str, Any], word: str) -> None:
         raise UsageError(f"--merges WORD is not valid UTF-8 at character {error.start}") from None
 
 
-def _stretches(content: Mapping[str, Any], word: str) -> list[str]:
+def _pre_tokens(content: Mapping[str, Any], word: str) -> list[str]:
     """What the model sees: the word normalized and divided, as it is spelt in the vocabulary."""
     model = {**content["model"], "vocab": {}, "merges": []}  # quick to build, and not needed
     bare = {**content, "model": {**model, "unk_token": None}, "added_tokens": []}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import tokenizers
 
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.kinds import END_OF_TEXT
 from gptcli.tokenization.merges import last_merge
 from gptcli.tokenization.splits import SPLIT_PATTERNS

@@ -6,17 +6,17 @@ words that ``word`` and the characters that ``char`` did not learn. The others g
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from gptcli.errors import UsageError
-from gptcli.tokenization.byte_letters import byte_letters
-from gptcli.tokenization.characters import UNK, character_tokenizer
+from gptcli.errors import DataError, UsageError
+from gptcli.runtime.progress import Advance, no_progress
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.feeding import Feed
-from gptcli.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.kinds import UNK, TokenizerSpec
 from gptcli.tokenization.splits import UNIGRAM_SPLIT, WORD_SPLIT, WORDPIECE_SPLIT
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unigram import alphabet_of, learn_pieces
@@ -34,7 +34,7 @@ _SPACED_WORDS = re.compile(r" ?\S{1,512}|\s{1,512}(?!\S)|\s{1,512}")
 def train_tokenizer(
     spec: TokenizerSpec,
     texts: Iterable[str],
-    advance: Callable[[int], None] = lambda n_bytes: None,
+    advance: Advance = no_progress,
 ) -> Tokenizer:
     """The tokenizer that ``spec`` asks for, learned from ``texts``, read once and in order.
 
@@ -50,6 +50,28 @@ def train_tokenizer(
     inner = _MAKERS[spec.kind](spec, feed)
     feed.check()
     inner.add_special_tokens(list(spec.special_tokens))
+    return Tokenizer(inner)
+
+
+def character_tokenizer(
+    characters: Iterable[str], unk: bool = False, special_tokens: Sequence[str] = ()
+) -> Tokenizer:
+    """A tokenizer of the distinct ``characters``, ids in the order of their code points.
+
+    ``characters`` may be a text. With ``unk`` the next id stands for every other character;
+    without, encoding one is an error. Then come the ``special_tokens``, which no text becomes.
+    """
+    alphabet = sorted(set(characters))
+    if not alphabet:
+        raise DataError("no characters to make a tokenizer of: the text is empty")
+    vocabulary = {character: number for number, character in enumerate(alphabet)}
+    if unk:
+        vocabulary[UNK] = len(vocabulary)
+    inner = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
+    # The empty pattern matches between any two characters; Fuse joins without spaces.
+    inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    inner.decoder = decoders.Fuse()
+    inner.add_special_tokens(list(special_tokens))
     return Tokenizer(inner)
 
 

@@ -22,7 +22,7 @@ _SEEDS = 4  # times the pieces wanted
 _KEPT = 0.75  # of the pieces per round
 _ROUNDS = 2  # segmentations between prunings
 _RARE = 0.1  # what a piece that is never used counts
-_BORDER = "\0"
+_SEPARATOR = "\0"
 _BATCH = 2**14  # words
 _FEED = 2**16  # characters
 
@@ -76,8 +76,8 @@ def _of_alphabet(words: Mapping[str, int], alphabet: frozenset[str]) -> Counter[
         if alphabet.issuperset(word):
             known[word] += count
         else:
-            spaced = "".join(c if c in alphabet else _BORDER for c in word)
-            for part in spaced.split(_BORDER):
+            spaced = "".join(c if c in alphabet else _SEPARATOR for c in word)
+            for part in spaced.split(_SEPARATOR):
                 known[part] += count
     known.pop("", None)
     return known
@@ -97,7 +97,7 @@ def _most_frequent(words: Mapping[str, int]) -> dict[str, int]:
 def _seeds(words: Mapping[str, int], alphabet: Sequence[str], size: int) -> set[str]:
     """What a BPE would make of the words, and the alphabet."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(_BORDER, "removed")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(_SEPARATOR, "removed")
     trainer = trainers.BpeTrainer(
         vocab_size=size + len(alphabet),
         min_frequency=2,
@@ -115,7 +115,7 @@ def _repeated(words: Mapping[str, int]) -> Iterator[str]:
     for word, count in words.items():
         most = max(1, _FEED // (len(word) + 1))
         for begun in range(0, count, most):
-            text = (word + _BORDER) * min(most, count - begun)
+            text = (word + _SEPARATOR) * min(most, count - begun)
             held.append(text)
             n_held += len(text)
             if n_held >= _FEED:

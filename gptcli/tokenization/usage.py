@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.tokenization.tokenizer import Tokenizer
-from gptcli.tokenization.vocabulary import Entry, Vocabulary
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 _LONGEST = 5
 
@@ -25,7 +25,7 @@ class Usage:
 
     n_tokens: int
     n_used: int
-    longest: tuple[Entry, ...]
+    longest: tuple[VocabularyEntry, ...]
 
 
 def measure_usage(
@@ -42,7 +42,9 @@ def measure_usage(
     return Usage(n_tokens, len(used), longest_entries(map(book.entry, used), n_longest))
 
 
-def longest_entries(entries: Iterable[Entry], count: int = _LONGEST) -> tuple[Entry, ...]:
+def longest_entries(
+    entries: Iterable[VocabularyEntry], count: int = _LONGEST
+) -> tuple[VocabularyEntry, ...]:
     """The longest of them in characters, special ones left out, the lower id first among equals."""
     plain = [entry for entry in entries if not entry.is_special]
     return tuple(sorted(plain, key=lambda entry: (-len(entry.text), entry.number))[:count])

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from gptcli.runtime.text import visible
-from gptcli.tokenization.byte_letters import byte_values
+from gptcli.tokenization.byte_level import byte_values
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _UNFINISHED = "\ufffd"
@@ -18,7 +18,7 @@ _PLAIN = frozenset({"ByteLevel", "Fuse", "ByteFallback"})
 
 
 @dataclass(frozen=True)
-class Entry:
+class VocabularyEntry:
     """One token.
 
     Attributes:
@@ -55,12 +55,12 @@ class Vocabulary:
     def __len__(self) -> int:
         return self._tokenizer.vocab_size
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[VocabularyEntry]:
         return map(self.entry, range(len(self)))
 
-    def entry(self, number: int) -> Entry:
+    def entry(self, number: int) -> VocabularyEntry:
         """What ``number`` stands for, which must be below ``len(self)``."""
-        return Entry(number, self._bytes(number), self._is_special(number))
+        return VocabularyEntry(number, self._bytes(number), self._is_special(number))
 
     @cached_property
     def adds_up(self) -> bool:
@@ -72,7 +72,7 @@ class Vocabulary:
         """The token that stands for what is unknown."""
         return self._names.index(self._unknown) if self._unknown in self._names else None
 
-    def search(self, query: str) -> Iterator[Entry]:
+    def search(self, query: str) -> Iterator[VocabularyEntry]:
         """The entry of that id, then those with ``query`` in their text or in their label."""
         exact = int(query) if query.isascii() and query.isdigit() and len(query) < 20 else -1
         if 0 <= exact < len(self):

@@ -7,7 +7,7 @@ from typing import Any
 
 from gptcli.errors import CheckpointError
 from gptcli.runtime.small_files import parse_object
-from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.tokenizer import Tokenizer
 
 # Entries that no merge makes: <s>, <|endoftext|>, [PAD], and what fairseq fills up with.

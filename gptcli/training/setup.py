@@ -24,8 +24,7 @@ from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
 from gptcli.runtime.device import check_memory, set_threads
 from gptcli.runtime.files import reported
-from gptcli.runtime.names import timestamp
-from gptcli.runtime.outputs import OutputKind, check_replaceable
+from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import Training

@@ -20,7 +20,7 @@ from gptcli.config.data import PrepareConfig
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
 from gptcli.training.optimizer import make_optimizer
@@ -71,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"
         text.write_text("the quick brown fox jumps\n" * 400)
-        request = Request([str(text)], config=PrepareConfig())
+        request = Preparation([str(text)], config=PrepareConfig())
         dataset = prepare(request, Path(folder) / "data")
         peaks = {
             name: measure(ModelConfig.from_fields(values), batch, precision, dataset)

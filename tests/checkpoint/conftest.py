@@ -13,8 +13,8 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
-from gptcli.tokenization.characters import character_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 FAMILY_CHOICES = {
     "gpt2": {"n_inner": 20},

@@ -20,7 +20,7 @@ from gptcli.config.families import TRAINABLE
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import load_model
 from gptcli.model.gpt import GPT
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 SWITCHES = [
     {"tied": False},

@@ -7,7 +7,7 @@ from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.model.initialization import new_model
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 HOSTILE = "[/x]\x1b]52;</script>\u202e\x00"
 WIDE = "日本👩e\u0301"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gptcli.data.dataset import Dataset
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
 

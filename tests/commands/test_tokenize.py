@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
 TERMINAL = SimpleNamespace(stdin=_STREAM, stdout=_STREAM)

@@ -12,8 +12,8 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from gptcli.commands.tokenize.decoding import decode_blocks, listed_ids
 from gptcli.errors import UsageError
-from gptcli.tokenization.characters import character_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 _STREAM = SimpleNamespace(isatty=lambda: True)
 

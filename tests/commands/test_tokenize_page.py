@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gptcli.commands.text_source import Argument
 from gptcli.commands.tokenize.token_page import token_page
 from gptcli.commands.tokenize.token_stream import Encoded
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\"'`{{ 7 * 7 }}"

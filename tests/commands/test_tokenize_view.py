@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gptcli.commands.tokenize.token_view import append_wrapped, clipped, token_view
-from gptcli.tokenization.characters import character_tokenizer
-from gptcli.tokenization.vocabulary import Entry, Vocabulary
+from gptcli.tokenization.trainer import character_tokenizer
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 
 def shown(text: str, width: int = 80, **console) -> str:
@@ -67,7 +67,7 @@ def test_neighbours_differ_in_colour(monkeypatch):
 
 @pytest.mark.parametrize("width", [8, 20, 79])
 def test_a_token_wider_than_the_terminal_is_cut_with_a_mark(width):
-    lines = printed(token_view([Entry(7, b"x" * 100, False)], width), width).splitlines()
+    lines = printed(token_view([VocabularyEntry(7, b"x" * 100, False)], width), width).splitlines()
     assert lines[0] == "x" * (width - 1) + "…"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 TEXT = "the cats sat on the mats while seven other rats were eating all of our bread\n" * 20
 

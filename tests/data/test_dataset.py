@@ -4,11 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from gptcli.data.dataset import Dataset
+from gptcli.data.dataset import Dataset, newest_dataset
 from gptcli.data.dataset_record import narrowest_dtype
-from gptcli.data.newest import newest_dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 
 def edit_record(dataset: Dataset, edit) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from gptcli.config.model import ModelConfig
-from gptcli.data.raw_text import TextTokens
+from gptcli.data.text_tokens import TextTokens
 from gptcli.evaluation.evaluation import evaluate
 from gptcli.evaluation.evaluation_pass import EvaluationPass
 from gptcli.evaluation.target_batches import Reading

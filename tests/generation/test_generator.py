@@ -12,7 +12,7 @@ from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.initialization import new_model
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 LETTERS = "abcdefghij"
 

@@ -9,7 +9,7 @@ from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.model.initialization import new_model
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 CONFIG = ModelConfig(n_layer=2, n_head=2, n_embd=16, block_size=12, vocab_size=9)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
 from gptcli.tokenization.bulk import BulkEncoder, LibraryEncoder, TiktokenEncoder, bulk_encoder
-from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.byte_pairs import tiktoken_encoding
 from gptcli.tokenization.tokenizer import Tokenizer
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from gptcli.tokenization.characters import character_tokenizer
 from gptcli.tokenization.incremental import IncrementalDecoder
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 
 def byte_level() -> Tokenizer:

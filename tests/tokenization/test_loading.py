@@ -8,10 +8,10 @@ import pytest
 
 from gptcli.errors import CheckpointError, GptcliError, UsageError
 from gptcli.tokenization import loading
-from gptcli.tokenization.byte_letters import byte_letters
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 
 TIKTOKEN = b"".join(base64.b64encode(bytes([n])) + b" %d\n" % n for n in range(256))
 VOCABULARY = json.dumps({name: number for number, name in enumerate([*byte_letters(), "th"])})

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from gptcli.errors import UsageError
-from gptcli.tokenization.byte_letters import byte_letters
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.merges import last_merge, merge_steps
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 from gptcli.tokenization.vocabulary_files import byte_level_tokenizer, vocabulary_tokenizer
 
 PAIRS = [("t", "h"), ("th", "e"), ("h", "e"), ("Ġ", "the"), ("a", "a"), ("aa", "a"), ("Ã", "©")]

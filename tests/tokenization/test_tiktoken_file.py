@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.splits import SPLIT_PATTERNS
 from gptcli.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer

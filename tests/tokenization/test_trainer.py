@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from gptcli.errors import DataError, UsageError
-from gptcli.tokenization.byte_letters import byte_letters
-from gptcli.tokenization.characters import UNK, character_tokenizer
-from gptcli.tokenization.kinds import KINDS, SIZED_KINDS, TokenizerSpec
+from gptcli.tokenization.byte_level import byte_letters
+from gptcli.tokenization.kinds import KINDS, SIZED_KINDS, UNK, TokenizerSpec
 from gptcli.tokenization.splits import WORDPIECE_SPLIT
-from gptcli.tokenization.trainer import train_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 
 fast = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

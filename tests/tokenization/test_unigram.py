@@ -5,8 +5,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from gptcli.errors import UsageError
-from gptcli.tokenization.characters import UNK
-from gptcli.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.kinds import UNK, TokenizerSpec
 from gptcli.tokenization.splits import UNIGRAM_SPLIT
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import train_tokenizer

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
 from gptcli.tokenization.usage import longest_entries, measure_usage
-from gptcli.tokenization.vocabulary import Entry, Vocabulary
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 
 @given(st.lists(st.text("abcd", max_size=20), max_size=5))
@@ -26,10 +26,10 @@ def test_ids_of_any_integer_type_are_counted():
 
 def test_the_longest_come_first_and_special_ones_not_at_all():
     entries = [
-        Entry(0, b"<|endoftext|>", True),
-        Entry(1, b"ab", False),
-        Entry(2, "日本語".encode(), False),
-        Entry(3, b"abc", False),
+        VocabularyEntry(0, b"<|endoftext|>", True),
+        VocabularyEntry(1, b"ab", False),
+        VocabularyEntry(2, "日本語".encode(), False),
+        VocabularyEntry(3, b"abc", False),
     ]
     assert [entry.number for entry in longest_entries(entries)] == [2, 3, 1]
     assert [entry.number for entry in longest_entries(entries, 1)] == [2]

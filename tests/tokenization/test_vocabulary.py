@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from gptcli.tokenization.characters import character_tokenizer
 from gptcli.tokenization.kinds import parse_spec
 from gptcli.tokenization.tokenizer import Tokenizer
-from gptcli.tokenization.trainer import train_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 from gptcli.tokenization.vocabulary import Vocabulary
 
 TEXT = "the cat sat on the mat, the 猫 sat on the 😀 mat\n" * 20

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gptcli.errors import CheckpointError
-from gptcli.tokenization.byte_letters import byte_letters
+from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.splits import SPLIT_PATTERNS
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.vocabulary_files import vocabulary_tokenizer

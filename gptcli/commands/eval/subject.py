@@ -10,8 +10,8 @@ from gptcli.config.checks import check_whole
 from gptcli.errors import CheckpointError, DataError, UsageError
 
 if TYPE_CHECKING:
-    from gptcli.data.raw_text import TextTokens
-    from gptcli.data.target_text import TextSize
+    from gptcli.data.target_text import TextLength
+    from gptcli.data.text_tokens import TextTokens
     from gptcli.data.token_split import TokenSplit
     from gptcli.evaluation.evaluation_pass import EvaluationPass, Route
     from gptcli.evaluation.target_batches import Reading
@@ -58,7 +58,7 @@ class Subject:
         """Where the tokens are from, in words."""
         return self.data if self.split is None else f"{self.data}, {self.split} split"
 
-    def text_size(self) -> "TextSize | None":
+    def text_size(self) -> "TextLength | None":
         """The text that the targets stand for, where it is known."""
         from gptcli.data.target_text import target_text
 
@@ -118,8 +118,8 @@ def _of_dataset(directory: Path, device: str, wanted: Wanted) -> Subject:
 
 
 def _of_text(loaded: "LoadedModel", path: Path) -> Subject:
-    from gptcli.data.raw_text import TextTokens
     from gptcli.data.source_text import read_stdin, read_text
+    from gptcli.data.text_tokens import TextTokens
     from gptcli.tokenization.character_table import UnseenCharacterError
 
     source = read_stdin() if path == _STDIN else read_text(path)

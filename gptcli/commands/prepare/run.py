@@ -17,9 +17,8 @@ from gptcli.data.corpus.inputs import corpus_name
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
 from gptcli.data.corpus.utf8 import ERRORS
-from gptcli.data.dataset import Dataset
-from gptcli.data.newest import DATASETS
-from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.data.dataset import DATASETS, Dataset
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (
     encode_share,
     merge,
@@ -28,8 +27,8 @@ from gptcli.data.preparation.sharing import (
     plan_preparation,
 )
 from gptcli.errors import UsageError
-from gptcli.runtime.names import output_path
-from gptcli.runtime.ordered import available_cores
+from gptcli.runtime.outputs import output_path
+from gptcli.runtime.threads import available_cores
 
 _SPLITS = tuple(split.value for split in SplitBy)
 
@@ -46,7 +45,7 @@ class TerminalWatch:
         note(message)
 
 
-def request_of(given: Mapping[str, Any]) -> Request:
+def request_of(given: Mapping[str, Any]) -> Preparation:
     """What the flags ask for; UsageError where they cannot go together."""
     if not given["source"]:
         raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
@@ -55,7 +54,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
         check_choice("split_by", given["split_by"], _SPLITS)
     for source in given["source"]:
         _say(source)
-    return Request(
+    return Preparation(
         sources=given["source"],
         tokenizer=tokenizer_choice(
             given["tokenizer"],
@@ -82,14 +81,14 @@ def request_of(given: Mapping[str, Any]) -> Request:
     )
 
 
-def prepare_now(request: Request, out: Path | None, overwrite: bool, json: bool) -> None:
+def prepare_now(request: Preparation, out: Path | None, overwrite: bool, json: bool) -> None:
     """Prepare in one go."""
     directory = output_path(out, DATASETS, corpus_name(request.sources), overwrite)
     dataset = prepare(request, directory, overwrite=overwrite, watch=TerminalWatch())
     _report(dataset, json, is_newest_place=out is None)
 
 
-def plan(request: Request, out: Path | None, overwrite: bool, json: bool) -> None:
+def plan(request: Preparation, out: Path | None, overwrite: bool, json: bool) -> None:
     """Write the plan, and say how to go on."""
     directory = output_path(out, DATASETS, corpus_name(request.sources), overwrite)
     made = plan_preparation(request, directory, overwrite=overwrite, watch=TerminalWatch())

@@ -8,7 +8,7 @@ from gptcli.commands.view.terminal import escape_controls
 if TYPE_CHECKING:
     from gptcli.data.dataset import Dataset
     from gptcli.data.preparation.plan import Plan
-    from gptcli.data.preparation.sharing import Share
+    from gptcli.data.preparation.sharing import WorkShare
     from gptcli.data.preparation.verify import Verified
 
 
@@ -95,7 +95,7 @@ def planned(place: Path, plan: "Plan", json: bool) -> str:
     return dumps(answer, indent=2)
 
 
-def shard_done(share: "Share", done: int) -> str:
+def shard_done(share: "WorkShare", done: int) -> str:
     """What a process has done of a plan, as JSON."""
     from json import dumps
 

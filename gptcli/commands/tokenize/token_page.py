@@ -7,7 +7,7 @@ from importlib.resources import files
 from gptcli.commands.tokenize.output import beginning, counted
 from gptcli.commands.tokenize.token_stream import Stream
 from gptcli.runtime.text import visible
-from gptcli.tokenization.vocabulary import Entry, Vocabulary
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 _TEMPLATE = "token_page.html"
 _MOST_TOKENS = 100_000  # what a browser still scrolls with ease
@@ -48,7 +48,7 @@ def visible_words(text: str) -> str:
     return " ".join(map(visible, text.split(" ")))
 
 
-def _page_token(entry: Entry) -> _PageToken:
+def _page_token(entry: VocabularyEntry) -> _PageToken:
     listed = entry.content[:_LONGEST_HINT].hex(" ")
     more = " ..." if len(entry.content) > _LONGEST_HINT else ""
     noun = "special token" if entry.is_special else "piece"

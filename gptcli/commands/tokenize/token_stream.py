@@ -98,7 +98,7 @@ class Encoded:
             encode = self._encoder(lambda texts: [self.tokenizer.encode(text) for text in texts])
             yield from map(encode, self.source.passages())
             return
-        from gptcli.runtime.ordered import available_cores, ordered_map
+        from gptcli.runtime.threads import available_cores, ordered_map
         from gptcli.tokenization.bulk import bulk_encoder
         from gptcli.tokenization.cuts import cuts_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from gptcli.tokenization.vocabulary import Entry
+from gptcli.tokenization.vocabulary import VocabularyEntry
 
 # Colours only, no bold or dim: NO_COLOR then leaves plain text.
 COLOURS = ("black on cyan", "black on green", "black on yellow", "black on magenta")
@@ -25,7 +25,7 @@ class _Cell:
         return max(cell_len(self.label), len(self.number))
 
 
-def token_view(entries: Sequence[Entry], width: int) -> Text:
+def token_view(entries: Sequence[VocabularyEntry], width: int) -> Text:
     """Each piece over its id, in lines of at most ``width`` cells, broken after newlines too."""
     cells = [
         _Cell(
@@ -44,7 +44,7 @@ def token_view(entries: Sequence[Entry], width: int) -> Text:
     return view
 
 
-def longest_labels(kind: str, longest: Sequence[Entry]) -> list[str]:
+def longest_labels(kind: str, longest: Sequence[VocabularyEntry]) -> list[str]:
     """Tokens worth naming for their length; of some kinds all have the same."""
     same = {"char": "one character each", "byte": "one byte each"}.get(kind)
     return [same] if same else [entry.label for entry in longest]

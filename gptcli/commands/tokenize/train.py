@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gptcli.tokenization.kinds import TokenizerSpec
     from gptcli.tokenization.tokenizer import Tokenizer
     from gptcli.tokenization.usage import Usage
-    from gptcli.tokenization.vocabulary import Entry
+    from gptcli.tokenization.vocabulary import VocabularyEntry
 
 _TOKENIZER = OutputKind("tokenizer", TOKENIZER_FILE, None, frozenset({TOKENIZER_FILE}))
 _TRIED_ON = 2**21  # bytes of the text, to say how well it does
@@ -39,7 +39,7 @@ class Taught:
     tokenizer: "Tokenizer"
     training_sample: "TrainingSample"
     usage: "Usage"
-    longest: "Sequence[Entry]"
+    longest: "Sequence[VocabularyEntry]"
     n_bytes: int
 
     @property

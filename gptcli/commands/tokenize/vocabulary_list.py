@@ -11,7 +11,7 @@ from gptcli.commands.tokenize.output import Output, tokenizer_document
 from gptcli.commands.tokenize.token_view import QUIET_COLOUR, clipped
 from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
-from gptcli.tokenization.vocabulary import Entry, Vocabulary
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 if TYPE_CHECKING:
     from gptcli.tokenization.tokenizer import Tokenizer
@@ -50,7 +50,11 @@ def list_codebook(
 
 
 def _document(
-    tokenizer: "Tokenizer", origin: str, query: str | None, n_found: int, shown: Sequence[Entry]
+    tokenizer: "Tokenizer",
+    origin: str,
+    query: str | None,
+    n_found: int,
+    shown: Sequence[VocabularyEntry],
 ) -> dict[str, Any]:
     return {
         "schema": "gptcli.codebook/1",
@@ -70,7 +74,7 @@ def _document(
     }
 
 
-def _table(entries: Sequence[Entry], output: Output) -> Text:
+def _table(entries: Sequence[VocabularyEntry], output: Output) -> Text:
     """One line for each; on a terminal none is wider than it, elsewhere none is cut."""
     rows = [_Row(str(e.number), str(len(e.content)), e.label, _about(e)) for e in entries]
     table = Text()
@@ -91,5 +95,5 @@ def _line(row: _Row, sizes: Sequence[int], room: int) -> str:
     return clipped(f"{start}{label}  {row.about}", room).rstrip()
 
 
-def _about(entry: Entry) -> str:
+def _about(entry: VocabularyEntry) -> str:
     return "special" if entry.is_special else entry.content.hex(" ")

@@ -115,7 +115,7 @@ def _begin(given: dict[str, Any], asked: _Request, json_output: bool) -> None:
     from gptcli.data.dataset import Dataset
     from gptcli.runtime.device import get_threads, memory_errors
     from gptcli.runtime.locks import exclusive
-    from gptcli.runtime.names import output_path
+    from gptcli.runtime.outputs import output_path
     from gptcli.training.defaults import resolve
     from gptcli.training.setup import begin_training, check_length
 

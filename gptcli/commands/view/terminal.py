@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.errors import UsageError
-from gptcli.runtime.names import output_path
+from gptcli.runtime.outputs import output_path
 
 if TYPE_CHECKING:
     from rich.console import Console

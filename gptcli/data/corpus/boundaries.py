@@ -18,7 +18,7 @@ SAFE_PLACES = {
 
 
 @dataclass(frozen=True)
-class Block:
+class ByteBlock:
     """``content`` at ``offset`` in an input, the bytes before it, and whether the input ends."""
 
     offset: int
@@ -27,21 +27,21 @@ class Block:
     is_final: bool
 
 
-FindBorder = Callable[[Block], int | None]
+FindBoundary = Callable[[ByteBlock], int | None]
 
 
-def text_border(cuts: Cuts) -> FindBorder:
+def text_boundary(cuts: Cuts) -> FindBoundary:
     """The first place in a block that ``cuts`` allows, else the first between two characters."""
     safe = SAFE_PLACES.get(cuts)
-    return _character_border if safe is None else partial(_safe_or_forced, safe)
+    return _character_boundary if safe is None else partial(_safe_or_forced, safe)
 
 
-def line_border(block: Block) -> int | None:
+def line_boundary(block: ByteBlock) -> int | None:
     """Behind the first newline of a block."""
     return block.content.find(b"\n") + 1 or None
 
 
-def _safe_or_forced(safe: re.Pattern[str], block: Block) -> int:
+def _safe_or_forced(safe: re.Pattern[str], block: ByteBlock) -> int:
     stop = 0
     for window in (*_WINDOWS, len(block.content)):
         start, stop = stop, min(window, len(block.content))
@@ -49,7 +49,7 @@ def _safe_or_forced(safe: re.Pattern[str], block: Block) -> int:
         found = _first_match(safe, before + block.content[start:stop], len(before))
         if found is not None:
             return start + found
-    return _character_border(block)
+    return _character_boundary(block)
 
 
 def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | None:
@@ -68,7 +68,7 @@ def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | Non
     return None
 
 
-def _character_border(block: Block) -> int:
+def _character_boundary(block: ByteBlock) -> int:
     """The first byte that continues no character.
 
     After three that look as if they did, whatever began before the block has ended.

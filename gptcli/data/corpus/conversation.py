@@ -12,36 +12,36 @@ put between a prompt and its completion. With ``field`` the text is in the field
 from collections.abc import Mapping
 from typing import Any
 
-from gptcli.data.corpus.reading import Part
+from gptcli.data.corpus.reading import DocumentPart
 
 ROLES = ("system", "user", "assistant")
 _LEARNT = "assistant"
 _NAMES_SHOWN = 5
 
 
-def record_parts(record: Any, field: str | None = None) -> tuple[Part, ...]:
+def record_parts(record: Any, field: str | None = None) -> tuple[DocumentPart, ...]:
     """The parts of the document that a record holds; ValueError says what is wrong with it."""
     if not isinstance(record, dict):
         raise ValueError(f"the line holds {_kind(record)}, not an object")
     if field is not None:
-        return (Part(_text(record, field)),)
+        return (DocumentPart(_text(record, field)),)
     if "text" in record:
-        return (Part(_text(record, "text")),)
+        return (DocumentPart(_text(record, "text")),)
     if "prompt" in record and "completion" in record:
-        completion = Part(_text(record, "completion"))
-        return (Part(_text(record, "prompt"), is_target=False), completion)
+        completion = DocumentPart(_text(record, "completion"))
+        return (DocumentPart(_text(record, "prompt"), is_target=False), completion)
     if "messages" in record:
         return _conversation(record["messages"])
     raise ValueError(f"{_no_field('text', record)}: name the field of the text with --field")
 
 
-def _conversation(messages: Any) -> tuple[Part, ...]:
+def _conversation(messages: Any) -> tuple[DocumentPart, ...]:
     if not isinstance(messages, list) or not messages:
         raise ValueError("field 'messages' is no list of turns")
     return tuple(part for number, turn in enumerate(messages, 1) for part in _turn(turn, number))
 
 
-def _turn(turn: Any, number: int) -> tuple[Part, ...]:
+def _turn(turn: Any, number: int) -> tuple[DocumentPart, ...]:
     if not isinstance(turn, dict):
         raise ValueError(f"message {number} is {_kind(turn)}, not an object")
     try:
@@ -52,8 +52,8 @@ def _turn(turn: Any, number: int) -> tuple[Part, ...]:
         roles = ", ".join(ROLES)
         raise ValueError(f"message {number} has the role {role[:40]!r}: there are {roles}")
     if role == _LEARNT:
-        return (Part(f"{role}: ", is_target=False), Part(f"{content}\n"))
-    return (Part(f"{role}: {content}\n", is_target=False),)
+        return (DocumentPart(f"{role}: ", is_target=False), DocumentPart(f"{content}\n"))
+    return (DocumentPart(f"{role}: {content}\n", is_target=False),)
 
 
 def _text(record: Mapping[str, Any], field: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
 
-from gptcli.data.corpus.boundaries import LONGEST_CHARACTER, Block, FindBorder
+from gptcli.data.corpus.boundaries import LONGEST_CHARACTER, ByteBlock, FindBoundary
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.reading import RANGE_BYTES, Chunk
@@ -31,7 +31,7 @@ class Cutter:
     """
 
     source: TextInput
-    find: FindBorder
+    find: FindBoundary
     step: int
     longest: int | None = None
 
@@ -42,11 +42,11 @@ class Cutter:
         for block in self._blocks(start):
             low = max(start - block.offset, 0)
             high = len(block.content) if end is None else end - block.offset
-            boundary = self._border(block)
+            boundary = self._boundary(block)
             view = memoryview(block.content)
             is_inside = boundary is not None and block.offset + boundary > begun
             if boundary is not None and is_inside and (end is None or boundary < high):
-                yield _stretch(begun, [*pending, view[low:boundary]], is_last=False)
+                yield _chunk(begun, [*pending, view[low:boundary]], is_last=False)
                 pending, begun, low = [], block.offset + boundary, boundary
             pending.append(view[low : max(high, low)])
             self._check_length(begun, pending)
@@ -54,7 +54,7 @@ class Cutter:
             if end is not None and high <= len(block.content):
                 break
         if any(map(len, pending)):
-            yield _stretch(begun, pending, is_last)
+            yield _chunk(begun, pending, is_last)
         self.source.check_unchanged()
 
     def ranges(self, n_bytes: int) -> list[tuple[int, int | None]]:
@@ -82,24 +82,24 @@ class Cutter:
         """The size of the input; an estimate, if it is compressed."""
         return self.source.expected_bytes()
 
-    def expected_stretches(self) -> int:
+    def expected_chunks(self) -> int:
         """As many as there are blocks."""
         return -(-self.expected_bytes() // self.step)
 
     def _boundaries(self, number: int) -> Iterator[int]:
         """The boundaries of the blocks from ``number`` on, counted from the input's start."""
         for block in self._blocks(number * self.step):
-            if (found := self._border(block)) is not None:
+            if (found := self._boundary(block)) is not None:
                 yield block.offset + found
 
-    def _border(self, block: Block) -> int | None:
+    def _boundary(self, block: ByteBlock) -> int | None:
         """No boundary is where the input starts or ends."""
         found = self.find(block) if block.offset else None
         if found is None or (block.is_final and found >= len(block.content)):
             return None
         return found
 
-    def _blocks(self, start: int) -> Iterator[Block]:
+    def _blocks(self, start: int) -> Iterator[ByteBlock]:
         """All blocks from the one on that ``start`` lies in."""
         offset = start // self.step * self.step
         with self.source.open() as file:
@@ -107,7 +107,7 @@ class Cutter:
             content = file.read(self.step)
             while content:
                 following = file.read(self.step)
-                yield Block(offset, before, content, is_final=not following)
+                yield ByteBlock(offset, before, content, is_final=not following)
                 before = content[-LONGEST_CHARACTER:]
                 offset += len(content)
                 content = following
@@ -145,9 +145,9 @@ class CutReader(abc.ABC):
         """See Reader."""
         return self.cutter.expected_bytes()
 
-    def expected_stretches(self) -> int:
+    def expected_chunks(self) -> int:
         """See Reader."""
-        return self.cutter.expected_stretches()
+        return self.cutter.expected_chunks()
 
     def thinned(self, first: int, every: int) -> Iterator[Chunk]:
         """See Reader."""
@@ -176,6 +176,6 @@ def _before(file: BufferedReader, offset: int, step: int) -> bytes:
     return before
 
 
-def _stretch(offset: int, pieces: list[memoryview], is_last: bool) -> Chunk:
+def _chunk(offset: int, pieces: list[memoryview], is_last: bool) -> Chunk:
     content = b"".join(pieces)
     return Chunk(offset, content, is_last, len(content))

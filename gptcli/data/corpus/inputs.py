@@ -16,7 +16,7 @@ from gptcli.data.corpus.spooling import copy_pipe, copy_stdin, write_copy
 from gptcli.errors import DataError, ResourceError, UsageError
 
 
-class Layout(StrEnum):
+class DocumentLayout(StrEnum):
     """How documents lie in an input: one text, one per line, or one per row."""
 
     TEXT = "text"
@@ -25,7 +25,11 @@ class Layout(StrEnum):
 
 
 _COMPRESSIONS = {".gz": Compression.GZIP, ".zst": Compression.ZSTD}
-_LAYOUTS = {".jsonl": Layout.JSONL, ".ndjson": Layout.JSONL, ".parquet": Layout.PARQUET}
+_LAYOUTS = {
+    ".jsonl": DocumentLayout.JSONL,
+    ".ndjson": DocumentLayout.JSONL,
+    ".parquet": DocumentLayout.PARQUET,
+}
 _PACKED = frozenset({".tar", ".tgz", ".zip", ".7z", ".rar", ".bz2", ".xz"})
 _BINARY_WITHIN = 2**13
 
@@ -46,7 +50,7 @@ class TextInput:
 
     name: str
     path: Path
-    layout: Layout
+    layout: DocumentLayout
     compression: Compression
     n_bytes: int
     modified_ns: int
@@ -90,7 +94,7 @@ class TextInput:
         return cls(
             name=str(value["name"]),
             path=Path(value["path"]),
-            layout=Layout(value["layout"]),
+            layout=DocumentLayout(value["layout"]),
             compression=Compression(value["compression"]),
             n_bytes=counts[0],
             modified_ns=counts[1],
@@ -139,7 +143,7 @@ def find_corpus(
     options = arithmetic or ArithmeticOptions()
     taken = [_take(one, spool / f"{number:03}", options) for number, one in enumerate(found)]
     inputs = tuple(itertools.chain.from_iterable(one.inputs for one in taken))
-    has_records = any(one.layout is not Layout.TEXT for one in inputs)
+    has_records = any(one.layout is not DocumentLayout.TEXT for one in inputs)
     is_found = any(one.is_directory or one.is_glob for one in found)
     return Corpus(
         inputs=inputs,
@@ -261,12 +265,12 @@ def _input(name: str, path: Path, file_name: str | None = None) -> TextInput:
     return TextInput(name, path.absolute(), layout, compression, status.st_size, status.st_mtime_ns)
 
 
-def _form(name: str) -> tuple[Layout, Compression]:
+def _form(name: str) -> tuple[DocumentLayout, Compression]:
     path = Path(name.lower())
     compression = _COMPRESSIONS.get(path.suffix, Compression.NONE)
     if compression is not Compression.NONE:
         path = path.with_suffix("")
-    return _LAYOUTS.get(path.suffix, Layout.TEXT), compression
+    return _LAYOUTS.get(path.suffix, DocumentLayout.TEXT), compression
 
 
 def _is_packed(name: str) -> bool:
@@ -278,7 +282,7 @@ def _is_packed(name: str) -> bool:
 def _is_binary(file: FoundFile) -> bool:
     if _is_packed(file.name):
         return True
-    if _form(file.name) != (Layout.TEXT, Compression.NONE):
+    if _form(file.name) != (DocumentLayout.TEXT, Compression.NONE):
         return False
     try:
         with file.path.open("rb") as opened:

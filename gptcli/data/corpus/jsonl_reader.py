@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from gptcli.data.corpus.boundaries import line_border
+from gptcli.data.corpus.boundaries import line_boundary
 from gptcli.data.corpus.conversation import record_parts
 from gptcli.data.corpus.cutting import CutReader, Cutter
 from gptcli.data.corpus.inputs import TextInput
@@ -52,7 +52,7 @@ class JsonlReader(CutReader):
     @property
     def cutter(self) -> Cutter:
         """Behind lines; DataError for one that is too long to be a record."""
-        return Cutter(self.source, line_border, self.step, self.longest_line)
+        return Cutter(self.source, line_boundary, self.step, self.longest_line)
 
 
 def _document(line: str, offset: int, field: str | None) -> Document:

@@ -12,8 +12,8 @@ from gptcli.data.corpus.reading import (
     RANGE_BYTES,
     Chunk,
     Document,
+    DocumentPart,
     Parsed,
-    Part,
     Problem,
     ReadOptions,
 )
@@ -54,7 +54,7 @@ class ParquetReader:
             text, count = self._decode(content, row)
             n_replaced += count
             key = hashlib.sha256(text.encode("utf-8") if count else content).digest()
-            documents.append(Document((Part(text),), row, key, is_start=True, is_end=True))
+            documents.append(Document((DocumentPart(text),), row, key, is_start=True, is_end=True))
         return Parsed(tuple(documents), tuple(problems), n_replaced)
 
     def place(self, offset: int) -> str:
@@ -77,7 +77,7 @@ class ParquetReader:
         with self._opened() as file:
             return sum(group.n_bytes for group in file.groups)
 
-    def expected_stretches(self) -> int:
+    def expected_chunks(self) -> int:
         """See Reader."""
         with self._opened() as file:
             return sum(len(self._starts(group)) for group in file.groups)

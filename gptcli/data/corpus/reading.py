@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gptcli.data.corpus.compression import Compression, check_zstandard
-from gptcli.data.corpus.inputs import Layout, TextInput
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput
 from gptcli.data.corpus.utf8 import Errors
 from gptcli.tokenization.cuts import Cuts
 
@@ -26,7 +26,7 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
-class Part:
+class DocumentPart:
     """Text of a document that is learnt (a target), or only read, as a prompt is."""
 
     text: str
@@ -47,7 +47,7 @@ class Document:
 
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[DocumentPart, ...]
     offset: int
     key: bytes
     is_start: bool
@@ -132,7 +132,7 @@ class Reader(Protocol):
         """What ``chunks`` will give together: exact for plain files, else an estimate."""
         ...
 
-    def expected_stretches(self) -> int:
+    def expected_chunks(self) -> int:
         """How many chunks there will be: about."""
         ...
 
@@ -157,10 +157,10 @@ def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
     if source.compression is Compression.ZSTD:
         check_zstandard(source.name)
     match source.layout:
-        case Layout.TEXT:
+        case DocumentLayout.TEXT:
             return open_text(source, options, cuts)
-        case Layout.JSONL:
+        case DocumentLayout.JSONL:
             return JsonlReader(source, options)
-        case Layout.PARQUET:
+        case DocumentLayout.PARQUET:
             check_pyarrow(source.name)
             return ParquetReader(source, options)

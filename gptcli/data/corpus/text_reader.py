@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from gptcli.data.corpus.boundaries import text_border
+from gptcli.data.corpus.boundaries import text_boundary
 from gptcli.data.corpus.cutting import CutReader, Cutter, line_of
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import Chunk, Document, Parsed, Part, ReadOptions
+from gptcli.data.corpus.reading import Chunk, Document, DocumentPart, Parsed, ReadOptions
 from gptcli.data.corpus.utf8 import decode
 from gptcli.data.source_text import not_utf8
 from gptcli.errors import DataError
@@ -42,7 +42,7 @@ class TextReader(CutReader):
             byte = chunk.content[error.start]
             raise not_text(self.source, chunk.offset + error.start, byte) from None
         document = Document(
-            parts=(Part(text),),
+            parts=(DocumentPart(text),),
             offset=chunk.offset,
             key=self.key,
             is_start=chunk.offset == 0,
@@ -59,7 +59,7 @@ class TextReader(CutReader):
     @property
     def cutter(self) -> Cutter:
         """At boundaries between words or characters, as ``cuts`` says."""
-        return Cutter(self.source, text_border(self.cuts), self.step)
+        return Cutter(self.source, text_boundary(self.cuts), self.step)
 
 
 def open_text(source: TextInput, options: ReadOptions, cuts: Cuts) -> TextReader:

@@ -14,13 +14,12 @@ from gptcli.data.dataset_record import (
     SplitRecord,
     narrowest_dtype,
 )
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
 from gptcli.errors import DataError
 from gptcli.runtime.files import write_json, write_text
-from gptcli.runtime.names import timestamp
-from gptcli.runtime.outputs import OutputKind
+from gptcli.runtime.outputs import OutputKind, timestamp
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 DATASET = OutputKind(
@@ -32,7 +31,7 @@ def write_dataset(
     building: Path,
     plan: Plan,
     tokenizer: Tokenizer,
-    tokens: Iterable[dict[str, Encoded]],
+    tokens: Iterable[dict[str, EncodedTokens]],
     shard_tokens: int = SHARD_TOKENS,
 ) -> None:
     """Write ``tokens`` and what describes them; DataError where a split gets none."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gptcli.config.data import PrepareConfig, SplitBy
-from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Document, Reader
 from gptcli.data.preparation.scan import Scan
 from gptcli.errors import DataError
@@ -76,7 +76,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
     mark = scan.marks[index]
     reader = readers[mark.input]
     chunk = next(reader.chunks(mark.offset))
-    if reader.source.layout is Layout.TEXT:
+    if reader.source.layout is DocumentLayout.TEXT:
         assert isinstance(chunk.content, bytes)
         return Cut(
             mark.input, mark.offset + _byte_of(chunk.content, target - mark.characters_before)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Chunk, Document, Reader
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.division import Division
@@ -19,7 +19,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTokens:
     """Tokens of one split in the dataset's type, and what they are the encoding of.
 
     ``mask`` (None: all tokens are targets) has a 1 for each token that is one; ``starts`` are
@@ -33,7 +33,7 @@ class Encoded:
     bytes: int
 
 
-class StretchEncoder:
+class ChunkEncoder:
     """Encodes chunks; safe to use from several threads at once.
 
     With ``ends_documents`` the tokenizer's end-of-text, where it has one, follows each document;
@@ -50,7 +50,7 @@ class StretchEncoder:
         self._division = division
         self._is_masked = is_masked
 
-    def encode(self, number: int, reader: Reader, chunk: Chunk) -> dict[str, Encoded]:
+    def encode(self, number: int, reader: Reader, chunk: Chunk) -> dict[str, EncodedTokens]:
         """The tokens of a chunk of input ``number``, by split."""
         documents = [document for document in reader.parse(chunk).documents if document.has_text]
         texts = [part.text for document in documents for part in document.parts]
@@ -99,8 +99,8 @@ class _Gathering:
         if self._masks is not None:
             self._masks.append(np.full(len(ids), is_target, dtype=np.uint8))
 
-    def encoded(self) -> Encoded:
-        return Encoded(
+    def encoded(self) -> EncodedTokens:
+        return EncodedTokens(
             ids=_joined(self._ids, self._dtype),
             mask=None if self._masks is None else _joined(self._masks, "uint8"),
             starts=np.array(self._starts, dtype=np.int64),
@@ -121,7 +121,7 @@ def _unseen(
     """The error with its place in the input."""
     owners = [document for document in documents for _ in document.parts]
     offset = owners[error.text_index].offset
-    if reader.source.layout is Layout.TEXT:
+    if reader.source.layout is DocumentLayout.TEXT:
         offset += len(texts[error.text_index][: error.offset].encode("utf-8"))
     return DataError(
         f"{reader.source.name}, {reader.place(offset)}: character {named(error.character)} "

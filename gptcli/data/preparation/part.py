@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gptcli.data.dataset_record import SPLITS
 from gptcli.data.order import permute
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.errors import DataError
 from gptcli.runtime.files import write_json
 from gptcli.runtime.seeds import derive_seed
@@ -44,7 +44,7 @@ class PartWriter:
         for file in self._files.values():
             file.close()
 
-    def write(self, split: str, encoded: Encoded) -> None:
+    def write(self, split: str, encoded: EncodedTokens) -> None:
         """Append tokens to a split."""
         sizes = self._sizes[split]
         self._append(split, "tokens", _little(encoded.ids).tobytes())
@@ -122,7 +122,7 @@ def check_part(directory: Path) -> None:
             raise _damaged(directory, directory / name)
 
 
-def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
+def in_order(parts: Sequence[PartSplit]) -> Iterator[EncodedTokens]:
     """The tokens of a split as they are."""
     for part in parts:
         boundaries = [*range(0, max(part.n_tokens, 1), _BLOCK), part.n_tokens]
@@ -131,7 +131,7 @@ def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
             # A document may start where the part ends: its tokens are in the next one.
             low, high = np.searchsorted(part.starts, [first, last + (last == part.n_tokens)])
             is_first = first == 0
-            yield Encoded(
+            yield EncodedTokens(
                 ids=ids,
                 mask=mask,
                 starts=part.starts[low:high] - first,
@@ -140,7 +140,7 @@ def in_order(parts: Sequence[PartSplit]) -> Iterator[Encoded]:
             )
 
 
-def shuffled(parts: Sequence[PartSplit], split: str, seed: int) -> Iterator[Encoded]:
+def shuffled(parts: Sequence[PartSplit], split: str, seed: int) -> Iterator[EncodedTokens]:
     """The documents of a split in an order that ``seed`` and their number alone decide."""
     bases = np.cumsum([0, *(part.n_tokens for part in parts)])
     starts = np.concatenate(
@@ -160,7 +160,7 @@ def shuffled(parts: Sequence[PartSplit], split: str, seed: int) -> Iterator[Enco
 
 def _read_across(
     parts: Sequence[PartSplit], bases: NDArray[np.int64], first: int, last: int
-) -> Encoded:
+) -> EncodedTokens:
     """One document, which may lie in several parts."""
     ids: list[NDArray[Any]] = []
     masks: list[NDArray[np.uint8]] = []
@@ -173,13 +173,13 @@ def _read_across(
             masks.append(mask)
         first, number = end, number + 1
     joined = np.concatenate(masks) if masks else None
-    return Encoded(np.concatenate(ids), joined, np.zeros(1, dtype=np.int64), 0, 0)
+    return EncodedTokens(np.concatenate(ids), joined, np.zeros(1, dtype=np.int64), 0, 0)
 
 
-def _gathered(pieces: Sequence[Encoded], characters: int, n_bytes: int) -> Encoded:
+def _gathered(pieces: Sequence[EncodedTokens], characters: int, n_bytes: int) -> EncodedTokens:
     lengths = [len(piece.ids) for piece in pieces]
     masks = [piece.mask for piece in pieces if piece.mask is not None]
-    return Encoded(
+    return EncodedTokens(
         ids=np.concatenate([piece.ids for piece in pieces]),
         mask=np.concatenate(masks) if masks else None,
         starts=np.cumsum([0, *lengths[:-1]], dtype=np.int64),

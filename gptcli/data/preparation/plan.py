@@ -7,16 +7,16 @@ from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import Corpus
 from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions, open_reader
 from gptcli.data.preparation.division import Division, choose_split, divide
-from gptcli.data.preparation.encode import Encoded, StretchEncoder
+from gptcli.data.preparation.encode import ChunkEncoder, EncodedTokens
 from gptcli.data.preparation.scan import Scan, scan_corpus
 from gptcli.data.preparation.tokenizer_choice import (
     TokenizerChoice,
     ready_tokenizer,
     scanned_tokenizer,
 )
-from gptcli.data.preparation.watch import Advance, Watch
 from gptcli.errors import UsageError
-from gptcli.runtime.ordered import ordered_map
+from gptcli.runtime.progress import Advance, Watch
+from gptcli.runtime.threads import ordered_map
 from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -84,12 +84,10 @@ def open_readers(corpus: Corpus, read: ReadOptions, cuts: Cuts) -> list[Reader]:
 
 def encode_tasks(
     plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
-) -> Iterator[dict[str, Encoded]]:
+) -> Iterator[dict[str, EncodedTokens]]:
     """The tokens of these tasks in order, by split, from as many threads as help."""
     readers = open_readers(plan.corpus, plan.read, cuts_of(tokenizer))
-    encoder = StretchEncoder(
-        tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection
-    )
+    encoder = ChunkEncoder(tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection)
 
     def chunks() -> Iterator[tuple[int, Reader, Chunk]]:
         for task in tasks:
@@ -97,7 +95,7 @@ def encode_tasks(
             for chunk in reader.chunks(task.start, task.end):
                 yield task.input, reader, chunk
 
-    def encode(item: tuple[int, Reader, Chunk]) -> tuple[int, dict[str, Encoded]]:
+    def encode(item: tuple[int, Reader, Chunk]) -> tuple[int, dict[str, EncodedTokens]]:
         return item[2].n_bytes, encoder.encode(*item)
 
     workers = plan.config.workers if encoder.gains_from_threads else 1

@@ -9,18 +9,17 @@ from gptcli.config.data import PrepareConfig
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.dataset import Dataset
-from gptcli.data.dataset_files import read_record
+from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import SPLITS, narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.disk_space import check_room
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.part import PartSplit, PartWriter, in_order, shuffled
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
-from gptcli.data.preparation.room import check_room
 from gptcli.data.preparation.split_writer import SHARD_TOKENS
 from gptcli.data.preparation.tokenizer_choice import TokenizerChoice
-from gptcli.data.preparation.watch import Unwatched, Watch
 from gptcli.runtime.outputs import output_directory
+from gptcli.runtime.progress import Unwatched, Watch
 from gptcli.tokenization.kinds import TokenizerSpec
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -29,7 +28,7 @@ _UNSHUFFLED = ".unshuffled"
 
 
 @dataclass(frozen=True)
-class Request:
+class Preparation:
     """What to prepare, and how."""
 
     sources: Sequence[str]
@@ -40,7 +39,7 @@ class Request:
 
 
 def prepare(
-    request: Request,
+    request: Preparation,
     directory: Path,
     *,
     overwrite: bool = False,
@@ -70,7 +69,7 @@ def prepare(
 
 def part_tokens(
     plan: Plan, tokenizer: Tokenizer, folders: Sequence[Path]
-) -> Iterator[dict[str, Encoded]]:
+) -> Iterator[dict[str, EncodedTokens]]:
     """The tokens of all parts, in the plan's order or shuffled."""
     dtype = narrowest_dtype(tokenizer.vocab_size)
     for split in SPLITS:
@@ -83,8 +82,8 @@ def part_tokens(
 
 
 def _shuffled(
-    folder: Path, plan: Plan, tokenizer: Tokenizer, tokens: Iterator[dict[str, Encoded]]
-) -> Iterator[dict[str, Encoded]]:
+    folder: Path, plan: Plan, tokenizer: Tokenizer, tokens: Iterator[dict[str, EncodedTokens]]
+) -> Iterator[dict[str, EncodedTokens]]:
     folder.mkdir()
     with PartWriter(folder, plan.scan.is_masked) as writer:
         for encoded in tokens:

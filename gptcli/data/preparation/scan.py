@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gptcli.data.corpus.reading import Chunk, Parsed, Problem, Reader
-from gptcli.data.preparation.watch import Advance
 from gptcli.errors import DataError
-from gptcli.runtime.ordered import ordered_map
+from gptcli.runtime.progress import Advance, no_progress
+from gptcli.runtime.threads import ordered_map
 
 _CODE_POINTS = 0x110000
 _Item = tuple[int, Reader, Chunk]
@@ -62,7 +62,7 @@ def scan_corpus(
     *,
     skip_bad: int = 0,
     with_alphabet: bool = False,
-    advance: Advance = lambda count: None,
+    advance: Advance = no_progress,
 ) -> Scan:
     """Read everything once.
 

@@ -17,16 +17,16 @@ from pathlib import Path
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.assembly import DATASET, write_dataset
+from gptcli.data.preparation.disk_space import check_room
 from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
-from gptcli.data.preparation.prepare import Request, part_tokens
-from gptcli.data.preparation.room import check_room
+from gptcli.data.preparation.prepare import Preparation, part_tokens
 from gptcli.data.preparation.split_writer import SHARD_TOKENS
-from gptcli.data.preparation.watch import Advance, Unwatched, Watch
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.files import reported, sync_tree
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
+from gptcli.runtime.progress import Advance, Unwatched, Watch
 from gptcli.runtime.small_files import parse_object, read_bounded
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
@@ -39,14 +39,14 @@ PLAN = OutputKind(
 
 
 @dataclass(frozen=True)
-class Share:
+class WorkShare:
     """Which tasks a process does: every ``count``-th, from number ``index``."""
 
     index: int
     count: int
 
 
-def parse_share(text: str) -> Share:
+def parse_share(text: str) -> WorkShare:
     """``3/16`` is the fourth of sixteen; ``auto`` asks the SLURM array that we run in."""
     if text == "auto":
         return _slurm_share()
@@ -56,16 +56,16 @@ def parse_share(text: str) -> Share:
             f"--shard {text} is no share of the work: write i/n with i from 0 to n-1, as 0/4, "
             "or auto in a SLURM array"
         )
-    return Share(int(match[1]), int(match[2]))
+    return WorkShare(int(match[1]), int(match[2]))
 
 
-def _slurm_share() -> Share:
+def _slurm_share() -> WorkShare:
     try:
         number = int(os.environ["SLURM_ARRAY_TASK_ID"])
         least = int(os.environ.get("SLURM_ARRAY_TASK_MIN", 0))
         most = int(os.environ["SLURM_ARRAY_TASK_MAX"])
         step = int(os.environ.get("SLURM_ARRAY_TASK_STEP", 1))
-        share = Share((number - least) // step, (most - least) // step + 1)
+        share = WorkShare((number - least) // step, (most - least) // step + 1)
     except (KeyError, ValueError, ZeroDivisionError) as error:
         raise UsageError(
             f"--shard auto works in a SLURM job array alone ({error} is missing or no number): "
@@ -82,7 +82,7 @@ def plan_directory(directory: Path) -> Path:
 
 
 def plan_preparation(
-    request: Request, directory: Path, *, overwrite: bool = False, watch: Watch | None = None
+    request: Preparation, directory: Path, *, overwrite: bool = False, watch: Watch | None = None
 ) -> Plan:
     """Read the corpus once and write down what the shards of ``directory`` have to do."""
     watch = watch or Unwatched()
@@ -100,7 +100,7 @@ def plan_preparation(
 
 
 def encode_share(
-    directory: Path, share: Share, *, workers: int = 1, watch: Watch | None = None
+    directory: Path, share: WorkShare, *, workers: int = 1, watch: Watch | None = None
 ) -> int:
     """Do the tasks of a share that are not done yet; returns how many it did."""
     watch = watch or Unwatched()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.data.dataset_record import Shard, SplitRecord, mask_file, shard_file, starts_file
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.runtime.files import settle
 
 SHARD_TOKENS = 2**27
@@ -52,7 +52,7 @@ class SplitWriter:
             if file is not None:
                 file.close()
 
-    def write(self, encoded: Encoded) -> None:
+    def write(self, encoded: EncodedTokens) -> None:
         """Append tokens."""
         self._documents += len(encoded.starts)
         self._characters += encoded.characters
@@ -79,7 +79,7 @@ class SplitWriter:
             starts_sha256=self._starts.close() if self._starts is not None else None,
         )
 
-    def _mask_of(self, encoded: Encoded) -> NDArray[np.uint8] | None:
+    def _mask_of(self, encoded: EncodedTokens) -> NDArray[np.uint8] | None:
         if not self._is_masked:
             return None
         assert encoded.mask is not None, "a masked split gets masked tokens"

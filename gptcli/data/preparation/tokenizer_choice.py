@@ -5,14 +5,13 @@ from dataclasses import replace
 
 from gptcli.data.corpus.inputs import Corpus
 from gptcli.data.corpus.reading import ReadOptions, open_reader
-from gptcli.data.corpus.sample import sample_texts
+from gptcli.data.corpus.text_sample import sample_texts
 from gptcli.data.preparation.scan import Scan
-from gptcli.data.preparation.watch import Watch
-from gptcli.tokenization.characters import character_tokenizer
+from gptcli.runtime.progress import Watch
 from gptcli.tokenization.cuts import Cuts
 from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
 from gptcli.tokenization.tokenizer import Tokenizer
-from gptcli.tokenization.trainer import train_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 
 TokenizerChoice = Tokenizer | TokenizerSpec
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import SPLITS, mask_file, starts_file
-from gptcli.data.preparation.watch import Advance
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, ResourceError
+from gptcli.runtime.progress import Advance, no_progress
 
 _BLOCK = 2**22
 
@@ -22,7 +22,7 @@ class Verified:
     bytes: int
 
 
-def verify_dataset(directory: Path, advance: Advance = lambda count: None) -> Verified:
+def verify_dataset(directory: Path, advance: Advance = no_progress) -> Verified:
     """Read the whole dataset.
 
     DataError for the first file that is not what dataset.json says, or that holds an id outside

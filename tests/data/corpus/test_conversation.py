@@ -1,16 +1,18 @@
 import pytest
 
 from gptcli.data.corpus.conversation import record_parts
-from gptcli.data.corpus.reading import Part
+from gptcli.data.corpus.reading import DocumentPart
 
 
 def test_text_is_learnt_as_it_is():
-    assert record_parts({"text": "a\nb", "prompt": "p", "completion": "c"}) == (Part("a\nb"),)
+    assert record_parts({"text": "a\nb", "prompt": "p", "completion": "c"}) == (
+        DocumentPart("a\nb"),
+    )
 
 
 def test_completion_is_learnt_and_the_prompt_only_read():
     record = {"prompt": "12+34=", "completion": "46"}
-    assert record_parts(record) == (Part("12+34=", is_target=False), Part("46"))
+    assert record_parts(record) == (DocumentPart("12+34=", is_target=False), DocumentPart("46"))
 
 
 def test_only_what_the_assistant_says_is_learnt_with_its_end():
@@ -23,7 +25,7 @@ def test_only_what_the_assistant_says_is_learnt_with_its_end():
 
 
 def test_special_tokens_in_a_record_stay_text():
-    assert record_parts({"text": "<|endoftext|>"}) == (Part("<|endoftext|>"),)
+    assert record_parts({"text": "<|endoftext|>"}) == (DocumentPart("<|endoftext|>"),)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_boundaries_are_the_first_safe_places_else_between_characters(
 
 @quick
 @given(contents, all_cuts, steps)
-def test_stretches_are_the_content_and_short(make_input, content, cuts, step):
+def test_chunks_are_the_content_and_short(make_input, content, cuts, step):
     reader = text_reader(make_input, content, cuts, step)
     offset = 0
     chunks = list(reader.chunks())
@@ -90,7 +90,7 @@ def test_stretches_are_the_content_and_short(make_input, content, cuts, step):
 
 @quick
 @given(contents, all_cuts, steps, st.integers(1, 100))
-def test_ranges_give_the_stretches_of_the_whole(make_input, content, cuts, step, n_bytes):
+def test_ranges_give_the_chunks_of_the_whole(make_input, content, cuts, step, n_bytes):
     reader = text_reader(make_input, content, cuts, step)
     ranges = reader.ranges(n_bytes)
     assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
@@ -127,7 +127,7 @@ def test_no_cut_changes_what_bytes_decode_to(make_input, content, cuts, step, er
 
 @quick
 @given(contents, all_cuts, steps, st.sampled_from(["input.txt.gz", "input.txt.zst"]), st.data())
-def test_compressed_input_has_the_stretches_of_the_plain_one(
+def test_compressed_input_has_the_chunks_of_the_plain_one(
     make_input, content, cuts, step, name, data
 ):
     plain = text_reader(make_input, content, cuts, step)

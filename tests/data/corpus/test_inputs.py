@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from gptcli.data.corpus.compression import Compression
-from gptcli.data.corpus.inputs import Layout, TextInput, corpus_name
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput, corpus_name
 from gptcli.errors import ResourceError, UsageError
 
 
@@ -32,7 +32,7 @@ def test_one_file_is_one_text(find):
     (source,) = corpus.inputs
     assert (source.name, source.layout, source.compression, source.n_bytes) == (
         "books/input.txt",
-        Layout.TEXT,
+        DocumentLayout.TEXT,
         Compression.NONE,
         6,
     )
@@ -48,15 +48,15 @@ def test_one_file_is_one_text(find):
 @pytest.mark.parametrize(
     ("name", "layout", "compression"),
     [
-        ("a.txt", Layout.TEXT, Compression.NONE),
-        ("Makefile", Layout.TEXT, Compression.NONE),
-        ("a.md.gz", Layout.TEXT, Compression.GZIP),
-        ("a.TXT.ZST", Layout.TEXT, Compression.ZSTD),
-        ("a.jsonl", Layout.JSONL, Compression.NONE),
-        ("a.ndjson.zst", Layout.JSONL, Compression.ZSTD),
-        ("a.JSONL.gz", Layout.JSONL, Compression.GZIP),
-        ("a.parquet", Layout.PARQUET, Compression.NONE),
-        ("a.jsonl.txt", Layout.TEXT, Compression.NONE),
+        ("a.txt", DocumentLayout.TEXT, Compression.NONE),
+        ("Makefile", DocumentLayout.TEXT, Compression.NONE),
+        ("a.md.gz", DocumentLayout.TEXT, Compression.GZIP),
+        ("a.TXT.ZST", DocumentLayout.TEXT, Compression.ZSTD),
+        ("a.jsonl", DocumentLayout.JSONL, Compression.NONE),
+        ("a.ndjson.zst", DocumentLayout.JSONL, Compression.ZSTD),
+        ("a.JSONL.gz", DocumentLayout.JSONL, Compression.GZIP),
+        ("a.parquet", DocumentLayout.PARQUET, Compression.NONE),
+        ("a.jsonl.txt", DocumentLayout.TEXT, Compression.NONE),
     ],
 )
 def test_form_follows_the_end_of_the_name(find, name, layout, compression):
@@ -65,7 +65,7 @@ def test_form_follows_the_end_of_the_name(find, name, layout, compression):
     for corpus in (find(name), find("folder")):
         (source,) = corpus.inputs
         assert (source.layout, source.compression) == (layout, compression)
-    assert find(name).is_collection == (layout is not Layout.TEXT)
+    assert find(name).is_collection == (layout is not DocumentLayout.TEXT)
 
 
 def test_compressed_input_opens_decompressed(find):

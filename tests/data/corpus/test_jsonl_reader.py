@@ -60,7 +60,7 @@ def test_documents_are_what_json_wrote(make_input, written, ascii, end, is_ended
     st.integers(4, 40),
     st.integers(1, 100),
 )
-def test_stretches_are_whole_lines_whatever_the_range(make_input, content, step, n_bytes):
+def test_chunks_are_whole_lines_whatever_the_range(make_input, content, step, n_bytes):
     reader = reader_of(make_input(content, "in.jsonl"), step=step)
     chunks = list(reader.chunks())
     assert b"".join(one.content for one in chunks) == content
@@ -143,7 +143,7 @@ def test_endless_line_is_refused_before_it_fills_the_memory(make_input, name):
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])
-def test_thinned_gives_whole_stretches(make_input, name):
+def test_thinned_gives_whole_chunks(make_input, name):
     content = b"".join(b'{"text": "%d"}\n' % number for number in range(500))
     reader = reader_of(make_input(content, name), step=256)
     chunks = list(reader.chunks())

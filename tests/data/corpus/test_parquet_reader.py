@@ -75,12 +75,12 @@ def test_ranges_and_any_rows_give_what_the_whole_gives(write, count, n_bytes, da
     end = data.draw(st.integers(start, count))
     expected = [f"text {number}" for number in range(start, end)]
     assert texts_of(documents_of(reader, start, end)) == expected
-    assert reader.expected_stretches() == len(whole)
+    assert reader.expected_chunks() == len(whole)
     for first, every in [(0, 1), (1, 3), (4, 5)]:
         assert list(reader.thinned(first, every)) == whole[first::every]
 
 
-def test_stretches_are_small_where_rows_are_large(write):
+def test_chunks_are_small_where_rows_are_large(write):
     rows = [chr(97 + number % 26) * 1000 for number in range(40)]
     reader = write(pa.array(rows), step=2000, row_group_size=40, use_dictionary=False)
     assert {len(one.content) for one in reader.chunks()} == {1}

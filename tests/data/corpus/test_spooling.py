@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.spooling import write_copy
 from gptcli.errors import ResourceError, UsageError
 
@@ -37,7 +37,7 @@ def test_pipe_is_copied_and_its_name_counts(find):
     corpus = find("pipe.jsonl")
     writer.join()
     (source,) = corpus.inputs
-    assert (source.name, source.layout) == ("pipe.jsonl", Layout.JSONL)
+    assert (source.name, source.layout) == ("pipe.jsonl", DocumentLayout.JSONL)
     assert source.path != Path("pipe.jsonl").absolute()
     assert source.path.read_bytes() == lines
 

@@ -120,4 +120,4 @@ def test_thinned_takes_one_stretch_in_so_many(make_input, name):
 def test_expected_sizes_are_exact_for_a_plain_file(make_input):
     reader = reader_of(make_input(b"word " * 1000))
     assert reader.expected_bytes() == 5000
-    assert reader.expected_stretches() == len(list(reader.chunks()))
+    assert reader.expected_chunks() == len(list(reader.chunks()))

@@ -10,7 +10,7 @@ import pytest
 
 from gptcli.config.data import PrepareConfig
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.data.preparation.prepare import Preparation, prepare
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def build(tmp_path: Path) -> Callable[..., Dataset]:
 
     def make(name: str, sources: list[str], *, shard_tokens: int = 2**27, **given: Any) -> Dataset:
         ours = {key: given.pop(key) for key in ("tokenizer", "read", "arithmetic") if key in given}
-        request = Request(sources, config=PrepareConfig(**given), **ours)
+        request = Preparation(sources, config=PrepareConfig(**given), **ours)
         return prepare(request, tmp_path / name, shard_tokens=shard_tokens)
 
     return make

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.errors import DataError
-from gptcli.tokenization.characters import character_tokenizer
 from gptcli.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.trainer import character_tokenizer
 
 TEXT = "one two three four five\n"
 SHARED_FILES = settings(

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.part import PartSplit, PartWriter, in_order
 from gptcli.errors import DataError
 
 
 def encoded(ids, starts, characters):
     ids = np.array(ids, dtype="<u2")
-    return Encoded(ids, None, np.array(starts, dtype=np.int64), characters, 2 * characters)
+    return EncodedTokens(ids, None, np.array(starts, dtype=np.int64), characters, 2 * characters)
 
 
 def test_parts_in_order_are_what_was_written(tmp_path):

@@ -9,9 +9,9 @@ import pytest
 from gptcli.config.data import PrepareConfig
 from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.text_reader import TextReader
-from gptcli.data.preparation.prepare import Request
+from gptcli.data.preparation.prepare import Preparation
 from gptcli.data.preparation.sharing import (
-    Share,
+    WorkShare,
     encode_share,
     merge,
     parse_share,
@@ -37,10 +37,10 @@ def corpus(write, records, monkeypatch):
 def test_merged_files_are_those_of_one_process(build, corpus, tmp_path, files_of, options):
     spec = TokenizerSpec("bpe", 300)
     alone = build("alone", corpus, tokenizer=spec, **options)
-    request = Request(corpus, spec, config=PrepareConfig(**options))
+    request = Preparation(corpus, spec, config=PrepareConfig(**options))
     together = tmp_path / "together"
     plan = plan_preparation(request, together)
-    shares = [Share(index, 3) for index in range(3)]
+    shares = [WorkShare(index, 3) for index in range(3)]
     random.Random(0).shuffle(shares)
     assert sum(encode_share(together, share) for share in shares) == len(plan.tasks)
     assert encode_share(together, shares[0]) == 0
@@ -53,8 +53,8 @@ def test_merged_files_are_those_of_one_process(build, corpus, tmp_path, files_of
 
 def test_merge_waits_for_every_part(corpus, tmp_path):
     directory = tmp_path / "x"
-    plan_preparation(Request(corpus), directory)
-    encode_share(directory, Share(1, 2))
+    plan_preparation(Preparation(corpus), directory)
+    encode_share(directory, WorkShare(1, 2))
     with pytest.raises(UsageError, match=r"are missing \(the first is 0\).*--shard"):
         merge(directory)
     assert not directory.exists()
@@ -62,19 +62,19 @@ def test_merge_waits_for_every_part(corpus, tmp_path):
 
 def test_part_that_was_interrupted_is_made_again(corpus, tmp_path):
     directory = tmp_path / "x"
-    plan = plan_preparation(Request(corpus), directory)
+    plan = plan_preparation(Preparation(corpus), directory)
     half = plan_directory(directory) / "parts" / ".tmp-000000-0123abcd"
     half.mkdir()
     (half / "train.tokens").write_bytes(b"half")
-    assert encode_share(directory, Share(0, 1)) == len(plan.tasks)
+    assert encode_share(directory, WorkShare(0, 1)) == len(plan.tasks)
     merge(directory)
 
 
 def test_part_of_another_plan_is_not_taken(corpus, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    plan_preparation(Request(corpus), first)
-    plan_preparation(Request(corpus, config=PrepareConfig(val_fraction=0.5)), second)
-    encode_share(first, Share(0, 1))
+    plan_preparation(Preparation(corpus), first)
+    plan_preparation(Preparation(corpus, config=PrepareConfig(val_fraction=0.5)), second)
+    encode_share(first, WorkShare(0, 1))
     parts = plan_directory(second) / "parts"
     shutil.rmtree(parts)
     shutil.copytree(plan_directory(first) / "parts", parts)
@@ -86,8 +86,8 @@ def test_part_of_another_plan_is_not_taken(corpus, tmp_path):
 @pytest.mark.parametrize("left", ["all but a byte", "nothing", "another byte", "no file"])
 def test_damaged_part_is_noticed(corpus, tmp_path, name, left):
     directory = tmp_path / "x"
-    plan_preparation(Request(corpus), directory)
-    encode_share(directory, Share(0, 1))
+    plan_preparation(Preparation(corpus), directory)
+    encode_share(directory, WorkShare(0, 1))
     file = plan_directory(directory) / "parts" / "000000" / name
     if left == "no file":
         file.unlink()
@@ -104,25 +104,25 @@ def test_damaged_part_is_noticed(corpus, tmp_path, name, left):
 
 
 def test_plan_without_its_tokenizer_is_damaged(corpus, tmp_path):
-    plan_preparation(Request(corpus), tmp_path / "x")
+    plan_preparation(Preparation(corpus), tmp_path / "x")
     (plan_directory(tmp_path / "x") / "tokenizer.json").unlink()
     with pytest.raises(DataError, match=r"damaged.*--overwrite"):
-        encode_share(tmp_path / "x", Share(0, 1))
+        encode_share(tmp_path / "x", WorkShare(0, 1))
 
 
 def test_input_that_changed_since_the_plan_is_refused(corpus, tmp_path):
     directory = tmp_path / "x"
-    plan_preparation(Request(corpus), directory)
+    plan_preparation(Preparation(corpus), directory)
     with Path(corpus[0]).open("a") as file:
         file.write("more")
     with pytest.raises(DataError, match="changed"):
-        encode_share(directory, Share(0, 1))
+        encode_share(directory, WorkShare(0, 1))
 
 
 def test_built_in_source_is_kept_in_the_plan(tmp_path):
     directory = tmp_path / "sums"
-    plan_preparation(Request(["addition"]), directory)
-    encode_share(directory, Share(0, 1))
+    plan_preparation(Preparation(["addition"]), directory)
+    encode_share(directory, WorkShare(0, 1))
     assert merge(directory).record.is_masked
 
 
@@ -133,12 +133,12 @@ def test_share_that_is_none_is_a_usage_error(text):
 
 
 def test_slurm_array_is_understood(monkeypatch):
-    assert parse_share("3/16") == Share(3, 16)
+    assert parse_share("3/16") == WorkShare(3, 16)
     with pytest.raises(UsageError, match="SLURM"):
         parse_share("auto")
     for name, value in {"ID": 14, "MIN": 10, "MAX": 20, "STEP": 2}.items():
         monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
-    assert parse_share("auto") == Share(2, 6)
+    assert parse_share("auto") == WorkShare(2, 6)
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "9")
     with pytest.raises(UsageError, match="outside"):
         parse_share("auto")

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.data.dataset import Dataset
-from gptcli.data.newest import newest_dataset
-from gptcli.data.preparation.prepare import Request, prepare
+from gptcli.data.dataset import Dataset, newest_dataset
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.errors import ResourceError, UsageError
 from gptcli.runtime.locks import exclusive
 
@@ -24,7 +23,7 @@ HAS_KILL = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this syste
 @pytest.fixture
 def make(write, tmp_path):
     def run(name, text=TEXT, **options):
-        return prepare(Request([write("input.txt", text)]), tmp_path / name, **options)
+        return prepare(Preparation([write("input.txt", text)]), tmp_path / name, **options)
 
     return run
 
@@ -89,7 +88,7 @@ def test_input_that_grows_meanwhile_is_refused(write, tmp_path, monkeypatch):
     from gptcli.errors import DataError
 
     with pytest.raises(DataError, match="changed while it was read"):
-        prepare(Request([source]), tmp_path / "x")
+        prepare(Preparation([source]), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -117,7 +116,7 @@ def test_killed_run_leaves_no_dataset_and_the_next_clears_up(tmp_path):
     assert not (tmp_path / "data" / "input").exists()
     with pytest.raises(UsageError):
         newest_dataset(tmp_path / "data")
-    prepare(Request([str(tmp_path / "input.txt")]), tmp_path / "data" / "input")
+    prepare(Preparation([str(tmp_path / "input.txt")]), tmp_path / "data" / "input")
     assert not half.exists()
     assert newest_dataset(tmp_path / "data") == tmp_path / "data" / "input"
 

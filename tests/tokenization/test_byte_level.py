@@ -1,6 +1,6 @@
 from tokenizers import pre_tokenizers
 
-from gptcli.tokenization.byte_letters import byte_letters, byte_values
+from gptcli.tokenization.byte_level import byte_letters, byte_values
 
 EVERY_BYTE_OF_UTF8 = "".join(map(chr, [*range(0x800), *range(0x800, 0x110000, 0xA00)]))
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gptcli.data.corpus.compression import Compression
-from gptcli.data.corpus.inputs import Layout
+from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Chunk, Reader
 
 SAMPLE_BYTES = 2**28
 
 
 @dataclass(frozen=True)
-class Sample:
+class TextSample:
     """Every ``every``-th chunk of a corpus, the same ones each time.
 
     Attributes:
@@ -35,29 +35,29 @@ class Sample:
         Bad records are passed over: whoever reads all of the corpus reports them.
         """
         left = self.limit
-        for reader, chunk in self._stretches():
+        for reader, chunk in self._chunks():
             left -= chunk.n_bytes
             if left < 0:
                 return
             for document in reader.parse(chunk).documents:
                 yield "".join(part.text for part in document.parts)
 
-    def _stretches(self) -> Iterator[tuple[Reader, Chunk]]:
+    def _chunks(self) -> Iterator[tuple[Reader, Chunk]]:
         passed = 0  # chunks of the inputs before, so that small files are thinned too
         for reader in self.readers:
             first = -passed % self.every
-            count = 1 if self.every == 1 else reader.expected_stretches()
+            count = 1 if self.every == 1 else reader.expected_chunks()
             if first < count:
                 for chunk in reader.thinned(first, self.every):
                     yield reader, chunk
             passed += count
 
 
-def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> Sample:
+def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> TextSample:
     """A sample of at most ``limit`` bytes: a function of the inputs and the limit alone."""
     expected = sum(reader.expected_bytes() for reader in readers)
     every = max(1, -(-expected // limit))
-    return Sample(
+    return TextSample(
         readers=tuple(readers),
         n_bytes=min(expected // every, limit),
         n_total=expected if all(map(_is_plain, readers)) else None,
@@ -68,4 +68,4 @@ def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> Sample
 
 def _is_plain(reader: Reader) -> bool:
     source = reader.source
-    return source.compression is Compression.NONE and source.layout is not Layout.PARQUET
+    return source.compression is Compression.NONE and source.layout is not DocumentLayout.PARQUET

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gptcli.data.dataset_record import ITEM_SIZES, narrowest_dtype
-from gptcli.data.preparation.encode import Encoded
+from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.plan import Plan, encode_tasks
-from gptcli.data.preparation.watch import Watch
 from gptcli.errors import ResourceError
+from gptcli.runtime.progress import Watch
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _SMALL = 2**28  # bytes; below it no estimate is worth its time
 _MARGIN = 1.05
-_SAMPLED_STRETCHES = 4
+_SAMPLED_CHUNKS = 4
 
 
 def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -> None:
@@ -42,14 +42,14 @@ def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
 
 def _expected_tokens(plan: Plan, tokenizer: Tokenizer) -> float:
     """From the tokens per byte of the first chunks."""
-    chunks = _first_stretches(plan, tokenizer)
+    chunks = _first_chunks(plan, tokenizer)
     pieces = [part for encoded in chunks for part in encoded.values()]
     n_bytes = sum(piece.bytes for piece in pieces)
     n_tokens = sum(len(piece.ids) for piece in pieces)
     return plan.scan.bytes * n_tokens / max(n_bytes, 1)
 
 
-def _first_stretches(plan: Plan, tokenizer: Tokenizer) -> Iterator[dict[str, Encoded]]:
+def _first_chunks(plan: Plan, tokenizer: Tokenizer) -> Iterator[dict[str, EncodedTokens]]:
     encoded = encode_tasks(plan, tokenizer, plan.tasks, lambda count: None)
-    for _, part in zip(range(_SAMPLED_STRETCHES), encoded, strict=False):
+    for _, part in zip(range(_SAMPLED_CHUNKS), encoded, strict=False):
         yield part

@@ -1,14 +1,31 @@
-"""Bytes to ids by one look-up in a table."""
+"""Byte-level tokenizers: the letters that spell bytes, and bytes to ids by one look-up."""
 
 from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.tokenization.byte_letters import byte_letters
-
 _OPTIONS = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
+
+
+@cache
+def byte_letters() -> tuple[str, ...]:
+    """The printable character that stands for each byte value in a byte-level vocabulary.
+
+    A byte that is printable in Latin-1 is itself, the others are U+0100 and on, in order.
+    """
+    itself = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return tuple(chr(value if value in itself else next(others)) for value in range(256))
+
+
+@cache
+def byte_values() -> Mapping[str, int]:
+    """The byte that each of the letters stands for."""
+    return MappingProxyType({letter: value for value, letter in enumerate(byte_letters())})
 
 
 class ByteTable:

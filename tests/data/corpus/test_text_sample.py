@@ -5,8 +5,8 @@ import pytest
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.corpus.sample import sample_texts
 from gptcli.data.corpus.text_reader import TextReader
+from gptcli.data.corpus.text_sample import sample_texts
 from gptcli.tokenization.cuts import Cuts
 
 
