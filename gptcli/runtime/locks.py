@@ -1,43 +1,113 @@
-"""One writer at a time in a directory."""
+"""One writer at a time in a directory, by a lock file that goes when the writer does."""
 
 import contextlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from gptcli.errors import ResourceError
-from gptcli.runtime.files import reported, write_text
+from gptcli.runtime.files import reported
+
+if sys.platform == "win32":
+    from filelock import FileLock, Timeout
+else:
+    import fcntl
 
 
 @contextlib.contextmanager
-def exclusive(lock: Path, subject: str) -> Iterator[None]:
-    """Hold ``lock`` while the block runs; the system frees it when the process dies.
+def exclusive(directory: Path) -> Iterator[None]:
+    """Be the only process that writes ``directory`` while the block runs.
 
-    Raises ResourceError naming the holder when another process has it.
+    The lock file lies beside the directory, not in it: a run is a model directory that can be
+    published. It is removed when the block ends, and so is a folder that was made for it alone.
+    The system frees the lock of a process that dies; the file that it leaves is used again and
+    then removed. Raises ResourceError, naming the holder, where another process has the lock,
+    and where the file cannot be written.
     """
-    from filelock import FileLock, Timeout
+    lock = directory.with_name(f".{directory.name}.lock")
+    is_new_folder = not lock.parent.exists()
+    try:
+        with reported(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            release = _acquire(lock)
+        if release is None:
+            raise ResourceError(
+                f"{directory.as_posix()} is in use by {_holder(lock)}: wait for it or choose "
+                "another name"
+            )
+        try:
+            with reported(lock):
+                _write_holder(lock)
+            yield
+        finally:
+            release()
+    finally:
+        if is_new_folder:
+            with contextlib.suppress(OSError):  # there is something in it
+                lock.parent.rmdir()
 
-    holder = lock.with_name(lock.name + "-holder")
-    with reported(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = FileLock(str(lock), timeout=0)
+
+def _write_holder(lock: Path) -> None:
+    with lock.open("r+b") as file:
+        file.seek(1)  # Windows locks the first byte against reading, too
+        file.write(f"process {os.getpid()}".encode("ascii"))
+        file.truncate()
+
+
+def _holder(lock: Path) -> str:
+    try:
+        with lock.open("rb") as file:
+            file.seek(1)
+            return file.read(80).decode("ascii") or "another process"
+    except (OSError, UnicodeDecodeError):
+        return "another process"
+
+
+if sys.platform == "win32":
+
+    def _acquire(lock: Path) -> Callable[[], None] | None:
+        """Lock the file and return what unlocks and removes it; None where it is locked."""
+        handle = FileLock(lock, timeout=0)
         try:
             handle.acquire()
         except Timeout:
-            raise ResourceError(
-                f"{subject} is in use by {_read(holder)}: wait for it or choose another name"
-            ) from None
-    try:
-        with reported(holder):
-            write_text(holder, f"process {os.getpid()}")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
+            return None
+        return partial(_release, lock, handle)
+
+    def _release(lock: Path, handle: FileLock) -> None:
         handle.release()
+        with contextlib.suppress(OSError):  # another process has it open, and will remove it
+            lock.unlink()
 
+else:
 
-def _read(holder: Path) -> str:
-    try:
-        return holder.read_text(encoding="utf-8")[:80] or "another process"
-    except OSError:
-        return "another process"
+    def _acquire(lock: Path) -> Callable[[], None] | None:
+        """Lock the file and return what unlocks and removes it; None where it is locked."""
+        while True:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The holder before us may have removed the file after we opened it. Then a
+                # third process can lock a new one there, and ours would protect nothing.
+                if _is_at(descriptor, lock):
+                    return partial(_release, lock, descriptor)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _is_at(descriptor: int, lock: Path) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), lock.stat())
+        except FileNotFoundError:
+            return False
+
+    def _release(lock: Path, descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # in a folder that was made read-only meanwhile
+            lock.unlink()  # while it is locked: later it could be another process's
+        os.close(descriptor)

@@ -106,20 +106,11 @@ def output_directory(directory: Path, overwrite: bool, kind: OutputKind) -> Iter
     replace.
     """
     check_replaceable(directory, overwrite, kind)
-    lock = directory.with_name(f".{directory.name}.lock")
-    is_first = not directory.parent.exists()
-    try:
-        with exclusive(lock, str(directory)):
-            check_replaceable(directory, overwrite, kind)
-            remove_stale(directory.parent, directory.name)
-            with new_directory(directory) as building:
-                yield building
-    except BaseException:
-        if is_first:  # a slip in the first command leaves no empty data/ behind
-            with contextlib.suppress(OSError):
-                lock.unlink(missing_ok=True)
-                directory.parent.rmdir()
-        raise
+    with exclusive(directory):
+        check_replaceable(directory, overwrite, kind)
+        remove_stale(directory.parent, directory.name)
+        with new_directory(directory) as building:
+            yield building
 
 
 def _has_record(directory: Path, kind: OutputKind) -> bool:

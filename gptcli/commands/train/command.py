@@ -135,7 +135,7 @@ def _begin(given: dict[str, Any], asked: _Request, json_output: bool) -> None:
     check_length(dataset, resolved.model.block_size)
     name = dataset.directory.resolve().name
     directory = output_path(asked.out, RUNS, name, asked.overwrite)
-    with memory_errors(_SMALLER), exclusive(_lock(directory), directory.as_posix()):
+    with memory_errors(_SMALLER), exclusive(directory):
         training = begin_training(
             directory, resolved, asked.preset, dataset, asked.overwrite, start
         )
@@ -185,7 +185,7 @@ def _continue(run: Path, data: Path | None, max_iters: int | None, json_output: 
     from gptcli.training.setup import continue_training
 
     directory = model_directory(run)
-    with memory_errors(_SMALLER), exclusive(_lock(directory), directory.as_posix()):
+    with memory_errors(_SMALLER), exclusive(directory):
         record = read_record(directory)
         choose_device(record.training.device)
         dataset = Dataset.open(dataset_of(directory, data))
@@ -209,11 +209,6 @@ def _run(
         with TrainView(training) as view:
             progress = run_training(training, view, stop)
     summarize(training, progress, view.seconds, json_output)
-
-
-def _lock(directory: Path) -> Path:
-    """Beside the run, not in it: the run is a model directory that can be published."""
-    return directory.parent / f".{directory.name}.lock"
 
 
 def _as_flags(values: Mapping[str, Any]) -> str:

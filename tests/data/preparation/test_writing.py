@@ -54,7 +54,7 @@ def test_link_is_never_replaced(make, tmp_path):
 
 def test_second_writer_is_told_who_is_first(make, tmp_path):
     refused = pytest.raises(ResourceError, match=f"in use by process {os.getpid()}")
-    with exclusive(tmp_path / ".x.lock", "x"), refused:
+    with exclusive(tmp_path / "x"), refused:
         make("x")
 
 
