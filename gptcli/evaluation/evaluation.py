@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.evaluation.evaluation_pass import Advance, EvaluationPass, unheard
+from gptcli.evaluation.evaluation_pass import EvaluationPass
 from gptcli.evaluation.predictions import Predictions
 from gptcli.evaluation.target_batches import Reading, Split
 from gptcli.model.gpt import GPT
+from gptcli.runtime.progress import Advance, no_progress
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def evaluate_split(
     device: str,
     n_tokens: int | None = None,
     max_batches: int | None = None,
-    advance: Advance = unheard,
+    advance: Advance = no_progress,
 ) -> Evaluation:
     """Evaluate the first ``n_tokens`` of a split in windows that do not overlap.
 

@@ -15,20 +15,16 @@ import torch
 from numpy.typing import NDArray
 
 from gptcli.evaluation.predictions import Predictions, predict
+from gptcli.evaluation.processes import all_sum
 from gptcli.evaluation.target_batches import Batch, Split
 from gptcli.model.gpt import GPT
+from gptcli.runtime.progress import Advance, no_progress
 from gptcli.runtime.world import ALONE, World
 
 # As many tokens at once as keep the caches busy and the logits below 256 MB.
 TOKENS_PER_BATCH = 8192
 _LOGITS_PER_BATCH = 2**26
 _LANES = 64
-
-Advance = Callable[[int], None]
-
-
-def unheard(targets: int) -> None:
-    """Nobody wants to know how far it is."""
 
 
 class Route(Protocol):
@@ -51,7 +47,7 @@ class EvaluationPass:
     device: str
     route: Route
     world: World = ALONE
-    advance: Advance = unheard
+    advance: Advance = no_progress
     max_batches: int | None = None
 
     def sums(
@@ -62,7 +58,7 @@ class EvaluationPass:
         with _evaluating(self.model):
             for number, predictions in self._own():
                 lanes[number % _LANES] += measure(predictions)
-        total: NDArray[np.float64] = np.add.reduce(self.world.total(lanes))
+        total: NDArray[np.float64] = np.add.reduce(all_sum(self.world, lanes))
         return total
 
     def losses(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -72,7 +68,7 @@ class EvaluationPass:
             for _, predictions in self._own():
                 found[0, predictions.places] = predictions.losses
                 found[1, predictions.places] = 1
-        losses, counted = self.world.total(found)
+        losses, counted = all_sum(self.world, found)
         places = np.flatnonzero(counted)
         return losses[places], places
 

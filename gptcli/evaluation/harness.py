@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import UsageError
 from gptcli.generation.loaded_model import LoadedModel
+from gptcli.runtime.progress import Advance
 
 _ENDINGS = (".yaml", ".yml")
 _MISSING = "--tasks needs lm-eval: install it with `pip install 'gptcli[tasks]'`"
@@ -24,7 +24,7 @@ def check_harness() -> None:
 
 
 def run_tasks(
-    loaded: LoadedModel, names: list[str], limit: int | None, advance: Callable[[int], None]
+    loaded: LoadedModel, names: list[str], limit: int | None, advance: Advance
 ) -> dict[str, Any]:
     """The metrics of each task; ``names`` are names or YAML files, ``limit`` caps the examples.
 

@@ -3,7 +3,7 @@
 Imported only where lm-eval is installed, which is the extra ``tasks``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from gptcli.evaluation.target_batches import Batch
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.gpt import UNCOUNTED
+from gptcli.runtime.progress import Advance
 from gptcli.tokenization.character_table import UnseenCharacterError
 
 _USUAL_LENGTH = 256  # tokens that lm-eval lets a model write where a task says nothing
@@ -29,7 +30,7 @@ Answer = tuple[float, bool]
 class HarnessModel(TemplateLM):  # type: ignore[misc]
     """What lm-eval calls a language model; ``advance`` hears of every request that is done."""
 
-    def __init__(self, loaded: LoadedModel, advance: Callable[[int], None]) -> None:
+    def __init__(self, loaded: LoadedModel, advance: Advance) -> None:
         super().__init__()
         self._loaded = loaded
         self._context = loaded.model.config.block_size

@@ -131,7 +131,8 @@ def _output(
 @contextmanager
 def _company() -> "Iterator[World]":
     """The processes that torchrun started, of which the first one speaks."""
-    from gptcli.runtime.world import joined, launched
+    from gptcli.evaluation.processes import joined
+    from gptcli.runtime.world import launched
 
     if launched().rank:
         set_verbosity(Verbosity(quiet=True))

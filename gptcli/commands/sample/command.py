@@ -59,9 +59,9 @@ def sample(
 
             compile_aloud(loaded, config.num_samples)
         if interactive:
-            from gptcli.commands.sample.interactive import Conversation, converse
+            from gptcli.commands.sample.interactive import converse
 
-            converse(Conversation(loaded, config, skip_unknown), source)
+            converse(loaded, config, source, skip_unknown)
         else:
             write(loaded, begun(loaded, source, skip_unknown), config, showing)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gptcli.commands.sample.prompt import Prompt
     from gptcli.config.sampling import SamplingConfig
     from gptcli.generation.alternatives import Alternatives, Candidate
     from gptcli.generation.generator import TextGenerator
     from gptcli.generation.growing_text import GrowingText
+    from gptcli.generation.prompt import Prompt
     from gptcli.tokenization.tokenizer import Tokenizer
 
 SCHEMA = "gptcli.samples/1"

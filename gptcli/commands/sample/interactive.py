@@ -3,8 +3,6 @@
 import contextlib
 import io
 import sys
-from collections.abc import Generator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcli.commands.sample.prompt import PromptSource, announce_window, begun, encoded
@@ -14,67 +12,48 @@ from gptcli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from gptcli.config.sampling import SamplingConfig
-    from gptcli.generation.decoder import Decoder
-    from gptcli.generation.generator import TextGenerator
     from gptcli.generation.loaded_model import LoadedModel
 
 _ASK = "> "
 _LINE_BREAK = "\\n"
 
 
-class Conversation:
-    """The text so far, in tokens, and what comes next."""
+class _Dialogue:
+    """The conversation, and what is said about it."""
 
     def __init__(self, loaded: "LoadedModel", config: "SamplingConfig", skip_unknown: bool) -> None:
+        from gptcli.generation.conversation import Conversation
+
         self._loaded = loaded
-        self._config = config
+        self._overflow = config.overflow
         self._skip_unknown = skip_unknown
-        self._ids: list[int] = []
-        self._reader: Decoder | None = None
-        self._n_turns = 0
+        self._conversation = Conversation(loaded, config)
         self._window_is_said = False
 
-    def add(self, source: PromptSource) -> None:
-        """Append what the user gave; UsageError for a character that has no token."""
-        if self._ids:
-            self._ids += encoded(self._loaded, source, self._skip_unknown)[1]
-        else:
-            self._ids = begun(self._loaded, source, self._skip_unknown).ids
-
-    def go_on(self) -> Generator[str, None, None]:
-        """What the model writes next; what has come is part of the text also if it is stopped."""
-        from gptcli.generation.decoder import Decoder
-        from gptcli.generation.generator import TextGenerator
-
-        loaded = self._loaded
-        self._reader = self._reader or Decoder(loaded.model, 1, loaded.device)
-        if not self._window_is_said:
-            self._window_is_said = announce_window(loaded, len(self._ids), self._config)
-        writer = TextGenerator(loaded, self._ids, self._turn_config(), self._reader)
+    def take_turn(self, source: PromptSource) -> None:
+        """Show what the model writes after ``source``, or what is wrong with that."""
+        conversation = self._conversation
         try:
-            yield from writer.pieces()
-        finally:
-            writer.close()
-            self._ids = self._ids + self._kept(writer)
+            conversation.add(self._ids(source))
+            if not self._window_is_said:
+                self._window_is_said = announce_window(conversation.context_use, self._overflow)
+            with contextlib.closing(conversation.go_on()) as pieces:
+                show(pieces)
+        except (UsageError, DataError) as error:
+            complain(str(error))
+        except KeyboardInterrupt:
+            note("stopped")
 
-    def _turn_config(self) -> "SamplingConfig":
-        """Every turn draws anew; the first as without --interactive."""
-        from gptcli.runtime.seeds import derive_seed
-
-        seed, number = self._config.seed, self._n_turns
-        self._n_turns += 1
-        return replace(self._config, seed=derive_seed(seed, "turn", number) if number else seed)
-
-    def _kept(self, writer: "TextGenerator") -> list[int]:
-        """The ids of what was shown: not those of a stop string or of an end."""
-        sample = writer.samples[0]
-        if sample.finish == "stop":
-            ids: list[int] = self._loaded.tokenizer.encode(sample.text).tolist()
-            return ids
-        return sample.ids[:-1] if sample.finish == "end_of_text" else sample.ids
+    def _ids(self, source: PromptSource) -> list[int]:
+        """UsageError for a character that has no token."""
+        if self._conversation.ids:
+            return encoded(self._loaded, source, self._skip_unknown)[1]
+        return begun(self._loaded, source, self._skip_unknown).ids
 
 
-def converse(conversation: Conversation, first: PromptSource) -> None:
+def converse(
+    loaded: "LoadedModel", config: "SamplingConfig", first: PromptSource, skip_unknown: bool
+) -> None:
     """Write on from ``first`` if there is any, then in turns until stdin ends."""
     with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
         import readline  # noqa: F401  history and editing for input()
@@ -84,22 +63,12 @@ def converse(conversation: Conversation, first: PromptSource) -> None:
         f"type what comes next, {_LINE_BREAK} for a line break, nothing to go on; "
         "Ctrl-C stops a text, Ctrl-D leaves"
     )
+    dialogue = _Dialogue(loaded, config, skip_unknown)
     if first.text:
-        _take_turn(conversation, first)
+        dialogue.take_turn(first)
     while (line := _ask()) is not None:
         with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
-            _take_turn(conversation, PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
-
-
-def _take_turn(conversation: Conversation, source: PromptSource) -> None:
-    try:
-        conversation.add(source)
-        with contextlib.closing(conversation.go_on()) as pieces:
-            show(pieces)
-    except (UsageError, DataError) as error:
-        complain(str(error))
-    except KeyboardInterrupt:
-        note("stopped")
+            dialogue.take_turn(PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
 
 
 def _ask() -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.commands.sample.compiling import suggest_compiling
-from gptcli.commands.sample.prompt import Prompt, announce_window
+from gptcli.commands.sample.prompt import announce_window
 from gptcli.commands.sample.stream import for_stdout, show
 from gptcli.commands.view.progress import progress
 from gptcli.commands.view.terminal import deliver, detail, results
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gptcli.commands.view.canvas import Page
     from gptcli.generation.generator import TextGenerator
     from gptcli.generation.loaded_model import LoadedModel
+    from gptcli.generation.prompt import Prompt
 
 _BETWEEN = "\n---------------\n"
 _FILE_WIDTH = 80
@@ -65,11 +66,13 @@ class Showing:
         return is_text and self.stream is not False and config.num_samples == 1
 
 
-def write(loaded: "LoadedModel", start: Prompt, config: SamplingConfig, showing: Showing) -> None:
+def write(loaded: "LoadedModel", start: "Prompt", config: SamplingConfig, showing: Showing) -> None:
     """Generate and show."""
     from gptcli.generation.generator import TextGenerator
+    from gptcli.generation.prompt import ContextUse
 
-    announce_window(loaded, len(start.ids), config)
+    context = loaded.model.config.block_size
+    announce_window(ContextUse(len(start.ids), config.max_new_tokens, context), config.overflow)
     writer = TextGenerator(loaded, start.ids, config)
     if showing.explain:
         _explain(loaded, start, writer, config, showing)
@@ -84,7 +87,7 @@ def write(loaded: "LoadedModel", start: Prompt, config: SamplingConfig, showing:
 
 def _collect(
     loaded: "LoadedModel",
-    start: Prompt,
+    start: "Prompt",
     writer: "TextGenerator",
     config: SamplingConfig,
     showing: Showing,
@@ -104,7 +107,7 @@ def _collect(
 
 def _explain(
     loaded: "LoadedModel",
-    start: Prompt,
+    start: "Prompt",
     writer: "TextGenerator",
     config: SamplingConfig,
     showing: Showing,
