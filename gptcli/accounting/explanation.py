@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from gptcli.accounting.parameters import count_totals, exact_count, is_norm, parameter_rows
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 _GPT1_VOCAB = 40478
 _GPT1_CONTEXT = 512

@@ -1,16 +1,24 @@
 """Where the parameters of a GPT are: one row per kind of matrix, from its configuration alone."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.config.model import ModelConfig
+from gptcli.families.shapes import Parameter, attention_heads, parameters
 
 BUFFERS = 0
 """Numbers a model stores beside its parameters. Ours has none: the causal mask is computed."""
 
 NORMS = ("embedding_norm", "attention_norm", "query_norm", "key_norm", "mlp_norm", "final_norm")
 
+# The model's modules by the names that the literature gives their matrices.
+_NAMES = {
+    "lm_head": "unembedding",
+    "gate": "gate_projection",
+    "up": "up_projection",
+    "down": "down_projection",
+}
 # What grows with vocabulary or context.
 _GROWING = ("token_embedding", "position_embedding", "unembedding", "unembedding_bias")
 
@@ -56,13 +64,26 @@ def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
     A tied unembedding stands there with 0 copies; keys and values that several queries share
     are counted once.
     """
-    blocks = (*_attention(config), *_mlp(config)) if config.n_layer else ()
-    return (*_embeddings(config), *blocks, *_readout(config))
+    rows = rows_of(parameters(replace(config, tied=False)), config)
+    if not config.tied:
+        return rows
+    return tuple(replace(row, copies=0) if row.name == "unembedding" else row for row in rows)
+
+
+def rows_of(found: Iterable[Parameter], config: ModelConfig) -> tuple[Row, ...]:
+    """One row per kind of matrix or vector; a matrix's bias and norm come behind it."""
+    copies: dict[tuple[str, tuple[int, ...]], int] = {}
+    for one in found:
+        for row in _pieces(one, config):
+            copies[row.name, row.shape] = copies.get((row.name, row.shape), 0) + row.copies
+    rows = [Row(name, shape, number) for (name, shape), number in copies.items()]
+    stems = [_stem(row.name) for row in rows]
+    return tuple(sorted(rows, key=lambda row: stems.index(_stem(row.name))))
 
 
 def exact_count(config: ModelConfig) -> int:
     """Parameters of the model as it is built."""
-    return sum(row.params for row in parameter_rows(config))
+    return sum(one.size for one in parameters(config))
 
 
 def count_totals(config: ModelConfig) -> Totals:
@@ -90,56 +111,23 @@ def is_bias(name: str) -> bool:
     return name.endswith("_bias") and not is_norm(name)
 
 
-def _embeddings(config: ModelConfig) -> Iterator[Row]:
-    yield Row("token_embedding", (config.vocab_size, config.n_embd), 1)
-    if config.positions == "learned":
-        yield Row("position_embedding", (config.block_size, config.n_embd), 1)
-    if config.embedding_norm:
-        yield from _norm("embedding_norm", config.n_embd, 1, config)
+def _pieces(one: Parameter, config: ModelConfig) -> Iterator[Row]:
+    """What a parameter holds: attention's matrices a head at a time, any other whole."""
+    *_, module, role = one.name.split(".")
+    D = config.head_size
+    if module == "query_key_value":
+        for part, heads in attention_heads(config).items():
+            yield Row(_row_name(part, role), (D, *one.shape[1:]), one.copies * heads)
+    elif module == "output" and role == "weight":
+        yield Row("output", (one.shape[0], D), one.copies * one.shape[1] // D)
+    else:
+        yield Row(_row_name(_NAMES.get(module, module), role), one.shape, one.copies)
 
 
-def _attention(config: ModelConfig) -> Iterator[Row]:
-    n_layer, width, size = config.n_layer, config.n_embd, config.head_size
-    n_queries, n_keys = n_layer * config.n_head, n_layer * config.key_value_heads
-    yield from _norm("attention_norm", width, n_layer, config)
-    for name, copies in (("query", n_queries), ("key", n_keys), ("value", n_keys)):
-        yield from _linear(name, (size, width), copies, config.qkv_bias)
-        if config.qk_norm and name != "value":
-            yield from _norm(f"{name}_norm", size, n_layer, config)
-    if config.projections:
-        yield Row("output", (width, size), n_queries)
-        if config.bias:
-            yield Row("output_bias", (width,), n_layer)
+def _row_name(name: str, role: str) -> str:
+    return name if role == "weight" else f"{name.removesuffix('_projection')}_bias"
 
 
-def _mlp(config: ModelConfig) -> Iterator[Row]:
-    n_layer, width, inner = config.n_layer, config.n_embd, config.inner_size
-    if not inner:
-        return
-    yield from _norm("mlp_norm", width, n_layer, config)
-    if config.gated:
-        yield from _linear("gate_projection", (inner, width), n_layer, config.bias)
-    yield from _linear("up_projection", (inner, width), n_layer, config.bias)
-    if config.projections:
-        yield from _linear("down_projection", (width, inner), n_layer, config.bias)
-
-
-def _readout(config: ModelConfig) -> Iterator[Row]:
-    yield from _norm("final_norm", config.n_embd, 1, config)
-    if config.lm_head:
-        yield Row("unembedding", (config.vocab_size, config.n_embd), 0 if config.tied else 1)
-    if config.lm_head_bias:
-        yield Row("unembedding_bias", (config.vocab_size,), 1)
-
-
-def _linear(name: str, shape: tuple[int, int], copies: int, has_bias: bool) -> Iterator[Row]:
-    yield Row(name, shape, copies)
-    if has_bias:
-        yield Row(f"{name.removesuffix('_projection')}_bias", shape[:1], copies)
-
-
-def _norm(name: str, size: int, copies: int, config: ModelConfig) -> Iterator[Row]:
-    if config.norm in ("layer", "rms"):
-        yield Row(name, (size,), copies)
-    if config.norm == "layer" and config.bias:
-        yield Row(f"{name}_bias", (size,), copies)
+def _stem(name: str) -> str:
+    """What a matrix, its bias and its norm have in common."""
+    return name.removesuffix("_bias").removesuffix("_projection").removesuffix("_norm")

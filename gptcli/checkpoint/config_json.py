@@ -3,38 +3,44 @@
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from gptcli.checkpoint.config_fields import (
-    ACTIVATIONS,
-    ARCHITECTURES,
-    FIELDS,
-    FIXED,
-    OPTIONAL,
-    read_rope,
-    write_rope,
-)
-from gptcli.config.families import FAMILIES
 from gptcli.config.model import INIT_STD, ModelConfig
 from gptcli.errors import CheckpointError, UsageError
+from gptcli.families.family import Family
+from gptcli.families.registry import CUSTOM, FAMILIES, family_of
 from gptcli.runtime.small_files import parse_object, read_bounded
 
 CONFIG_FILE = "config.json"
 _OWN = "gptcli"
-_GPT2S_OTHER_NAME = {"gelu_pytorch_tanh": "gelu_new"}
+_KNOWN = {**FAMILIES, CUSTOM.name: CUSTOM}
+# Ours -> transformers'.
+_ACTIVATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "gelu_tanh": "gelu_new",
+        "gelu": "gelu",
+        "relu": "relu",
+        "relu_squared": "relu2",
+        "silu": "silu",
+    }
+)
+_OTHER_NAMES = {"gelu_pytorch_tanh": "gelu_new"}
 
 
 def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> dict[str, Any]:
     """The config.json of a model; what its family has no field for stands under "gptcli"."""
-    family = config.model_type
-    values = {**config.whole(), "activation": ACTIVATIONS[config.activation]}
+    family = family_of(config)
+    table = family.config_fields
+    values = {**config.whole(), "activation": _ACTIVATIONS[config.activation]}
     own = {name: asdict(config)[name] for name in _own_fields(family)}
     return {
-        "architectures": [ARCHITECTURES.get(family, "GPT")],
-        "model_type": family,
-        **{theirs: values[ours] for theirs, ours in FIELDS[family].items()},
-        **FIXED.get(family, {}),
-        **(write_rope(config) if _has_rope_fields(family) else {"embd_pdrop": 0.0}),
+        "architectures": [table.architecture or "GPT"],
+        "model_type": family.name,
+        **{theirs: values[ours] for theirs, ours in table.names.items()},
+        **table.fixed,
+        **table.constants,
+        **(table.converter.write(config) if table.converter else {}),
         "initializer_range": INIT_STD,
         "bos_token_id": None,
         "eos_token_id": end_of_text,
@@ -70,23 +76,24 @@ def read_small_json(file: Path) -> dict[str, Any]:
 
 
 def _parse(raw: dict[str, Any]) -> ModelConfig:
-    family = raw.get("model_type")
-    if not isinstance(family, str) or family not in FIELDS:
+    name = raw.get("model_type")
+    if not isinstance(name, str) or name not in _KNOWN:
         raise UsageError(
-            f"model_type {family!r:.40} is not a family that gptcli knows ({', '.join(FIELDS)})"
+            f"model_type {name!r:.40} is not a family that gptcli knows ({', '.join(_KNOWN)})"
         )
+    family = _KNOWN[name]
     _check_fixed(raw, family)
-    switches = FAMILIES[family].switches if family in FAMILIES else {}
-    rope = read_rope(raw) if _has_rope_fields(family) else {}
-    values = {**switches, **_family_values(raw, family), **rope, **_own_values(raw)}
+    converter = family.config_fields.converter
+    converted = converter.read(raw) if converter else {}
+    values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
     config = ModelConfig.from_fields(values)
-    if config.model_type != family:
-        raise UsageError(f"its values are not those of a {family} model but of {config.model_type}")
+    if (actual := family_of(config)) is not family:
+        raise UsageError(f"its values are not those of a {name} model but of {actual.name}")
     return config
 
 
-def _check_fixed(raw: Mapping[str, Any], family: str) -> None:
-    for name, value in FIXED.get(family, {}).items():
+def _check_fixed(raw: Mapping[str, Any], family: Family) -> None:
+    for name, value in family.config_fields.fixed.items():
         if raw.get(name, value) != value:
             raise UsageError(f"{name} {raw[name]!r:.40} is not supported, only {value}")
     kinds = raw.get("layer_types") or []
@@ -94,13 +101,14 @@ def _check_fixed(raw: Mapping[str, Any], family: str) -> None:
         raise UsageError("layer_types is not supported, only full_attention")
 
 
-def _family_values(raw: Mapping[str, Any], family: str) -> dict[str, Any]:
+def _named_values(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """Those of ModelConfig's fields that the family has names for, by ours."""
-    given = {**OPTIONAL[family], **raw}
-    for name in FIELDS[family]:
+    table = family.config_fields
+    given = {**table.optional, **raw}
+    for name in table.names:
         if name not in given:
             raise UsageError(f'"{name}" is missing')
-    values = {ours: given[theirs] for theirs, ours in FIELDS[family].items()}
+    values = {ours: given[theirs] for theirs, ours in table.names.items()}
     if not isinstance(values["tied"], bool):
         raise UsageError(f"tie_word_embeddings must be true or false, not {values['tied']!r:.40}")
     if "activation" in values:
@@ -110,8 +118,8 @@ def _family_values(raw: Mapping[str, Any], family: str) -> dict[str, Any]:
 
 def _activation(name: object) -> str:
     if isinstance(name, str):
-        name = _GPT2S_OTHER_NAME.get(name, name)
-    for ours, theirs in ACTIVATIONS.items():
+        name = _OTHER_NAMES.get(name, name)
+    for ours, theirs in _ACTIVATIONS.items():
         if theirs == name:
             return ours
     raise UsageError(f"activation_function {name!r:.40} is not known")
@@ -125,18 +133,11 @@ def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _own_fields(family: str) -> list[str]:
+def _own_fields(family: Family) -> list[str]:
     """ModelConfig's fields that a member of the family chooses and config.json has no name for."""
-    covered = set(FIELDS[family].values())
-    if _has_rope_fields(family):
-        covered |= {"rope_theta", "rope_scaling"}
-    is_ours = family not in ARCHITECTURES
     return [
         field.name
         for field in fields(ModelConfig)
-        if field.name not in covered and (is_ours or FAMILIES[family].may_choose(field.name))
+        if field.name not in family.config_fields.covered
+        and (not family.is_known_to_transformers or family.may_choose(field.name))
     ]
-
-
-def _has_rope_fields(family: str) -> bool:
-    return family in FAMILIES and FAMILIES[family].switches.get("positions") == "rotary"

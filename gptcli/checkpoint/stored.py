@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.header import TensorInfo, read_header
-from gptcli.checkpoint.layout import Entry, canonical_name, file_layout
+from gptcli.checkpoint.layout import TensorEntry, canonical_name, file_layout
 from gptcli.checkpoint.model_files import weight_files
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
@@ -40,7 +40,7 @@ def find_stored(directory: Path, config: ModelConfig) -> dict[str, list[Stored]]
     return found
 
 
-def _check(name: str, info: TensorInfo, entry: Entry | None, file: Path) -> None:
+def _check(name: str, info: TensorInfo, entry: TensorEntry | None, file: Path) -> None:
     if entry is None:
         raise CheckpointError(f"{file}: tensor {name} is not part of the model in config.json")
     if info.shape != entry.file_shape:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from gptcli.checkpoint.header import read_header
-from gptcli.checkpoint.layout import Entry, file_layout
+from gptcli.checkpoint.layout import TensorEntry, file_layout
 from gptcli.checkpoint.stored import Stored, find_stored
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, ResourceError
+from gptcli.families.shapes import parameter_shapes
 from gptcli.runtime.files import replace_file
 
 Weights = dict[str, Tensor]
@@ -29,11 +30,11 @@ _BUFFER = 2**20  # bytes; stays in a cache between reading and copying
 Announce = Callable[[Path], None]
 
 
-def _nobody(file: Path) -> None:
-    """Nobody is told."""
+def _ignore(file: Path) -> None:
+    """Tell nobody of the new file."""
 
 
-def save_tensors(path: Path, tensors: Weights, announce: Announce = _nobody) -> None:
+def save_tensors(path: Path, tensors: Weights, announce: Announce = _ignore) -> None:
     """Replace ``path`` atomically by these tensors; the same tensors give the same bytes.
 
     ``announce`` is given the new file before it takes its place.
@@ -62,7 +63,7 @@ def load_tensors(path: Path) -> Weights:
 
 
 def save_weights(
-    path: Path, weights: Weights, config: ModelConfig, announce: Announce = _nobody
+    path: Path, weights: Weights, config: ModelConfig, announce: Announce = _ignore
 ) -> None:
     """Write a model's parameters in the layout of its family."""
     tensors = {entry.name: _to_file(entry, weights) for entry in file_layout(config)}
@@ -76,9 +77,8 @@ def load_weights(directory: Path, config: ModelConfig) -> Weights:
     tensor that is missing, unknown, of another shape, or stored twice with other values.
     """
     stored = find_stored(directory, config)
-    layout = file_layout(config)
-    weights = {name: torch.empty(shape) for name, shape in _parameter_shapes(layout).items()}
-    for entry in layout:
+    weights = {name: torch.empty(shape) for name, shape in parameter_shapes(config).items()}
+    for entry in file_layout(config):
         first, *again = stored[entry.name]
         if entry.absent:
             _check_zero(first)
@@ -90,17 +90,7 @@ def load_weights(directory: Path, config: ModelConfig) -> Weights:
     return weights
 
 
-def _parameter_shapes(layout: list[Entry]) -> dict[str, tuple[int, ...]]:
-    """Shapes in the model: a parameter stored in parts is as high as all of them together."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for entry in layout:
-        if not entry.absent:
-            rows, *rest = entry.shape
-            shapes[entry.parameter] = (entry.first_row + rows, *rest)
-    return shapes
-
-
-def _view(parameter: Tensor, entry: Entry) -> Tensor:
+def _view(parameter: Tensor, entry: TensorEntry) -> Tensor:
     """The part of a parameter that an entry stores, as the file has it."""
     part = parameter[entry.first_row : entry.first_row + entry.shape[0]]
     return part.t() if entry.transposed else part
@@ -167,7 +157,7 @@ def _fill(target: Tensor, stream: FileIO, stored: Stored) -> None:
         memory = memory[count:]
 
 
-def _to_file(entry: Entry, weights: Weights) -> Tensor:
+def _to_file(entry: TensorEntry, weights: Weights) -> Tensor:
     if entry.absent:
         return torch.zeros(entry.file_shape)
     part = _view(weights[entry.parameter].detach(), entry)

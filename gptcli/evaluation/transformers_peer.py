@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gptcli.config.families import TRAINABLE
 from gptcli.config.sampling import SamplingConfig
+from gptcli.families.registry import TRAINABLE, model_type_of
 from gptcli.generation.decoder import Decoder
 from gptcli.generation.generate import generate
 from gptcli.generation.loaded_model import LoadedModel
@@ -35,7 +35,7 @@ class Peer:
     @classmethod
     def of(cls, loaded: LoadedModel) -> "Peer":
         """PeerMissingError without transformers, or where it has no such family."""
-        family = loaded.model.config.model_type
+        family = model_type_of(loaded.model.config)
         if family not in TRAINABLE:
             raise PeerMissingError(f"it has no models of the type {family}")
         try:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
+from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import (
     Check,
@@ -174,7 +175,7 @@ def report_json(
         "schema": SCHEMA,
         "model": {
             "directory": report.directory.as_posix(),
-            "model_type": report.config.model_type,
+            "model_type": model_type_of(report.config),
             **report.config.whole(),
         },
         "tokens": [{"i": i, **asdict(token)} for i, token in enumerate(report.tokens)],

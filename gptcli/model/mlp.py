@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.config.model import ModelConfig
-from gptcli.config.switches import Activation
+from gptcli.config.model import Activation, ModelConfig
 from gptcli.fast.onednn_linear import Linear
 
 

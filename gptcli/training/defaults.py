@@ -10,12 +10,11 @@ from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
 from gptcli.config.checks import check_choice
-from gptcli.config.families import FAMILIES, TRAINABLE, check_choices
-from gptcli.config.model import ModelConfig
-from gptcli.config.model_checks import LARGEST_SIZES
-from gptcli.config.preset import Preset
+from gptcli.config.model import LARGEST_SIZES, ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
+from gptcli.families.family import Preset
+from gptcli.families.registry import FAMILIES, TRAINABLE, check_choices, family_of
 
 USUAL_FAMILY = "gpt2"
 MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
@@ -77,15 +76,16 @@ def usual_batch(preset: Preset, device: str) -> int:
 
 
 def _family_values(given: Values) -> dict[str, Any]:
-    family = given.get("family", USUAL_FAMILY)
-    check_choice("family", family, TRAINABLE)
+    name = given.get("family", USUAL_FAMILY)
+    check_choice("family", name, TRAINABLE)
+    family = FAMILIES[name]
     check_choices(family, _switches(given))
-    return dict(FAMILIES[family].switches)
+    return dict(family.switches)
 
 
 def _preset_values(preset: Preset, given: Values) -> dict[str, Any]:
-    family = preset.model.model_type
-    if given.get("family", family) != family:
+    family = family_of(preset.model)
+    if given.get("family", family.name) != family.name:
         raise UsageError(
             f"--family {given['family']} and --preset both choose a model: leave one of them out"
         )

@@ -11,8 +11,9 @@ from gptcli.checkpoint.run import Origin
 from gptcli.checkpoint.tensors import Weights, load_weights
 from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
-from gptcli.config.preset import Preset
 from gptcli.errors import UsageError
+from gptcli.families.family import Preset
+from gptcli.families.registry import model_type_of
 from gptcli.training.defaults import MODEL_FLAGS, usual_rate
 
 _POSITIONS = "position_embedding.weight"
@@ -35,7 +36,7 @@ class StartingPoint:
 
         Raises UsageError where a flag in ``given`` wants another model than this.
         """
-        has = {**self.model.whole(), "family": self.model.model_type}
+        has = {**self.model.whole(), "family": model_type_of(self.model)}
         for name, value in given.items():
             if name in ("family", *MODEL_FLAGS) and name not in ("dropout", "block_size"):
                 self._check(name, value, has[name])

@@ -13,9 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.kv_cache import attention_pattern, kv_cache_bytes_per_token
 from gptcli.checkpoint.config_json import model_config_json
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE
 from gptcli.model.cache import KeyValueCache
 
 TINY = ModelConfig(n_layer=3, n_head=2, n_embd=8, block_size=16, vocab_size=11)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gptcli.accounting.fit import Fit, generation_fit, training_fit
 from gptcli.accounting.memory import generation_memory, training_memory
 from gptcli.accounting.workload import Workload
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 GB = 10**9
 USES = {

@@ -18,9 +18,8 @@ from gptcli.accounting.activations import (
 )
 from gptcli.accounting.memory import generation_memory, training_memory
 from gptcli.accounting.workload import Workload
-from gptcli.config.families import FAMILIES
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import FAMILIES, PRESETS
 from gptcli.model.initialization import new_model
 from gptcli.training.optimizer import make_optimizer
 

@@ -15,9 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import Row, count_totals, exact_count, parameter_rows
 from gptcli.checkpoint.config_json import model_config_json, read_model_config
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, model_type_of
 from gptcli.model.gpt import GPT
 
 PUBLISHED = {
@@ -113,7 +112,7 @@ def test_every_modern_preset_of_the_reference_agrees(shared: Path) -> None:
         keys = ("n_kv_head", "d_head", "d_ff", "vocab_size")
         assert sizes == tuple(expected[key] for key in keys), name
         assert exact_count(config) == expected["params"], name
-        assert (config.model_type, config.tied) == (expected["family"], expected["tied"]), name
+        assert (model_type_of(config), config.tied) == (expected["family"], expected["tied"]), name
         cache = kv_cache_bytes_per_token(config)
         assert cache == expected["kv_cache_bytes_per_token_bf16"], name
 

@@ -8,7 +8,7 @@ import pytest
 
 from gptcli.accounting.parameters import count_totals
 from gptcli.accounting.scorekeeping import chapter_rows, reconciliation, spoken_figures
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 GPT3 = PRESETS["gpt3"].model
 

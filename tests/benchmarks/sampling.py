@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
 from gptcli.config.sampling import SamplingConfig
+from gptcli.families.registry import PRESETS
 from gptcli.fast.compiled import compile_step
 from gptcli.fast.quantization import quantize
 from gptcli.generation.decoder import Decoder

@@ -8,9 +8,9 @@ import torch
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
-from gptcli.config.families import FAMILIES
 from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
+from gptcli.families.registry import FAMILIES
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.tokenizer import Tokenizer

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from transformers import AutoConfig
 
 from gptcli.checkpoint.config_json import model_config_json, read_model_config
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
 from gptcli.errors import CheckpointError, UsageError
+from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, model_type_of
 
 SIZES = {"n_layer": 2, "n_head": 2, "n_embd": 8, "block_size": 12, "vocab_size": 29}
 
@@ -106,7 +105,7 @@ def test_any_model_reads_back_as_it_was(any_model, tmp_path_factory) -> None:
 def test_every_preset_reads_back_from_what_transformers_writes(tmp_path: Path, preset: str) -> None:
     config = PRESETS[preset].model
     raw = model_config_json(config)
-    if config.model_type in TRAINABLE:
+    if model_type_of(config) in TRAINABLE:
         AutoConfig.for_model(**raw).save_pretrained(tmp_path)
         assert read_model_config(tmp_path) == config
     else:

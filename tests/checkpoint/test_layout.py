@@ -7,8 +7,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
-from gptcli.config.families import TRAINABLE
 from gptcli.config.model import ModelConfig
+from gptcli.families.registry import TRAINABLE
 from gptcli.model.initialization import empty_model
 
 

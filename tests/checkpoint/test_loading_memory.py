@@ -8,8 +8,8 @@ import pytest
 
 from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
-from gptcli.config.families import FAMILIES
 from gptcli.config.model import ModelConfig
+from gptcli.families.registry import FAMILIES
 
 SIZES = {"n_layer": 4, "n_head": 8, "n_embd": 1024, "block_size": 64, "vocab_size": 5000}
 MEASURE = """

@@ -16,8 +16,8 @@ from transformers import (
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import load_weights
-from gptcli.config.families import TRAINABLE
 from gptcli.errors import CheckpointError
+from gptcli.families.registry import TRAINABLE
 from gptcli.generation.loaded_model import load_model
 from gptcli.model.gpt import GPT
 from gptcli.tokenization.trainer import character_tokenizer

@@ -19,7 +19,7 @@ from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
 

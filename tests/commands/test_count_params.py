@@ -13,7 +13,7 @@ import pytest
 from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 TINY = ModelConfig(n_layer=2, n_head=2, n_embd=8, block_size=16, vocab_size=11)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.config.families import TRAINABLE
+from gptcli.families.registry import TRAINABLE
 
 ALL = ["files", "saved steps", "data", "weights", "token ids", "logits", "greedy text"]
 PEERS = ALL[-3:]

@@ -6,7 +6,7 @@ import pytest
 
 from gptcli.accounting.memory import training_memory
 from gptcli.accounting.workload import Workload
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 from gptcli.runtime.device import choose_precision
 
 PRECISION = choose_precision("auto", "cpu").value

@@ -1,13 +1,12 @@
 """A ModelConfig that exists is a model that can be built; a refusal names a way out that works."""
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.config.families import FAMILIES, check_choices
 from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
 from gptcli.errors import UsageError
@@ -79,22 +78,6 @@ def test_the_usual_sizes_spelled_out_make_an_equal_model() -> None:
     assert replace(spelled, n_embd=16).inner_size == 64
 
 
-def test_what_transformers_cannot_build_has_a_name_of_our_own() -> None:
-    assert make().model_type == "gpt2"
-    assert make(bias=False, tied=False, n_inner=7).model_type == "gpt2"
-    lecture = {"activation": "relu", "qkv_bias": False, "tied": False}
-    assert make(lm_head_bias=True, **lecture).model_type == "gptcli-lecture"
-    assert make(n_kv_head=1).model_type == "gptcli-custom"
-    assert make(norm="rms").model_type == "gptcli-custom"
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_familys_own_switches_make_a_member(name: str) -> None:
-    member = make(**FAMILIES[name].switches)
-    assert member.model_type == name
-    assert ModelConfig.from_fields(asdict(member)) == member
-
-
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_key_value_heads_that_do_not_divide_are_told_a_number_that_does(n: int, k: int) -> None:
     try:
@@ -147,9 +130,3 @@ def test_what_cannot_be_built_is_refused_by_name(changes: dict, flag: str) -> No
 def test_a_scaling_that_makes_no_sense_is_refused(values: tuple) -> None:
     with pytest.raises(UsageError, match=r"rope.scaling"):
         RopeScaling(*values)
-
-
-def test_a_flag_that_a_family_has_fixed_is_refused_with_the_families_that_let_it() -> None:
-    with pytest.raises(UsageError, match=r"--n-kv-head 2 .* only of llama and qwen3 and nanochat"):
-        check_choices("gpt2", {"n_kv_head": 2})
-    check_choices("llama", {"n_kv_head": 2, "activation": "silu", "tied": True})

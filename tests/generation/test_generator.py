@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
+from gptcli.families.registry import FAMILIES, TRAINABLE
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.initialization import new_model

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 from gptcli.inspection.built import built_rows, disagreements
 
 

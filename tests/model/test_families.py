@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gptcli.checkpoint.layout import file_layout
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
+from gptcli.families.registry import FAMILIES, TRAINABLE, model_type_of
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import next_token_loss
 
@@ -58,7 +58,7 @@ def test_logits_equal_those_of_transformers(family, randomized, random_ids, orac
     @settings(max_examples=20, deadline=None)
     @given(config=members(family), seed=st.integers(0, 1000))
     def check(config: ModelConfig, seed: int) -> None:
-        assert config.model_type == family
+        assert model_type_of(config) == family
         model, ids = randomized(config, seed), random_ids(config, seed)
         oracle = oracle_of(model)
         with torch.no_grad():

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gptcli.config.families import FAMILIES
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS, find_preset
+from gptcli.families.registry import FAMILIES, PRESETS, find_preset
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import next_token_loss
 from gptcli.model.initialization import empty_model, new_model

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gptcli.config.lecture import LECTURE_PRESETS
 from gptcli.config.model import ModelConfig
+from gptcli.families.lecture import FAMILY
 from gptcli.model.gpt import next_token_loss
 
-RUNGS = {name.removeprefix("lecture-"): preset.model for name, preset in LECTURE_PRESETS.items()}
+RUNGS = {name.removeprefix("lecture-"): preset.model for name, preset in FAMILY.presets.items()}
 RUNGS["lecture"] = replace(RUNGS["lecture"], n_layer=2, n_head=3, n_embd=24, block_size=16)
 
 

@@ -10,7 +10,7 @@ from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 from gptcli.model.rotary import frequencies, rotate, rotation_at
 
 CONFIG = ModelConfig(n_layer=1, n_head=1, n_embd=8, block_size=64, vocab_size=5, positions="rotary")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.presets import find_preset
+from gptcli.families.registry import find_preset
 from gptcli.training.defaults import CPU_SECONDS, resolve
 
 

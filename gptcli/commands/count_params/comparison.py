@@ -5,7 +5,7 @@ from dataclasses import asdict
 from gptcli.accounting.parameters import count_totals, exact_count
 from gptcli.commands.count_params.count_view import Counted
 from gptcli.commands.view.tables import Cell, Change, Sheet
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 
 def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:

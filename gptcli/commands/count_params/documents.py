@@ -15,7 +15,7 @@ from gptcli.commands.count_params.costs import fits
 from gptcli.commands.count_params.count_view import Counted, counted_by
 from gptcli.commands.count_params.request import Request
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS
+from gptcli.families.registry import PRESETS
 
 Document = dict[str, Any]
 

@@ -9,10 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from gptcli.commands.view.terminal import note
-from gptcli.config.families import check_choices
 from gptcli.config.model import ModelConfig
-from gptcli.config.presets import PRESETS, find_preset
 from gptcli.errors import UsageError
+from gptcli.families.registry import PRESETS, check_choices, family_of, find_preset
 
 # What safetensors and --dtype call the same numbers.
 _DTYPES = MappingProxyType(
@@ -72,7 +71,7 @@ def resize(source: Source, sizes: Mapping[str, Any]) -> Source:
     """The same model with those sizes; it stays in its family."""
     if not sizes:
         return source
-    check_choices(source.config.model_type, sizes)
+    check_choices(family_of(source.config), sizes)
     return Source(f"{source.name}, changed", replace(source.config, **sizes))
 
 

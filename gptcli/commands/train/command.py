@@ -111,8 +111,8 @@ class _Request:
 def _begin(given: dict[str, Any], asked: _Request, json_output: bool) -> None:
     from gptcli.checkpoint.find import RUNS
     from gptcli.commands.choices import chosen_dataset, chosen_device
-    from gptcli.config.presets import find_preset
     from gptcli.data.dataset import Dataset
+    from gptcli.families.registry import find_preset
     from gptcli.runtime.device import get_threads, memory_errors
     from gptcli.runtime.locks import exclusive
     from gptcli.runtime.outputs import output_path

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from gptcli.config.checks import flag
-from gptcli.config.families import FAMILIES, TRAINABLE
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
+from gptcli.families.registry import FAMILIES, TRAINABLE
 from gptcli.training.defaults import FILLED, USUAL_FAMILY
 
 _MODEL = "Model"

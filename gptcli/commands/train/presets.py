@@ -9,8 +9,8 @@ from gptcli.accounting.workload import Workload
 from gptcli.commands.count_params.run import Answer
 from gptcli.commands.view.durations import spoken
 from gptcli.commands.view.tables import Amount, Sheet
-from gptcli.config.presets import PRESETS
 from gptcli.config.training import Precision
+from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
 from gptcli.training.pace import Pace
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gptcli.config.presets import PRESETS, find_preset
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
+from gptcli.families.registry import PRESETS, find_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,0 +1,123 @@
+"""What is known of a family of models: its switches, its files and its named members."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from gptcli.config.model import ModelConfig
+
+# Every member of every family chooses these.
+_SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "dropout")
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named model, a line on what it is, and the training values it insists on."""
+
+    model: ModelConfig
+    about: str
+    training: Mapping[str, object] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True)
+class FieldConverter:
+    """Fields of config.json that are more than another name for one field of ModelConfig.
+
+    ``covers`` are the fields of ModelConfig that they hold. ``read`` takes the whole
+    config.json and raises UsageError for what the model does not do.
+    """
+
+    covers: tuple[str, ...]
+    write: Callable[[ModelConfig], dict[str, Any]]
+    read: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ConfigFields:
+    """How a family's config.json spells a ModelConfig.
+
+    ``names``: Hugging Face's field -> ours. ``optional``: what stands for a field that a file
+    leaves out, as in transformers; it must have the others. ``fixed``: what transformers can
+    be told and our model does not do, with the only value accepted. ``constants`` are written
+    and not read. ``architecture`` is transformers' class, None where it has none.
+    """
+
+    architecture: str | None
+    names: Mapping[str, str]
+    optional: Mapping[str, Any]
+    fixed: Mapping[str, Any] = field(default_factory=_nothing)
+    constants: Mapping[str, Any] = field(default_factory=_nothing)
+    converter: FieldConverter | None = None
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """The fields of ModelConfig that have a name in this config.json."""
+        return frozenset(self.names.values()).union(self.converter.covers if self.converter else ())
+
+
+@dataclass(frozen=True)
+class TensorNames:
+    """How a family's model.safetensors names and lays out the parameters.
+
+    - ``replacements``: (ours, theirs), applied to a parameter's name one after another.
+    - ``splits_attention``: query, key and value are three matrices, not one.
+    - ``transposes_blocks``: matrices within blocks are stored as (inputs, outputs).
+    - ``always``: switches that the files have whatever the model has; parameters that it
+      lacks are zeros there.
+    - ``optional_prefix``: some files leave it out.
+    - ``ignored``: endings of tensors that some files have beside the weights.
+    """
+
+    replacements: tuple[tuple[str, str], ...] = ()
+    splits_attention: bool = False
+    transposes_blocks: bool = False
+    always: Mapping[str, Any] = field(default_factory=_nothing)
+    optional_prefix: str = ""
+    ignored: tuple[str, ...] = ()
+
+    def rename(self, name: str) -> str:
+        """The family's name for a parameter of ours."""
+        for ours, theirs in self.replacements:
+            name = name.replace(ours, theirs)
+        return name
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models; ``name`` is its model_type in config.json.
+
+    ``switches`` are the values that differ from ModelConfig's defaults. Of all switches a
+    member may change only those that are ``free``; for these ``switches``, or the default,
+    is what a new model starts from. ``rank`` orders the families in lists, and a model that
+    could belong to several belongs to the first.
+    """
+
+    name: str
+    rank: int
+    switches: Mapping[str, object]
+    free: tuple[str, ...]
+    config_fields: ConfigFields
+    tensors: TensorNames = field(default_factory=TensorNames)
+    presets: Mapping[str, Preset] = field(default_factory=_nothing)
+
+    @property
+    def is_known_to_transformers(self) -> bool:
+        """Whether transformers can build its members."""
+        return self.config_fields.architecture is not None
+
+    def may_choose(self, name: str) -> bool:
+        """Whether a member may have another value than the family's."""
+        return name in self.free or name in _SIZES
+
+    def has_member(self, config: ModelConfig) -> bool:
+        """Whether the configuration keeps every value that the family has fixed."""
+        return all(
+            self.may_choose(one.name)
+            or getattr(config, one.name) == self.switches.get(one.name, one.default)
+            for one in fields(config)
+        )

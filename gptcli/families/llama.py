@@ -1,0 +1,179 @@
+"""Llama 3 (Grattafiori et al. 2024, arXiv:2407.21783) and what is built as it is.
+
+Qwen3 and nanochat grew from it and take their share of this file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.rope import RopeScaling
+from gptcli.errors import UsageError
+from gptcli.families.family import ConfigFields, Family, FieldConverter, Preset, TensorNames
+
+_VOCABULARY = 128256
+
+SWITCHES = MappingProxyType(
+    {
+        "positions": "rotary",
+        "norm": "rms",
+        "activation": "silu",
+        "gated": True,
+        "bias": False,
+        "qkv_bias": False,
+        "tied": False,
+    }
+)
+ROTARY_CHOICES = ("n_kv_head", "n_inner", "rope_theta", "rope_scaling", "norm_epsilon", "tied")
+
+# Hugging Face's names of RopeScaling's fields.
+_SCALING = MappingProxyType(
+    {
+        "factor": "factor",
+        "low_freq_factor": "low_freq_factor",
+        "high_freq_factor": "high_freq_factor",
+        "original_max_position_embeddings": "original_context",
+    }
+)
+_USUAL_THETA = 10_000.0
+
+
+def _write_rope(config: ModelConfig) -> dict[str, Any]:
+    """The fields of rotary positions, in the form that transformers 4 and 5 both read."""
+    if config.rope_scaling is None:
+        return {"rope_theta": config.rope_theta, "rope_scaling": None}
+    values = asdict(config.rope_scaling)
+    scaling = {theirs: values[ours] for theirs, ours in _SCALING.items()}
+    return {"rope_theta": config.rope_theta, "rope_scaling": {"rope_type": "llama3", **scaling}}
+
+
+def _read_rope(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """ModelConfig's fields of rotary positions, from the form of transformers 4 or 5.
+
+    Raises UsageError for kinds of scaling that the model does not do.
+    """
+    scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    if not isinstance(scaling, dict):
+        raise UsageError(f"rope_scaling must be an object, not {scaling!r:.40}")
+    given = {**raw, **scaling}
+    if given.get("partial_rotary_factor", 1) != 1:
+        raise UsageError("partial_rotary_factor is not supported, only 1")
+    theta = given.get("rope_theta", _USUAL_THETA)
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind == "default":
+        return {"rope_theta": theta}
+    if kind != "llama3":
+        raise UsageError(f"rope_type {kind!r:.40} is not supported, only default and llama3")
+    values = {ours: scaling[theirs] for theirs, ours in _SCALING.items() if theirs in scaling}
+    return {"rope_theta": theta, "rope_scaling": RopeScaling.from_fields(values)}
+
+
+CONFIG_FIELDS = ConfigFields(
+    architecture="LlamaForCausalLM",
+    names=MappingProxyType(
+        {
+            "vocab_size": "vocab_size",
+            "max_position_embeddings": "block_size",
+            "hidden_size": "n_embd",
+            "num_hidden_layers": "n_layer",
+            "num_attention_heads": "n_head",
+            "num_key_value_heads": "n_kv_head",
+            "head_dim": "head_dim",
+            "intermediate_size": "n_inner",
+            "attention_dropout": "dropout",
+            "rms_norm_eps": "norm_epsilon",
+            "tie_word_embeddings": "tied",
+        }
+    ),
+    optional=MappingProxyType(
+        {
+            "num_key_value_heads": None,
+            "head_dim": None,
+            "attention_dropout": 0.0,
+            "rms_norm_eps": 1e-6,
+            "tie_word_embeddings": False,
+        }
+    ),
+    fixed=MappingProxyType({"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}),
+    converter=FieldConverter(("rope_theta", "rope_scaling"), _write_rope, _read_rope),
+)
+
+TENSORS = TensorNames(
+    replacements=(
+        ("token_embedding.", "model.embed_tokens."),
+        ("final_norm.", "model.norm."),
+        ("blocks.", "model.layers."),
+        (".attention_norm.", ".input_layernorm."),
+        (".attention.query_norm.", ".self_attn.q_norm."),
+        (".attention.key_norm.", ".self_attn.k_norm."),
+        (".attention.query.", ".self_attn.q_proj."),
+        (".attention.key.", ".self_attn.k_proj."),
+        (".attention.value.", ".self_attn.v_proj."),
+        (".attention.output.", ".self_attn.o_proj."),
+        (".mlp_norm.", ".post_attention_layernorm."),
+        (".mlp.gate.", ".mlp.gate_proj."),
+        (".mlp.up.", ".mlp.up_proj."),
+        (".mlp.down.", ".mlp.down_proj."),
+    ),
+    splits_attention=True,
+    ignored=(".rotary_emb.inv_freq",),  # frequencies that older releases stored
+)
+
+
+def rotary_model(
+    switches: Mapping[str, object],
+    sizes: tuple[int, int, int, int, int],
+    vocab_size: int,
+    **more: object,
+) -> ModelConfig:
+    """A model of a rotary family; ``sizes``: layers, heads, key/value heads, width, MLP width."""
+    names = ("n_layer", "n_head", "n_kv_head", "n_embd", "n_inner")
+    shape = dict(zip(names, sizes, strict=True))
+    return ModelConfig.from_fields({**shape, **switches, **more, "vocab_size": vocab_size})
+
+
+def _llama3(
+    n_layer: int, n_head: int, n_embd: int, n_inner: int, factor: float = 0.0, tied: bool = False
+) -> ModelConfig:
+    """Eight key/value heads; 3.1 and later extend 8,192 tokens to 131,072."""
+    return rotary_model(
+        SWITCHES,
+        (n_layer, n_head, 8, n_embd, n_inner),
+        _VOCABULARY,
+        block_size=131072 if factor else 8192,
+        rope_theta=500_000.0,
+        rope_scaling=RopeScaling(factor, 1.0, 4.0, 8192) if factor else None,
+        tied=tied,
+    )
+
+
+_MISTRAL = rotary_model(
+    SWITCHES, (32, 32, 8, 4096, 14336), 32768, block_size=32768, rope_theta=1_000_000.0
+)
+_TINYLLAMA = rotary_model(SWITCHES, (22, 32, 4, 2048, 5632), 32000, block_size=2048)
+_SMOLLM2 = rotary_model(
+    SWITCHES, (30, 9, 3, 576, 1536), 49152, block_size=8192, rope_theta=100_000.0, tied=True
+)
+
+_PRESETS = {
+    "llama3-8b": Preset(_llama3(32, 32, 4096, 14336), "Llama 3, 8.0B"),
+    "llama3-70b": Preset(_llama3(80, 64, 8192, 28672), "Llama 3, 71B"),
+    "llama3.1-405b": Preset(_llama3(126, 128, 16384, 53248, 8.0), "Llama 3.1, 406B"),
+    "llama3.2-1b": Preset(_llama3(16, 32, 2048, 8192, 32.0, tied=True), "Llama 3.2, 1.2B"),
+    "llama3.2-3b": Preset(_llama3(28, 24, 3072, 8192, 32.0, tied=True), "Llama 3.2, 3.2B"),
+    "mistral-7b-v0.3": Preset(_MISTRAL, "Mistral 7B v0.3, built as a Llama is"),
+    "tinyllama-1.1b": Preset(_TINYLLAMA, "TinyLlama, 1.1B"),
+    "smollm2-135m": Preset(_SMOLLM2, "SmolLM2, 135M"),
+}
+
+FAMILY = Family(
+    name="llama",
+    rank=2,
+    switches=SWITCHES,
+    free=(*ROTARY_CHOICES, "head_dim"),
+    config_fields=CONFIG_FIELDS,
+    tensors=TENSORS,
+    presets=MappingProxyType(_PRESETS),
+)

@@ -1,0 +1,60 @@
+"""Qwen3 (Yang et al. 2025, arXiv:2505.09388): a Llama with normalised queries and keys."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from gptcli.config.model import ModelConfig
+from gptcli.families import llama
+from gptcli.families.family import Family, Preset
+
+_VOCABULARY = 151936
+_HEAD_DIM = 128
+_SWITCHES = MappingProxyType({**llama.SWITCHES, "qk_norm": True, "norm_epsilon": 1e-6})
+
+
+def _optional() -> dict[str, object]:
+    """Llama's, but key/value heads have to be given."""
+    usual = {**llama.CONFIG_FIELDS.optional, "head_dim": _HEAD_DIM}
+    del usual["num_key_value_heads"]
+    return usual
+
+
+_CONFIG_FIELDS = replace(
+    llama.CONFIG_FIELDS,
+    architecture="Qwen3ForCausalLM",
+    optional=MappingProxyType(_optional()),
+    fixed=MappingProxyType(
+        {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False}
+    ),
+)
+
+
+def _qwen3(n_layer: int, n_head: int, n_embd: int, n_inner: int, tied: bool = False) -> ModelConfig:
+    return llama.rotary_model(
+        _SWITCHES,
+        (n_layer, n_head, 8, n_embd, n_inner),
+        _VOCABULARY,
+        head_dim=_HEAD_DIM,
+        block_size=40960,
+        rope_theta=1_000_000.0,
+        tied=tied,
+    )
+
+
+_PRESETS = {
+    "qwen3-0.6b": Preset(_qwen3(28, 16, 1024, 3072, tied=True), "Qwen3, 0.6B"),
+    "qwen3-1.7b": Preset(_qwen3(28, 16, 2048, 6144, tied=True), "Qwen3, 1.7B"),
+    "qwen3-4b": Preset(_qwen3(36, 32, 2560, 9728, tied=True), "Qwen3, 4.0B"),
+    "qwen3-8b": Preset(_qwen3(36, 32, 4096, 12288), "Qwen3, 8.2B"),
+    "qwen3-14b": Preset(_qwen3(40, 40, 5120, 17408), "Qwen3, 14.8B"),
+}
+
+FAMILY = Family(
+    name="qwen3",
+    rank=3,
+    switches=_SWITCHES,
+    free=(*llama.ROTARY_CHOICES, "head_dim"),
+    config_fields=_CONFIG_FIELDS,
+    tensors=llama.TENSORS,
+    presets=MappingProxyType(_PRESETS),
+)

@@ -1,0 +1,79 @@
+"""The families that there are, and to which of them a configuration belongs.
+
+A file of this folder that has a FAMILY adds it: there is no list to keep.
+"""
+
+import difflib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+
+from gptcli.config.checks import flag
+from gptcli.config.model import ModelConfig
+from gptcli.errors import UsageError
+from gptcli.families.family import Family, Preset
+from gptcli.families.lecture import CONFIG_FIELDS as OWN_FIELDS
+
+
+def _families() -> list[Family]:
+    """The FAMILY of every file of this folder, by rank."""
+    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    modules = [import_module(f"{__package__}.{name}") for name in names]
+    found: list[Family] = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
+    return sorted(found, key=lambda family: family.rank)
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType({family.name: family for family in _families()})
+
+CUSTOM = Family(
+    name="gptcli-custom",
+    rank=len(FAMILIES),
+    switches=MappingProxyType({}),
+    free=tuple(field.name for field in fields(ModelConfig)),
+    config_fields=OWN_FIELDS,
+)
+"""What belongs to no family: every switch is free."""
+
+TRAINABLE = tuple(name for name, one in FAMILIES.items() if one.is_known_to_transformers)
+"""The families that transformers can build, which --family offers."""
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        name: preset
+        for family in sorted(FAMILIES.values(), key=lambda one: one.is_known_to_transformers)
+        for name, preset in family.presets.items()
+    }
+)
+"""The models that have a name, the lecture's first."""
+
+
+def family_of(config: ModelConfig) -> Family:
+    """The first family that the configuration is a member of, else CUSTOM."""
+    return next((one for one in FAMILIES.values() if one.has_member(config)), CUSTOM)
+
+
+def model_type_of(config: ModelConfig) -> str:
+    """The name in config.json: the family's, or one of our own where transformers has none."""
+    return family_of(config).name
+
+
+def check_choices(family: Family, given: Mapping[str, object]) -> None:
+    """UsageError where a flag in ``given`` changes a switch that the family has fixed."""
+    for name, value in given.items():
+        if not family.may_choose(name) and value != family.switches.get(name):
+            others = [other for other in TRAINABLE if FAMILIES[other].may_choose(name)]
+            only = f", only of {' and '.join(others)} models" if others else ""
+            shown = flag(name) if value is True else f"{flag(name)} {value}"
+            raise UsageError(f"{shown} is no choice of a {family.name} model{only}: leave it out")
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name; an unknown one is a UsageError with the nearest names."""
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name.lower(), PRESETS, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(PRESETS)}"
+    raise UsageError(f"--preset {name} is unknown: {hint}")
