@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.commands.options import with_verbosity
+from gptcli.commands.legacy_options import with_verbosity
+from gptcli.commands.options import as_command
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
     GptcliError,
@@ -49,7 +50,9 @@ def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     app.callback()(_options)
     for name in names:
         module, function = _COMMANDS[name]
-        app.command(name)(with_verbosity(getattr(import_module(module), function)))
+        found = getattr(import_module(module), function)
+        is_door = "request" in found.__annotations__
+        app.command(name)(as_command(found) if is_door else with_verbosity(found))
     return app
 
 

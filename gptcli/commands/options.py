@@ -1,70 +1,284 @@
-"""Options that several commands share, and the three that all of them have."""
+"""Flags: a command's request is a frozen dataclass, and every field of it declares one flag.
+
+Type, default, help and choices stand in one place, and so do the rules about which flags go
+together. All is checked when the request is made, before anything heavy is imported.
+"""
 
 import inspect
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
 from gptcli import __version__
+from gptcli.commands.view.formats import NEED_A_FILE
+from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
+from gptcli.config.checks import check_choice, flag
+from gptcli.errors import UsageError
 
-Checkpoint = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="CHECKPOINT",
-        help="A run or resume step, a Hugging Face directory or hub id. Default: newest run.",
-        show_default=False,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file, not to stdout.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace --out if it exists.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cuda, mps or cpu.")]
-
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, no progress.")]
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what is done.")]
-_Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
+DEVICES = ("auto", "cuda", "mps", "cpu")
+_FLAG = "flag"
 
 
-def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with ``--quiet``, ``--verbose`` and ``--debug``."""
+@dataclass(frozen=True)
+class _Flag:
+    """How a field stands on the command line and in the help.
 
-    @wraps(command)
-    def run(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> None:
+    ``names`` None means that of the field; ``choices`` are all that it can be, checked as
+    soon as the request is made.
+    """
+
+    about: str
+    names: tuple[str, ...] | None
+    panel: str | None
+    choices: tuple[str, ...]
+    is_argument: bool
+    more: Mapping[str, Any]
+
+
+def option(
+    about: str,
+    *names: str,
+    default: Any = None,
+    panel: str | None = None,
+    choices: tuple[str, ...] = (),
+    **more: Any,
+) -> Any:
+    """A field that is an option; ``more`` goes to typer, as ``metavar`` does."""
+    kept = _Flag(about, names or None, panel, choices, False, MappingProxyType(more))
+    return field(default=default, metadata={_FLAG: kept})
+
+
+def argument(about: str, metavar: str) -> Any:
+    """A field that is a positional argument, None where it is not given."""
+    kept = _Flag(about, (metavar,), None, (), True, MappingProxyType({"metavar": metavar}))
+    return field(default=None, metadata={_FLAG: kept})
+
+
+def checkpoint_argument() -> Any:
+    """The model that a command works on."""
+    return argument(
+        "A run or resume step, a Hugging Face directory or hub id. Default: newest run.",
+        "CHECKPOINT",
+    )
+
+
+def device_option() -> Any:
+    """Where a command computes."""
+    return option("auto, cuda, mps or cpu.", default="auto")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command was asked; UsageError where that cannot be meant.
+
+    The rules name fields; a field at its default is not given.
+
+    Attributes:
+        exclusive: groups of flags of which at most one is given.
+        makes_no_use_of: a flag and those that have no meaning beside it.
+        alone: a flag and the only ones of the command that have a meaning beside it.
+        needs: a flag and those of which one must stand beside it.
+
+    """
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    makes_no_use_of: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    alone: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_rules()
+
+    def is_given(self, name: str) -> bool:
+        """Whether a field has another value than its default."""
+        value = getattr(self, name)
+        return value != _default_of(type(self), name) and value not in ([], ())
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The values of those fields that are given; of all fields without ``names``."""
+        listed = names or tuple(one.name for one in fields(self))
+        return {name: getattr(self, name) for name in listed if self.is_given(name)}
+
+    def _check_choices(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if _flag_of(one).choices and value is not None:
+                check_choice(one.name, value, _flag_of(one).choices)
+
+    def _check_rules(self) -> None:
+        for group in self.exclusive:
+            if len(given := [_shown(self, name) for name in group if self.is_given(name)]) > 1:
+                raise UsageError(f"{given[0]} and {given[1]} exclude each other: leave one out")
+        for name, useless in self._useless():
+            if self.is_given(name) and self.is_given(useless):
+                raise UsageError(
+                    f"{_shown(self, name)} makes no use of {_shown(self, useless)}: "
+                    "leave one of them out"
+                )
+        for name, owners in self.needs.items():
+            if self.is_given(name) and not any(map(self.is_given, owners)):
+                owner = " or ".join(_shown(self, one) for one in owners)
+                raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
+
+    def _useless(self) -> Iterator[tuple[str, str]]:
+        """A flag, and one that has no meaning beside it."""
+        for name, others in self.makes_no_use_of.items():
+            yield from ((name, other) for other in others)
+        for name, allowed in self.alone.items():
+            own = own_names(type(self))
+            yield from ((name, other) for other in own if other not in (name, *allowed))
+
+
+def own_names(request: type[Request], panel: str | None = None) -> list[str]:
+    """The fields that a command declares itself, all of them or those of a panel of its help."""
+    inherited = {one.name for base in request.__mro__[1:] if base in _BASES for one in fields(base)}
+    return [
+        one.name
+        for one in fields(request)
+        if one.name not in inherited and panel in (None, _flag_of(one).panel)
+    ]
+
+
+def _formats_help(request: type[Request]) -> str:
+    first, *others = request.formats  # type: ignore[attr-defined]
+    return f"{', '.join([f'{first} (default)', *others[:-1]])} or {others[-1]}."
+
+
+@dataclass(frozen=True)
+class FormatRequest(Request):
+    """A request whose answer comes in several ``formats``, of which the first is the default."""
+
+    formats: ClassVar[tuple[str, ...]] = ("table", "json", "md", "csv")
+
+    form: str | None = option("", "--format", metavar="FORMAT")
+    json_output: bool = option("Short for --format json.", "--json", default=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form is not None:
+            check_choice("format", self.form, self.formats)
+        if self.json_output and self.form not in (None, "json"):
+            raise UsageError(
+                f"--json and --format {self.form} exclude each other: leave one of them out"
+            )
+
+    @property
+    def output(self) -> Output:
+        """How the answer is given: in this format, on stdout."""
+        return Output(self.chosen_form)
+
+    @property
+    def chosen_form(self) -> str:
+        """The format that is asked for, else the first one."""
+        return "json" if self.json_output else self.form or self.formats[0]
+
+
+@dataclass(frozen=True)
+class OutputRequest(FormatRequest):
+    """A request whose answer may go to a file."""
+
+    out: Path | None = option("Write to this file, not to stdout.")
+    overwrite: bool = option("Replace --out if it exists.", default=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = NEED_A_FILE.get(self.chosen_form)
+        if name and self.out is None and (self.chosen_form == "npz" or sys.stdout.isatty()):
+            raise UsageError(f"--format {self.chosen_form} needs a file: give --out {name}")
+        self.output.check()
+
+    @property
+    def output(self) -> Output:
+        """How and where the answer is given."""
+        return Output(self.chosen_form, self.out, self.overwrite)
+
+
+_BASES = (FormatRequest, OutputRequest)
+
+
+def as_command(door: Callable[[Any], None]) -> Callable[..., None]:
+    """The typer command with a flag for each field of the request that ``door`` takes.
+
+    Its help is the docstring of ``door``. Every command also has ``--quiet``, ``--verbose``
+    and ``--debug``.
+    """
+    (request,) = (kind for name, kind in get_type_hints(door).items() if name != "return")
+
+    @wraps(door)
+    def run(quiet: bool, verbose: bool, debug: bool, **given: Any) -> None:
         set_verbosity(Verbosity(quiet, verbose, debug))
         detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
         started = time.perf_counter()
-        command(*args, **kwargs)
+        door(request(**given))
         detail(f"took {time.perf_counter() - started:.2f} s")
 
-    run.__doc__ = _flowing(inspect.getdoc(command) or "")
-    return with_options(run, {"quiet": _Quiet, "verbose": _Verbose, "debug": _Debug}, False)
-
-
-def with_options(
-    command: Callable[..., None], annotations: Mapping[str, Any], default: object
-) -> Callable[..., None]:
-    """The command with these options in its signature, handed to it as keywords."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        command(*args, **kwargs)
-
-    signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, kind in annotations.items()
-    ]
-    run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, **annotations}
+    parameters = [*_parameters(request), *_verbosity_parameters()]
+    run.__doc__ = _flowing(inspect.getdoc(door) or "")
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
+
+
+def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
+    """A command's own fields first, then those of the classes that it extends."""
+    hints, own = get_type_hints(request), own_names(request)
+    for one in sorted(fields(request), key=lambda one: one.name not in own):
+        yield _keyword(one.name, one.default, hints[one.name], _typer_parameter(request, one))
+
+
+def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
+    kept = _flag_of(one)
+    about = _formats_help(request) if one.name == "form" else kept.about
+    if kept.is_argument:
+        return typer.Argument(help=about, show_default=False, **kept.more)
+    names = kept.names or (flag(one.name),)
+    shows_default = one.default not in (None, False)
+    return typer.Option(
+        *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
+    )
+
+
+def _verbosity_parameters() -> Iterator[inspect.Parameter]:
+    for name, short, about in (
+        ("quiet", ("-q",), "No notes, no progress."),
+        ("verbose", ("-v",), "More about what is done."),
+        ("debug", (), "Show tracebacks of errors."),
+    ):
+        yield _keyword(name, False, bool, typer.Option(flag(name), *short, help=about))
+
+
+def _keyword(name: str, default: object, kind: Any, shown: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
+    )
+
+
+def _flag_of(one: Field[Any]) -> _Flag:
+    kept = one.metadata[_FLAG]
+    assert isinstance(kept, _Flag)
+    return kept
+
+
+def _default_of(request: type[Request], name: str) -> object:
+    default = request.__dataclass_fields__[name].default
+    assert default is not MISSING, "every flag may be left out"
+    return default
+
+
+def _shown(request: Request, name: str) -> str:
+    """A field as it stands on the command line."""
+    kept = _flag_of(request.__dataclass_fields__[name])
+    return kept.names[0].split("/")[0] if kept.names else flag(name)
 
 
 def _flowing(text: str) -> str:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gptcli.inspection.palette import ink_on, sequential
+from gptcli.commands.view.palette import ink_on, sequential
 from gptcli.inspection.window import Window, fit_window, window_rows
 
 

@@ -1,54 +1,120 @@
 """``gptcli count-params``: where the parameters are and what they cost, without any weights."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from gptcli.commands.count_params.flags import ACCOUNTINGS, FORMATS, params_flags
-from gptcli.commands.options import Json, Out, Overwrite, with_options
-from gptcli.config.checks import check_choice, flag
-from gptcli.errors import UsageError
+from gptcli.commands.count_params.quantities import (
+    parse_bytes,
+    parse_contexts,
+    parse_speed,
+    parse_tokens,
+)
+from gptcli.commands.options import OutputRequest, option, own_names
+from gptcli.commands.view.output import give
 
-if TYPE_CHECKING:
-    from gptcli.commands.count_params.run import Answer
+_WHICH, _SIZE, _WORK, _SHOW = "Which model", "Change it", "What it is to do", "What to show"
 
 
-def _count_params(
-    json: Json = False, out: Out = None, overwrite: Overwrite = False, **flags: Any
-) -> None:
+@dataclass(frozen=True)
+class CountRequest(OutputRequest):
+    """Which model, other sizes for it, what it is to do, and what to show."""
+
+    formats = ("table", "json", "csv", "md", "svg")
+    exclusive = (("preset", "checkpoint", "model_config"),)
+    alone = MappingProxyType({"list_presets": (), "diff": ("accounting",)})
+
+    preset: str | None = option("A named model, such as gpt2 or gpt3.", panel=_WHICH)
+    checkpoint: Path | None = option(
+        "A run, Hugging Face directory or hub id. Default: newest run.", panel=_WHICH
+    )
+    model_config: Path | None = option("A config.json.", panel=_WHICH)
+    diff: tuple[str, str] | None = option(
+        "Compare two: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
+    )
+    list_presets: bool = option("List the named models.", default=False, panel=_WHICH)
+    n_layer: int | None = option("Blocks.", panel=_SIZE)
+    n_head: int | None = option("Attention heads per block.", panel=_SIZE)
+    n_kv_head: int | None = option("Heads of keys and values.", panel=_SIZE)
+    n_embd: int | None = option("Width of the residual stream.", panel=_SIZE)
+    head_dim: int | None = option("Width of a head.", panel=_SIZE)
+    n_inner: int | None = option("Width of the MLP.", panel=_SIZE)
+    block_size: int | None = option("Context in tokens.", panel=_SIZE)
+    vocab_size: int | None = option("Tokens in the vocabulary.", panel=_SIZE)
+    dropout: float | None = option("Dropout in training.", panel=_SIZE)
+    tied: bool | None = option(
+        "Whether token embedding and unembedding are one.", "--tied/--untied", panel=_SIZE
+    )
+    context: str | None = option(
+        "Costs at these lengths: 1k,2k,8k, where 1k is 1,024.", panel=_WORK
+    )
+    batch: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
+    dtype: str | None = option(
+        "Of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 or "
+        "int8. Default: the checkpoint's, else bfloat16.",
+        panel=_WORK,
+    )
+    precision: str | None = option(
+        "Of training: float32 (default) or bfloat16 products.", panel=_WORK
+    )
+    train_tokens: str | None = option("Compute to train on so many tokens: 300B.", panel=_WORK)
+    device_flops: str | None = option(
+        "Operations a second that the device sustains: 150T.", panel=_WORK
+    )
+    gpu_mem: str | None = option("Whether it fits into this memory: 24GB, 80GiB.", panel=_WORK)
+    accounting: str = option(
+        "exact, or 3b1b: as chapter 6 of 3Blue1Brown's series.",
+        default="exact",
+        panel=_SHOW,
+        choices=("exact", "3b1b"),
+    )
+    explain: bool = option(
+        "Why 124M, 163M and 117M are all called GPT-2.", default=False, panel=_SHOW
+    )
+    verify: bool = option(
+        "Build the model with torch, without its memory, and compare rows.",
+        default=False,
+        panel=_SHOW,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert self.contexts is not None and self.limits is not None, "both can be read"
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The sizes that are to be changed."""
+        return self.given(*own_names(CountRequest, _SIZE))
+
+    @property
+    def asks_costs(self) -> bool:
+        """Whether any flag is about the work."""
+        return bool(self.given(*own_names(CountRequest, _WORK)))
+
+    @property
+    def contexts(self) -> tuple[int, ...]:
+        """The lengths that are asked about; none stands for the model's own."""
+        return () if self.context is None else parse_contexts(self.context)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Tokens to train on, speed and memory of the device, as far as they are given."""
+        return {name: parse(getattr(self, name)) for name, parse in _LIMITS if self.is_given(name)}
+
+
+_LIMITS = (
+    ("train_tokens", parse_tokens),
+    ("device_flops", parse_speed),
+    ("gpu_mem", parse_bytes),
+)
+
+
+def count_params(request: CountRequest) -> None:
     """Count a GPT's parameters, matrix by matrix, and what it costs to run and to train.
 
     Reads the configuration alone, of a checkpoint also the files' headers, never weights.
     """
-    from gptcli.commands.count_params.run import give
+    from gptcli.commands.count_params.run import run
 
-    given = {name: value for name, value in flags.items() if value is not None}
-    form = "json" if json else given.pop("format", FORMATS[0])
-    accounting = given.pop("accounting", ACCOUNTINGS[0])
-    check_choice("format", form, FORMATS)
-    check_choice("accounting", accounting, ACCOUNTINGS)
-    give(_answer(given, accounting), form, out, overwrite)
-
-
-count_params = with_options(_count_params, params_flags(), None)
-
-
-def _answer(given: dict[str, Any], accounting: str) -> "Answer":
-    from gptcli.commands.count_params import run as answers
-
-    if given.pop("list_presets", False):
-        _refuse("--list-presets", given)
-        return answers.presets_answer()
-    if diff := given.pop("diff", None):
-        from gptcli.commands.count_params.source import named_source
-
-        _refuse("--diff", given)
-        return answers.diff_answer(named_source(diff[0]), named_source(diff[1]), accounting)
-    from gptcli.commands.count_params.request import read_request
-
-    return answers.count_answer(read_request(given, accounting))
-
-
-def _refuse(name: str, others: Mapping[str, object]) -> None:
-    """UsageError if anything was given beside ``name``, which makes no use of it."""
-    for other in others:
-        raise UsageError(f"{name} makes no use of {flag(other)}: leave one of them out")
+    give(run(request), request.output)

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from gptcli.accounting.parameters import count_totals, exact_count
-from gptcli.commands.count_params.count_view import Counted
-from gptcli.commands.view.tables import Cell, Change, Sheet
+from gptcli.commands.count_params.account import Account
+from gptcli.commands.view.tables import Cell, Change, Table
 from gptcli.families.registry import PRESETS
 
 
-def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:
+def diff_tables(a: Account, b: Account) -> list[Table]:
     """Where two models differ: configuration, rows, totals."""
     columns = (a.name, b.name)
     first, second = a.config.whole(), b.config.whole()
@@ -16,21 +16,21 @@ def diff_sheets(a: Counted, b: Counted) -> list[Sheet]:
         (name, str(first[name]), str(second[name])) for name in first if first[name] != second[name]
     )
     return [
-        *([Sheet("settings that differ", ("setting", *columns), settings)] if settings else []),
-        diff_sheet(a, b),
+        *([Table("settings that differ", ("setting", *columns), settings)] if settings else []),
+        diff_table(a, b),
         _difference(
             "totals", columns, asdict(count_totals(a.config)), asdict(count_totals(b.config))
         ),
     ]
 
 
-def diff_sheet(a: Counted, b: Counted) -> Sheet:
+def diff_table(a: Account, b: Account) -> Table:
     """Parameters of both, row by row."""
-    rows_a, rows_b = ({row.name: row.params for row in counted.rows} for counted in (a, b))
+    rows_a, rows_b = ({row.name: row.params for row in account.rows} for account in (a, b))
     return _difference("parameters", (a.name, b.name), rows_a, rows_b)
 
 
-def presets_sheet() -> Sheet:
+def presets_table() -> Table:
     """Every model that has a name."""
     rows = tuple(
         (
@@ -45,12 +45,12 @@ def presets_sheet() -> Sheet:
         for name, preset in PRESETS.items()
     )
     columns = ("preset", "layers", "heads", "width", "context", "params", "about")
-    return Sheet("presets", columns, rows, spare=("heads", "context", "width", "layers"))
+    return Table("presets", columns, rows, spare=("heads", "context", "width", "layers"))
 
 
-def _difference(title: str, names: tuple[str, str], a: dict[str, int], b: dict[str, int]) -> Sheet:
+def _difference(title: str, names: tuple[str, str], a: dict[str, int], b: dict[str, int]) -> Table:
     keys = list(a) + [key for key in b if key not in a]
     rows: list[tuple[Cell, ...]] = [
         (key, a.get(key, 0), b.get(key, 0), Change(b.get(key, 0) - a.get(key, 0))) for key in keys
     ]
-    return Sheet(title, ("row", *names, "difference"), tuple(rows), spare=names)
+    return Table(title, ("row", *names, "difference"), tuple(rows), spare=names)

@@ -1,4 +1,4 @@
-"""What count-params prints with --json: documents with a schema, integers always numbers."""
+"""The documents of count-params; integers are always numbers."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,55 +11,55 @@ from gptcli.accounting.memory import generation_memory, training_memory
 from gptcli.accounting.parameters import BUFFERS, count_totals, exact_count
 from gptcli.accounting.scorekeeping import reconciliation, spoken_figures
 from gptcli.accounting.workload import Workload
-from gptcli.commands.count_params.costs import fits
-from gptcli.commands.count_params.count_view import Counted, counted_by
-from gptcli.commands.count_params.request import Request
+from gptcli.commands.count_params.account import Account
+from gptcli.commands.count_params.cost_tables import fits
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import PRESETS
 
 Document = dict[str, Any]
+PARAMS_SCHEMA = "gptcli.params/1"
 
 
-def count_document(request: Request, verified: int | None = None) -> Document:
-    """``gptcli.params/1``: one model's rows, totals and costs."""
-    counted = counted_by(request)
-    config, total = counted.config, counted.total
+def count_document(
+    account: Account, explains: bool = False, verified: int | None = None
+) -> Document:
+    """One model's rows, totals and costs."""
+    config, total = account.config, account.total
     document: Document = {
-        "schema": "gptcli.params/1",
-        "model": counted.name,
+        "model": account.name,
         "config": config.whole(),
-        "accounting": counted.accounting,
+        "accounting": account.accounting,
         "rows": [
             {**asdict(row), "params": row.params, "share": round(row.params / total, 6)}
-            for row in counted.rows
+            for row in account.rows
         ],
         "totals": asdict(count_totals(config)),
         "buffers": BUFFERS,
-        **_costs(request),
+        **_costs(account),
     }
-    if counted.accounting == "3b1b":
-        document["scorekeeping"] = _scorekeeping(counted)
+    if explains:
+        document["explanation"] = [asdict(name) for name in names_of_gpt2()]
+    if account.accounting == "3b1b":
+        document["scorekeeping"] = _scorekeeping(account)
     if verified is not None:
         document["verified_rows"] = verified
     return document
 
 
-def diff_document(a: Request, b: Request) -> Document:
-    """``gptcli.params-diff/1``: two models' documents and, row by row, b minus a."""
-    rows_a, rows_b = ({row.name: row.params for row in counted_by(one).rows} for one in (a, b))
-    totals_a, totals_b = (asdict(count_totals(one.source.config)) for one in (a, b))
+def diff_document(a: Account, b: Account) -> Document:
+    """Two models' documents and, row by row, b minus a."""
+    rows_a, rows_b = ({row.name: row.params for row in one.rows} for one in (a, b))
+    totals_a, totals_b = (asdict(count_totals(one.config)) for one in (a, b))
     return {
-        "schema": "gptcli.params-diff/1",
-        "models": [count_document(request) for request in (a, b)],
+        "models": [{"schema": PARAMS_SCHEMA, **count_document(one)} for one in (a, b)],
         "rows": {name: rows_b.get(name, 0) - rows_a.get(name, 0) for name in {**rows_a, **rows_b}},
         "totals": {name: totals_b[name] - totals_a[name] for name in totals_a},
     }
 
 
 def presets_document() -> Document:
-    """``gptcli.presets/1``: every preset with its configuration and exact count."""
+    """Every preset with its configuration and exact count."""
     return {
-        "schema": "gptcli.presets/1",
         "presets": [
             {
                 "name": name,
@@ -72,21 +72,19 @@ def presets_document() -> Document:
     }
 
 
-def _costs(request: Request) -> Document:
-    config, work = request.source.config, request.works[0]
+def _costs(account: Account) -> Document:
+    config, work = account.config, account.works[0]
     own = replace(work, context=config.block_size)
     document: Document = {
         "memory": _memory(config, own),
         "flops": _flops(config, own),
-        "by_context": [_by_context(request, one) for one in request.works],
+        "by_context": [_by_context(account, one) for one in account.works],
     }
-    if request.source.stored is not None:
-        document["checkpoint"] = asdict(request.source.stored)
-    if request.train_tokens is not None:
-        compute = training_compute(config, work.context, request.train_tokens)
-        document["training_compute"] = _with_seconds(asdict(compute), request.device_flops)
-    if request.explain:
-        document["explanation"] = [asdict(name) for name in names_of_gpt2()]
+    if account.source.stored is not None:
+        document["checkpoint"] = asdict(account.source.stored)
+    if account.train_tokens is not None:
+        compute = training_compute(config, work.context, account.train_tokens)
+        document["training_compute"] = _with_seconds(asdict(compute), account.device_flops)
     return document
 
 
@@ -126,8 +124,8 @@ def _flops(config: ModelConfig, work: Workload) -> Document:
     }
 
 
-def _by_context(request: Request, work: Workload) -> Document:
-    config = request.source.config
+def _by_context(account: Account, work: Workload) -> Document:
+    config = account.config
     pattern = attention_pattern(config, work.context, work.value_bytes)
     document = {
         "context": work.context,
@@ -140,15 +138,15 @@ def _by_context(request: Request, work: Workload) -> Document:
         "memory": _memory(config, work),
         "flops": _flops(config, work),
     }
-    if request.gpu_mem is not None:
-        found = fits(request, work, request.gpu_mem)
+    if account.gpu_mem is not None:
+        found = fits(account, work, account.gpu_mem)
         document["fit"] = [{**asdict(fit), "fits": fit.fits} for fit in found]
     return document
 
 
-def _scorekeeping(counted: Counted) -> Document:
+def _scorekeeping(account: Account) -> Document:
     return {
-        "total": counted.total,
-        "spoken": [asdict(figure) for figure in spoken_figures(counted.config)],
-        "reconciliation": [asdict(step) for step in reconciliation(counted.config)],
+        "total": account.total,
+        "spoken": [asdict(figure) for figure in spoken_figures(account.config)],
+        "reconciliation": [asdict(step) for step in reconciliation(account.config)],
     }

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.commands.eval import flags as flags
-from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.view.terminal import Verbosity, check_out, set_verbosity
+from gptcli.commands.legacy_options import Checkpoint, Device, Json, Out, Overwrite
+from gptcli.commands.view.legacy import check_out
+from gptcli.commands.view.terminal import Verbosity, set_verbosity
 from gptcli.config.checks import check_choice, check_whole, flag
 from gptcli.errors import UsageError
 

@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gptcli.commands.view.tables import Cell, Sheet, to_text
+from gptcli.commands.view.tables import Cell, Table, to_text
 from gptcli.commands.view.terminal import escape_controls
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Comparison:
 def comparison_text(comparison: Comparison, width: int) -> str:
     """A table, what was equal, and how it is to be read."""
     models = comparison.models
-    sheet = Sheet(
+    sheet = Table(
         "Models on the same tokens",
         ("model", "loss", "bits per byte", "difference", "error"),
         tuple(map(_row, models)),

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from gptcli.commands.view.column_plot import column_plot
-from gptcli.commands.view.tables import Cell, Share, Sheet, to_text
+from gptcli.commands.view.bars import column_plot
+from gptcli.commands.view.tables import Cell, Share, Table, to_text
 
 if TYPE_CHECKING:
     from gptcli.evaluation.position_losses import PositionLosses
@@ -26,7 +26,7 @@ def positions_text(found: "PositionLosses", context: int, width: int, colour: bo
             seen = f"{first:,}" if first == last else f"{first:,} to {last:,}"
             cells: tuple[Cell, ...] = (f"{part.loss:.4f}", f"{part.perplexity:.3f}")
             rows.append((seen, part.n_targets, *cells, Share(part.accuracy)))
-    sheet = Sheet("Loss by position", _COLUMNS, tuple(rows))
+    sheet = Table("Loss by position", _COLUMNS, tuple(rows))
     title = "Loss in nats per token, by the number of tokens seen before it"
     return "\n".join([title, *plot, "", to_text([sheet], width, colour)])
 

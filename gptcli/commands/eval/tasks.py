@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcli.commands.eval.figures import as_json
-from gptcli.commands.view.tables import Cell, Sheet, to_text
+from gptcli.commands.view.tables import Cell, Table, to_text
 from gptcli.errors import DataError, GptcliError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def tasks_answer(
     return to_text([_sheet(found)], output.width, output.is_coloured)
 
 
-def _sheet(found: dict[str, dict[str, float]]) -> Sheet:
+def _sheet(found: dict[str, dict[str, float]]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for task, metrics in found.items():
         for name, value in metrics.items():
@@ -66,4 +66,4 @@ def _sheet(found: dict[str, dict[str, float]]) -> Sheet:
                 continue
             error = metrics.get(f"{metric}{_ERROR}{' ' * bool(rest)}{rest}")
             rows.append((task, name, f"{value:.4f}", "" if error is None else f"{error:.4f}"))
-    return Sheet("Tasks of lm-eval", ("task", "metric", "value", "error"), tuple(rows))
+    return Table("Tasks of lm-eval", ("task", "metric", "value", "error"), tuple(rows))

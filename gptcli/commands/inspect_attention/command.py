@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.view.terminal import check_out, deliver, note, results
+from gptcli.commands.legacy_options import Checkpoint, Device, Json, Out, Overwrite
+from gptcli.commands.view.legacy import check_out, deliver, results
+from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _show(view: "View", out: Path | None, overwrite: bool) -> None:
     from rich.console import Console
 
     from gptcli.commands.inspect_attention.overview import draw
-    from gptcli.commands.view.canvas import Page
+    from gptcli.commands.view.legacy import Page
 
     console = results()
     if out is not None:

@@ -7,7 +7,9 @@ from math import sqrt
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from gptcli.commands.view.canvas import Page, clipped, quoted
+from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.drawing import quoted
+from gptcli.commands.view.legacy import Page
 from gptcli.inspection.report import Prediction, Token
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.text import visible

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
-from gptcli.commands.view.canvas import Page, quoted
+from gptcli.commands.view.drawing import quoted
+from gptcli.commands.view.legacy import Page
 from gptcli.commands.view.terminal import escape_controls
 from gptcli.inspection.metrics import METRICS, Measured
 from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked

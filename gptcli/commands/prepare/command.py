@@ -5,9 +5,9 @@ from typing import Any
 
 import typer
 
-from gptcli.commands.options import Json
+from gptcli.commands.legacy_options import Json
 from gptcli.commands.prepare import flags as flags
-from gptcli.commands.view.terminal import deliver
+from gptcli.commands.view.legacy import deliver
 from gptcli.config.checks import flag
 from gptcli.config.data import SEED, VAL_FRACTION
 from gptcli.errors import UsageError

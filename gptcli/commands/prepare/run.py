@@ -8,8 +8,9 @@ from typing import Any
 
 from gptcli.commands.prepare.summary import as_json, planned, shard_done, summary
 from gptcli.commands.tokenizer_choices import tokenizer_choice
+from gptcli.commands.view.legacy import deliver
 from gptcli.commands.view.progress import Advance, progress
-from gptcli.commands.view.terminal import deliver, note
+from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
 from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gptcli.commands.options import Checkpoint, Device, Json, Out, Overwrite, with_options
+from gptcli.commands.legacy_options import Checkpoint, Device, Json, Out, Overwrite, with_options
 from gptcli.commands.sample.flags import (
     Compile,
     Explain,
@@ -18,7 +18,7 @@ from gptcli.commands.sample.flags import (
 )
 from gptcli.commands.sample.prompt import begun, read_prompt
 from gptcli.commands.sample.showing import Showing, write
-from gptcli.commands.view.terminal import check_out
+from gptcli.commands.view.legacy import check_out
 
 
 def sample(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from gptcli.commands.view.canvas import Page, clipped
+from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.legacy import Page
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.alternatives import Alternatives, Candidate, alternatives, model_logprobs
 from gptcli.generation.generator import TextGenerator

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from gptcli.commands.sample.compiling import suggest_compiling
 from gptcli.commands.sample.prompt import announce_window
 from gptcli.commands.sample.stream import for_stdout, show
+from gptcli.commands.view.legacy import deliver, results
 from gptcli.commands.view.progress import progress
-from gptcli.commands.view.terminal import deliver, detail, results
+from gptcli.commands.view.terminal import detail
 from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from gptcli.commands.view.canvas import Page
+    from gptcli.commands.view.legacy import Page
     from gptcli.generation.generator import TextGenerator
     from gptcli.generation.loaded_model import LoadedModel
     from gptcli.generation.prompt import Prompt
@@ -114,7 +115,7 @@ def _explain(
 ) -> None:
     """Each token's lines, then the text; into a file without colours."""
     from gptcli.commands.sample.explain import explained
-    from gptcli.commands.view.canvas import Page
+    from gptcli.commands.view.legacy import Page
     from gptcli.tokenization.vocabulary import Vocabulary
 
     console = results()

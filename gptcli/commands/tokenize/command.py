@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gptcli.commands.options import Json, Overwrite
+from gptcli.commands.legacy_options import Json, Overwrite
 
 
 def _option(panel: str, help_text: str, *flags: str, **more: Any) -> Any:

@@ -15,7 +15,7 @@ from gptcli.commands.tokenize.token_view import (
     clipped,
     longest_labels,
 )
-from gptcli.commands.view.tables import Cell, Share, Sheet, to_text
+from gptcli.commands.view.tables import Cell, Share, Table, to_text
 from gptcli.commands.view.terminal import escape_controls
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -34,7 +34,7 @@ def draw_comparison(name: str, size: TextSize, sides: Sequence[Side], output: Ou
     tokens = [float(side.usage.n_tokens) for side in sides]
     books = [math.log(max(side.tokenizer.vocab_size, 2)) for side in sides]
     output.draw(
-        to_text([Sheet(title, _COLUMNS, rows, _GIVING_WAY)], width, colour=False),
+        to_text([Table(title, _COLUMNS, rows, _GIVING_WAY)], width, colour=False),
         _chart("tokens for this text", sides, tokens, [row[2] for row in rows], width),
         _chart("vocabulary (logarithmic)", sides, books, [row[1] for row in rows], width),
         _longest(sides, width),

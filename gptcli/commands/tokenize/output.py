@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.tokenize.token_stream import Block, Counts, Stream
-from gptcli.commands.view.terminal import check_out, deliver, note, results
+from gptcli.commands.view.legacy import check_out, deliver, results
+from gptcli.commands.view.terminal import note
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -8,7 +8,8 @@ from gptcli.commands.tokenize.output import Output, give_stream
 from gptcli.commands.tokenize.request import Request
 from gptcli.commands.tokenize.token_stream import Encoded
 from gptcli.commands.tokenizer_choices import chosen_tokenizer
-from gptcli.commands.view.terminal import check_out, escape_controls
+from gptcli.commands.view.legacy import check_out
+from gptcli.commands.view.terminal import escape_controls
 from gptcli.errors import UsageError
 
 

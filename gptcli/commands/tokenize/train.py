@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcli.commands.tokenizer_choices import one_size, share_of, taught_tokenizer
-from gptcli.commands.view.terminal import deliver, escape_controls, note
+from gptcli.commands.view.legacy import deliver
+from gptcli.commands.view.terminal import escape_controls, note
 from gptcli.errors import UsageError
 from gptcli.runtime.files import write_text
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory

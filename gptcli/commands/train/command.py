@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gptcli.commands.options import Device, Json, with_options
+from gptcli.commands.legacy_options import Device, Json, with_options
 from gptcli.commands.train.config_file import ConfigFile
 from gptcli.commands.train.flags import train_flags
 from gptcli.commands.view.terminal import detail, note, warn
@@ -163,15 +163,15 @@ def _chosen_precision(asked: str, device: str) -> "Precision":
 
 def _list_presets(device: str, precision: str, json_output: bool) -> None:
     from gptcli.commands.choices import chosen_device
-    from gptcli.commands.count_params.run import give
     from gptcli.commands.train.presets import presets_answer
+    from gptcli.commands.view.output import Output, give
     from gptcli.training.pace import measure_pace
 
     device = chosen_device(device)
     computed = _chosen_precision(precision, device)
     note("measuring the pace of this device on two small models")
     answer = presets_answer(device, computed, measure_pace(device, computed))
-    give(answer, "json" if json_output else "table", None, overwrite=False)
+    give(answer, Output("json" if json_output else "table"))
 
 
 def _continue(run: Path, data: Path | None, max_iters: int | None, json_output: bool) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 from gptcli.accounting.memory import training_memory
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
-from gptcli.commands.count_params.run import Answer
-from gptcli.commands.view.durations import spoken
-from gptcli.commands.view.tables import Amount, Sheet
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.numbers import spoken
+from gptcli.commands.view.tables import Amount, Table
 from gptcli.config.training import Precision
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
@@ -43,13 +43,13 @@ def presets_answer(device: str, precision: Precision, pace: Pace) -> Answer:
         )
         for cost in costs
     )
-    sheet = Sheet(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
+    sheet = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
 
     def document() -> dict[str, Any]:
         presets = [asdict(cost) for cost in costs]
-        return {"schema": "gptcli.presets/1", "device": device, "presets": presets}
+        return {"device": device, "presets": presets}
 
-    return Answer([sheet], sheet, document)
+    return Answer("gptcli.preset-costs/1", document, (sheet,))
 
 
 def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:

@@ -14,9 +14,9 @@ from rich.progress import (
 )
 
 from gptcli.checkpoint.resume import Progress as RunProgress
-from gptcli.commands.view.durations import spoken
+from gptcli.commands.view.legacy import deliver
+from gptcli.commands.view.numbers import spoken
 from gptcli.commands.view.terminal import (
-    deliver,
     escape_controls,
     is_interactive,
     note,

@@ -1,78 +1,52 @@
-"""The page that attention is drawn on: its width, its colours, and words folded to fit."""
+"""What results are laid out for: how wide a line may be, and which colours there are."""
 
-from collections.abc import Iterable, Iterator
+import os
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-from rich.cells import cell_len, chop_cells, set_cell_size
-from rich.color import Color
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
-from gptcli.inspection.palette import ink_on, sequential
-from gptcli.runtime.text import visible
-
-_QUOTED_WIDTH = 24
-_INDENT = "  "
+_FILE_WIDTH = 100
+_USUAL_WIDTH = 80
 
 
 @dataclass(frozen=True)
-class Page:
-    """How wide lines may be, and whether there are colours; without them digits speak."""
+class Canvas:
+    """A terminal, a pipe or a file; without colours digits and letters speak.
 
-    width: int
-    in_colour: bool
+    ``has_scale`` is whether there are enough colours, 256 or more, for a scale of shades.
+    """
+
+    width: int = _FILE_WIDTH
+    in_colour: bool = False
+    has_scale: bool = False
+    is_terminal: bool = False
 
     @classmethod
-    def of(cls, console: Console) -> "Page":
-        """What a console can show; sixteen colours are too few for a scale."""
-        in_colour = not console.no_color and console.color_system in ("256", "truecolor")
-        return cls(console.width, in_colour)
-
-    def ink(self, share: float) -> Style:
-        """The style of a cell that holds a share from 0 to 1 of the largest value."""
-        if not self.in_colour:
-            return Style.null()
-        background = sequential(share)
-        return Style(color=Color.from_rgb(*ink_on(background)), bgcolor=Color.from_rgb(*background))
-
-    def style(self, definition: str) -> Style:
-        """A rich style, or none on a page without colours."""
-        return Style.parse(definition) if self.in_colour else Style.null()
-
-    def heading(self, text: str) -> Iterator[Text]:
-        """An empty line and a title."""
-        yield Text()
-        yield from self.words(text, "bold")
-
-    def words(self, sentence: str, style: str = "none") -> Iterator[Text]:
-        """A sentence in lines that fit, the second and later ones indented."""
-        for line in _fold(sentence.split(" "), self.width):
-            yield Text(line, self.style(style))
-
-
-def quoted(piece: str) -> str:
-    """A token for a sentence: invisible characters made visible, a long one cut."""
-    return f"'{clipped(visible(piece), _QUOTED_WIDTH)}'"
+    def of(cls, out: Path | None) -> "Canvas":
+        """Stdout as it is, or the file ``out``."""
+        if out is not None:
+            return cls()
+        width = shutil.get_terminal_size().columns or _USUAL_WIDTH  # COLUMNS=0 hides nothing
+        in_colour = _wants_colour()
+        return cls(width, in_colour, in_colour and _has_many_colours(), sys.stdout.isatty())
 
 
 def clipped(text: str, width: int) -> str:
-    """The text in at most ``width`` columns, with a mark where some was cut off."""
+    """The text in at most ``width`` cells, with a mark where some was cut off."""
     return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)) + "…"
 
 
-def _fold(words: Iterable[str], width: int) -> Iterator[str]:
-    line = ""
-    for part in (part for word in words for part in _parts(word, width)):
-        longer = f"{line} {part}" if line else part
-        if line.strip() and cell_len(longer) > width:
-            yield line
-            longer = _INDENT + part
-        line = longer
-    yield line
+def _wants_colour() -> bool:
+    """On a terminal, or where FORCE_COLOR says so; https://no-color.org goes before both."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
-def _parts(word: str, width: int) -> list[str]:
-    """A word that no line holds (a long path) is broken anywhere."""
-    room = max(width - len(_INDENT), 2)
-    return [word] if cell_len(word) <= room else chop_cells(word, room)
+def _has_many_colours() -> bool:
+    if os.environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return True
+    return sys.platform == "win32" or os.environ.get("TERM", "").endswith("256color")

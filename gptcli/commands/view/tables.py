@@ -1,4 +1,4 @@
-"""Small tables of results: aligned in a terminal, as Markdown, or as CSV."""
+"""Tables of results: aligned in a terminal, as Markdown, or as CSV."""
 
 import csv
 import io
@@ -6,15 +6,18 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from rich.cells import cell_len
+
+from gptcli.commands.view.bars import bar
+from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.numbers import rounded
+from gptcli.commands.view.terminal import escape_controls
+
 _GAP = 2
 _BAR_WIDTH = 10
 _NARROWEST_PROSE = 20
+_INDENT = "  "
 _BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_SCALES = (
-    (10**21, "Z"), (10**18, "E"), (10**15, "P"), (10**12, "T"),
-    (10**9, "B"), (10**6, "M"), (10**3, "k"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,27 @@ class Change:
     value: int
 
 
-Cell = str | int | Share | Amount | Change | tuple[int, ...]
+@dataclass(frozen=True)
+class Figure:
+    """A number as programs read it and, with its unit, as people do; None is a gap for both."""
+
+    value: float | int | None
+    text: str
+
+
+Cell = str | int | Share | Amount | Change | Figure | tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A titled table. ``spare`` columns give way, first named first, where room is scarce.
+class Table:
+    """A titled table.
 
-    One that ``folds`` loses none: its columns stand in several tables, each with the first.
+    Attributes:
+        spare: columns that give way, first named first, where room is scarce.
+        folds: none gives way: the columns stand in several tables, each with the first.
+        clips: the last column is cut at the end of the line, and is not wrapped.
+        has_header: without one, as in ``facts``, everything stands to the left.
+
     """
 
     title: str
@@ -54,40 +70,37 @@ class Sheet:
     rows: tuple[tuple[Cell, ...], ...]
     spare: tuple[str, ...] = ()
     folds: bool = False
+    clips: bool = False
+    has_header: bool = True
 
 
-def rounded(value: int, unit: str = "") -> str:
-    """Four digits and a decimal scale: 124.4M, 175.2B, but 9.664 GB and 734.8 TFLOP."""
-    scales = [(scale, name.replace("B", "G") if unit else name) for scale, name in _SCALES]
-    for scale, name in scales:
-        if abs(value) >= scale:
-            digits = f"{value / scale:#.4g}".rstrip(".")
-            return f"{digits}{' ' if unit else ''}{name}{unit}"
-    return f"{value} {unit}".rstrip()
+def facts(title: str, rows: Iterable[tuple[str, Cell]]) -> Table:
+    """Names with their values, one pair a line."""
+    return Table(title, ("name", "value"), tuple(rows), has_header=False)
 
 
-def to_csv(sheet: Sheet) -> str:
+def to_csv(table: Table) -> str:
     """The exact values, one line a row, column names without spaces."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(name.replace("/", "_per_").replace(" ", "_") for name in sheet.columns)
-    writer.writerows([_raw(cell) for cell in row] for row in sheet.rows)
+    writer.writerow(name.replace("/", "_per_").replace(" ", "_") for name in table.columns)
+    writer.writerows([_raw(cell) for cell in row] for row in table.rows)
     return buffer.getvalue()
 
 
-def to_markdown(sheets: Iterable[Sheet]) -> str:
+def to_markdown(tables: Iterable[Table]) -> str:
     """Pipe tables under their titles, numbers to the right, as in the terminal."""
-    return "\n".join(_markdown(sheet) for sheet in sheets)
+    return "\n".join(_markdown(table) for table in tables)
 
 
-def to_text(sheets: Iterable[Sheet], width: int, colour: bool) -> str:
-    """Aligned columns for ``width`` characters: what is spare goes first, then prose is wrapped.
+def to_text(tables: Iterable[Table], width: int, colour: bool) -> str:
+    """Aligned columns for ``width`` cells: what is spare goes first, then prose is wrapped.
 
     Numbers are never cut, however narrow it is. Laid out here because importing rich's tables
-    takes as long as all the counting.
+    takes as long as counting parameters.
     """
     return "\n".join(
-        _aligned(part, width, colour) for sheet in sheets for part in _folded(sheet, width)
+        _aligned(part, width, colour) for table in tables for part in _folded(table, width)
     )
 
 
@@ -96,6 +109,8 @@ def _raw(cell: Cell) -> str | int | float:
         return round(cell.value, 6)
     if isinstance(cell, Amount | Change):
         return cell.value
+    if isinstance(cell, Figure):
+        return "" if cell.value is None else cell.value
     return "x".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
@@ -108,64 +123,80 @@ def _text(cell: Cell) -> str:
         return f"{cell.value:+,}" if cell.value else "0"
     if isinstance(cell, tuple):
         return " x ".join(f"{size:,}" for size in cell)
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    if isinstance(cell, Figure):
+        return cell.text
+    return f"{cell:,}" if isinstance(cell, int) else escape_controls(cell)
 
 
-def _is_number(sheet: Sheet, column: int) -> bool:
-    return any(not isinstance(row[column], str) for row in sheet.rows)
+def _is_number(table: Table, column: int) -> bool:
+    return table.has_header and any(not isinstance(row[column], str) for row in table.rows)
 
 
-def _markdown(sheet: Sheet) -> str:
-    numbers = [_is_number(sheet, column) for column in range(len(sheet.columns))]
+def _markdown(table: Table) -> str:
+    numbers = [_is_number(table, column) for column in range(len(table.columns))]
     rules = ["---:" if is_number else "---" for is_number in numbers]
-    rows = [[_text(cell).replace("|", "\\|") for cell in row] for row in sheet.rows]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (list(sheet.columns), rules, *rows)]
-    return f"**{sheet.title}**\n\n" + "\n".join(lines) + "\n"
+    rows = [[_text(cell).replace("|", "\\|") for cell in row] for row in table.rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (list(table.columns), rules, *rows)]
+    title = f"**{escape_controls(table.title)}**\n\n" if table.title else ""
+    return title + "\n".join(lines) + "\n"
 
 
-def _aligned(sheet: Sheet, width: int, colour: bool) -> str:
-    shown, has_bar = _fitting(sheet, width)
-    header = [sheet.columns[column] for column in shown]
-    rows = [[_text(row[column]) for column in shown] for row in sheet.rows]
-    numbers = [_is_number(sheet, column) for column in shown]
-    sizes = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
+def _aligned(table: Table, width: int, colour: bool) -> str:
+    indent = _INDENT if table.title and not table.has_header else ""
+    width -= len(indent)
+    shown, has_bar = _fitting(table, width)
+    header = [table.columns[column] for column in shown] if table.has_header else []
+    rows = [[_text(row[column]) for column in shown] for row in table.rows]
+    numbers = [_is_number(table, column) for column in shown]
+    lines = [header, *rows] if header else rows
+    sizes = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
     room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), _NARROWEST_PROSE)
-    titles = textwrap.wrap(sheet.title, max(width, _NARROWEST_PROSE))
-    lines = [_styled(line, _BOLD, colour) for line in titles]
-    lines += [_styled(line, _DIM, colour) for line in _lines(header, sizes, numbers, room)]
-    for row, cells in zip(sheet.rows, rows, strict=True):
-        bar = next((_bar(cell) for cell in row if isinstance(cell, Share)), "") if has_bar else ""
-        first, *more = _lines(cells, sizes, numbers, room)
-        lines += [f"{first}{' ' * _GAP}{_styled(bar, _CYAN, colour)}" if bar else first, *more]
-    return "\n".join(lines) + "\n"
+    titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
+    heads = _lines(header, sizes, numbers, room) if header else []
+    body = [_styled(line, _DIM, colour) for line in heads]
+    for row, cells in zip(table.rows, rows, strict=True):
+        share = next((cell for cell in row if isinstance(cell, Share)), None) if has_bar else None
+        last = clipped(cells[-1], room) if table.clips else cells[-1]
+        first, *more = _lines([*cells[:-1], last], sizes, numbers, room)
+        drawn = bar(share.value, _BAR_WIDTH) if share else ""
+        body += [f"{first}{' ' * _GAP}{_styled(drawn, _CYAN, colour)}" if drawn else first, *more]
+    return "\n".join([*titles, *(indent + line for line in body)]) + "\n"
 
 
-def _folded(sheet: Sheet, width: int) -> Iterator[Sheet]:
-    """The sheet, or where it folds and is too wide, as many tables as it takes."""
-    left = list(range(1, len(sheet.columns))) if sheet.folds else []
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of words; a path or another word that no line holds stays whole."""
+    width = max(width, _NARROWEST_PROSE)
+    return textwrap.wrap(
+        escape_controls(text), width, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _folded(table: Table, width: int) -> Iterator[Table]:
+    """The table, or where it folds and is too wide, as many tables as it takes."""
+    left = list(range(1, len(table.columns))) if table.folds else []
     if not left:
-        yield sheet
+        yield table
     while left:
         taken = next(
-            (n for n in range(len(left), 1, -1) if _width(sheet, [0, *left[:n]]) <= width), 1
+            (n for n in range(len(left), 1, -1) if _width(table, [0, *left[:n]]) <= width), 1
         )
         shown, left = [0, *left[:taken]], left[taken:]
         yield replace(
-            sheet,
-            columns=tuple(sheet.columns[column] for column in shown),
-            rows=tuple(tuple(row[column] for column in shown) for row in sheet.rows),
+            table,
+            columns=tuple(table.columns[column] for column in shown),
+            rows=tuple(tuple(row[column] for column in shown) for row in table.rows),
         )
 
 
 def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
     """One row, its last cell wrapped to ``room`` where it is prose."""
     *before, last = [
-        cell.rjust(size) if is_number else cell.ljust(size)
+        " " * (size - cell_len(cell)) + cell if is_number else cell + " " * (size - cell_len(cell))
         for cell, size, is_number in zip(cells, sizes, numbers, strict=True)
     ]
     start = "".join(cell + " " * _GAP for cell in before)
-    wrapped = [last] if numbers[-1] else textwrap.wrap(last, room) or [""]
-    indent = " " * len(start)
+    wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
+    indent = " " * cell_len(start)
     return [
         (prefix + line).rstrip()
         for prefix, line in zip([start, *[indent] * (len(wrapped) - 1)], wrapped, strict=True)
@@ -176,27 +207,24 @@ def _styled(text: str, style: str, colour: bool) -> str:
     return f"{style}{text}{_RESET}" if colour and text else text
 
 
-def _fitting(sheet: Sheet, width: int) -> tuple[list[int], bool]:
+def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
     """Which columns fit, and whether the bar does; what cannot give way is folded."""
-    shown = list(range(len(sheet.columns)))
-    has_bar = any(isinstance(cell, Share) for row in sheet.rows for cell in row)
-    if has_bar and _width(sheet, shown) + _GAP + _BAR_WIDTH > width:
+    shown = list(range(len(table.columns)))
+    has_bar = any(isinstance(cell, Share) for row in table.rows for cell in row)
+    if has_bar and _width(table, shown) + _GAP + _BAR_WIDTH > width:
         has_bar = False
-    for name in sheet.spare:
-        if _width(sheet, shown) > width:
-            shown.remove(sheet.columns.index(name))
+    for name in table.spare:
+        if _width(table, shown) > width:
+            shown.remove(table.columns.index(name))
     return shown, has_bar
 
 
-def _width(sheet: Sheet, shown: list[int]) -> int:
+def _width(table: Table, shown: list[int]) -> int:
     widths = [
-        max(len(sheet.columns[column]), *(len(_text(row[column])) for row in sheet.rows))
+        max(
+            cell_len(table.columns[column]) if table.has_header else 0,
+            *(cell_len(_text(row[column])) for row in table.rows),
+        )
         for column in shown
     ]
     return sum(widths) + _GAP * (len(widths) - 1)
-
-
-def _bar(share: Share) -> str:
-    """Filled in eighths of a character."""
-    full, rest = divmod(round(share.value * _BAR_WIDTH * 8), 8)
-    return "█" * full + (_EIGHTHS[rest] if rest else "")

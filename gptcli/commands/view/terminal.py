@@ -1,15 +1,11 @@
-"""Where a command's words go: results to stdout, everything else to stderr."""
+"""What a command says beside its result: notes, warnings and errors, all on stderr."""
 
 import contextlib
 import os
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from gptcli.errors import UsageError
-from gptcli.runtime.outputs import output_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,16 +70,6 @@ def escape_controls(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-def results() -> "Console":
-    """A rich console on stdout that prints text as it is: no markup, no highlighting."""
-    from rich.console import Console
-
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-    if not console.width:  # COLUMNS=0 would hide everything
-        console.width = 80
-    return console
-
-
 def progress_console() -> "Console":
     """A rich console on stderr for progress; silent with ``--quiet``."""
     from rich.console import Console
@@ -94,30 +80,3 @@ def progress_console() -> "Console":
 def is_interactive() -> bool:
     """Whether stderr is a terminal that can show a moving bar."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def check_out(out: Path | None, overwrite: bool) -> None:
-    """Refuse an ``--out`` that is taken before any work is done for it."""
-    if out is None:
-        return
-    if str(out) == "-":
-        raise UsageError("--out - is no file: without --out the result goes to stdout")
-    if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
-        raise UsageError(f"--out {out} is no regular file: name a new file")
-    output_path(out, out.parent, out.name, overwrite)
-
-
-def deliver(text: str, out: Path | None, overwrite: bool = False) -> None:
-    """Write a result to stdout, or to ``--out`` atomically, ending in a newline."""
-    text = text if text.endswith("\n") else text + "\n"
-    if out is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    from gptcli.runtime.files import reported, write_text
-
-    check_out(out, overwrite)
-    with reported(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, text)
-    note(f"wrote {out}")

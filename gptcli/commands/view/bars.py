@@ -1,10 +1,17 @@
-"""A row of columns in a terminal: how a quantity changes along an axis."""
+"""Bars of characters: one that lies, and a row that stands along an axis."""
 
 from collections.abc import Sequence
 
+_LYING = " ▏▎▍▌▋▊▉"
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 8
 _LABEL_WIDTH = 8
+
+
+def bar(share: float, width: int) -> str:
+    """``share`` (0 to 1) of ``width`` cells, filled to an eighth of a cell."""
+    full, rest = divmod(round(share * width * 8), 8)
+    return "█" * full + (_LYING[rest] if rest else "")
 
 
 def column_plot(values: Sequence[float | None], left: str, right: str) -> list[str]:

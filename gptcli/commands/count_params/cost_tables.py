@@ -8,9 +8,9 @@ from gptcli.accounting.flops import sequence_flops, training_compute
 from gptcli.accounting.kv_cache import attention_pattern, kv_cache_bytes_per_token
 from gptcli.accounting.memory import generation_memory, training_memory
 from gptcli.accounting.workload import Workload
-from gptcli.commands.count_params.request import Request
-from gptcli.commands.view.durations import spoken
-from gptcli.commands.view.tables import Amount, Cell, Sheet, rounded
+from gptcli.commands.count_params.account import Account
+from gptcli.commands.view.numbers import rounded, spoken
+from gptcli.commands.view.tables import Amount, Cell, Table
 from gptcli.config.model import ModelConfig
 
 
@@ -32,37 +32,37 @@ class _Section:
     costs: tuple[tuple[Cost, ...], ...]
 
 
-def cost_sheets(request: Request) -> list[Sheet]:
-    """Costs by context, and what the limits that were named make of them."""
-    sections = _sections(request) if request.asks_costs else [_usual(request)]
-    sheets = [_sheet(request, section) for section in sections]
-    if request.train_tokens is not None:
-        sheets.append(_training_sheet(request, request.train_tokens))
-    if request.gpu_mem is not None:
-        sheets.append(_fit_sheet(request, request.gpu_mem))
-    return sheets
+def cost_tables(account: Account, in_full: bool) -> list[Table]:
+    """Costs by context, in full or the usual ones, and what the limits make of them."""
+    sections = _sections(account) if in_full else [_usual(account)]
+    tables = [_table(account, section) for section in sections]
+    if account.train_tokens is not None:
+        tables.append(_training_table(account, account.train_tokens))
+    if account.gpu_mem is not None:
+        tables.append(_fit_table(account, account.gpu_mem))
+    return tables
 
 
-def cost_table(request: Request) -> Sheet:
+def cost_figures(account: Account) -> Table:
     """Everything exact, a line per context: what --format csv holds."""
-    costs = [_all(request.source.config, work) for work in request.works]
+    costs = [_all(account.config, work) for work in account.works]
     columns = ("context", "batch", *(cost.key for cost in costs[0]))
     rows = tuple(
         (work.context, work.batch, *(cost.value for cost in line))
-        for work, line in zip(request.works, costs, strict=True)
+        for work, line in zip(account.works, costs, strict=True)
     )
-    return Sheet(request.source.name, columns, rows)
+    return Table(account.name, columns, rows)
 
 
-def fits(request: Request, work: Workload, limit: int) -> tuple[Fit, Fit]:
+def fits(account: Account, work: Workload, limit: int) -> tuple[Fit, Fit]:
     """Training's and generation's."""
-    config = request.source.config
+    config = account.config
     return training_fit(config, work, limit), generation_fit(config, work, limit)
 
 
-def _usual(request: Request) -> _Section:
+def _usual(account: Account) -> _Section:
     """What is shown where nobody asked for more."""
-    config, work = request.source.config, request.works[0]
+    config, work = account.config, account.works[0]
     per_token = kv_cache_bytes_per_token(config, work.value_bytes)
     cache_of_token = Cost("kv_cache_per_token", "key/value cache of a token", per_token)
     weights, cache, pattern, *_ = _generation(config, work)
@@ -70,8 +70,8 @@ def _usual(request: Request) -> _Section:
     return _Section(f"one sequence of {work.context:,} tokens ({work.dtype})", (costs,))
 
 
-def _sections(request: Request) -> list[_Section]:
-    config, works = request.source.config, request.works
+def _sections(account: Account) -> list[_Section]:
+    config, works = account.config, account.works
     batch, dtype, precision = works[0].batch, works[0].dtype, works[0].precision
     rows = "one sequence" if batch == 1 else f"{batch:,} sequences"
     at = f" of {works[0].context:,} tokens" if len(works) == 1 else ""
@@ -132,24 +132,24 @@ def _compute(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
     )
 
 
-def _sheet(request: Request, section: _Section) -> Sheet:
+def _table(account: Account, section: _Section) -> Table:
     if len(section.costs) == 1:
         exact: list[tuple[Cell, ...]] = [
             (cost.label, cost.value, Amount(cost.value, cost.unit)) for cost in section.costs[0]
         ]
-        return Sheet(section.title, ("what", "exact", "about"), tuple(exact), spare=("exact",))
+        return Table(section.title, ("what", "exact", "about"), tuple(exact), spare=("exact",))
     lines: list[tuple[Cell, ...]] = [
         (same[0].label, *(Amount(cost.value, cost.unit) for cost in same))
         for same in zip(*section.costs, strict=True)
     ]
-    columns = ("context", *(f"{work.context:,}" for work in request.works))
-    return Sheet(section.title, columns, tuple(lines), folds=True)
+    columns = ("context", *(f"{work.context:,}" for work in account.works))
+    return Table(section.title, columns, tuple(lines), folds=True)
 
 
-def _training_sheet(request: Request, tokens: int) -> Sheet:
-    config, context = request.source.config, request.works[0].context
+def _training_table(account: Account, tokens: int) -> Table:
+    config, context = account.config, account.works[0].context
     compute = training_compute(config, context, tokens)
-    speed = request.device_flops
+    speed = account.device_flops
     counts = (
         ("6ND", compute.six_nd),
         ("exact, full", compute.full),
@@ -161,19 +161,19 @@ def _training_sheet(request: Request, tokens: int) -> Sheet:
     ]
     at = f" at {rounded(speed, 'FLOP/s')}" if speed else ""
     title = f"to train on {rounded(tokens)} tokens, {context:,} at a time{at}"
-    return Sheet(title, ("how", "compute", *(["time"] if speed else [])), tuple(rows))
+    return Table(title, ("how", "compute", *(["time"] if speed else [])), tuple(rows))
 
 
-def _fit_sheet(request: Request, limit: int) -> Sheet:
+def _fit_table(account: Account, limit: int) -> Table:
     rows = tuple(
         (f"{fit.use}, {_short(work.context)}", _verdict(fit))
-        for work in request.works
-        for fit in fits(request, work, limit)
+        for work in account.works
+        for fit in fits(account, work, limit)
     )
     title = (
         f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB)? Drivers take a part"
     )
-    return Sheet(title, ("use, context", "answer"), rows)
+    return Table(title, ("use, context", "answer"), rows)
 
 
 def _short(context: int) -> str:

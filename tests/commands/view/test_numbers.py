@@ -2,7 +2,7 @@
 
 import pytest
 
-from gptcli.commands.view.durations import spoken
+from gptcli.commands.view.numbers import spoken
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class StoredWeights:
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A configuration, the name it goes by in what is printed, and what its files hold."""
 
     name: str
@@ -40,23 +40,19 @@ class Source:
 
 def choose_source(
     preset: str | None, checkpoint: Path | None, model_config: Path | None, explain: bool
-) -> Source:
+) -> ModelSource:
     """The one model that the flags name; with none of them the newest run.
 
-    ``explain`` alone is about GPT-2. Raises UsageError where two are named.
+    ``explain`` alone is about GPT-2.
     """
-    given = {"--preset": preset, "--checkpoint": checkpoint, "--model-config": model_config}
-    names = [name for name, value in given.items() if value is not None]
-    if len(names) > 1:
-        raise UsageError(f"{' and '.join(names)} both name a model: leave out all but one")
-    if preset is not None or (explain and not names):
+    if preset is not None or (explain and model_config is None and checkpoint is None):
         return _preset(preset or "gpt2")
     if model_config is not None:
         return _file(model_config)
     return _checkpoint(checkpoint)
 
 
-def named_source(name: str) -> Source:
+def named_source(name: str) -> ModelSource:
     """A model by one word: a preset, or the path of a run or a config.json."""
     path = Path(name)
     if name not in PRESETS and path.exists():
@@ -67,27 +63,27 @@ def named_source(name: str) -> Source:
         raise UsageError(f"--diff: there is no path {name}, and {error}") from None
 
 
-def resize(source: Source, sizes: Mapping[str, Any]) -> Source:
+def resize(source: ModelSource, sizes: Mapping[str, Any]) -> ModelSource:
     """The same model with those sizes; it stays in its family."""
     if not sizes:
         return source
     check_choices(family_of(source.config), sizes)
-    return Source(f"{source.name}, changed", replace(source.config, **sizes))
+    return ModelSource(f"{source.name}, changed", replace(source.config, **sizes))
 
 
-def _preset(name: str) -> Source:
+def _preset(name: str) -> ModelSource:
     preset = find_preset(name)
     note(f"{name}: {preset.about}")
-    return Source(name, preset.model)
+    return ModelSource(name, preset.model)
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> ModelSource:
     from gptcli.checkpoint.config_json import read_model_config
 
-    return Source(str(path), read_model_config(path))
+    return ModelSource(str(path), read_model_config(path))
 
 
-def _checkpoint(directory: Path | None) -> Source:
+def _checkpoint(directory: Path | None) -> ModelSource:
     from gptcli.checkpoint.find import named_model, newest_run
     from gptcli.checkpoint.hub_model import fetch_description
     from gptcli.commands.choices import fetching
@@ -99,7 +95,7 @@ def _checkpoint(directory: Path | None) -> Source:
     return _with_weights(_file(directory), directory)
 
 
-def _with_weights(source: Source, directory: Path) -> Source:
+def _with_weights(source: ModelSource, directory: Path) -> ModelSource:
     """The source with what its files hold, read from their headers alone.
 
     CheckpointError where that is another model than config.json describes.

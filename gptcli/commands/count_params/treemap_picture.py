@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from gptcli.accounting.parameters import is_bias, is_norm
 from gptcli.accounting.treemap import Rectangle, treemap
-from gptcli.commands.count_params.count_view import Counted, headline
-from gptcli.commands.view.tables import rounded
+from gptcli.commands.count_params.account import Account
+from gptcli.commands.count_params.count_tables import headline
+from gptcli.commands.view.numbers import rounded
 from gptcli.commands.view.terminal import escape_controls
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NARROW = 40.0  # a rectangle whose name stands on end
 _LETTER = 0.62  # width of one to its height
 
 
-def draw_rows(counted: Counted) -> str:
+def draw_rows(account: Account) -> str:
     """Areas are parameters; biases and norms, too small to see apart, are one."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -37,12 +38,12 @@ def draw_rows(counted: Counted) -> str:
     axes = figure.add_subplot()
     axes.set(xlim=(0, _WIDTH), ylim=(0, _HEIGHT))
     axes.set_axis_off()
-    title = f"{headline(counted)}\n{counted.total:,} parameters"
+    title = f"{headline(account)}\n{account.total:,} parameters"
     axes.set_title(escape_controls(title), fontsize=10, loc="left", wrap=True, parse_math=False)
-    sizes = _sizes(counted)
+    sizes = _sizes(account)
     places = treemap(list(sizes.values()), Rectangle(0, 0, _WIDTH, _HEIGHT))
     for (name, size), place in zip(sizes.items(), places, strict=True):
-        _draw(axes, place, name, size, counted.total)
+        _draw(axes, place, name, size, account.total)
     _explain(axes, sizes)
     drawn = StringIO()
     # Without a date and with a fixed salt, the same model draws the same file.
@@ -51,10 +52,10 @@ def draw_rows(counted: Counted) -> str:
     return drawn.getvalue()
 
 
-def _sizes(counted: Counted) -> dict[str, int]:
+def _sizes(account: Account) -> dict[str, int]:
     """Parameters by what is drawn, the largest first."""
     sizes: dict[str, int] = {}
-    for row in counted.rows:
+    for row in account.rows:
         name = _REST if is_bias(row.name) or is_norm(row.name) else row.name
         sizes[name] = sizes.get(name, 0) + row.params
     ordered = sorted(sizes.items(), key=lambda item: -item[1])

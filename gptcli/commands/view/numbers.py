@@ -1,6 +1,21 @@
-"""Durations as people say them."""
+"""Sizes and durations as people say them."""
+
+_SCALES = (
+    (10**21, "Z"), (10**18, "E"), (10**15, "P"), (10**12, "T"),
+    (10**9, "B"), (10**6, "M"), (10**3, "k"),
+)  # fmt: skip
 
 _YEAR = 31_557_600  # a mean one of 365.25 days
+
+
+def rounded(value: int, unit: str = "") -> str:
+    """Four digits and a decimal scale: 124.4M, 175.2B, but 9.664 GB and 734.8 TFLOP."""
+    scales = [(scale, name.replace("B", "G") if unit else name) for scale, name in _SCALES]
+    for scale, name in scales:
+        if abs(value) >= scale:
+            digits = f"{value / scale:#.4g}".rstrip(".")
+            return f"{digits}{' ' if unit else ''}{name}{unit}"
+    return f"{value} {unit}".rstrip()
 
 
 def spoken(seconds: float) -> str:

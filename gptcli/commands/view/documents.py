@@ -1,0 +1,101 @@
+"""JSON: one document of any length, or one a line. Never NaN, nothing that a terminal obeys."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_INDENT = "  "
+# JSON allows these inside strings, but a terminal obeys some of them.
+_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+
+
+@dataclass(frozen=True)
+class StreamedList:
+    """A list whose items come in groups, each item already written as JSON."""
+
+    groups: Iterable[Iterable[str]]
+
+
+@dataclass(frozen=True)
+class StreamedText:
+    """A string that comes in pieces."""
+
+    pieces: Iterable[str]
+
+
+Later = StreamedList | StreamedText
+
+
+def document_chunks(schema: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """An indented document, "schema" first; lists of numbers or words stand on one line."""
+    yield from _value({"schema": schema, **document}, "")
+    yield "\n"
+
+
+def document_line(document: Mapping[str, Any]) -> str:
+    """A document on one line."""
+    return _scalar(document) + "\n"
+
+
+def _value(value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, StreamedList):
+        yield from _list(value)
+    elif isinstance(value, StreamedText):
+        yield '"'
+        for piece in value.pieces:
+            yield _scalar(piece)[1:-1]
+        yield '"'
+    elif isinstance(value, Mapping) and value:
+        yield from _block("{", value.items(), "}", indent)
+    elif _is_nested(value):
+        yield from _block("[", ((None, item) for item in value), "]", indent)
+    else:
+        yield _scalar(value)
+
+
+def _block(
+    opening: str, items: Iterable[tuple[str | None, Any]], closing: str, indent: str
+) -> Iterator[str]:
+    """One item a line, with its name where it has one."""
+    inner, lead = indent + _INDENT, "\n"
+    yield opening
+    for name, item in items:
+        yield lead + inner + ("" if name is None else f"{_scalar(str(name))}: ")
+        yield from _value(item, inner)
+        lead = ",\n"
+    yield f"\n{indent}{closing}"
+
+
+def _list(streamed: StreamedList) -> Iterator[str]:
+    yield "["
+    lead = ""
+    for group in streamed.groups:
+        if written := ", ".join(group):
+            yield lead + written
+            lead = ", "
+    yield "]"
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Sequence) and any(
+        isinstance(item, Mapping | list | tuple | Later) for item in value
+    )
+
+
+def _scalar(value: Any) -> str:
+    """JSON on one line; an infinite or undefined number is null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    return text.translate(_CONTROLS)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,100 @@
+"""Every format that a result can be given in: a new one is a function and a line here."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.documents import document_chunks, document_line
+from gptcli.commands.view.tables import to_csv, to_markdown, to_text
+from gptcli.commands.view.terminal import escape_controls
+from gptcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Chunks = Iterator[str | bytes]
+
+
+def _table(answer: Answer, canvas: Canvas) -> Chunks:
+    """For eyes: text as it grows, a drawing, or tables."""
+    if answer.pieces is not None:
+        yield from _pieces(answer, canvas)
+    elif answer.drawing is not None:
+        for part in answer.drawing(canvas):
+            yield (part if isinstance(part, str) else _printed(part, canvas)) + "\n"
+    else:
+        yield to_text(answer.tables, canvas.width, canvas.in_colour)
+
+
+def _printed(text: "Text", canvas: Canvas) -> str:
+    from gptcli.commands.view.drawing import printed
+
+    return printed(text, canvas)
+
+
+def _pieces(answer: Answer, canvas: Canvas) -> Iterator[str]:
+    assert answer.pieces is not None
+    last = ""
+    for piece in answer.pieces:
+        last = piece or last
+        yield escape_controls(piece) if canvas.is_terminal else piece
+    is_open = not answer.is_exact or (canvas.is_terminal and not last.endswith("\n"))
+    yield "\n" if is_open else ""
+
+
+def _json(answer: Answer, canvas: Canvas) -> Chunks:
+    assert answer.document is not None, "an answer without a document"
+    yield from document_chunks(answer.schema, answer.document())
+
+
+def _jsonl(answer: Answer, canvas: Canvas) -> Chunks:
+    assert answer.lines is not None, "an answer without lines"
+    yield from map(document_line, answer.lines)
+
+
+def _markdown(answer: Answer, canvas: Canvas) -> Chunks:
+    yield to_markdown(answer.tables)
+
+
+def _csv(answer: Answer, canvas: Canvas) -> Chunks:
+    yield to_csv(answer.csv or answer.tables[0])
+
+
+def _html(answer: Answer, canvas: Canvas) -> Chunks:
+    assert answer.page is not None, "an answer without a page"
+    yield answer.page()
+
+
+def _svg(answer: Answer, canvas: Canvas) -> Chunks:
+    if answer.picture is None:
+        raise UsageError("--format svg draws one model: try --preset gpt2, or --format md")
+    yield answer.picture()
+
+
+def _npz(answer: Answer, canvas: Canvas) -> Chunks:
+    import numpy as np
+
+    assert answer.arrays is not None, "an answer without arrays"
+    written = io.BytesIO()
+    np.savez(written, allow_pickle=False, **answer.arrays())
+    yield written.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[Answer, Canvas], Chunks]] = MappingProxyType(
+    {
+        "table": _table,
+        "text": _table,
+        "json": _json,
+        "jsonl": _jsonl,
+        "md": _markdown,
+        "csv": _csv,
+        "html": _html,
+        "svg": _svg,
+        "npz": _npz,
+    }
+)
+NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz"})
+"""Formats that nobody wants to read in a terminal, and a name for their file."""

@@ -1,0 +1,80 @@
+"""Where results go: stdout or a file, in the format that was asked for."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.formats import FORMATS, Chunks
+from gptcli.commands.view.terminal import note
+from gptcli.errors import UsageError
+from gptcli.runtime.files import replace_file, reported
+from gptcli.runtime.outputs import output_path
+
+
+@dataclass(frozen=True)
+class Output:
+    """The format of a result and the file that takes it; without a file it goes to stdout."""
+
+    form: str = "table"
+    out: Path | None = None
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse an ``--out`` that cannot be written or is taken, before any work is done."""
+        out = self.out
+        if out is None:
+            return
+        if str(out) == "-":
+            raise UsageError("--out - is no file: without --out the result goes to stdout")
+        if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
+            raise UsageError(f"--out {out} is no regular file: name a new file")
+        output_path(out, out.parent, out.name, self.overwrite)
+
+
+def give(answer: Answer | None, output: Output) -> None:
+    """Write a result as it is asked for; None where another process of torchrun answers."""
+    if answer is None:
+        return
+    with answer.resources:
+        chunks = FORMATS[output.form](answer, Canvas.of(output.out))
+        if output.out is None:
+            _to_stdout(chunks, is_live=answer.pieces is not None)
+        else:
+            _to_file(chunks, output, output.out)
+        if answer.after is not None:
+            answer.after()
+
+
+def _to_stdout(chunks: Chunks, is_live: bool) -> None:
+    """What is live is seen as it grows; a Ctrl-C ends its line."""
+    try:
+        for chunk in chunks:
+            assert isinstance(chunk, str), "bytes go to a file"
+            sys.stdout.write(chunk)
+            if is_live:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stdout.write("\n")
+        raise
+    finally:
+        sys.stdout.flush()
+
+
+def _to_file(chunks: Chunks, output: Output, out: Path) -> None:
+    output.check()
+    with reported(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(out, lambda temporary: _write(temporary, chunks))
+    note(f"wrote {out}")
+
+
+def _write(path: Path, chunks: Iterable[str | bytes]) -> None:
+    with path.open("xb") as file:
+        for chunk in chunks:
+            # A name may hold bytes that UTF-8 has no characters for.
+            file.write(
+                chunk.encode("utf-8", "backslashreplace") if isinstance(chunk, str) else chunk
+            )

@@ -1,0 +1,34 @@
+"""Pages that need nothing but themselves: no script, no font, no network."""
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from gptcli.runtime.text import visible
+
+if TYPE_CHECKING:  # jinja2 is for those who ask for a page
+    from jinja2 import Environment
+
+
+def render_page(package: str, template: str, **values: Any) -> str:
+    """The page that a template of ``package`` makes; it extends the frame in page.html.
+
+    Whatever is in the values is escaped on its way into the page.
+    """
+    return _environment(package).get_template(template).render(**values)
+
+
+def visible_words(text: str) -> str:
+    """A name on one line: what is invisible is made visible, but for its spaces."""
+    return " ".join(map(visible, text.split(" ")))
+
+
+@cache
+def _environment(package: str) -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def load(name: str) -> str:
+        place = files("gptcli.commands.view" if name == "page.html" else package)
+        return place.joinpath(name).read_text("utf-8")
+
+    return Environment(loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined)

@@ -1,0 +1,79 @@
+"""A request checks its flags when it is made, by the rules that its class declares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gptcli.commands.options import FormatRequest, OutputRequest, as_command, option, own_names
+from gptcli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Asked(OutputRequest):
+    exclusive = (("verify", "by"),)
+    makes_no_use_of = MappingProxyType({"by": ("limit",)})
+    alone = MappingProxyType({"verify": ("device",)})
+    needs = MappingProxyType({"limit": ("tasks", "tied")})
+
+    verify: bool = option("Check.", default=False)
+    by: str | None = option("Position.", choices=("position",))
+    limit: int | None = option("How many.")
+    tasks: str | None = option("Which.")
+    tied: bool | None = option("Or not.", "--tied/--untied")
+    device: str = option("Where.", default="auto", panel="Where")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"verify": True, "by": "position"}, "--verify and --by exclude each other"),
+        ({"by": "position", "limit": 1, "tasks": "x"}, "--by makes no use of --limit"),
+        ({"verify": True, "tied": False}, "--verify makes no use of --tied"),
+        ({"limit": 0}, "--limit is for --tasks or --tied: give both"),
+        ({"by": "word"}, "--by word is unknown: choose one of position"),
+        ({"form": "svg"}, "--format svg is unknown: choose one of table, json, md, csv"),
+        ({"form": "csv", "json_output": True}, "--json and --format csv exclude each other"),
+        ({"out": Path("-")}, "--out - is no file"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Asked(**given)
+
+
+def test_what_stands_together_is_taken() -> None:
+    request = Asked(limit=3, tied=False, form="csv")
+    assert request.given() == {"limit": 3, "tied": False, "form": "csv"}
+    assert Asked(verify=True, device="cpu").output.form == "table"
+    assert own_names(Asked) == ["verify", "by", "limit", "tasks", "tied", "device"]
+    assert own_names(Asked, "Where") == ["device"]
+
+
+def test_every_field_is_a_flag_with_its_help_and_default() -> None:
+    seen = []
+
+    def door(request: Asked) -> None:
+        """Ask something."""
+        seen.append(request)
+
+    app = typer.Typer()
+    app.command()(as_command(door))
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
+    for words in (
+        "Ask something.",
+        "--untied",
+        "[default: auto]",
+        "table (default), json, md or csv",
+    ):
+        assert words in shown
+    done = CliRunner().invoke(app, ["--limit", "3", "--untied", "--json", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert seen == [Asked(limit=3, tied=False, json_output=True)]
+
+
+def test_a_command_that_has_no_file_has_formats_still() -> None:
+    assert FormatRequest(json_output=True).output.form == "json"
