@@ -24,7 +24,7 @@ def test_presets_are_listed_with_what_they_cost(cli) -> None:
 
 def test_the_list_is_json_with_exact_numbers(cli) -> None:
     document = json.loads(cli("train", "--list-presets", "--json").stdout)
-    assert document["schema"] == "gptcli.presets/1"
+    assert document["schema"] == "gptcli.preset-costs/1"
     one = next(one for one in document["presets"] if one["preset"] == "gpt2-xl")
     assert one["params"] == 1_557_611_200
     work = Workload(one["block_size"], one["batch_size"], precision=PRECISION)

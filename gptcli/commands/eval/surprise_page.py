@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from gptcli.commands.tokenize.token_page import visible_words
+from gptcli.commands.view.pages import render_page, visible_words
 from gptcli.tokenization.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from gptcli.evaluation.token_scores import TokenScores
 
 MOST_TOKENS = 20_000  # with their hints what a browser still scrolls with ease
-_TEMPLATE = "surprise_page.html"
 _LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # bits below which a token has a colour
 _HOTTEST = 85  # per cent; more would leave the ink too little contrast
 
@@ -49,17 +47,16 @@ class _Score:
 
 def surprise_page(subject: "Subject", scores: Iterable["TokenScores"], n_tokens: int) -> str:
     """The HTML of the first ``n_tokens`` of a subject, of which ``scores`` has the targets."""
-    from jinja2 import Environment, StrictUndefined
-
     found = dict(_by_place(scores))
     model = visible_words(subject.loaded.directory.as_posix())
-    template = files("gptcli.commands.eval").joinpath(_TEMPLATE).read_text("utf-8")
-    # Whatever is in the text, its names or the tokenizer is escaped on its way into the page.
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    return page.render(
+    return render_page(
+        "gptcli.commands.eval",
+        "surprise.html",
         title=f"What surprises {model} in {visible_words(subject.place)}",
-        figures=_figures(found),
-        conditions=f"context {subject.context:,} tokens, stride {subject.stride:,}",
+        about=[
+            _figures(found),
+            f"context {subject.context:,} tokens, stride {subject.stride:,}",
+        ],
         cut=_cut(n_tokens, subject.tokens.n_tokens),
         levels=list(_levels()),
         tokens=_tokens(subject, found, n_tokens),

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from gptcli.commands.tokenize.output import beginning, counted
 from gptcli.commands.tokenize.token_stream import Stream
-from gptcli.runtime.text import visible
+from gptcli.commands.view.pages import render_page, visible_words
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
-_TEMPLATE = "token_page.html"
 _MOST_TOKENS = 100_000  # what a browser still scrolls with ease
 _LONGEST_HINT = 64  # bytes
 
@@ -26,26 +24,20 @@ class _PageToken:
 
 def token_page(stream: Stream, most_tokens: int = _MOST_TOKENS) -> str:
     """The HTML of a text's tokens; of a long text the first ``most_tokens``, which it says."""
-    from jinja2 import Environment, StrictUndefined
-
     ids, counts = beginning(stream.blocks(), most_tokens)
     book = Vocabulary(stream.tokenizer)
     token = cache(lambda number: _page_token(book.entry(number)))
-    template = files("gptcli.commands.tokenize").joinpath(_TEMPLATE).read_text("utf-8")
-    # Whatever is in the text, its names or the tokenizer is escaped on its way into the page.
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    return page.render(
+    return render_page(
+        "gptcli.commands.tokenize",
+        "tokens.html",
         title=f"Tokens of {visible_words(stream.name)}",
-        tokenizer=f"tokenizer: {visible_words(stream.origin)}",
-        counts=counted(counts, stream.tokenizer),
+        about=[
+            f"tokenizer: {visible_words(stream.origin)}",
+            counted(counts, stream.tokenizer),
+        ],
         cut=_cut(len(ids), counts.tokens),
         tokens=(token(number) for number in ids),
     )
-
-
-def visible_words(text: str) -> str:
-    """A name on one line: what is invisible is made visible, but for its spaces."""
-    return " ".join(map(visible, text.split(" ")))
 
 
 def _page_token(entry: VocabularyEntry) -> _PageToken:
