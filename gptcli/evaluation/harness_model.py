@@ -20,7 +20,7 @@ from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.gpt import UNCOUNTED
 from gptcli.runtime.progress import Advance
-from gptcli.tokenization.character_table import UnseenCharacterError
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 _USUAL_LENGTH = 256  # tokens that lm-eval lets a model write where a task says nothing
 

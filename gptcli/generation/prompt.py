@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gptcli.generation.decoder import window_start
-from gptcli.tokenization.character_table import UnseenCharacterError
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.byte_level import ByteTable
 from gptcli.tokenization.byte_pairs import tiktoken_encoding
-from gptcli.tokenization.character_table import CharacterTable, UnseenCharacterError
+from gptcli.tokenization.character_table import CharacterTable
 from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 if TYPE_CHECKING:
     import tiktoken

@@ -6,26 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.errors import DataError
-from gptcli.runtime.text import named
-
-
-class UnseenCharacterError(DataError):
-    """A character for which the tokenizer has no id.
-
-    Attributes:
-        character: the character.
-        offset: its place in the text, in characters from 0.
-        text_index: which of several texts that is.
-
-    """
-
-    def __init__(self, character: str, offset: int, why: str, text_index: int = 0) -> None:
-        self.character = character
-        self.offset = offset
-        self.why = why
-        self.text_index = text_index
-        super().__init__(f"character {named(character)} at offset {offset:,} {why}")
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 
 class CharacterTable:

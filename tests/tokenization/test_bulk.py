@@ -17,10 +17,10 @@ from gptcli.tokenization.bulk import (
 )
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.byte_pairs import tiktoken_encoding
-from gptcli.tokenization.character_table import UnseenCharacterError
 from gptcli.tokenization.splits import SPLIT_PATTERNS
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 fast = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

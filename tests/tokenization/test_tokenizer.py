@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
 from gptcli.errors import CheckpointError, DataError, UsageError
-from gptcli.tokenization.character_table import UnseenCharacterError
 from gptcli.tokenization.kinds import UNK
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 ODD = "a\r\n\n \t\0\x1b\ufeff\u00e9e\u0301\u202e\U0001f600\U0010ffff"
 any_text = st.text(st.characters(exclude_categories=["Cs"]))

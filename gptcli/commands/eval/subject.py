@@ -120,15 +120,18 @@ def _of_dataset(directory: Path, device: str, wanted: Wanted) -> Subject:
 def _of_text(loaded: "LoadedModel", path: Path) -> Subject:
     from gptcli.data.source_text import read_stdin, read_text
     from gptcli.data.text_tokens import TextTokens
-    from gptcli.tokenization.character_table import UnseenCharacterError
+    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
     source = read_stdin() if path == _STDIN else read_text(path)
     try:
         tokens = TextTokens.of(source, loaded.tokenizer)
     except UnseenCharacterError as error:
-        raise DataError(
-            f"{source.name}: {error} of {loaded.directory.as_posix()}: leave it out, or train "
-            "on text that has it"
+        raise unseen_error(
+            error,
+            source.name,
+            "leave it out, or train on text that has it",
+            is_prompt=False,
+            origin=loaded.directory.as_posix(),
         ) from error
     return Subject(loaded, tokens, source.name, None, loaded.model.config.block_size)
 

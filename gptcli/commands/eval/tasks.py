@@ -23,7 +23,7 @@ def tasks_answer(
     from gptcli.commands.view.progress import progress
     from gptcli.evaluation.harness import check_harness, run_tasks
     from gptcli.runtime.device import memory_errors
-    from gptcli.tokenization.character_table import UnseenCharacterError
+    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
     names = [name.strip() for name in tasks.split(",") if name.strip()]
     if not names:
@@ -40,8 +40,12 @@ def tasks_answer(
         try:
             found = run_tasks(loaded, names, limit, advance)
         except UnseenCharacterError as error:
-            raise DataError(
-                f"--tasks {tasks}: {error} of {directory}: take a model of bytes or of BPE"
+            raise unseen_error(
+                error,
+                f"--tasks {tasks}",
+                "take a model of bytes or of BPE",
+                is_prompt=False,
+                origin=str(directory),
             ) from error
         except (ConnectionError, FileNotFoundError) as error:
             raise ResourceError(f"--tasks {tasks}: its data cannot be had: {error}") from error

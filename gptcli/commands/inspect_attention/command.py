@@ -98,7 +98,7 @@ def inspect_attention(
         raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
     chosen = () if heads is None else parse_heads(heads, loaded.model.config)
     with memory_errors("give a shorter text, or --device cpu"):
-        seen = _look(loaded, _token_ids(loaded, source))
+        seen = _look(loaded, _token_ids(loaded, source, text is not None))
         if json_output:
             deliver(_as_json(seen, chosen, sort or metric, patterns), out, overwrite)
         else:
@@ -165,16 +165,19 @@ def _validation_text(directory: Path) -> "SourceText":
     return whole_text(dataset.tokenizer.decode(dataset.val.read(0, count)), name)
 
 
-def _token_ids(loaded: "LoadedModel", source: "SourceText") -> list[int]:
+def _token_ids(loaded: "LoadedModel", source: "SourceText", is_argument: bool) -> list[int]:
     """The last tokens of the text that fit the context, the cut said aloud."""
-    from gptcli.tokenization.character_table import UnseenCharacterError
+    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
     try:
         ids = loaded.tokenizer.encode(source.text)
     except UnseenCharacterError as error:
-        raise UsageError(
-            f"{source.name}: {error} of {loaded.directory.as_posix()}: leave it out, or train "
-            "on text that has it"
+        raise unseen_error(
+            error,
+            source.name,
+            "leave it out, or train on text that has it",
+            is_prompt=is_argument,
+            origin=loaded.directory.as_posix(),
         ) from error
     context = loaded.model.config.block_size
     if len(ids) > context:

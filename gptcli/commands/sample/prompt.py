@@ -57,16 +57,14 @@ def encoded(
     loaded: "LoadedModel", source: PromptSource, skip_unknown: bool
 ) -> tuple[str, list[int]]:
     """The text and its ids; UsageError for a character that has none, unless it is skipped."""
-    from gptcli.tokenization.character_table import UnseenCharacterError
+    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
     text = _known(loaded.tokenizer, source.text) if skip_unknown else source.text
     try:
         return text, loaded.tokenizer.encode(text).tolist()
     except UnseenCharacterError as error:
-        raise UsageError(
-            f"{source.name}: {error}: leave it out, give --skip-unknown, or train on text "
-            "that has it"
-        ) from error
+        way_out = "leave it out, give --skip-unknown, or train on text that has it"
+        raise unseen_error(error, source.name, way_out, is_prompt=True) from error
 
 
 def announce_window(use: "ContextUse", overflow: str) -> bool:

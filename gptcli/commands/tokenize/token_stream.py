@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gptcli.tokenization.tokenizer import Tokenizer
+    from gptcli.tokenization.unseen import UnseenCharacterError
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Encoded:
     def _encoder(
         self, encode: "Callable[[Sequence[str]], list[NDArray[Any]]]"
     ) -> "Callable[[Passage], tuple[list[str], list[NDArray[Any]]]]":
-        from gptcli.tokenization.character_table import UnseenCharacterError
+        from gptcli.tokenization.unseen import UnseenCharacterError
 
         def run(passage: Passage) -> "tuple[list[str], list[NDArray[Any]]]":
             texts = passage.read()
@@ -128,13 +129,15 @@ class Encoded:
 
         return run
 
-    def _unseen(self, passage: Passage, error: Any) -> UsageError | DataError:
-        from gptcli.runtime.text import named
+    def _unseen(self, passage: Passage, error: "UnseenCharacterError") -> UsageError | DataError:
+        from gptcli.tokenization.unseen import unseen_error
 
-        kind = UsageError if self.source.is_argument else DataError
-        return kind(
-            f"{self.name}: character {named(error.character)} at "
-            f"{passage.place(error.text_index, error.offset)} {error.why} of {self.origin}: choose "
-            "another --tokenizer, or make one that has it with `gptcli prepare FILE` (--unk for "
-            "any character)"
+        return unseen_error(
+            error,
+            self.name,
+            "choose another --tokenizer, or make one that has it with `gptcli prepare FILE` "
+            "(--unk for any character)",
+            is_prompt=self.source.is_argument,
+            place=passage.place(error.text_index, error.offset),
+            origin=self.origin,
         )

@@ -11,11 +11,10 @@ from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Chunk, Document, Reader
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.division import Division
-from gptcli.errors import DataError
-from gptcli.runtime.text import named
+from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.bulk import bulk_encoder
-from gptcli.tokenization.character_table import UnseenCharacterError
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,12 @@ def _joined(arrays: Sequence[NDArray[Any]], dtype: str) -> NDArray[Any]:
 
 def _unseen(
     reader: Reader, documents: Sequence[Document], texts: Sequence[str], error: UnseenCharacterError
-) -> DataError:
+) -> UsageError | DataError:
     """The error with its place in the input."""
     owners = [document for document in documents for _ in document.parts]
     offset = owners[error.text_index].offset
     if reader.source.layout is DocumentLayout.TEXT:
         offset += len(texts[error.text_index][: error.offset].encode("utf-8"))
-    return DataError(
-        f"{reader.source.name}, {reader.place(offset)}: character {named(error.character)} "
-        f"{error.why}: leave --tokenizer out, or give one made with --unk"
-    )
+    source = f"{reader.source.name}, {reader.place(offset)}"
+    way_out = "leave --tokenizer out, or give one made with --unk"
+    return unseen_error(error, source, way_out, is_prompt=False, place="")
