@@ -8,12 +8,15 @@ N tokens = batch x context T, C = n_embd, H = n_head, K = n_kv_head, D = head si
 I = inner size, V = vocabulary.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
+from gptcli.families.shapes import parameters
 
 _FULL = 4  # bytes in float32, in which stream, norms and losses are kept throughout
 _FUSED_IN_HALF = 64  # head size from which the attention kernel takes bfloat16
@@ -92,8 +95,8 @@ def _parts(config: ModelConfig, work: Workload) -> Iterator[Part]:
 
 def _embedding(config: ModelConfig, work: Workload) -> Part:
     """Keeps nothing; the table's gradient is as large as the table, also for few tokens."""
-    table = _FULL * config.vocab_size * config.n_embd
-    positions = _FULL * config.block_size * config.n_embd * (config.positions == "learned")
+    table = _FULL * _weights(config, "token_embedding")
+    positions = _FULL * _weights(config, "position_embedding")
     stream = _FULL * work.tokens * config.n_embd
     saved = 0
     if config.embedding_norm:
@@ -106,19 +109,19 @@ def _attention(config: ModelConfig, work: Workload) -> Part:
     N, C, D = work.tokens, config.n_embd, config.head_size
     queries, keys = N * config.n_head * D, N * config.key_value_heads * D
     size = _attention_bytes(config, work)
-    written = _projection(config, work, config.n_head * D, C)
+    weights = _weights(config, "blocks.*.attention.query_key_value")
+    written = _projection(config, work, config.n_head * D, "blocks.*.attention.output")
     saved = (
         _kept_by_reading(config, work)
         + _kept_by_queries(config, work, queries, keys)
         + _kept_by_pattern(config, work, queries)
-        + _weights_copied(work, C * (queries + 2 * keys) // N)
+        + _weights_copied(work, weights)
         + written.saved
     )
     gradients = size * (2 * queries + 2 * keys)
     if config.dropout:
         gradients += 2 * _FULL * _places(config, work)
     backward = _FULL * N * C + max(gradients, written.backward)
-    weights = C * (queries + 2 * keys) // N
     return Part(saved, backward, _FULL * weights + written.gradient)
 
 
@@ -158,24 +161,24 @@ def _has_new_queries(config: ModelConfig) -> bool:
 def _mlp(config: ModelConfig, work: Workload) -> Part:
     N, C, inner = work.tokens, config.n_embd, config.inner_size
     half = _half(work)
-    up = 2 if config.gated else 1
-    written = _projection(config, work, inner, C)
+    weights = _weights(config, "blocks.*.mlp.up", "blocks.*.mlp.gate")
+    written = _projection(config, work, inner, "blocks.*.mlp.down")
     # A rectifier is told backward from what it gave, other functions from what they got.
     kept = {"relu": 1}.get(config.activation, 2) + 2 * config.gated
     saved = (
         _kept_by_reading(config, work)
         + kept * half * N * inner
-        + _weights_copied(work, up * C * inner)
+        + _weights_copied(work, weights)
         + written.saved
     )
     backward = _FULL * N * C + max(written.backward, config.gated * 2 * half * N * inner)
-    return Part(saved, backward, _FULL * up * C * inner + written.gradient)
+    return Part(saved, backward, _FULL * weights + written.gradient)
 
 
 def _head(config: ModelConfig, work: Workload) -> Part:
     """The final norm, the read-out and the loss: softmax and its two gradients in float32."""
     N, C, V = work.tokens, config.n_embd, config.vocab_size
-    half, weights = _half(work), C * V * config.lm_head
+    half, weights = _half(work), _weights(config, "lm_head")
     saved = _kept_by_reading(config, work) + _weights_copied(work, weights)
     capped = half * N * V if config.logit_cap is not None else 0
     loss = 3 * _FULL * N * V
@@ -184,13 +187,15 @@ def _head(config: ModelConfig, work: Workload) -> Part:
     return Part(saved, capped + max(loss, product), gradient)
 
 
-def _projection(config: ModelConfig, work: Workload, width: int, C: int) -> Part:
+def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:
     """What writes to the stream: its dropout's mask, and its matrix where there is one."""
+    C = config.n_embd
     mask = _half(work) * work.tokens * C if config.dropout else 0
     if not config.projections:
         return Part(mask, 0, 0)
-    saved = mask + _weights_copied(work, width * C)
-    return Part(saved, _linear_backward(work, width, C), _FULL * width * C)
+    weights = _weights(config, module)
+    saved = mask + _weights_copied(work, weights)
+    return Part(saved, _linear_backward(work, width, C), _FULL * weights)
 
 
 def _linear_backward(work: Workload, width: int, out: int) -> int:
@@ -210,6 +215,18 @@ def _kept_by_reading(config: ModelConfig, work: Workload) -> int:
 def _kept_by_norm(config: ModelConfig, work: Workload, size: int) -> int:
     copies = 2 if config.norm == "rms" else 1  # one before the gain, one as it came
     return copies * _FULL * work.tokens * size if config.norm != "none" else 0
+
+
+def _weights(config: ModelConfig, *modules: str) -> int:
+    """Numbers in the weights of these modules of one layer; the model may lack them."""
+    sizes = _untied_sizes(config)
+    return sum(sizes.get(f"{module}.weight", 0) for module in modules)
+
+
+@lru_cache(maxsize=1)  # what fits is searched with many workloads of one model
+def _untied_sizes(config: ModelConfig) -> Mapping[str, int]:
+    untied = replace(config, tied=False)
+    return {one.name: math.prod(one.shape) for one in parameters(untied)}
 
 
 def _weights_copied(work: Workload, weights: int) -> int:

@@ -20,7 +20,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Step:
+class ReconciliationLine:
     """One line of a reconciliation: ``change`` from the line before, ``total`` after it."""
 
     name: str
@@ -73,7 +73,7 @@ def _attention_matrices(config: ModelConfig) -> int:
     return with_output * config.n_head + 2 * config.key_value_heads
 
 
-def reconciliation(config: ModelConfig) -> tuple[Step, ...]:
+def reconciliation(config: ModelConfig) -> tuple[ReconciliationLine, ...]:
     """From the chapter's total to the exact count, one difference a line."""
     totals = count_totals(config)
     rows = parameter_rows(replace(config, tied=False))
@@ -82,14 +82,14 @@ def reconciliation(config: ModelConfig) -> tuple[Step, ...]:
     norms = sum(row.params for row in rows if is_norm(row.name))
     start = totals.weights_only
     steps = (
-        Step("the chapter's total", 0, start),
-        Step("positions", positions, start + positions),
-        Step("biases", biases, start + positions + biases),
-        Step("norms: untied", norms, totals.untied),
+        ReconciliationLine("the chapter's total", 0, start),
+        ReconciliationLine("positions", positions, start + positions),
+        ReconciliationLine("biases", biases, start + positions + biases),
+        ReconciliationLine("norms: untied", norms, totals.untied),
     )
     if not config.tied:
         return steps
     return (
         *steps,
-        Step("tied unembedding", totals.tied - totals.untied, totals.tied),
+        ReconciliationLine("tied unembedding", totals.tied - totals.untied, totals.tied),
     )

@@ -3,17 +3,14 @@
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
 from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
-from gptcli.tokenization.tokenizer import TOKENIZER_FILE
-
-if TYPE_CHECKING:
-    from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -23,7 +20,7 @@ _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
 
-def write_description(directory: Path, config: ModelConfig, tokenizer: "Tokenizer") -> None:
+def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Write all but the weights, as transformers expects it."""
     end = tokenizer.end_of_text
     end_token = next(

@@ -1,7 +1,9 @@
 """Where each tensor of a model lies in its files, from the headers alone. Knows no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from gptcli.checkpoint.header import TensorInfo, read_header
 from gptcli.checkpoint.layout import TensorEntry, canonical_name, file_layout
@@ -9,7 +11,10 @@ from gptcli.checkpoint.model_files import weight_files
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 
-FLOATING = ("F64", "F32", "F16", "BF16")
+FLOATING: Mapping[str, str] = MappingProxyType(
+    {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+)
+"""What safetensors and torch call the types that weights may have."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gptcli.checkpoint.header import read_header
 from gptcli.checkpoint.layout import TensorEntry, file_layout
-from gptcli.checkpoint.stored import Stored, find_stored
+from gptcli.checkpoint.stored import FLOATING, Stored, find_stored
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, ResourceError
 from gptcli.families.shapes import parameter_shapes
@@ -19,12 +19,6 @@ from gptcli.runtime.files import replace_file
 
 Weights = dict[str, Tensor]
 
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-}
 _BUFFER = 2**20  # bytes; stays in a cache between reading and copying
 
 Announce = Callable[[Path], None]
@@ -125,7 +119,8 @@ def _blocks(stored: Stored) -> Iterator[tuple[slice, Tensor]]:
     """Some rows after others, in a buffer that is used again."""
     n_rows, *rest = stored.info.shape
     row_bytes = stored.info.n_bytes // n_rows
-    dtype, per_block = _DTYPES[stored.info.dtype], max(1, _BUFFER // row_bytes)
+    dtype: torch.dtype = getattr(torch, FLOATING[stored.info.dtype])
+    per_block = max(1, _BUFFER // row_bytes)
     buffer = torch.empty(min(n_rows, per_block) * row_bytes, dtype=torch.uint8)
     with _opened(stored) as stream:
         for first in range(0, n_rows, per_block):

@@ -34,3 +34,8 @@ def test_a_flag_that_a_family_has_fixed_is_refused_with_the_families_that_let_it
     with pytest.raises(UsageError, match=r"--n-kv-head 2 .* only of llama and qwen3 and nanochat"):
         check_choices(FAMILIES["gpt2"], {"n_kv_head": 2})
     check_choices(FAMILIES["llama"], {"n_kv_head": 2, "activation": "silu", "tied": True})
+
+
+def test_every_family_has_a_rank_of_its_own_and_is_found_by_its_file() -> None:
+    assert len({family.rank for family in FAMILIES.values()}) == len(FAMILIES)
+    assert tuple(FAMILIES) == ("gpt2", "llama", "qwen3", "nanochat", "gptcli-lecture")

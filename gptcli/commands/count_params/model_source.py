@@ -5,18 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
 from gptcli.families.registry import PRESETS, check_choices, family_of, find_preset
-
-# What safetensors and --dtype call the same numbers.
-_DTYPES = MappingProxyType(
-    {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-)
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def _with_weights(source: ModelSource, directory: Path) -> ModelSource:
     """
     from gptcli.checkpoint.layout import file_layout
     from gptcli.checkpoint.model_files import weight_files
-    from gptcli.checkpoint.stored import find_stored
+    from gptcli.checkpoint.stored import FLOATING, find_stored
 
     try:
         n_files = len(weight_files(directory))
@@ -115,7 +109,7 @@ def _with_weights(source: ModelSource, directory: Path) -> ModelSource:
     sizes = Counter[str]()
     for tensor in found:
         sizes[tensor.info.dtype] += tensor.info.n_bytes
-    dtype = _DTYPES[sizes.most_common(1)[0][0]]
+    dtype = FLOATING[sizes.most_common(1)[0][0]]
     stored = StoredWeights(n_files, len(found), sizes.total(), dtype)
     zeros = sum(math.prod(entry.shape) for entry in file_layout(source.config) if entry.absent)
     extra = (
