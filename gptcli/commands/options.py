@@ -149,28 +149,34 @@ def own_names(request: type[Request], panel: str | None = None) -> list[str]:
     ]
 
 
-def _formats_help(request: type[Request]) -> str:
-    first, *others = request.formats  # type: ignore[attr-defined]
-    return f"{', '.join([f'{first} (default)', *others[:-1]])} or {others[-1]}."
-
-
 @dataclass(frozen=True)
 class FormatRequest(Request):
-    """A request whose answer comes in several ``formats``, of which the first is the default."""
+    """A request whose answer comes in several formats, of which the first is the default.
+
+    Attributes:
+        formats: those of the usual answer.
+        formats_with: a flag that asks for something else, and the formats of that.
+
+    """
 
     formats: ClassVar[tuple[str, ...]] = ("table", "json", "md", "csv")
+    formats_with: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
     form: str | None = option("", "--format", metavar="FORMAT")
     json_output: bool = option("Short for --format json.", "--json", default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.form is not None:
-            check_choice("format", self.form, self.formats)
         if self.json_output and self.form not in (None, "json"):
             raise UsageError(
                 f"--json and --format {self.form} exclude each other: leave one of them out"
             )
+        form = self.chosen_form
+        owners = [flag(name) for name, formats in self.formats_with.items() if form in formats]
+        if owners and form not in self._formats and self._formats is self.formats:
+            owner = " or ".join(owners)
+            raise UsageError(f"--format {form} is for {owner}: give both, or leave it out")
+        check_choice("format", form, self._formats)
 
     @property
     def output(self) -> Output:
@@ -180,7 +186,13 @@ class FormatRequest(Request):
     @property
     def chosen_form(self) -> str:
         """The format that is asked for, else the first one."""
-        return "json" if self.json_output else self.form or self.formats[0]
+        return "json" if self.json_output else self.form or self._formats[0]
+
+    @property
+    def _formats(self) -> tuple[str, ...]:
+        """Those of what is asked."""
+        own = (formats for name, formats in self.formats_with.items() if self.is_given(name))
+        return next(own, self.formats)
 
 
 @dataclass(frozen=True)
@@ -238,7 +250,9 @@ def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
 
 def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     kept = _flag_of(one)
-    about = _formats_help(request) if one.name == "form" else kept.about
+    about = kept.about
+    if one.name == "form" and issubclass(request, FormatRequest):
+        about = _formats_help(request)
     if kept.is_argument:
         return typer.Argument(help=about, show_default=False, **kept.more)
     names = kept.names or (flag(one.name),)
@@ -246,6 +260,20 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     return typer.Option(
         *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
     )
+
+
+def _formats_help(request: type[FormatRequest]) -> str:
+    own = [
+        f"with {flag(name)} {_listed(formats)}" for name, formats in request.formats_with.items()
+    ]
+    return "; ".join([_listed(request.formats), *own]) + "."
+
+
+def _listed(formats: tuple[str, ...]) -> str:
+    first, *others = formats
+    if not others:
+        return f"only {first}"
+    return f"{', '.join([f'{first} (default)', *others[:-1]])} or {others[-1]}"
 
 
 def _verbosity_parameters() -> Iterator[inspect.Parameter]:

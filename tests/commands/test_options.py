@@ -15,6 +15,7 @@ from gptcli.errors import UsageError
 @dataclass(frozen=True)
 class Asked(OutputRequest):
     exclusive = (("verify", "by"),)
+    formats_with = MappingProxyType({"tasks": ("jsonl", "html")})
     makes_no_use_of = MappingProxyType({"by": ("limit",)})
     alone = MappingProxyType({"verify": ("device",)})
     needs = MappingProxyType({"limit": ("tasks", "tied")})
@@ -36,6 +37,9 @@ class Asked(OutputRequest):
         ({"limit": 0}, "--limit is for --tasks or --tied: give both"),
         ({"by": "word"}, "--by word is unknown: choose one of position"),
         ({"form": "svg"}, "--format svg is unknown: choose one of table, json, md, csv"),
+        ({"form": "html"}, "--format html is for --tasks: give both, or leave it out"),
+        ({"tasks": "x", "form": "md"}, "--format md is unknown: choose one of jsonl, html"),
+        ({"tasks": "x", "json_output": True}, "--format json is unknown: choose one of jsonl"),
         ({"form": "csv", "json_output": True}, "--json and --format csv exclude each other"),
         ({"out": Path("-")}, "--out - is no file"),
     ],
@@ -46,6 +50,7 @@ def test_what_cannot_be_meant_is_refused(given, message: str) -> None:
 
 
 def test_what_stands_together_is_taken() -> None:
+    assert Asked(tasks="x").chosen_form == "jsonl"
     request = Asked(limit=3, tied=False, form="csv")
     assert request.given() == {"limit": 3, "tied": False, "form": "csv"}
     assert Asked(verify=True, device="cpu").output.form == "table"
@@ -67,7 +72,7 @@ def test_every_field_is_a_flag_with_its_help_and_default() -> None:
         "Ask something.",
         "--untied",
         "[default: auto]",
-        "table (default), json, md or csv",
+        "table (default), json, md or csv; with --tasks",
     ):
         assert words in shown
     done = CliRunner().invoke(app, ["--limit", "3", "--untied", "--json", "--quiet"])

@@ -3,7 +3,7 @@
 import csv
 import io
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
@@ -62,6 +62,7 @@ class Table:
         folds: none gives way: the columns stand in several tables, each with the first.
         clips: the last column is cut at the end of the line, and is not wrapped.
         has_header: without one, as in ``facts``, everything stands to the left.
+        notes: sentences below it that say how it is to be read; csv has none.
 
     """
 
@@ -72,11 +73,23 @@ class Table:
     folds: bool = False
     clips: bool = False
     has_header: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def facts(title: str, rows: Iterable[tuple[str, Cell]]) -> Table:
     """Names with their values, one pair a line."""
     return Table(title, ("name", "value"), tuple(rows), has_header=False)
+
+
+def records(rows: Sequence[Mapping[str, float | str | None]]) -> Table:
+    """A document's list of objects that have the same names, for ``csv``."""
+
+    def cell(value: float | str | None) -> Cell:
+        if isinstance(value, str):
+            return value
+        return Figure(value, "" if value is None else str(value))
+
+    return Table("", tuple(rows[0]), tuple(tuple(map(cell, row.values())) for row in rows))
 
 
 def to_csv(table: Table) -> str:
@@ -138,7 +151,8 @@ def _markdown(table: Table) -> str:
     rows = [[_text(cell).replace("|", "\\|") for cell in row] for row in table.rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in (list(table.columns), rules, *rows)]
     title = f"**{escape_controls(table.title)}**\n\n" if table.title else ""
-    return title + "\n".join(lines) + "\n"
+    notes = "".join(f"\n{escape_controls(note)}\n" for note in table.notes)
+    return title + "\n".join(lines) + "\n" + notes
 
 
 def _aligned(table: Table, width: int, colour: bool) -> str:
@@ -160,7 +174,8 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
         first, *more = _lines([*cells[:-1], last], sizes, numbers, room)
         drawn = bar(share.value, _BAR_WIDTH) if share else ""
         body += [f"{first}{' ' * _GAP}{_styled(drawn, _CYAN, colour)}" if drawn else first, *more]
-    return "\n".join([*titles, *(indent + line for line in body)]) + "\n"
+    notes = [line for note in table.notes for line in _wrapped(note, width)]
+    return "\n".join([*titles, *(indent + line for line in body), *notes]) + "\n"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -222,8 +237,10 @@ def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
 def _width(table: Table, shown: list[int]) -> int:
     widths = [
         max(
-            cell_len(table.columns[column]) if table.has_header else 0,
-            *(cell_len(_text(row[column])) for row in table.rows),
+            [
+                cell_len(table.columns[column]) if table.has_header else 0,
+                *(cell_len(_text(row[column])) for row in table.rows),
+            ]
         )
         for column in shown
     ]

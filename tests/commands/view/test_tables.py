@@ -1,0 +1,27 @@
+"""Tables of results, for eyes and for programs."""
+
+from gptcli.commands.view.tables import Figure, Table, facts, records, to_csv, to_markdown, to_text
+
+
+def test_notes_stand_below_a_table_and_not_in_csv() -> None:
+    table = Table(
+        "Models", ("model", "loss"), (("a", Figure(1.25, "1.2")),), notes=("Read it so.",)
+    )
+    assert to_text([table], 100, False) == "Models\nmodel  loss\na       1.2\nRead it so.\n"
+    assert to_markdown([table]).endswith("| a | 1.2 |\n\nRead it so.\n")
+    assert to_csv(table) == "model,loss\na,1.25\n"
+
+
+def test_records_are_exact_and_what_is_unknown_is_empty() -> None:
+    table = records([{"seen": 1, "bits per byte": 1 / 3}, {"seen": 2, "bits per byte": None}])
+    assert to_csv(table) == f"seen,bits_per_byte\n1,{1 / 3}\n2,\n"
+
+
+def test_facts_hold_exact_numbers_for_programs() -> None:
+    table = facts("", [("loss", Figure(0.125, "0.12 nats")), ("data", "data/input")])
+    assert to_csv(table) == "name,value\nloss,0.125\ndata,data/input\n"
+    assert to_text([table], 100, False) == "loss  0.12 nats\ndata  data/input\n"
+
+
+def test_a_table_without_rows_has_its_header() -> None:
+    assert to_text([Table("None", ("task", "value"), ())], 100, False) == "None\ntask  value\n"
