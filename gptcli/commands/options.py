@@ -117,8 +117,7 @@ class Request:
 
     def _check_rules(self) -> None:
         for group in self.exclusive:
-            if len(given := [_shown(self, name) for name in group if self.is_given(name)]) > 1:
-                raise UsageError(f"{given[0]} and {given[1]} exclude each other: leave one out")
+            self._check_exclusive(*group)
         for name, useless in self._useless():
             if self.is_given(name) and self.is_given(useless):
                 raise UsageError(
@@ -129,6 +128,11 @@ class Request:
             if self.is_given(name) and not any(map(self.is_given, owners)):
                 owner = " or ".join(_shown(self, one) for one in owners)
                 raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
+
+    def _check_exclusive(self, *names: str) -> None:
+        """UsageError where more than one of these flags is given."""
+        if len(given := [_shown(self, name) for name in names if self.is_given(name)]) > 1:
+            raise UsageError(f"{given[0]} and {given[1]} exclude each other: leave one out")
 
     def _useless(self) -> Iterator[tuple[str, str]]:
         """A flag, and one that has no meaning beside it."""
@@ -177,6 +181,10 @@ class FormatRequest(Request):
             owner = " or ".join(owners)
             raise UsageError(f"--format {form} is for {owner}: give both, or leave it out")
         check_choice("format", form, self._formats)
+
+    def is_given(self, name: str) -> bool:
+        """Whether a field has another value than its default; ``--format json`` is ``--json``."""
+        return super().is_given(name) or (name == "json_output" and self.form == "json")
 
     @property
     def output(self) -> Output:
@@ -304,9 +312,12 @@ def _default_of(request: type[Request], name: str) -> object:
 
 
 def _shown(request: Request, name: str) -> str:
-    """A field as it stands on the command line."""
+    """A field as it stands on the command line, ``--no-stream`` where ``stream`` is false."""
     kept = _flag_of(request.__dataclass_fields__[name])
-    return kept.names[0].split("/")[0] if kept.names else flag(name)
+    if not kept.names:
+        return flag(name)
+    yes, _, no = kept.names[0].partition("/")
+    return no if no and getattr(request, name) is False else yes
 
 
 def _flowing(text: str) -> str:

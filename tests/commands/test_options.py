@@ -14,7 +14,7 @@ from gptcli.errors import UsageError
 
 @dataclass(frozen=True)
 class Asked(OutputRequest):
-    exclusive = (("verify", "by"),)
+    exclusive = (("verify", "by"), ("explain", "json_output"), ("explain", "tied"))
     formats_with = MappingProxyType({"tasks": ("jsonl", "html")})
     makes_no_use_of = MappingProxyType({"by": ("limit",)})
     alone = MappingProxyType({"verify": ("device",)})
@@ -25,6 +25,7 @@ class Asked(OutputRequest):
     limit: int | None = option("How many.")
     tasks: str | None = option("Which.")
     tied: bool | None = option("Or not.", "--tied/--untied")
+    explain: bool = option("Why.", default=False)
     device: str = option("Where.", default="auto", panel="Where")
 
 
@@ -33,7 +34,9 @@ class Asked(OutputRequest):
     [
         ({"verify": True, "by": "position"}, "--verify and --by exclude each other"),
         ({"by": "position", "limit": 1, "tasks": "x"}, "--by makes no use of --limit"),
-        ({"verify": True, "tied": False}, "--verify makes no use of --tied"),
+        ({"verify": True, "tied": False}, "--verify makes no use of --untied"),
+        ({"explain": True, "form": "json"}, "--explain and --json exclude each other"),
+        ({"explain": True, "tied": False}, "--explain and --untied exclude each other"),
         ({"limit": 0}, "--limit is for --tasks or --tied: give both"),
         ({"by": "word"}, "--by word is unknown: choose one of position"),
         ({"form": "svg"}, "--format svg is unknown: choose one of table, json, md, csv"),
@@ -54,7 +57,7 @@ def test_what_stands_together_is_taken() -> None:
     request = Asked(limit=3, tied=False, form="csv")
     assert request.given() == {"limit": 3, "tied": False, "form": "csv"}
     assert Asked(verify=True, device="cpu").output.form == "table"
-    assert own_names(Asked) == ["verify", "by", "limit", "tasks", "tied", "device"]
+    assert own_names(Asked) == ["verify", "by", "limit", "tasks", "tied", "explain", "device"]
     assert own_names(Asked, "Where") == ["device"]
 
 

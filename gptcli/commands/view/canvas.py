@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
+from gptcli.commands.view.terminal import escape_controls
+
 _FILE_WIDTH = 100
 _USUAL_WIDTH = 80
 
@@ -32,6 +34,10 @@ class Canvas:
         width = shutil.get_terminal_size().columns or _USUAL_WIDTH  # COLUMNS=0 hides nothing
         in_colour = _wants_colour()
         return cls(width, in_colour, in_colour and _has_many_colours(), sys.stdout.isatty())
+
+    def literal(self, text: str) -> str:
+        """The text as it is, but on a terminal without what would steer that."""
+        return escape_controls(text) if self.is_terminal else text
 
 
 def clipped(text: str, width: int) -> str:

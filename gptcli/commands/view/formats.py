@@ -9,7 +9,6 @@ from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.documents import document_chunks, document_line
 from gptcli.commands.view.tables import to_csv, to_markdown, to_text
-from gptcli.commands.view.terminal import escape_controls
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _pieces(answer: Answer, canvas: Canvas) -> Iterator[str]:
     last = ""
     for piece in answer.pieces:
         last = piece or last
-        yield escape_controls(piece) if canvas.is_terminal else piece
+        yield canvas.literal(piece)
     is_open = not answer.is_exact or (canvas.is_terminal and not last.endswith("\n"))
     yield "\n" if is_open else ""
 

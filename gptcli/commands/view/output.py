@@ -35,13 +35,17 @@ class Output:
 
 
 def give(answer: Answer | None, output: Output) -> None:
-    """Write a result as it is asked for; None where another process of torchrun answers."""
+    """Write a result as it is asked for; None where nothing is left to give.
+
+    That is so in all processes of torchrun but one, and after a conversation.
+    """
     if answer is None:
         return
     with answer.resources:
         chunks = FORMATS[output.form](answer, Canvas.of(output.out))
         if output.out is None:
-            _to_stdout(chunks, is_live=answer.pieces is not None)
+            grows = answer.pieces is not None or answer.drawing is not None
+            _to_stdout(chunks, is_live=grows and output.form in ("table", "text"))
         else:
             _to_file(chunks, output, output.out)
         if answer.after is not None:

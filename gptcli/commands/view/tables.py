@@ -63,6 +63,7 @@ class Table:
         clips: the last column is cut at the end of the line, and is not wrapped.
         has_header: without one, as in ``facts``, everything stands to the left.
         notes: sentences below it that say how it is to be read; csv has none.
+        stacks: a terminal shows names of several words on two lines.
 
     """
 
@@ -74,6 +75,7 @@ class Table:
     clips: bool = False
     has_header: bool = True
     notes: tuple[str, ...] = ()
+    stacks: bool = False
 
 
 def facts(title: str, rows: Iterable[tuple[str, Cell]]) -> Table:
@@ -159,14 +161,13 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
     indent = _INDENT if table.title and not table.has_header else ""
     width -= len(indent)
     shown, has_bar = _fitting(table, width)
-    header = [table.columns[column] for column in shown] if table.has_header else []
+    header = _header(table, shown)
     rows = [[_text(row[column]) for column in shown] for row in table.rows]
     numbers = [_is_number(table, column) for column in shown]
-    lines = [header, *rows] if header else rows
-    sizes = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    sizes = [max(map(cell_len, cells)) for cells in zip(*header, *rows, strict=True)]
     room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), _NARROWEST_PROSE)
     titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
-    heads = _lines(header, sizes, numbers, room) if header else []
+    heads = [line for cells in header for line in _lines(cells, sizes, numbers, room)]
     body = [_styled(line, _DIM, colour) for line in heads]
     for row, cells in zip(table.rows, rows, strict=True):
         share = next((cell for cell in row if isinstance(cell, Share)), None) if has_bar else None
@@ -176,6 +177,16 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
         body += [f"{first}{' ' * _GAP}{_styled(drawn, _CYAN, colour)}" if drawn else first, *more]
     notes = [line for note in table.notes for line in _wrapped(note, width)]
     return "\n".join([*titles, *(indent + line for line in body), *notes]) + "\n"
+
+
+def _header(table: Table, shown: list[int]) -> list[list[str]]:
+    """The lines of the column names, each with a cell for every column that is shown."""
+    if not table.has_header:
+        return []
+    names = [table.columns[column] for column in shown]
+    if not table.stacks:
+        return [names]
+    return [[name.rpartition(" ")[0] for name in names], [name.split(" ")[-1] for name in names]]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -235,13 +246,15 @@ def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
 
 
 def _width(table: Table, shown: list[int]) -> int:
+    header = _header(table, shown)
     widths = [
         max(
             [
-                cell_len(table.columns[column]) if table.has_header else 0,
+                *(cell_len(line[place]) for line in header),
                 *(cell_len(_text(row[column])) for row in table.rows),
-            ]
+            ],
+            default=0,
         )
-        for column in shown
+        for place, column in enumerate(shown)
     ]
     return sum(widths) + _GAP * (len(widths) - 1)

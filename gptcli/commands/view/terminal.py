@@ -1,8 +1,10 @@
-"""What a command says beside its result: notes, warnings and errors, all on stderr."""
+"""What a command says beside its result, on stderr, and the lines that a user types."""
 
 import contextlib
+import io
 import os
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,3 +82,42 @@ def progress_console() -> "Console":
 def is_interactive() -> bool:
     """Whether stderr is a terminal that can show a moving bar."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def typed_lines(prompt: str) -> Iterator[str]:
+    """The lines of stdin until it ends; in a terminal they are edited and remembered.
+
+    A Ctrl-C begins the line anew.
+    """
+    with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
+        import readline  # noqa: F401  importing it changes input(), and Windows has none
+    if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no text ends nothing
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+    while (line := _typed_line(prompt)) is not None:
+        yield line
+
+
+def _typed_line(prompt: str) -> str | None:
+    """The next line; None at the end of the input."""
+    while True:
+        try:
+            return _read_line(prompt)
+        except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):
+                _end_line()
+
+
+def _read_line(prompt: str) -> str | None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        line = sys.stdin.readline()
+        return line.removesuffix("\n").removesuffix("\r") if line else None
+    try:
+        return input(prompt)
+    except EOFError:
+        _end_line()
+        return None
+
+
+def _end_line() -> None:
+    sys.stdout.write("\n")
+    sys.stdout.flush()

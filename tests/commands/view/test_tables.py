@@ -2,6 +2,14 @@
 
 from gptcli.commands.view.tables import Figure, Table, facts, records, to_csv, to_markdown, to_text
 
+_STACKED = Table(
+    "Heads",
+    ("head", "first token", "self"),
+    (("L0.H0", Figure(0.25, "0.25"), Figure(None, "-")),),
+    spare=("self", "first token"),
+    stacks=True,
+)
+
 
 def test_notes_stand_below_a_table_and_not_in_csv() -> None:
     table = Table(
@@ -25,3 +33,14 @@ def test_facts_hold_exact_numbers_for_programs() -> None:
 
 def test_a_table_without_rows_has_its_header() -> None:
     assert to_text([Table("None", ("task", "value"), ())], 100, False) == "None\ntask  value\n"
+
+
+def test_a_stacked_header_is_as_wide_as_its_words() -> None:
+    assert to_text([_STACKED], 80, colour=False).splitlines() == [
+        "Heads",
+        "       first",
+        "head   token  self",
+        "L0.H0   0.25     -",
+    ]
+    assert to_text([_STACKED], 12, colour=False).splitlines()[-1] == "L0.H0   0.25"
+    assert to_csv(_STACKED) == "head,first_token,self\nL0.H0,0.25,\n"
