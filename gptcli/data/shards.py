@@ -1,4 +1,4 @@
-"""The shards of a split, mapped into memory and read as one array."""
+"""Reading token files: the shards of a split, or parts of it, as one array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from gptcli.errors import DataError, ResourceError
 
+START = np.dtype("<u8")  # the position of a document
+
 
 @dataclass(frozen=True)
 class Content:
-    """What the numbers of a shard are: stored as ``dtype``, each below ``limit``.
+    """What the numbers of a file are: stored as ``dtype``, each below ``limit``.
 
-    ``noun`` and ``fault`` say so where one is not: "token id 70 at byte 8 is not in ...".
+    ``noun`` and ``fault`` make the message where one is not: "token id 70 ... is not in ...".
     """
 
     dtype: "np.dtype[Any]"
@@ -26,16 +28,34 @@ class Content:
     fault: str
 
 
+MASK = Content(np.dtype("u1"), 2, "mask byte", "neither 0 nor 1")
+
+
+def token_content(dtype: str, vocab_size: int) -> Content:
+    """Token ids of a vocabulary, stored little-endian."""
+    fault = f"not in the vocabulary of {vocab_size}"
+    return Content(np.dtype(dtype).newbyteorder("<"), vocab_size, "token id", fault)
+
+
 class Shards:
-    """Numbers 0 to n - 1 over as many files as there are.
+    """Reads numbers 0 to n - 1 over as many files as there are.
 
     Every read checks that they are below the limit, so that a damaged shard ends in a
-    DataError with its place and not in a crash of the embedding.
+    DataError with its place and not in a crash of the embedding. Files are mapped into memory,
+    and stay open; with ``is_mapped`` False they are opened for each read, for there may be more
+    of them than a process may have open.
     """
 
-    def __init__(self, files: Sequence[Path], sizes: Sequence[int], content: Content) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        sizes: Sequence[int],
+        content: Content,
+        is_mapped: bool = True,
+    ) -> None:
         self._files = files
         self._content = content
+        self._is_mapped = is_mapped
         self._boundaries = np.array([0, *accumulate(sizes)], dtype=np.int64)
 
     def read(self, start: int, length: int) -> NDArray[Any]:
@@ -46,7 +66,7 @@ class Shards:
 
     def gather(self, starts: NDArray[np.int64], length: int) -> NDArray[Any]:
         """One row of ``length`` numbers from each start: (len(starts), length)."""
-        if len(self._maps) == 1:
+        if self._is_mapped and len(self._files) == 1:
             assert starts.size == 0 or starts.min() >= 0, "a window starts before the split"
             windows = np.lib.stride_tricks.sliding_window_view(self._maps[0], length)
             rows = windows[starts]
@@ -62,16 +82,23 @@ class Shards:
         return [map_file(file, self._content.dtype) for file in self._files]
 
     def _copy(self, start: int, length: int) -> NDArray[Any]:
-        assert 0 <= start <= start + length <= self._boundaries[-1], "a window beyond the split"
+        end = start + length
+        assert 0 <= start <= end <= self._boundaries[-1], "a window beyond the split"
         first = int(np.searchsorted(self._boundaries, start, side="right")) - 1
         parts = []
-        for shard, boundary in zip(
-            self._maps[first:], self._boundaries[first:].tolist(), strict=False
-        ):
-            parts.append(shard[max(start - boundary, 0) : start + length - boundary])
-            if boundary + len(shard) >= start + length:
+        for index in range(first, len(self._files)):
+            low, high = self._boundaries[index : index + 2].tolist()
+            if low >= end:
                 break
+            parts.append(self._slice(index, max(start - low, 0), min(end, high) - low))
         return np.concatenate(parts) if parts else np.empty(0, dtype=self._content.dtype)
+
+    def _slice(self, index: int, first: int, last: int) -> NDArray[Any]:
+        if self._is_mapped:
+            return self._maps[index][first:last]
+        with self._files[index].open("rb", buffering=0) as file:
+            offset = first * self._content.dtype.itemsize
+            return np.fromfile(file, self._content.dtype, last - first, offset=offset)
 
     def _check(self, rows: NDArray[Any], starts: NDArray[np.int64]) -> None:
         if rows.size and int(rows.max()) >= self._content.limit:

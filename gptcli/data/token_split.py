@@ -13,12 +13,10 @@ from gptcli.data.dataset_record import (
     mask_file,
     starts_file,
 )
-from gptcli.data.shards import Content, Shards, map_file
+from gptcli.data.shards import MASK, START, Shards, map_file, token_content
 from gptcli.data.windows import Windows, counted_windows, window_boundaries
 from gptcli.errors import DataError
 
-_MASK = Content(np.dtype("u1"), 2, "mask byte", "neither 0 nor 1")
-_STARTS = np.dtype("<u8")
 _TOKENS_AT_ONCE = 2**24
 
 
@@ -34,14 +32,12 @@ class TokenSplit:
         self._record: SplitRecord = record.splits[name]
         sizes = [shard.tokens for shard in self._record.shards]
         numbers = range(len(sizes))
-        dtype = np.dtype(record.dtype).newbyteorder("<")
-        fault = f"not in the vocabulary of {record.vocab_size}"
         self._tokens = Shards(
             [directory / shard.file for shard in self._record.shards],
             sizes,
-            Content(dtype, record.vocab_size, "token id", fault),
+            token_content(record.dtype, record.vocab_size),
         )
-        self._masks = Shards([directory / mask_file(name, i) for i in numbers], sizes, _MASK)
+        self._masks = Shards([directory / mask_file(name, i) for i in numbers], sizes, MASK)
         self._windows: dict[int, Windows] = {}
 
     @property
@@ -114,7 +110,7 @@ class TokenSplit:
         assert self.is_masked, "a split without masks"
         if not self._record.documents:
             return np.empty(0, dtype=np.int64)
-        starts = map_file(self._directory / starts_file(self._name), _STARTS)
+        starts = map_file(self._directory / starts_file(self._name), START)
         if starts[0] != 0:
             self._refuse_start(0, int(starts[0]), "the first one starts at 0")
         backward = starts[1:] <= starts[:-1]
@@ -130,6 +126,6 @@ class TokenSplit:
     def _refuse_start(self, index: int, start: int, why: str) -> None:
         file = self._directory / starts_file(self._name)
         raise DataError(
-            f"{file} is damaged: at byte {index * _STARTS.itemsize:,} a document starts at token "
+            f"{file} is damaged: at byte {index * START.itemsize:,} a document starts at token "
             f"{start:,}, but {why}: run `gptcli prepare` again"
         )

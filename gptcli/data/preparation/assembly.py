@@ -14,9 +14,8 @@ from gptcli.data.dataset_record import (
     SplitRecord,
     narrowest_dtype,
 )
-from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.plan import Plan
-from gptcli.data.preparation.split_writer import SHARD_TOKENS, SplitWriter
+from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens, TokenWriter, dataset_files
 from gptcli.errors import DataError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.outputs import OutputKind, timestamp
@@ -37,12 +36,12 @@ def write_dataset(
     """Write ``tokens`` and what describes them; DataError where a split gets none."""
     dtype = narrowest_dtype(tokenizer.vocab_size)
     with contextlib.ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(
-                SplitWriter(building, split, dtype, plan.scan.is_masked, shard_tokens)
-            )
-            for split in SPLITS
-        }
+        writers = {}
+        for split in SPLITS:
+            (building / split).mkdir()
+            files = dataset_files(split, plan.scan.is_masked)
+            writer = TokenWriter(building, files, dtype, shard_tokens)
+            writers[split] = stack.enter_context(writer)
         for encoded in tokens:
             for split, part in encoded.items():
                 writers[split].write(part)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gptcli.data.dataset_record import ITEM_SIZES, narrowest_dtype
-from gptcli.data.preparation.encode import EncodedTokens
 from gptcli.data.preparation.plan import Plan, encode_tasks
+from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import ResourceError
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.tokenizer import Tokenizer

@@ -1,7 +1,6 @@
 """From a chunk of text to the tokens of each split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,11 @@ from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Chunk, Document, Reader
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.division import Division
+from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.bulk import bulk_encoder
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
-
-
-@dataclass(frozen=True)
-class EncodedTokens:
-    """Tokens of one split in the dataset's type, and what they are the encoding of.
-
-    ``mask`` (None: all tokens are targets) has a 1 for each token that is one; ``starts`` are
-    the positions in ``ids`` at which documents begin.
-    """
-
-    ids: NDArray[Any]
-    mask: NDArray[np.uint8] | None
-    starts: NDArray[np.int64]
-    characters: int
-    bytes: int
 
 
 class ChunkEncoder:

@@ -7,13 +7,14 @@ from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import Corpus
 from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions, open_reader
 from gptcli.data.preparation.division import Division, choose_split, divide
-from gptcli.data.preparation.encode import ChunkEncoder, EncodedTokens
+from gptcli.data.preparation.encode import ChunkEncoder
 from gptcli.data.preparation.scan import Scan, scan_corpus
 from gptcli.data.preparation.tokenizer_choice import (
     TokenizerChoice,
     ready_tokenizer,
     scanned_tokenizer,
 )
+from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import UsageError
 from gptcli.runtime.progress import Advance, Watch
 from gptcli.runtime.threads import ordered_map

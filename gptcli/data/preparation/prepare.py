@@ -13,11 +13,10 @@ from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import SPLITS, narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.disk_space import check_room
-from gptcli.data.preparation.encode import EncodedTokens
-from gptcli.data.preparation.part import PartSplit, PartWriter, in_order, shuffled
+from gptcli.data.preparation.part import PartTokens, PartWriter, in_order, shuffled
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
-from gptcli.data.preparation.split_writer import SHARD_TOKENS
 from gptcli.data.preparation.tokenizer_choice import TokenizerChoice
+from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens
 from gptcli.runtime.outputs import output_directory
 from gptcli.runtime.progress import Unwatched, Watch
 from gptcli.tokenization.kinds import TokenizerSpec
@@ -71,9 +70,8 @@ def part_tokens(
     plan: Plan, tokenizer: Tokenizer, folders: Sequence[Path]
 ) -> Iterator[dict[str, EncodedTokens]]:
     """The tokens of all parts, in the plan's order or shuffled."""
-    dtype = narrowest_dtype(tokenizer.vocab_size)
     for split in SPLITS:
-        parts = [PartSplit(folder, split, dtype, plan.scan.is_masked) for folder in folders]
+        parts = PartTokens.open(folders, split, tokenizer.vocab_size, plan.scan.is_masked)
         ordered = (
             shuffled(parts, split, plan.config.seed) if plan.config.shuffle else in_order(parts)
         )
@@ -85,7 +83,8 @@ def _shuffled(
     folder: Path, plan: Plan, tokenizer: Tokenizer, tokens: Iterator[dict[str, EncodedTokens]]
 ) -> Iterator[dict[str, EncodedTokens]]:
     folder.mkdir()
-    with PartWriter(folder, plan.scan.is_masked) as writer:
+    dtype = narrowest_dtype(tokenizer.vocab_size)
+    with PartWriter(folder, dtype, plan.scan.is_masked) as writer:
         for encoded in tokens:
             for split, part in encoded.items():
                 writer.write(split, part)

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.dataset import Dataset
+from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.disk_space import check_room
 from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
 from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
 from gptcli.data.preparation.prepare import Preparation, part_tokens
-from gptcli.data.preparation.split_writer import SHARD_TOKENS
+from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.files import reported, sync_tree
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
@@ -159,7 +160,8 @@ def _encode_task(
     with reported(part):
         building.mkdir(parents=True)
         try:
-            with PartWriter(building, plan.scan.is_masked) as writer:
+            dtype = narrowest_dtype(tokenizer.vocab_size)
+            with PartWriter(building, dtype, plan.scan.is_masked) as writer:
                 for encoded in encode_tasks(plan, tokenizer, [plan.tasks[number]], advance):
                     for split, tokens in encoded.items():
                         writer.write(split, tokens)

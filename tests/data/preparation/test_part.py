@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from gptcli.data.preparation.encode import EncodedTokens
-from gptcli.data.preparation.part import PartSplit, PartWriter, in_order
+from gptcli.data.preparation.part import PartTokens, PartWriter, in_order
+from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import DataError
 
 
@@ -21,16 +21,16 @@ def test_parts_in_order_are_what_was_written(tmp_path):
         [encoded([], [], 9)],
         [encoded([8], [], 1)],
     ]
-    parts = []
+    folders = []
     for number, pieces in enumerate(written):
         directory = tmp_path / str(number)
         directory.mkdir()
-        with PartWriter(directory, is_masked=False) as writer:
+        with PartWriter(directory, "uint16", is_masked=False) as writer:
             for piece in pieces:
                 writer.write("train", piece)
             writer.close("")
-        parts.append(PartSplit(directory, "train", "uint16", is_masked=False))
-    found = list(in_order(parts))
+        folders.append(directory)
+    found = list(in_order(PartTokens.open(folders, "train", 9, is_masked=False)))
     bases = np.cumsum([0, *(len(one.ids) for one in found[:-1])])
     starts = [n + base for one, base in zip(found, bases, strict=True) for n in one.starts]
     assert np.concatenate([one.ids for one in found]).tolist() == [5, 6, 7, 8]
@@ -41,8 +41,8 @@ def test_parts_in_order_are_what_was_written(tmp_path):
 
 @pytest.mark.parametrize("splits", [None, {"train": None}, {"train": {"tokens": 0}}, {}])
 def test_part_without_a_record_of_its_split_is_damaged(tmp_path, splits):
-    with PartWriter(tmp_path, is_masked=False) as writer:
+    with PartWriter(tmp_path, "uint16", is_masked=False) as writer:
         writer.close("")
     (tmp_path / "part.json").write_text(json.dumps({"plan": "", "splits": splits}))
     with pytest.raises(DataError, match=r"part\.json is damaged: remove"):
-        PartSplit(tmp_path, "train", "uint16", is_masked=False)
+        PartTokens.open([tmp_path], "train", 9, is_masked=False)
