@@ -39,7 +39,7 @@ class Textbook:
 
 @dataclass(frozen=True)
 class Part:
-    """A chunk of the model: what it keeps, what its backward pass needs beside that.
+    """Bytes that a part of the model keeps, and that its backward pass needs beside them.
 
     ``gradient`` is what it leaves behind then: the gradients of its matrices.
     """
@@ -50,7 +50,7 @@ class Part:
 
 
 def textbook_activations(config: ModelConfig, work: Workload) -> Textbook:
-    """The textbook's bytes; no model of another family than GPT-2 is quite like that."""
+    """The textbook's bytes; they are right for GPT-2 and approximate for other families."""
     stream = work.tokens * config.n_embd * config.n_layer
     pattern = work.batch * work.context**2 * config.n_head * config.n_layer
     return Textbook(
@@ -67,7 +67,7 @@ def activation_peak(config: ModelConfig, work: Workload) -> int:
 
 
 def activation_and_gradient_peak(config: ModelConfig, work: Workload) -> int:
-    """Most bytes of activations and gradients together, which come as activations go."""
+    """Most bytes of activations and gradients together: gradients grow as activations are freed."""
     return max(held + gradients for held, gradients in _moments(config, work))
 
 
@@ -94,7 +94,7 @@ def _parts(config: ModelConfig, work: Workload) -> Iterator[Part]:
 
 
 def _embedding(config: ModelConfig, work: Workload) -> Part:
-    """Keeps nothing; the table's gradient is as large as the table, also for few tokens."""
+    """The embeddings, which keep nothing; a gradient is as large as its whole table."""
     table = _FULL * _weights(config, "token_embedding")
     positions = _FULL * _weights(config, "position_embedding")
     stream = _FULL * work.tokens * config.n_embd
@@ -188,7 +188,7 @@ def _head(config: ModelConfig, work: Workload) -> Part:
 
 
 def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:
-    """What writes to the stream: its dropout's mask, and its matrix where there is one."""
+    """The matrix, if any, that writes to the stream, and the mask of the dropout behind it."""
     C = config.n_embd
     mask = _half(work) * work.tokens * C if config.dropout else 0
     if not config.projections:
@@ -205,7 +205,7 @@ def _linear_backward(work: Workload, width: int, out: int) -> int:
 
 
 def _kept_by_reading(config: ModelConfig, work: Workload) -> int:
-    """The stream, as the norm and then the matrix behind it keep it."""
+    """Bytes that a norm and the matrix behind it keep of the stream."""
     operand = _half(work) * work.tokens * config.n_embd
     if config.norm == "none":
         return operand
@@ -235,7 +235,7 @@ def _weights_copied(work: Workload, weights: int) -> int:
 
 
 def _places(config: ModelConfig, work: Workload) -> int:
-    """Places of a layer's attention patterns."""
+    """Numbers in the attention patterns of one layer."""
     return work.batch * config.n_head * work.context**2
 
 

@@ -14,7 +14,7 @@ MOMENTS = 8  # AdamW's two
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """One step of this build. ``peak`` is below the sum: gradients come as activations go."""
+    """Bytes of a training step; gradients replace activations, so ``peak`` is below the sum."""
 
     weights: int
     gradients: int
@@ -33,7 +33,7 @@ class GenerationMemory:
 
     @property
     def peak(self) -> int:
-        """All of it at once."""
+        """Bytes that are held at the same time."""
         return self.weights + self.kv_cache + self.working
 
 
@@ -60,14 +60,14 @@ def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
 
 
 def _working(config: ModelConfig, work: Workload) -> int:
-    """The widest moment of a block for all tokens of the prompt, or the last ones' logits."""
+    """Bytes of the widest moment: in a block for the whole prompt, or of the last logits."""
     widest = work.tokens * max(_attending(config), _computing(config))
     logits = work.tokens * config.n_embd + work.batch * config.vocab_size
     return work.value_bytes * max(widest, logits)
 
 
 def _attending(config: ModelConfig) -> int:
-    """Numbers a token: the stream twice, its three projections, and what is made of them."""
+    """Numbers per token in attention: the stream twice, its three projections, what follows."""
     queries = config.n_head * config.head_size
     keys = config.key_value_heads * config.head_size
     mixed = 2 * queries
@@ -78,6 +78,6 @@ def _attending(config: ModelConfig) -> int:
 
 
 def _computing(config: ModelConfig) -> int:
-    """The stream before and after attention, what that added, its norm, and the hidden layers."""
+    """Numbers per token in the MLP: four of the stream's width, and the hidden layers."""
     hidden = 3 if config.gated or config.activation == "relu_squared" else 2
     return 4 * config.n_embd + hidden * config.inner_size

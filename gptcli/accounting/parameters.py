@@ -10,8 +10,6 @@ from gptcli.families.shapes import Parameter, attention_heads, parameters
 BUFFERS = 0
 """Numbers a model stores beside its parameters. Ours has none: the causal mask is computed."""
 
-NORMS = ("embedding_norm", "attention_norm", "query_norm", "key_norm", "mlp_norm", "final_norm")
-
 # The model's modules by the names that the literature gives their matrices.
 _NAMES = {
     "lm_head": "unembedding",
@@ -87,7 +85,7 @@ def exact_count(config: ModelConfig) -> int:
 
 
 def count_totals(config: ModelConfig) -> Totals:
-    """The five sums of a configuration, of which only the name is the same."""
+    """Compute the five sums that are all called "number of parameters"."""
     rows = {row.name: row.params for row in parameter_rows(replace(config, tied=False))}
     untied = sum(rows.values())
     tied = untied - rows.get("unembedding", 0)
@@ -103,7 +101,7 @@ def count_totals(config: ModelConfig) -> Totals:
 
 def is_norm(name: str) -> bool:
     """Whether a row belongs to a norm, gain or bias."""
-    return name.startswith(NORMS)
+    return name.removesuffix("_bias").endswith("_norm")
 
 
 def is_bias(name: str) -> bool:
@@ -112,7 +110,7 @@ def is_bias(name: str) -> bool:
 
 
 def _pieces(one: Parameter, config: ModelConfig) -> Iterator[Row]:
-    """What a parameter holds: attention's matrices a head at a time, any other whole."""
+    """Divide attention's matrices into those of single heads; leave any other whole."""
     *_, module, role = one.name.split(".")
     D = config.head_size
     if module == "query_key_value":
@@ -129,5 +127,5 @@ def _row_name(name: str, role: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """What a matrix, its bias and its norm have in common."""
+    """The part of the name that a matrix, its bias and its norm share: ``query``."""
     return name.removesuffix("_bias").removesuffix("_projection").removesuffix("_norm")

@@ -12,7 +12,7 @@ from gptcli.config.model import ModelConfig
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that is spoken on the way, what it counts, and the product that gives it."""
+    """A number that the chapter mentions, what it counts, and the factors whose product it is."""
 
     name: str
     factors: tuple[int, ...]
@@ -45,7 +45,7 @@ def chapter_rows(config: ModelConfig) -> tuple[Row, ...]:
 
 
 def spoken_figures(config: ModelConfig) -> tuple[Figure, ...]:
-    """The sub-totals the chapter speaks of; the full value map is what it factors away."""
+    """The sub-totals that the chapter mentions, and the value matrix if it were not factored."""
     d, size = config.n_embd, config.head_size
     one_matrix = size * d
     one_block = _attention_matrices(config) * one_matrix

@@ -16,7 +16,7 @@ class Rectangle:
 
 def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
     """One rectangle a size, the largest first; they fill the room and are near to square."""
-    assert all(size > 0 for size in sizes), "nothing has no area"
+    assert all(size > 0 for size in sizes), "every size is above 0"
     assert list(sizes) == sorted(sizes, reverse=True), "the largest comes first"
     placed: list[Rectangle] = []
     while sizes:
@@ -28,14 +28,14 @@ def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
 
 
 def _row_length(sizes: Sequence[float], room: Rectangle) -> int:
-    """As many in a row as make the worst of them no longer."""
+    """How many make a row: the next one would make its worst rectangle more oblong."""
     worst = [_worst(sizes, count, room) for count in range(1, len(sizes) + 1)]
     better = (count for count in range(1, len(sizes)) if worst[count] > worst[count - 1])
     return next(better, len(sizes))
 
 
 def _worst(sizes: Sequence[float], count: int, room: Rectangle) -> float:
-    """The longest side of a rectangle of the row to its shortest."""
+    """The largest ratio of long to short side among the rectangles of the row."""
     strip, _ = _cut(room, sum(sizes[:count]) / sum(sizes))
     return max(
         max(one.width / one.height, one.height / one.width) for one in _divide(strip, sizes[:count])

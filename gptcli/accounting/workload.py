@@ -13,7 +13,7 @@ DTYPES: Mapping[str, int] = MappingProxyType(
 """Bytes of one number."""
 
 LARGEST = 10**9
-"""Of sequences, and of the tokens of one."""
+"""Most sequences, and most tokens of one."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def read_model_config(path: Path) -> ModelConfig:
 
 
 def read_small_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file that has no reason to be large or deep."""
+    """Read a JSON object from a file that should be small."""
     try:
         return parse_object(read_bounded(file))
     except (FileNotFoundError, NotADirectoryError):
@@ -102,7 +102,7 @@ def _check_fixed(raw: Mapping[str, Any], family: Family) -> None:
 
 
 def _named_values(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    """Those of ModelConfig's fields that the family has names for, by ours."""
+    """ModelConfig's fields that the family has names for, by our names."""
     table = family.config_fields
     given = {**table.optional, **raw}
     for name in table.names:

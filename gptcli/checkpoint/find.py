@@ -1,4 +1,4 @@
-"""Which model directory is meant."""
+"""Find the model directory that the user means."""
 
 import difflib
 from collections.abc import Callable

@@ -94,7 +94,7 @@ def clear_stale_steps(run: Path) -> None:
 
 
 def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
-    """The newest step that proves whole, and what was wrong with newer ones.
+    """Load the newest step that is whole; also returns what was wrong with newer ones.
 
     Raises UsageError where nothing was saved, CheckpointError where nothing is whole.
     """
@@ -111,7 +111,7 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
 
 
 def load_step(step: Path) -> Snapshot:
-    """One step, after its manifest has been checked."""
+    """Load one step, after its manifest has been checked."""
     check_manifest(step)
     raw = read_small_json(step / _STATE_FILE)
     try:
@@ -124,5 +124,5 @@ def load_step(step: Path) -> Snapshot:
 
 
 def _copied(tensors: Weights) -> Weights:
-    """Out of the file, which training will remove, and aligned as in a fresh run."""
+    """Copies, because the file will be removed; they are aligned as in a fresh run."""
     return {name: tensor.clone() for name, tensor in tensors.items()}

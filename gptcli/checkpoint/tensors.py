@@ -25,7 +25,7 @@ Announce = Callable[[Path], None]
 
 
 def _ignore(file: Path) -> None:
-    """Tell nobody of the new file."""
+    """Do nothing with the new file."""
 
 
 def save_tensors(path: Path, tensors: Weights, announce: Announce = _ignore) -> None:
@@ -116,7 +116,7 @@ def _check_zero(stored: Stored) -> None:
 
 
 def _blocks(stored: Stored) -> Iterator[tuple[slice, Tensor]]:
-    """Some rows after others, in a buffer that is used again."""
+    """Yield the tensor a few rows at a time, each time in the same buffer."""
     n_rows, *rest = stored.info.shape
     row_bytes = stored.info.n_bytes // n_rows
     dtype: torch.dtype = getattr(torch, FLOATING[stored.info.dtype])

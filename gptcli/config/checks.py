@@ -13,7 +13,7 @@ def flag(name: str) -> str:
 
 
 def check_whole(name: str, value: object, least: int, most: int = 10**12) -> None:
-    """UsageError unless ``value`` is a whole number from ``least`` to ``most``."""
+    """Raise UsageError unless ``value`` is a whole number from ``least`` to ``most``."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise UsageError(f"{flag(name)} must be a whole number, not {value!r}")
     if value < least:
@@ -23,31 +23,31 @@ def check_whole(name: str, value: object, least: int, most: int = 10**12) -> Non
 
 
 def check_not_negative(name: str, value: object) -> None:
-    """UsageError unless ``value`` is a finite number of 0 or more."""
+    """Raise UsageError unless ``value`` is a finite number of 0 or more."""
     if not isinstance(value, int | float) or not 0 <= value < math.inf or value > _LARGEST:
         raise UsageError(f"{flag(name)} {value!r:.40} is not a finite number of 0 or more")
 
 
 def check_positive(name: str, value: object) -> None:
-    """UsageError unless ``value`` is a finite number above 0."""
+    """Raise UsageError unless ``value`` is a finite number above 0."""
     check_not_negative(name, value)
     if not value:
         raise UsageError(f"{flag(name)} must be above 0")
 
 
 def check_switch(name: str, value: object) -> None:
-    """UsageError unless ``value`` is true or false."""
+    """Raise UsageError unless ``value`` is true or false."""
     if not isinstance(value, bool):
         raise UsageError(f"{name} must be true or false, not {value!r:.40}")
 
 
 def check_fraction(name: str, value: object, example: float) -> None:
-    """UsageError unless ``value`` lies in [0, 1)."""
+    """Raise UsageError unless ``value`` lies in [0, 1)."""
     if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
         raise UsageError(f"{flag(name)} {value} is outside [0, 1): try {flag(name)} {example}")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """UsageError unless ``value`` is one of ``choices``."""
+    """Raise UsageError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise UsageError(f"{flag(name)} {value} is unknown: choose one of {', '.join(choices)}")

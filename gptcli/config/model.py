@@ -128,7 +128,7 @@ class ModelConfig:
         }
 
     def _make_canonical(self) -> None:
-        """One way to write each model, so that equal models compare equal."""
+        """Replace usual sizes by None, so that equal models compare equal."""
         usual = {
             "n_kv_head": self.n_head,
             "head_dim": self.n_embd / self.n_head,
@@ -141,7 +141,7 @@ class ModelConfig:
 
 
 def _check_model(config: ModelConfig) -> None:
-    """UsageError unless this is a model that can be built."""
+    """Raise UsageError unless this is a model that can be built."""
     _check_sizes(config)
     _check_switches(config)
     _check_heads(config)
@@ -211,7 +211,7 @@ def _check_without_projections(config: ModelConfig) -> None:
 
 
 def _check_without_head(config: ModelConfig) -> None:
-    """The stream itself is the logits."""
+    """Without a head, the stream itself is the logits."""
     if config.tied or config.lm_head_bias:
         raise UsageError("a model without lm_head can neither be tied nor have the head's bias")
     if config.n_embd != config.vocab_size:

@@ -55,7 +55,7 @@ class SamplingConfig:
         check_choice("overflow", self.overflow, OVERFLOWS)
 
     def check_fits(self, vocab_size: int) -> None:
-        """UsageError where more tokens are asked for than there are."""
+        """Raise UsageError where more tokens are asked for than there are."""
         for flag, value in (("--top-k", self.top_k), ("--logprobs", self.logprobs)):
             if value is not None and value > vocab_size:
                 raise UsageError(

@@ -61,7 +61,7 @@ def model_type_of(config: ModelConfig) -> str:
 
 
 def check_choices(family: Family, given: Mapping[str, object]) -> None:
-    """UsageError where a flag in ``given`` changes a switch that the family has fixed."""
+    """Raise UsageError where a flag in ``given`` changes a switch that the family has fixed."""
     for name, value in given.items():
         if not family.may_choose(name) and value != family.switches.get(name):
             others = [other for other in TRAINABLE if FAMILIES[other].may_choose(name)]
