@@ -11,7 +11,7 @@ from gptcli.config.model import ModelConfig
 
 
 @dataclass(frozen=True)
-class Figure:
+class SpokenFigure:
     """A number that the chapter mentions, what it counts, and the factors whose product it is."""
 
     name: str
@@ -44,26 +44,28 @@ def chapter_rows(config: ModelConfig) -> tuple[Row, ...]:
     return (embedding, *(rows[name] for name in _ORDER[1:] if name in rows))
 
 
-def spoken_figures(config: ModelConfig) -> tuple[Figure, ...]:
+def spoken_figures(config: ModelConfig) -> tuple[SpokenFigure, ...]:
     """The sub-totals that the chapter mentions, and the value matrix if it were not factored."""
     d, size = config.n_embd, config.head_size
     one_matrix = size * d
     one_block = _attention_matrices(config) * one_matrix
     return (
-        Figure("one query or key matrix", (size, d), one_matrix),
-        Figure("value map, not factored", (d, d), d * d),
+        SpokenFigure("one query or key matrix", (size, d), one_matrix),
+        SpokenFigure("value map, not factored", (d, d), d * d),
         *_heads_of_a_block(config, one_matrix, one_block),
-        Figure("all attention", (config.n_layer, one_block), config.n_layer * one_block),
+        SpokenFigure("all attention", (config.n_layer, one_block), config.n_layer * one_block),
     )
 
 
-def _heads_of_a_block(config: ModelConfig, one_matrix: int, one_block: int) -> tuple[Figure, ...]:
+def _heads_of_a_block(
+    config: ModelConfig, one_matrix: int, one_block: int
+) -> tuple[SpokenFigure, ...]:
     matrices = _attention_matrices(config)
     if matrices != 4 * config.n_head:
-        return (Figure("one block's heads", (matrices, one_matrix), one_block),)
+        return (SpokenFigure("one block's heads", (matrices, one_matrix), one_block),)
     return (
-        Figure("one head", (4, one_matrix), 4 * one_matrix),
-        Figure("one block's heads", (config.n_head, 4 * one_matrix), one_block),
+        SpokenFigure("one head", (4, one_matrix), 4 * one_matrix),
+        SpokenFigure("one block's heads", (config.n_head, 4 * one_matrix), one_block),
     )
 
 

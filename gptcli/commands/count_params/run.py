@@ -3,15 +3,15 @@
 from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.commands.count_params.account import Account, asked_account, plain_account
 from gptcli.commands.count_params.command import CountRequest
-from gptcli.commands.count_params.comparison import diff_table, diff_tables, presets_table
 from gptcli.commands.count_params.cost_tables import cost_figures, cost_tables
-from gptcli.commands.count_params.count_tables import count_tables, explanation_table, rows_table
-from gptcli.commands.count_params.documents import (
+from gptcli.commands.count_params.count_documents import (
     PARAMS_SCHEMA,
     count_document,
     diff_document,
     presets_document,
 )
+from gptcli.commands.count_params.count_tables import count_tables, explanation_table, rows_table
+from gptcli.commands.count_params.model_diff import diff_table, diff_tables, presets_table
 from gptcli.commands.count_params.model_source import named_source
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import note
