@@ -1,17 +1,25 @@
-"""Find the model directory that the user means."""
+"""Find the model directory that the user means: a run, a path or a name on the hub."""
 
 import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
-from gptcli.checkpoint.model_files import WEIGHTS_FILE
+from gptcli.checkpoint.model_files import INDEX_FILE, WEIGHTS_FILE, weight_names
 from gptcli.checkpoint.run import RECORD_FILE
 from gptcli.errors import UsageError
-from gptcli.runtime.hub import may_be_on_hub
+from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
 from gptcli.runtime.outputs import newest
+from gptcli.tokenization.loading import fetch_tokenizer
 
 RUNS = Path("runs")
+_INSTEAD = "the path of a model directory"
+_DESCRIPTION = HubFiles("model", ((CONFIG_FILE,),), _INSTEAD)
+_MODEL = HubFiles(
+    "model in safetensors, pickles being never opened",
+    ((CONFIG_FILE, WEIGHTS_FILE), (CONFIG_FILE, INDEX_FILE)),
+    _INSTEAD,
+)
 
 
 def newest_run(root: Path = RUNS) -> Path:
@@ -43,6 +51,21 @@ def named_model(path: Path, fetch: Callable[[str, str], Path]) -> Path:
         return model_directory(path)
     near = _nearest_run(path)
     return fetch(name, f"; did you mean {near}?" if near else "")
+
+
+def fetch_description(hub_id: str, hint: str = "") -> Path:
+    """A directory with the config.json of a model on the hub; raises as ``fetch_files``."""
+    return fetch_files(hub_id, _DESCRIPTION, hint)
+
+
+def fetch_model(hub_id: str, hint: str = "") -> Path:
+    """A directory with its config, weights and tokenizer; raises what ``fetch_files`` does."""
+    directory = fetch_files(hub_id, _MODEL, hint)
+    shards = tuple(weight_names(directory))
+    if shards != (WEIGHTS_FILE,):
+        fetch_files(hub_id, HubFiles("model", (shards,), _INSTEAD), hint)
+    fetch_tokenizer(hub_id, hint)
+    return directory
 
 
 def _nearest_run(path: Path) -> str | None:

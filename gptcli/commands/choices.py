@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 def chosen_model(given: Path | None) -> Path:
     """The model directory that is meant: as given, be it on the hub, else the newest run."""
-    from gptcli.checkpoint.find import named_model, newest_run
-    from gptcli.checkpoint.hub_model import fetch_model
+    from gptcli.checkpoint.find import fetch_model, named_model, newest_run
 
     if given is not None:
         return named_model(given, fetching(fetch_model))

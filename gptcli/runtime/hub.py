@@ -27,7 +27,7 @@ def may_be_on_hub(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HubFiles:
     """What a repository is asked for: the first of the ``choices`` that it has all files of.
 
     ``what`` they make and what to give ``instead`` stand in messages.
@@ -38,7 +38,7 @@ class Wanted:
     instead: str
 
 
-def fetch_files(hub_id: str, wanted: Wanted, hint: str = "") -> Path:
+def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
     """A directory with the files of the first choice that the model on the hub has.
 
     It lies in the cache of huggingface_hub, which is all there is to use where the hub cannot
@@ -49,47 +49,50 @@ def fetch_files(hub_id: str, wanted: Wanted, hint: str = "") -> Path:
         raise UsageError(f"{hub_id!r} is no name of a model on the hub{hint}")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     with _quiet():
-        problem, files = _find_online(hub_id, wanted, hint)
-        for choice in [files] if files else wanted.choices:
+        problem = _problem_of_asking(hub_id, wanted, hint)
+        for choice in wanted.choices:
             directory = _download(hub_id, choice, is_offline=problem is not None)
             if directory:
                 return directory
-    raise ResourceError(
-        f"{hub_id}: no such path here, and no copy of it from {_endpoint()}, {problem}: check the "
-        f"network and HF_ENDPOINT, or give {wanted.instead}{hint}"
-    )
-
-
-def _find_online(hub_id: str, wanted: Wanted, hint: str) -> tuple[str | None, tuple[str, ...]]:
-    """What is in the way of asking the hub, if anything, and the files that it has."""
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
-
-    for choice in wanted.choices:
-        try:
-            for file in choice:
-                get_hf_file_metadata(hf_hub_url(hub_id, file, endpoint=_endpoint()), timeout=10)
-        except errors.GatedRepoError:
-            return "which asks for permission first (there, then `hf auth login`)", ()
-        except errors.RepositoryNotFoundError:
-            raise UsageError(
-                f"no {wanted.what} {hub_id!r}: no such path here and no such model at "
-                f"{_endpoint()}{hint or '; if it is private, `hf auth login` first'}"
-            ) from None
-        except errors.EntryNotFoundError:
-            continue
-        except errors.OfflineModeIsEnabled:
-            return "which HF_HUB_OFFLINE forbids to ask", ()
-        except Exception as error:  # whatever a network and the library's HTTP client come up with
-            return f"which cannot be asked ({_reason(error)})", ()
-        return None, choice
+    if problem:
+        raise ResourceError(
+            f"{hub_id}: no such path here, and no copy of it from {_endpoint()}, {problem}: check "
+            f"the network and HF_ENDPOINT, or give {wanted.instead}{hint}"
+        )
     names = ", ".join(" + ".join(choice) for choice in wanted.choices)
     raise UsageError(
         f"{hub_id} at {_endpoint()} has no {wanted.what} ({names}): choose another{hint}"
     )
 
 
+def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
+    """Why the hub cannot be asked for the model; None where it can.
+
+    Asked once and here: downloading tries for 20 seconds before it takes its copy.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+
+    url = hf_hub_url(hub_id, wanted.choices[0][0], endpoint=_endpoint())
+    try:
+        get_hf_file_metadata(url, timeout=10)
+    except errors.GatedRepoError:
+        return "which asks for permission first (there, then `hf auth login`)"
+    except errors.RepositoryNotFoundError:
+        raise UsageError(
+            f"no {wanted.what} {hub_id!r}: no such path here and no such model at "
+            f"{_endpoint()}{hint or '; if it is private, `hf auth login` first'}"
+        ) from None
+    except errors.EntryNotFoundError:  # the model is there
+        return None
+    except errors.OfflineModeIsEnabled:
+        return "which HF_HUB_OFFLINE forbids to ask"
+    except Exception as error:  # whatever a network and the library's HTTP client come up with
+        return f"which cannot be asked ({_reason(error)})"
+    return None
+
+
 def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | None:
-    """The directory of the files; None for what is not in the cache, if only that may be used."""
+    """The directory of the files; None where one is not there, or not in the cache if offline."""
     from huggingface_hub import errors, hf_hub_download
 
     try:
@@ -98,7 +101,8 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
             for file in files
         ]
     except Exception as error:
-        if is_offline and isinstance(error, errors.LocalEntryNotFoundError):
+        is_lost = isinstance(error, errors.LocalEntryNotFoundError) and not is_offline
+        if isinstance(error, errors.EntryNotFoundError) and not is_lost:
             return None
         raise ResourceError(
             f"{hub_id}: its {' and '.join(files)} cannot be had from {_endpoint()} "

@@ -4,9 +4,8 @@ import difflib
 from pathlib import Path
 
 from gptcli.errors import CheckpointError, ResourceError, UsageError
-from gptcli.runtime.hub import may_be_on_hub
+from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
 from gptcli.runtime.small_files import read_bounded
-from gptcli.tokenization.hub_tokenizer import fetch_tokenizer
 from gptcli.tokenization.kinds import SIZED_KINDS, nearest_kind
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
@@ -15,6 +14,11 @@ from gptcli.tokenization.vocabulary_files import vocabulary_tokenizer
 
 _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
 _MODELS = ("tokenizer.model", "spiece.model")
+_ON_HUB = HubFiles(
+    "tokenizer",
+    ((TOKENIZER_FILE,), ("vocab.json", "merges.txt"), ("tokenizer.model",)),
+    "a tokenizer.json",
+)
 _SUFFIXES = frozenset({".json", ".model", ".tiktoken", ".txt", ".bpe"})
 _ACCEPTED = (
     "a tokenizer.json, a directory with one (a dataset, a run), encoder.json + vocab.bpe, "
@@ -35,6 +39,11 @@ def load_tokenizer(name: str | Path, pattern: str | None = None) -> Tokenizer:
     if isinstance(name, Path) or _looks_like_path(name):
         raise UsageError(f"no tokenizer at {name}{_hint(name) or f': give {_ACCEPTED}'}")
     return _load_directory(fetch_tokenizer(name, _hint(name)), pattern)
+
+
+def fetch_tokenizer(hub_id: str, hint: str = "") -> Path:
+    """A directory with the tokenizer of a model on the hub; raises what ``fetch_files`` does."""
+    return fetch_files(hub_id, _ON_HUB, hint)
 
 
 def _exists(path: Path) -> bool:

@@ -78,8 +78,7 @@ def _file(path: Path) -> ModelSource:
 
 
 def _checkpoint(directory: Path | None) -> ModelSource:
-    from gptcli.checkpoint.find import named_model, newest_run
-    from gptcli.checkpoint.hub_model import fetch_description
+    from gptcli.checkpoint.find import fetch_description, named_model, newest_run
     from gptcli.commands.choices import fetching
 
     if directory is None:

@@ -12,8 +12,7 @@ from tokenizers import models, pre_tokenizers
 
 from gptcli.errors import ResourceError, UsageError
 from gptcli.runtime.hub import is_hub_id
-from gptcli.tokenization.hub_tokenizer import fetch_tokenizer
-from gptcli.tokenization.loading import load_tokenizer
+from gptcli.tokenization.loading import fetch_tokenizer, load_tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())

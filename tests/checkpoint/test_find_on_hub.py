@@ -6,8 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gptcli.checkpoint.find import named_model
-from gptcli.checkpoint.hub_model import fetch_description, fetch_model
+from gptcli.checkpoint.find import fetch_description, fetch_model, named_model
 from gptcli.errors import ResourceError, UsageError
 from gptcli.generation.loaded_model import load_model
 
