@@ -177,7 +177,7 @@ class Files:
                     yield "".join(part.text for part in document.parts)
 
     def _readers(self, cuts: "Cuts | None") -> "list[Reader]":
-        from gptcli.data.corpus.reading import open_reader
+        from gptcli.data.corpus.readers import open_reader
         from gptcli.tokenization.cuts import Cuts
 
         return [open_reader(one, self.options, cuts or Cuts.ANYWHERE) for one in self.corpus.inputs]

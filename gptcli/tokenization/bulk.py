@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import tiktoken
 from numpy.typing import NDArray
 
 from gptcli.errors import DataError, UsageError
@@ -14,9 +15,6 @@ from gptcli.tokenization.character_table import CharacterTable
 from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError
-
-if TYPE_CHECKING:
-    import tiktoken
 
 # tiktoken gives up beyond a million steps back, which white space of that length takes.
 LONG_BLANK = 2**17
@@ -122,7 +120,7 @@ class TiktokenEncoder:
 
     leaves_lock = True
 
-    def __init__(self, encoding: "tiktoken.Encoding", library: LibraryEncoder, dtype: str) -> None:
+    def __init__(self, encoding: tiktoken.Encoding, library: LibraryEncoder, dtype: str) -> None:
         self._encoding = encoding
         self._library = library
         self._dtype = dtype

@@ -21,21 +21,19 @@ by the argument above these would be all that merges leave of it alone. So none 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import tiktoken
 from tokenizers import models
 
 from gptcli.tokenization.byte_level import byte_letters, byte_values, is_plain_byte_level
 from gptcli.tokenization.splits import SPLIT_PATTERNS, grouped
 from gptcli.tokenization.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    import tiktoken
-
 _Pairs = Sequence[tuple[str, str]]
 
 
-def tiktoken_encoding(tokenizer: Tokenizer) -> "tiktoken.Encoding | None":
+def tiktoken_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding | None:
     """The same tokenizer on tiktoken; None where it is another kind, or equality is not proven."""
     content = tokenizer.content
     pattern = split_pattern(content["pre_tokenizer"])
@@ -47,8 +45,6 @@ def tiktoken_encoding(tokenizer: Tokenizer) -> "tiktoken.Encoding | None":
         return None
     if not _agree(vocabulary, merges, bool(content["model"]["ignore_merges"])):
         return None
-    import tiktoken
-
     values = byte_values()
     ranks = {
         bytes([values[letter] for letter in token]): number for token, number in vocabulary.items()

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from gptcli.data.corpus.compression import Compression, check_zstandard
-from gptcli.data.corpus.inputs import DocumentLayout, TextInput
+from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.utf8 import Errors
-from gptcli.tokenization.cuts import Cuts
 
 RANGE_BYTES = 2**26
 
@@ -142,25 +140,3 @@ class Reader(Protocol):
         Compressed inputs have to be read whole.
         """
         ...
-
-
-def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
-    """The reader of an input; texts are cut where ``cuts`` says, for they are encoded in pieces.
-
-    Raises UsageError where the extra that reads it is missing.
-    """
-    from gptcli.data.corpus.jsonl_reader import JsonlReader
-    from gptcli.data.corpus.parquet_file import check_pyarrow
-    from gptcli.data.corpus.parquet_reader import ParquetReader
-    from gptcli.data.corpus.text_reader import open_text
-
-    if source.compression is Compression.ZSTD:
-        check_zstandard(source.name)
-    match source.layout:
-        case DocumentLayout.TEXT:
-            return open_text(source, options, cuts)
-        case DocumentLayout.JSONL:
-            return JsonlReader(source, options)
-        case DocumentLayout.PARQUET:
-            check_pyarrow(source.name)
-            return ParquetReader(source, options)

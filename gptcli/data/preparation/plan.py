@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from gptcli.config.data import PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions, open_reader
+from gptcli.data.corpus.readers import open_readers
+from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions
 from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.encode import ChunkEncoder
 from gptcli.data.preparation.scan import Scan, scan_corpus
@@ -55,7 +56,9 @@ def make_plan(
     if corpus.n_skipped:
         watch.note(f"{corpus.n_skipped:,} files left out: they hold no text")
     tokenizer = ready_tokenizer(corpus, choice, read, watch)
-    readers = open_readers(corpus, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer))
+    readers = open_readers(
+        corpus.inputs, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer)
+    )
     size = sum(reader.expected_bytes() for reader in readers)
     with watch.stage("reading", size) as advance:
         scan = scan_corpus(
@@ -78,16 +81,11 @@ def make_plan(
     return plan, tokenizer
 
 
-def open_readers(corpus: Corpus, read: ReadOptions, cuts: Cuts) -> list[Reader]:
-    """A reader for each input."""
-    return [open_reader(source, read, cuts) for source in corpus.inputs]
-
-
 def encode_tasks(
     plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
 ) -> Iterator[dict[str, EncodedTokens]]:
     """The tokens of these tasks in order, by split, from as many threads as help."""
-    readers = open_readers(plan.corpus, plan.read, cuts_of(tokenizer))
+    readers = open_readers(plan.corpus.inputs, plan.read, cuts_of(tokenizer))
     encoder = ChunkEncoder(tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection)
 
     def chunks() -> Iterator[tuple[int, Reader, Chunk]]:

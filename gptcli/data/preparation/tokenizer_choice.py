@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.reading import ReadOptions, open_reader
+from gptcli.data.corpus.readers import open_readers
+from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.text_sample import sample_texts
 from gptcli.data.preparation.scan import Scan
 from gptcli.runtime.progress import Watch
@@ -31,7 +32,7 @@ def ready_tokenizer(
     if choice.kind != "byte" or corpus.is_collection:
         specials = _with_end(specials)
     spec = replace(choice, special_tokens=specials)
-    sample = sample_texts([open_reader(one, read, Cuts.WORDS) for one in corpus.inputs])
+    sample = sample_texts(open_readers(corpus.inputs, read, Cuts.WORDS))
     if sample.every > 1:
         watch.note(
             f"the tokenizer learns from {sample.n_bytes / 2**20:,.0f} MiB, every "

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.parquet_reader import ParquetReader
-from gptcli.data.corpus.reading import ReadOptions, open_reader
+from gptcli.data.corpus.readers import open_reader
+from gptcli.data.corpus.reading import ReadOptions
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.cuts import Cuts
 

@@ -9,7 +9,8 @@ from gptcli.data.corpus import sources
 from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.python_source import write_standard_library
-from gptcli.data.corpus.reading import ReadOptions, open_reader
+from gptcli.data.corpus.readers import open_reader
+from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts
