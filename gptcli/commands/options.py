@@ -160,31 +160,38 @@ class FormatRequest(Request):
     Attributes:
         formats: those of the usual answer.
         formats_with: a flag that asks for something else, and the formats of that.
+        short_forms: a flag that is short for a format, and that.
 
     """
 
     formats: ClassVar[tuple[str, ...]] = ("table", "json", "md", "csv")
     formats_with: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    short_forms: ClassVar[Mapping[str, str]] = MappingProxyType({"json_output": "json"})
 
     form: str | None = option("", "--format", metavar="FORMAT")
     json_output: bool = option("Short for --format json.", "--json", default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.json_output and self.form not in (None, "json"):
+        first, second, *_ = [*self._asked_forms, None, None]
+        if second and len(set(self._asked_forms.values())) > 1:
+            raise UsageError(f"{first} and {second} exclude each other: leave one out")
+        form, owner = self.chosen_form, self._owner
+        others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
+        if others and owner is None and form not in self.formats:
             raise UsageError(
-                f"--json and --format {self.form} exclude each other: leave one of them out"
+                f"--format {form} is for {' or '.join(others)}: give both, or leave it out"
             )
-        form = self.chosen_form
-        owners = [flag(name) for name, formats in self.formats_with.items() if form in formats]
-        if owners and form not in self._formats and self._formats is self.formats:
-            owner = " or ".join(owners)
-            raise UsageError(f"--format {form} is for {owner}: give both, or leave it out")
-        check_choice("format", form, self._formats)
+        if form not in self._formats:
+            beside = "" if owner is None else f" with {flag(owner)}"
+            raise UsageError(
+                f"--format {form} is unknown: choose one of {', '.join(self._formats)}{beside}"
+            )
 
     def is_given(self, name: str) -> bool:
         """Whether a field has another value than its default; ``--format json`` is ``--json``."""
-        return super().is_given(name) or (name == "json_output" and self.form == "json")
+        short = self.short_forms.get(name)
+        return super().is_given(name) or (short is not None and short == self.form)
 
     @property
     def output(self) -> Output:
@@ -194,13 +201,27 @@ class FormatRequest(Request):
     @property
     def chosen_form(self) -> str:
         """The format that is asked for, else the first one."""
-        return "json" if self.json_output else self.form or self._formats[0]
+        return next(iter(self._asked_forms.values()), self._formats[0])
+
+    @property
+    def _asked_forms(self) -> dict[str, str]:
+        """The formats that are asked for, by what stands on the command line."""
+        short = {
+            _shown(self, name): form
+            for name, form in self.short_forms.items()
+            if self.is_given(name)
+        }
+        return short if self.form is None else {**short, f"--format {self.form}": self.form}
+
+    @property
+    def _owner(self) -> str | None:
+        """The flag that asks for something else than the usual answer."""
+        return next(filter(self.is_given, self.formats_with), None)
 
     @property
     def _formats(self) -> tuple[str, ...]:
         """Those of what is asked."""
-        own = (formats for name, formats in self.formats_with.items() if self.is_given(name))
-        return next(own, self.formats)
+        return self.formats if self._owner is None else self.formats_with[self._owner]
 
 
 @dataclass(frozen=True)
@@ -271,9 +292,10 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
 
 
 def _formats_help(request: type[FormatRequest]) -> str:
-    own = [
-        f"with {flag(name)} {_listed(formats)}" for name, formats in request.formats_with.items()
-    ]
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for name, formats in request.formats_with.items():
+        owners.setdefault(formats, []).append(flag(name))
+    own = [f"with {' or '.join(names)} {_listed(formats)}" for formats, names in owners.items()]
     return "; ".join([_listed(request.formats), *own]) + "."
 
 

@@ -7,6 +7,7 @@ from gptcli.config.checks import check_fraction, check_whole
 
 VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
+_MOST_DIGITS = 9  # of operands: products stay below 2**63
 
 
 class SplitBy(StrEnum):
@@ -36,3 +37,26 @@ class PrepareConfig:
         check_whole("seed", self.seed, 0, 2**63)
         check_whole("skip_bad", self.skip_bad, 0)
         check_whole("workers", self.workers, 1, 1024)
+
+
+@dataclass(frozen=True)
+class ArithmeticOptions:
+    """Which problems are made; the same options make the same problems.
+
+    Attributes:
+        digits: at most in an operand; in a division, in the quotient and the divisor.
+        reverse: whether answers are written from their last digit on, behind the sign.
+        count: how many problems; None: 100,000, or all where there are fewer.
+        seed: of the choice and the order.
+
+    """
+
+    digits: int = 3
+    reverse: bool = False
+    count: int | None = None
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        check_whole("digits", self.digits, 1, _MOST_DIGITS)
+        if self.count is not None:
+            check_whole("count", self.count, 1)

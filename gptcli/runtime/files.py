@@ -18,6 +18,14 @@ _REPLACED = ".old-"
 _LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
 
 
+def is_there(name: str) -> bool:
+    """Whether a path leads to anything; a text too long for a name does not."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def sync_file(path: Path) -> None:
     """Force a file's bytes to the disk."""
     descriptor = os.open(path, os.O_RDWR)

@@ -85,3 +85,26 @@ def test_every_field_is_a_flag_with_its_help_and_default() -> None:
 
 def test_a_command_that_has_no_file_has_formats_still() -> None:
     assert FormatRequest(json_output=True).output.form == "json"
+
+
+@dataclass(frozen=True)
+class Tokens(FormatRequest):
+    formats = ("table", "json", "ids")
+    formats_with = MappingProxyType({"vocab": ("table", "json", "csv")})
+    short_forms = MappingProxyType({"ids": "ids", "json_output": "json"})
+
+    ids: bool = option("The ids alone.", default=False)
+    vocab: bool = option("The vocabulary.", default=False)
+
+
+def test_short_flags_are_formats() -> None:
+    forms = [Tokens(**given).chosen_form for given in ({}, {"ids": True}, {"form": "ids"})]
+    assert forms == ["table", "ids", "ids"]
+    for given, message in (
+        ({"ids": True, "json_output": True}, "--ids and --json exclude each other"),
+        ({"ids": True, "form": "table"}, "--ids and --format table exclude each other"),
+        ({"vocab": True, "ids": True}, "--format ids is unknown: .* csv with --vocab"),
+        ({"form": "csv"}, "--format csv is for --vocab"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            Tokens(**given)

@@ -12,8 +12,7 @@ from gptcli.commands.view.legacy import deliver
 from gptcli.commands.view.progress import Advance, progress
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
-from gptcli.config.data import PrepareConfig, SplitBy
-from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.config.data import ArithmeticOptions, PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import corpus_name
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN

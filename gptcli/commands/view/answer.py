@@ -27,6 +27,7 @@ class Answer:
         drawing: what a terminal shows in place of the tables, line by line or in larger parts.
         pieces: text that is shown as it grows, in place of tables and drawing.
         is_exact: whether ``pieces`` are given to the byte, without a line end behind them.
+        ids: token ids, written, in groups of any size (``ids``).
         lines: documents of one line each (``jsonl``).
         page: a page that needs nothing but itself (``html``).
         picture: a drawing (``svg``).
@@ -43,6 +44,7 @@ class Answer:
     drawing: "Callable[[Canvas], Iterable[Text | str]] | None" = None
     pieces: Iterable[str] | None = None
     is_exact: bool = False
+    ids: Iterable[Iterable[str]] | None = None
     lines: Iterable[Document] | None = None
     page: Callable[[], str] | None = None
     picture: Callable[[], str] | None = None

@@ -2,13 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _INDENT = "  "
-# JSON allows these inside strings, but a terminal obeys some of them.
-_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+# JSON allows these inside strings, but a terminal obeys some of them: controls, line ends,
+# and marks that reverse the order of what stands around them.
+_UNSAFE = (
+    *range(0x7F, 0xA0),
+    0x61C,
+    0x200E,
+    0x200F,
+    *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_CONTROLS = {code: f"\\u{code:04x}" for code in _UNSAFE}
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,14 @@ class StreamedText:
     pieces: Iterable[str]
 
 
-Later = StreamedList | StreamedText
+@dataclass(frozen=True)
+class Computed:
+    """A value that is computed when all before it has been written, as a count of a stream is."""
+
+    value: Callable[[], Any]
+
+
+Later = StreamedList | StreamedText | Computed
 
 
 def document_chunks(schema: str, document: Mapping[str, Any]) -> Iterator[str]:
@@ -36,23 +52,45 @@ def document_chunks(schema: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 def document_line(document: Mapping[str, Any]) -> str:
     """A document on one line."""
-    return _scalar(document) + "\n"
+    return written(document) + "\n"
+
+
+def written(value: Any) -> str:
+    """JSON on one line; an infinite or undefined number is null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    return text.translate(_CONTROLS)
+
+
+def joined(groups: Iterable[Iterable[str]], separator: str) -> Iterator[str]:
+    """All words of all groups with the separator between any two, a chunk for each group."""
+    lead = ""
+    for group in groups:
+        if words := separator.join(group):
+            yield lead + words
+            lead = separator
 
 
 def _value(value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, StreamedList):
-        yield from _list(value)
+        yield "["
+        yield from joined(value.groups, ", ")
+        yield "]"
     elif isinstance(value, StreamedText):
         yield '"'
         for piece in value.pieces:
-            yield _scalar(piece)[1:-1]
+            yield written(piece)[1:-1]
         yield '"'
+    elif isinstance(value, Computed):
+        yield from _value(value.value(), indent)
     elif isinstance(value, Mapping) and value:
         yield from _block("{", value.items(), "}", indent)
     elif _is_nested(value):
         yield from _block("[", ((None, item) for item in value), "]", indent)
     else:
-        yield _scalar(value)
+        yield written(value)
 
 
 def _block(
@@ -62,35 +100,16 @@ def _block(
     inner, lead = indent + _INDENT, "\n"
     yield opening
     for name, item in items:
-        yield lead + inner + ("" if name is None else f"{_scalar(str(name))}: ")
+        yield lead + inner + ("" if name is None else f"{written(str(name))}: ")
         yield from _value(item, inner)
         lead = ",\n"
     yield f"\n{indent}{closing}"
-
-
-def _list(streamed: StreamedList) -> Iterator[str]:
-    yield "["
-    lead = ""
-    for group in streamed.groups:
-        if written := ", ".join(group):
-            yield lead + written
-            lead = ", "
-    yield "]"
 
 
 def _is_nested(value: Any) -> bool:
     return isinstance(value, Sequence) and any(
         isinstance(item, Mapping | list | tuple | Later) for item in value
     )
-
-
-def _scalar(value: Any) -> str:
-    """JSON on one line; an infinite or undefined number is null."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
-    return text.translate(_CONTROLS)
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.documents import document_chunks, document_line
+from gptcli.commands.view.documents import document_chunks, document_line, joined
 from gptcli.commands.view.tables import to_csv, to_markdown, to_text
 from gptcli.errors import UsageError
 
@@ -54,6 +54,12 @@ def _jsonl(answer: Answer, canvas: Canvas) -> Chunks:
     yield from map(document_line, answer.lines)
 
 
+def _ids(answer: Answer, canvas: Canvas) -> Chunks:
+    assert answer.ids is not None, "an answer without ids"
+    yield from joined(answer.ids, " ")
+    yield "\n"
+
+
 def _markdown(answer: Answer, canvas: Canvas) -> Chunks:
     yield to_markdown(answer.tables)
 
@@ -88,6 +94,7 @@ FORMATS: Mapping[str, Callable[[Answer, Canvas], Chunks]] = MappingProxyType(
         "text": _table,
         "json": _json,
         "jsonl": _jsonl,
+        "ids": _ids,
         "md": _markdown,
         "csv": _csv,
         "html": _html,

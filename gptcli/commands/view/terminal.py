@@ -84,6 +84,11 @@ def is_interactive() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def stdin_is_terminal() -> bool:
+    """Whether somebody types what is read from stdin."""
+    return sys.stdin.isatty()
+
+
 def typed_lines(prompt: str) -> Iterator[str]:
     """The lines of stdin until it ends; in a terminal they are edited and remembered.
 

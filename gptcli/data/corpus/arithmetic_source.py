@@ -12,8 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.config.checks import check_whole
-from gptcli.config.data import SEED
+from gptcli.config.data import ArithmeticOptions
 from gptcli.data.order import permute
 from gptcli.errors import UsageError
 from gptcli.runtime.seeds import derive_seed
@@ -22,33 +21,9 @@ ADDITION = "+"
 CALCULATOR = "+-*/"
 
 _USUAL_COUNT = 100_000
-_MOST_DIGITS = 9  # products stay below 2**63
 _AT_ONCE = 2**16
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ArithmeticOptions:
-    """Which problems are made; the same options make the same problems.
-
-    Attributes:
-        digits: at most in an operand; in a division, in the quotient and the divisor.
-        reverse: whether answers are written from their last digit on, behind the sign.
-        count: how many problems; None: 100,000, or all where there are fewer.
-        seed: of the choice and the order.
-
-    """
-
-    digits: int = 3
-    reverse: bool = False
-    count: int | None = None
-    seed: int = SEED
-
-    def __post_init__(self) -> None:
-        check_whole("digits", self.digits, 1, _MOST_DIGITS)
-        if self.count is not None:
-            check_whole("count", self.count, 1)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.compression import Compression, estimated_size, open_bytes
 from gptcli.data.corpus.finding import Found, FoundFile, find_files, is_glob
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.arithmetic_source import (
     ADDITION,
     CALCULATOR,
-    ArithmeticOptions,
     write_exercises,
 )
 from gptcli.data.corpus.python_source import write_standard_library

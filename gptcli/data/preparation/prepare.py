@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptcli.config.data import PrepareConfig
-from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.config.data import ArithmeticOptions, PrepareConfig
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.dataset import Dataset, read_record

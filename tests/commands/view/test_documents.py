@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.commands.view.documents import (
+    Computed,
     StreamedList,
     StreamedText,
     document_chunks,
@@ -41,6 +42,8 @@ def test_numbers_that_json_lacks_are_null() -> None:
 def test_nothing_in_it_steers_a_terminal() -> None:
     text = written({"a": "".join(map(chr, range(256)))})
     assert not [one for one in text if (ord(one) < 32 and one != "\n") or 127 <= ord(one) < 160]
+    assert json.loads(written({"a": "\u202e\u2066"}))["a"] == "\u202e\u2066"
+    assert "\u202e" not in written({"a": "\u202e\u2066"})
 
 
 def test_streams_are_parts_of_the_document() -> None:
@@ -52,3 +55,14 @@ def test_streams_are_parts_of_the_document() -> None:
     }
     expected = {"ids": [1, 2, 3], "text": 'a\nb"', "none": [], "after": 1}
     assert json.loads(written(document)) == {"schema": "gptcli.test/1"} | expected
+
+
+def test_what_is_computed_may_depend_on_what_stands_before_it() -> None:
+    seen: list[str] = []
+
+    def ids():
+        seen.append("1")
+        yield ["1"]
+
+    document = {"ids": StreamedList(ids()), "counts": Computed(lambda: {"tokens": len(seen)})}
+    assert json.loads(written(document))["counts"] == {"tokens": 1}

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
+from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.arithmetic_source import (
     ADDITION,
     CALCULATOR,
-    ArithmeticOptions,
     count_exercises,
     exercises,
     write_exercises,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus import sources
-from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.python_source import write_standard_library
 from gptcli.data.corpus.readers import open_reader

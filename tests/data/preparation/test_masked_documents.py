@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gptcli.data.corpus.arithmetic_source import ArithmeticOptions
+from gptcli.config.data import ArithmeticOptions
 from gptcli.errors import DataError
 from gptcli.tokenization.kinds import TokenizerSpec
 
