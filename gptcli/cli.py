@@ -32,7 +32,7 @@ _COMMANDS = {
     "prepare": ("gptcli.commands.prepare.command", "prepare"),
     "train": ("gptcli.commands.train.command", "train_command"),
     "eval": ("gptcli.commands.eval.command", "evaluate"),
-    "sample": ("gptcli.commands.sample.command", "sample_command"),
+    "sample": ("gptcli.commands.sample.command", "sample"),
     "inspect-attention": ("gptcli.commands.inspect_attention.command", "inspect_attention"),
     "count-params": ("gptcli.commands.count_params.command", "count_params"),
 }

@@ -1,24 +1,19 @@
 """``sample --compile``: machine code for the step that writes a token, made once and kept."""
 
 import shutil
-from typing import TYPE_CHECKING
 
 from gptcli.commands.view.terminal import note
 from gptcli.errors import ResourceError
-
-if TYPE_CHECKING:
-    from gptcli.generation.generator import TextGenerator
-    from gptcli.generation.loaded_model import LoadedModel
-
+from gptcli.fast.compiled import can_compile, compile_step, find_step
+from gptcli.generation.generator import TextGenerator
+from gptcli.generation.loaded_model import LoadedModel
 
 _LONG = 20.0  # seconds
 _COMPILERS = ("g++", "clang++")
 
 
-def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
+def compile_aloud(loaded: LoadedModel, num_samples: int) -> None:
     """Compile unless it was done before; where that cannot be, say so and go on without."""
-    from gptcli.fast.compiled import can_compile, compile_step, find_step
-
     if not can_compile(loaded.model):
         note("--compile is for models on the CPU with attention and a context: going on without")
     elif find_step(loaded.model, num_samples) is None:
@@ -32,10 +27,8 @@ def compile_aloud(loaded: "LoadedModel", num_samples: int) -> None:
             note(f"{error}: going on without")
 
 
-def suggest_compiling(loaded: "LoadedModel", writer: "TextGenerator") -> None:
+def suggest_compiling(loaded: LoadedModel, generator: TextGenerator) -> None:
     """Say that there is a faster way, where it took long without."""
-    from gptcli.fast.compiled import can_compile
-
-    is_missed = not writer.reader.is_compiled and can_compile(loaded.model)
-    if is_missed and writer.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
+    is_missed = not generator.reader.is_compiled and can_compile(loaded.model)
+    if is_missed and generator.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
         note("--compile makes this two to four times as fast, after half a minute or more")

@@ -1,46 +1,40 @@
 """``sample --json``: every sample with its ids, why it ended, and what the model expected."""
 
-import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from gptcli.config.sampling import SamplingConfig
-    from gptcli.generation.alternatives import Alternatives, Candidate
-    from gptcli.generation.generator import TextGenerator
-    from gptcli.generation.growing_text import GrowingText
-    from gptcli.generation.prompt import Prompt
-    from gptcli.tokenization.tokenizer import Tokenizer
-
-SCHEMA = "gptcli.samples/1"
+from gptcli.config.sampling import SamplingConfig
+from gptcli.generation.alternatives import Alternatives, Candidate
+from gptcli.generation.generator import TextGenerator
+from gptcli.generation.growing_text import GrowingText
+from gptcli.generation.prompt import Prompt
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
-def samples_json(
-    prompt: "Prompt", writer: "TextGenerator", config: "SamplingConfig", tokenizer: "Tokenizer"
-) -> str:
+def samples_document(
+    prompt: Prompt, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
+) -> dict[str, Any]:
     """The document; ``tokens_per_second`` counts the tokens of all samples."""
-    document = {
-        "schema": SCHEMA,
+    return {
         "prompt": prompt.text,
         "prompt_ids": prompt.ids,
         "seed": config.seed,
-        "samples": list(_samples(prompt.text, writer, config, tokenizer)),
-        "tokens_per_second": writer.tokens_per_second,
+        "samples": list(_samples(prompt.text, generator, config, tokenizer)),
+        "tokens_per_second": generator.tokens_per_second,
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
 def _samples(
-    prompt: str, writer: "TextGenerator", config: "SamplingConfig", tokenizer: "Tokenizer"
+    prompt: str, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
 ) -> Iterator[dict[str, Any]]:
-    for sample, seen in zip(writer.samples, writer.logprobs, strict=True):
+    for sample, seen in zip(generator.samples, generator.logprobs, strict=True):
         entry = _sample(prompt, sample)
         if config.logprobs is not None:
             entry["logprobs"] = [_expected(one, tokenizer) for one in seen]
         yield entry
 
 
-def _sample(prompt: str, sample: "GrowingText") -> dict[str, Any]:
+def _sample(prompt: str, sample: GrowingText) -> dict[str, Any]:
     return {
         "text": prompt + sample.text,
         "completion": sample.text,
@@ -49,12 +43,12 @@ def _sample(prompt: str, sample: "GrowingText") -> dict[str, Any]:
     }
 
 
-def _expected(seen: "Alternatives", tokenizer: "Tokenizer") -> dict[str, Any]:
+def _expected(seen: Alternatives, tokenizer: Tokenizer) -> dict[str, Any]:
     top = [_candidate(one, tokenizer) for one in seen.top]
     return _candidate(seen.drawn, tokenizer) | {"top": top}
 
 
-def _candidate(one: "Candidate", tokenizer: "Tokenizer") -> dict[str, Any]:
+def _candidate(one: Candidate, tokenizer: Tokenizer) -> dict[str, Any]:
     return {
         "id": one.id,
         "token": tokenizer.piece(one.id),

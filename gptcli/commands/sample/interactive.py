@@ -1,18 +1,15 @@
 """``sample --interactive``: a text that the user and the model write in turns."""
 
 import contextlib
-import io
-import sys
-from typing import TYPE_CHECKING
 
 from gptcli.commands.sample.prompt import PromptSource, announce_window, begun, encoded
-from gptcli.commands.sample.stream import end_line, show
-from gptcli.commands.view.terminal import complain, note
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.output import Output, give
+from gptcli.commands.view.terminal import complain, note, typed_lines
+from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from gptcli.config.sampling import SamplingConfig
-    from gptcli.generation.loaded_model import LoadedModel
+from gptcli.generation.conversation import Conversation
+from gptcli.generation.loaded_model import LoadedModel
 
 _ASK = "> "
 _LINE_BREAK = "\\n"
@@ -21,9 +18,7 @@ _LINE_BREAK = "\\n"
 class _Dialogue:
     """The conversation, and what is said about it."""
 
-    def __init__(self, loaded: "LoadedModel", config: "SamplingConfig", skip_unknown: bool) -> None:
-        from gptcli.generation.conversation import Conversation
-
+    def __init__(self, loaded: LoadedModel, config: SamplingConfig, skip_unknown: bool) -> None:
         self._loaded = loaded
         self._overflow = config.overflow
         self._skip_unknown = skip_unknown
@@ -38,7 +33,7 @@ class _Dialogue:
             if not self._window_is_said:
                 self._window_is_said = announce_window(conversation.context_use, self._overflow)
             with contextlib.closing(conversation.go_on()) as pieces:
-                show(pieces)
+                give(Answer(pieces=pieces), Output("text"))
         except (UsageError, DataError) as error:
             complain(str(error))
         except KeyboardInterrupt:
@@ -52,13 +47,9 @@ class _Dialogue:
 
 
 def converse(
-    loaded: "LoadedModel", config: "SamplingConfig", first: PromptSource, skip_unknown: bool
+    loaded: LoadedModel, config: SamplingConfig, first: PromptSource, skip_unknown: bool
 ) -> None:
     """Write on from ``first`` if there is any, then in turns until stdin ends."""
-    with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
-        import readline  # noqa: F401  history and editing for input()
-    if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no text ends nothing
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     note(
         f"type what comes next, {_LINE_BREAK} for a line break, nothing to go on; "
         "Ctrl-C stops a text, Ctrl-D leaves"
@@ -66,27 +57,6 @@ def converse(
     dialogue = _Dialogue(loaded, config, skip_unknown)
     if first.text:
         dialogue.take_turn(first)
-    while (line := _ask()) is not None:
+    for line in typed_lines(_ASK):
         with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
             dialogue.take_turn(PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
-
-
-def _ask() -> str | None:
-    """The next line; None at the end of the input. Ctrl-C begins the line anew."""
-    while True:
-        try:
-            return _read_line()
-        except KeyboardInterrupt:
-            with contextlib.suppress(KeyboardInterrupt):
-                end_line()
-
-
-def _read_line() -> str | None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        line = sys.stdin.readline()
-        return line.removesuffix("\n").removesuffix("\r") if line else None
-    try:
-        return input(_ASK)
-    except EOFError:
-        end_line()
-        return None

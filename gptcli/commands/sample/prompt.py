@@ -3,18 +3,17 @@
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.view.terminal import note
+from gptcli.data.source_text import decode_utf8, read_bytes
 from gptcli.errors import UsageError
+from gptcli.generation.loaded_model import LoadedModel
+from gptcli.generation.prompt import ContextUse, Prompt, first_token, without_unseen
+from gptcli.runtime.text import named
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
-if TYPE_CHECKING:
-    from gptcli.generation.loaded_model import LoadedModel
-    from gptcli.generation.prompt import ContextUse, Prompt
-    from gptcli.tokenization.tokenizer import Tokenizer
-
-_STDIN = "-"
 _MOST_NAMED = 5
 
 
@@ -26,25 +25,18 @@ class PromptSource:
     name: str
 
 
-def read_prompt(prompt: str | None, file: Path | None, interactive: bool) -> PromptSource:
+def read_prompt(request: SampleRequest) -> PromptSource:
     """The text that is meant, which may be empty; errors as of ``read_bytes``."""
-    from gptcli.data.source_text import decode_utf8, read_bytes
-
-    if prompt is not None and file is not None:
-        raise UsageError("--prompt and --prompt-file are two prompts: leave one of them out")
-    if _STDIN in (prompt, str(file)):
-        if interactive:
-            raise UsageError("--interactive reads stdin itself: give the prompt in another way")
+    if request.reads_stdin:
         return PromptSource(decode_utf8(sys.stdin.buffer.read(), "stdin"), "stdin")
+    file = request.prompt_file
     if file is not None:
         return PromptSource(decode_utf8(read_bytes(file), str(file)), str(file))
-    return PromptSource(decode_utf8(os.fsencode(prompt or ""), "--prompt"), "--prompt")
+    return PromptSource(decode_utf8(os.fsencode(request.prompt or ""), "--prompt"), "--prompt")
 
 
-def begun(loaded: "LoadedModel", source: PromptSource, skip_unknown: bool) -> "Prompt":
+def begun(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> Prompt:
     """The prompt in tokens; of an empty one, the token to begin with is said."""
-    from gptcli.generation.prompt import Prompt, first_token
-
     text, ids = encoded(loaded, source, skip_unknown)
     if ids:
         return Prompt(text, ids)
@@ -53,12 +45,8 @@ def begun(loaded: "LoadedModel", source: PromptSource, skip_unknown: bool) -> "P
     return Prompt("", [start.id])
 
 
-def encoded(
-    loaded: "LoadedModel", source: PromptSource, skip_unknown: bool
-) -> tuple[str, list[int]]:
+def encoded(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> tuple[str, list[int]]:
     """The text and its ids; UsageError for a character that has none, unless it is skipped."""
-    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
-
     text = _known(loaded.tokenizer, source.text) if skip_unknown else source.text
     try:
         return text, loaded.tokenizer.encode(text).tolist()
@@ -67,7 +55,7 @@ def encoded(
         raise unseen_error(error, source.name, way_out, is_prompt=True) from error
 
 
-def announce_window(use: "ContextUse", overflow: str) -> bool:
+def announce_window(use: ContextUse, overflow: str) -> bool:
     """Say that not all tokens fit the context, where that is so; returns whether it is.
 
     UsageError with ``overflow`` "error".
@@ -86,7 +74,7 @@ def announce_window(use: "ContextUse", overflow: str) -> bool:
     return True
 
 
-def _overflow(use: "ContextUse") -> str:
+def _overflow(use: ContextUse) -> str:
     way_out = f"-n {use.room} fits" if use.room > 0 else "shorten the prompt"
     return (
         f"--overflow error: a prompt of {use.n_prompt:,} token{'s' * (use.n_prompt != 1)} and "
@@ -94,11 +82,8 @@ def _overflow(use: "ContextUse") -> str:
     )
 
 
-def _known(tokenizer: "Tokenizer", text: str) -> str:
+def _known(tokenizer: Tokenizer, text: str) -> str:
     """The text without the characters that have no token, which are said."""
-    from gptcli.generation.prompt import without_unseen
-    from gptcli.runtime.text import named
-
     kept, unseen = without_unseen(tokenizer, text)
     if unseen:
         listed = [named(one) for one in sorted(set(unseen))]
