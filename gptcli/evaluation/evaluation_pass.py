@@ -1,22 +1,22 @@
-"""A model's walk over a split: batch after batch, alone or shared with other processes.
+"""One pass of a model over a split, and what it predicts for each batch of targets.
 
-Batch i belongs to lane i mod 64, and a lane to one process. A lane is summed in its order and
-then the lanes in theirs, so that the number of processes changes no digit.
+N targets of a batch that count, V = vocabulary.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
-from gptcli.evaluation.predictions import Predictions, predict
 from gptcli.evaluation.processes import all_sum
-from gptcli.evaluation.target_batches import Batch, Split
+from gptcli.evaluation.target_windows import Places, Split, TargetBatch, Windowing
 from gptcli.model.gpt import GPT
 from gptcli.runtime.progress import Advance, no_progress
 from gptcli.runtime.world import ALONE, World
@@ -24,28 +24,74 @@ from gptcli.runtime.world import ALONE, World
 # As many tokens at once as keep the caches busy and the logits below 256 MB.
 TOKENS_PER_BATCH = 8192
 _LOGITS_PER_BATCH = 2**26
-_LANES = 64
+_BUCKETS = 64
 
 
-class Route(Protocol):
-    """Which windows a split is read in."""
+@dataclass(frozen=True)
+class Predictions:
+    """Logits (N, V) in float32 and the targets (N,) that they predict, row after row."""
 
-    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
-        """All of them in order, about so many tokens at once."""
-        ...
+    batch: TargetBatch
+    logits: Tensor
+    targets: Tensor
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets N."""
+        return len(self.targets)
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The loss of each target in nats (N,), computed in float32."""
+        return as_doubles(F.cross_entropy(self.logits, self.targets, reduction="none"))
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether the likeliest token is the target (N,)."""
+        hits: NDArray[np.bool_] = (self.logits.argmax(dim=-1) == self.targets).cpu().numpy()
+        return hits
+
+    @cached_property
+    def rows(self) -> Places:
+        """The row of the batch in which each target is (N,)."""
+        rows: Places = self.batch.counted.nonzero()[:, 0].numpy()
+        return rows
+
+    @cached_property
+    def columns(self) -> Places:
+        """The column of each target (N,): it is predicted from columns + 1 tokens."""
+        columns: Places = self.batch.counted.nonzero()[:, 1].numpy()
+        return columns
+
+    @property
+    def places(self) -> Places:
+        """The place of each target in the split (N,)."""
+        return self.batch.starts[self.rows] + self.columns + 1
+
+
+def predict(model: GPT, batch: TargetBatch, device: str) -> Predictions:
+    """Run a model on a batch, its head only where a target counts; there must be one."""
+    hidden = model.hidden(batch.ids.to(device)).flatten(0, 1)  # (B * T, C)
+    targets, counted = batch.targets.flatten(), batch.counted.flatten()
+    if not bool(counted.all()):
+        hidden, targets = hidden[counted.to(device)], targets[counted]
+    return Predictions(batch, model.read_out(hidden).float(), targets.to(device))
 
 
 @dataclass(frozen=True)
 class EvaluationPass:
-    """A model over a split in float32 and eval mode, at most ``max_batches`` of it.
+    """A model over the windows of a split, in float32 and eval mode.
 
-    ``advance`` hears after each batch how many targets it had, and stops the work by raising.
+    Batch i falls into bucket i mod 64, and each bucket belongs to one process of the ``world``.
+    A bucket is summed in the order of its batches, then the buckets in theirs, so the number
+    of processes changes no digit. ``advance`` hears after each batch how many targets it had.
+    ``max_batches`` ends the pass early.
     """
 
     model: GPT
     split: Split
     device: str
-    route: Route
+    windows: Windowing
     world: World = ALONE
     advance: Advance = no_progress
     max_batches: int | None = None
@@ -53,15 +99,15 @@ class EvaluationPass:
     def sums(
         self, size: int, measure: Callable[[Predictions], NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        """The sum over all batches of what ``measure`` says of each, ``size`` numbers."""
-        lanes = np.zeros((_LANES, size))
+        """Add up over all batches the ``size`` numbers that ``measure`` takes of each."""
+        buckets = np.zeros((_BUCKETS, size))
         with _evaluating(self.model):
             for number, predictions in self._own():
-                lanes[number % _LANES] += measure(predictions)
-        total: NDArray[np.float64] = np.add.reduce(all_sum(self.world, lanes))
+                buckets[number % _BUCKETS] += measure(predictions)
+        total: NDArray[np.float64] = np.add.reduce(all_sum(self.world, buckets))
         return total
 
-    def losses(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def losses(self) -> tuple[NDArray[np.float64], Places]:
         """The loss of every target that counts and its place in the split, in order."""
         found = np.zeros((2, self.split.n_tokens))
         with _evaluating(self.model):
@@ -73,19 +119,19 @@ class EvaluationPass:
         return losses[places], places
 
     def predictions(self) -> Iterator[Predictions]:
-        """What is said of each batch, in order."""
+        """The predictions of each batch, in order; for a pass of one process."""
+        assert self.world.size == 1, "other processes have the other batches"
         with _evaluating(self.model):
             for _, predictions in self._own():
                 yield predictions
 
     @torch.inference_mode()
     def _own(self) -> Iterator[tuple[int, Predictions]]:
-        """The batches of this process."""
-        config = self.model.config
-        size = min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // config.vocab_size)
-        batches = self.route.batches(self.split, size)
+        """The batches of this process, with their numbers."""
+        size = min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.model.config.vocab_size)
+        batches = self.windows.batches(self.split, size)
         for number, batch in enumerate(islice(batches, self.max_batches)):
-            if number % _LANES % self.world.size != self.world.rank:
+            if number % _BUCKETS % self.world.size != self.world.rank:
                 continue
             predictions = predict(self.model, batch, self.device)
             yield number, predictions
@@ -100,3 +146,9 @@ def _evaluating(model: GPT) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+def as_doubles(values: Tensor) -> NDArray[np.float64]:
+    """A tensor as an array of float64, which not every device has."""
+    array: NDArray[np.float64] = values.cpu().double().numpy()
+    return array

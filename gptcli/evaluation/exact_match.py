@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from gptcli.data.token_split import TokenSplit
-from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.predictions import Predictions
-from gptcli.evaluation.target_batches import Batch, Places, Split
+from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions
+from gptcli.evaluation.target_windows import Places, Split, TargetBatch
 from gptcli.model.gpt import UNCOUNTED
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -25,8 +24,8 @@ OPERATIONS = "+-*/"
 
 
 @dataclass(frozen=True)
-class Score:
-    """``n_correct`` of ``n_problems`` answered without a fault."""
+class ExactMatches:
+    """``n_correct`` of ``n_problems`` answered without an error."""
 
     n_correct: int
     n_problems: int
@@ -38,7 +37,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Problems:
+class ArithmeticProblems:
     """Problem i: the question ``starts[i]`` up to ``answers[i]``, the answer up to ``ends[i]``.
 
     ``operations`` are indices into OPERATIONS.
@@ -49,13 +48,13 @@ class Problems:
     ends: Places
     operations: Places
 
-    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
         """A problem a row; only its answer counts."""
         rows = max(1, tokens_per_batch // int((self.ends - self.starts).max()))
         for first in range(0, self.starts.size, rows):
             yield self._batch(split, slice(first, first + rows))
 
-    def _batch(self, split: Split, part: slice) -> Batch:
+    def _batch(self, split: Split, part: slice) -> TargetBatch:
         starts, answers, ends = self.starts[part], self.answers[part], self.ends[part]
         width = int((ends - starts).max()) - 1
         ids = np.zeros((len(starts), width), dtype=np.int64)
@@ -64,10 +63,12 @@ class Problems:
             tokens = split.read(int(start), int(end - start))
             ids[row, : end - start - 1] = tokens[:-1]
             targets[row, answer - start - 1 : end - start - 1] = tokens[answer - start :]
-        return Batch(torch.from_numpy(ids), torch.from_numpy(targets), starts)
+        return TargetBatch(torch.from_numpy(ids), torch.from_numpy(targets), starts)
 
 
-def arithmetic_problems(split: Split, tokenizer: Tokenizer, context: int) -> Problems | None:
+def arithmetic_problems(
+    split: Split, tokenizer: Tokenizer, context: int
+) -> ArithmeticProblems | None:
     """The problems of a split that fit a context; None where it holds something else."""
     if not (isinstance(split, TokenSplit) and split.is_masked and split.document_starts.size):
         return None
@@ -84,21 +85,23 @@ def arithmetic_problems(split: Split, tokenizer: Tokenizer, context: int) -> Pro
     fits = ends - starts <= context + 1
     if not fits.any():
         return None
-    return Problems(starts[fits], answers[fits], ends[fits], np.array(operations)[fits])
+    return ArithmeticProblems(starts[fits], answers[fits], ends[fits], np.array(operations)[fits])
 
 
-def exact_match(walk: EvaluationPass, problems: Problems) -> dict[str, Score]:
-    """The score of each operation that there is; ``walk`` reads the problems."""
+def exact_match(
+    evaluation_pass: EvaluationPass, problems: ArithmeticProblems
+) -> dict[str, ExactMatches]:
+    """Count what is solved of each operation that occurs; the windows are the ``problems``."""
     size = len(OPERATIONS)
 
     def measure(predictions: Predictions) -> NDArray[np.float64]:
         starts = predictions.batch.starts
-        rows = predictions.batch.counted.nonzero()[:, 0].numpy()
-        wrong = np.bincount(rows, ~predictions.correct, minlength=len(starts))
+        wrong = np.bincount(predictions.rows, ~predictions.correct, minlength=len(starts))
         kinds = problems.operations[np.searchsorted(problems.starts, starts)]
         right = np.bincount(kinds, wrong == 0, minlength=size)
         return np.concatenate([right, np.bincount(kinds, minlength=size)]).astype(np.float64)
 
-    right, asked = walk.sums(2 * size, measure).reshape(2, size).round().astype(int).tolist()
-    scores = map(Score, right, asked)
+    sums = evaluation_pass.sums(2 * size, measure).reshape(2, size)
+    right, asked = sums.round().astype(int).tolist()
+    scores = map(ExactMatches, right, asked)
     return {name: score for name, score in zip(OPERATIONS, scores, strict=True) if score.n_problems}

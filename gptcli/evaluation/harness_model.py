@@ -13,9 +13,8 @@ from lm_eval.utils import get_rolling_token_windows
 
 from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import CheckpointError
-from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH
-from gptcli.evaluation.predictions import predict
-from gptcli.evaluation.target_batches import Batch
+from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH, predict
+from gptcli.evaluation.target_windows import TargetBatch
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.gpt import UNCOUNTED
@@ -70,12 +69,12 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return answers
 
     @torch.inference_mode()
-    def _answers(self, batch: Batch) -> list[Answer]:
+    def _answers(self, batch: TargetBatch) -> list[Answer]:
         found = predict(self._loaded.model, batch, self._loaded.device)
         if not np.isfinite(found.losses).all():
             raise CheckpointError("a loss is not finite: the model's weights are damaged")
-        rows = batch.counted.nonzero()[:, 0].numpy()
-        losses, wrong = np.bincount(rows, found.losses), np.bincount(rows, ~found.correct)
+        losses = np.bincount(found.rows, found.losses)
+        wrong = np.bincount(found.rows, ~found.correct)
         return [(-float(loss), not faults) for loss, faults in zip(losses, wrong, strict=True)]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], *_: Any, **__: Any) -> list[float]:
@@ -118,7 +117,7 @@ def _groups(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
         order = order[size:]
 
 
-def _batch(rows: list[list[int]], counts: list[int]) -> Batch:
+def _batch(rows: list[list[int]], counts: list[int]) -> TargetBatch:
     """Rows filled up on the right; of each the last ``counts`` tokens are targets."""
     width = max(map(len, rows)) - 1
     ids = np.zeros((len(rows), width), dtype=np.int64)
@@ -128,4 +127,4 @@ def _batch(rows: list[list[int]], counts: list[int]) -> Batch:
         ids[index, :last] = row[:-1]
         targets[index, last - count : last] = row[-count:]
     starts = np.zeros(len(rows), dtype=np.int64)
-    return Batch(torch.from_numpy(ids), torch.from_numpy(targets), starts)
+    return TargetBatch(torch.from_numpy(ids), torch.from_numpy(targets), starts)

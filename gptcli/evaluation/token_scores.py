@@ -1,4 +1,4 @@
-"""How surprising each target was, and what the model held for likelier.
+"""How likely each target was, and which tokens were likelier.
 
 N targets, K alternatives.
 """
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.errors import CheckpointError
-from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.predictions import Predictions, as_doubles
+from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions, as_doubles
 
 ALTERNATIVES = 5
 
@@ -26,7 +25,7 @@ class TokenScores:
         losses: its loss in nats (N,); its probability is exp(-loss).
         ranks: 1 for the likeliest of all tokens (N,).
         top_ids: the likeliest tokens, in order (N, K).
-        top_probabilities: what they have (N, K).
+        top_probabilities: their probabilities (N, K).
 
     """
 
@@ -38,10 +37,9 @@ class TokenScores:
     top_probabilities: NDArray[np.float64]
 
 
-def token_scores(walk: EvaluationPass) -> Iterator[TokenScores]:
-    """The scores of every target that counts, a batch at a time; CheckpointError at a NaN."""
-    assert walk.world.size == 1, "tokens are scored in order"
-    return map(_scores, walk.predictions())
+def token_scores(evaluation_pass: EvaluationPass) -> Iterator[TokenScores]:
+    """Score every target that counts, a batch at a time; CheckpointError at a NaN."""
+    return map(_scores, evaluation_pass.predictions())
 
 
 def _scores(predictions: Predictions) -> TokenScores:

@@ -2,7 +2,7 @@
 
 import time
 
-from gptcli.evaluation.evaluation import evaluate_split
+from gptcli.evaluation.loss import evaluate_split
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.loop import Training
 

@@ -14,7 +14,7 @@ from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError, TrainingStopped
-from gptcli.evaluation.evaluation import evaluate_split
+from gptcli.evaluation.loss import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.signals import StopRequest

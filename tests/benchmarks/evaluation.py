@@ -42,7 +42,7 @@ def run(folder: Path) -> None:
 def _contestants(directory: Path) -> tuple[Callable[[], float], Callable[[], float]]:
     from gptcli.config.model import ModelConfig
     from gptcli.data.dataset import Dataset
-    from gptcli.evaluation.evaluation import evaluate_split
+    from gptcli.evaluation.loss import evaluate_split
     from gptcli.model.initialization import new_model
 
     dataset = Dataset.open(directory)

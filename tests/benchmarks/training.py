@@ -69,7 +69,7 @@ def _one_evaluation(folder: Path) -> float:
     code = (
         "import time\nfrom pathlib import Path\n"
         "from gptcli.data.dataset import Dataset\n"
-        "from gptcli.evaluation.evaluation import evaluate_split\n"
+        "from gptcli.evaluation.loss import evaluate_split\n"
         "from gptcli.generation.loaded_model import load_model\n"
         "model = load_model(Path('runs/bench'), 'cpu').model\n"
         "val = Dataset.open(Path('data/input')).val\n"

@@ -10,7 +10,7 @@ import torch
 
 from gptcli.config.model import ModelConfig
 from gptcli.data.token_split import TokenSplit
-from gptcli.evaluation.evaluation import Evaluation, evaluate_split
+from gptcli.evaluation.loss import Evaluation, evaluate_split
 from gptcli.model.initialization import new_model
 
 CONFIG = ModelConfig(n_layer=1, n_head=2, n_embd=16, block_size=8, vocab_size=26)

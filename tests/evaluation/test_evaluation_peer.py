@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from gptcli.config.model import ModelConfig
 from gptcli.data.text_tokens import TextTokens
-from gptcli.evaluation.evaluation import evaluate
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.target_batches import Reading
+from gptcli.evaluation.loss import evaluate
+from gptcli.evaluation.target_windows import StridedWindows
 
 CONTEXT, VOCABULARY = 32, 64
 
@@ -29,8 +29,8 @@ def test_loss_and_accuracy_agree_with_transformers(tmp_path, stride) -> None:
     ours = loaded(tmp_path)
     assert ours.config == ModelConfig(2, 4, 32, CONTEXT, VOCABULARY, dropout=0.1)
     ids = np.random.default_rng(0).integers(0, VOCABULARY, 1000).astype(np.uint32)
-    walk = EvaluationPass(ours, TextTokens(ids, 0, 0), "cpu", Reading(CONTEXT, stride, len(ids)))
-    result = evaluate(walk)
+    windows = StridedWindows(CONTEXT, stride, len(ids))
+    result = evaluate(EvaluationPass(ours, TextTokens(ids, 0, 0), "cpu", windows))
     total, correct, done = 0.0, 0, 0
     tokens = torch.from_numpy(ids.astype(np.int64))
     for begin in range(0, len(tokens) - 1, stride):

@@ -6,8 +6,8 @@ import torch
 
 from gptcli.config.model import ModelConfig
 from gptcli.data.token_split import TokenSplit
-from gptcli.evaluation import evaluation_pass as walk
-from gptcli.evaluation.evaluation import evaluate_split
+from gptcli.evaluation import evaluation_pass
+from gptcli.evaluation.loss import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 
@@ -46,7 +46,7 @@ def plain_loss(model: GPT, split: TokenSplit, n_tokens: int) -> tuple[float, int
 @pytest.mark.parametrize("block_size", [1, 3, 8, 50, 5000])
 @pytest.mark.parametrize("batch", [1, 8192])
 def test_loss_equals_a_plain_loop_over_windows(split, monkeypatch, block_size, batch) -> None:
-    monkeypatch.setattr(walk, "TOKENS_PER_BATCH", batch)
+    monkeypatch.setattr(evaluation_pass, "TOKENS_PER_BATCH", batch)
     model = new_model(ModelConfig(1, 2, 16, block_size, 26), 2).eval()
     heard: list[int] = []
     result = evaluate_split(model, split, "cpu", advance=heard.append)
@@ -65,7 +65,7 @@ def test_a_prefix_of_whole_windows_is_the_start_of_the_split(split) -> None:
 
 
 def test_a_cap_on_batches_is_a_prefix(split, monkeypatch) -> None:
-    monkeypatch.setattr(walk, "TOKENS_PER_BATCH", 32)
+    monkeypatch.setattr(evaluation_pass, "TOKENS_PER_BATCH", 32)
     model = new_model(CONFIG, 4)
     heard: list[int] = []
     evaluate_split(model, split, "cpu", advance=heard.append)

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from gptcli.evaluation.evaluation import evaluate_split
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.position_losses import doublings, even_parts, position_losses
-from gptcli.evaluation.target_batches import Reading
+from gptcli.evaluation.loss import doublings, evaluate_split, even_parts, position_losses
+from gptcli.evaluation.target_windows import StridedWindows
 
 
 def test_positions_are_those_of_windows_side_by_side(model, random_tokens) -> None:
     text = random_tokens(8 * 5 + 4)
-    found = position_losses(EvaluationPass(model, text, "cpu", Reading(8, 8, text.n_tokens)))
+    found = position_losses(EvaluationPass(model, text, "cpu", StridedWindows(8, 8, text.n_tokens)))
     assert found.n_targets.tolist() == [6] * 3 + [5] * 5
     ids = torch.from_numpy(text.read(0, text.n_tokens))
     with torch.no_grad():
@@ -27,7 +26,9 @@ def test_positions_are_those_of_windows_side_by_side(model, random_tokens) -> No
 
 
 def test_overlapping_windows_leave_early_positions_to_the_first(model, random_tokens) -> None:
-    found = position_losses(EvaluationPass(model, random_tokens(33), "cpu", Reading(8, 2, 33)))
+    found = position_losses(
+        EvaluationPass(model, random_tokens(33), "cpu", StridedWindows(8, 2, 33))
+    )
     assert found.n_targets.tolist() == [1] * 6 + [13] * 2
     assert found.between(1, 6).n_targets == 6
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gptcli.evaluation.evaluation import evaluate, evaluate_split
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.target_batches import Reading
+from gptcli.evaluation.loss import evaluate, evaluate_split
+from gptcli.evaluation.target_windows import StridedWindows
 from gptcli.model.gpt import GPT
 
 CONTEXT = 8
@@ -31,7 +31,7 @@ def recipe(model: GPT, ids: torch.Tensor, stride: int) -> tuple[float, int]:
 @pytest.mark.parametrize("n_tokens", [2, 5, 8, 9, 10, 17, 300])
 def test_strided_loss_is_that_of_the_usual_recipe(model, random_tokens, stride, n_tokens) -> None:
     text = random_tokens(n_tokens)
-    result = evaluate(EvaluationPass(model, text, "cpu", Reading(CONTEXT, stride, n_tokens)))
+    result = evaluate(EvaluationPass(model, text, "cpu", StridedWindows(CONTEXT, stride, n_tokens)))
     total, count = recipe(model, torch.from_numpy(text.read(0, n_tokens)), stride)
     assert result.n_targets == count
     assert result.loss_sum == pytest.approx(total, rel=1e-5)
@@ -39,7 +39,7 @@ def test_strided_loss_is_that_of_the_usual_recipe(model, random_tokens, stride, 
 
 def test_a_stride_of_the_context_is_no_overlap(model, random_tokens) -> None:
     text = random_tokens(1000)
-    strided = evaluate(EvaluationPass(model, text, "cpu", Reading(CONTEXT, CONTEXT, 1000)))
+    strided = evaluate(EvaluationPass(model, text, "cpu", StridedWindows(CONTEXT, CONTEXT, 1000)))
     assert strided == evaluate_split(model, text, "cpu")
 
 
@@ -49,7 +49,7 @@ def test_masked_targets_count_once_and_see_enough(masked_dataset, stride) -> Non
     word = lambda most: "".join(map(chr, draw.integers(97, 123, draw.integers(1, most))))  # noqa: E731
     split = masked_dataset([(word(20), word(9)) for _ in range(60)]).train
     seen: list[int] = []
-    for batch in Reading(CONTEXT, stride, split.n_tokens).batches(split, 32):
+    for batch in StridedWindows(CONTEXT, stride, split.n_tokens).batches(split, 32):
         for row, column in batch.counted.nonzero().tolist():
             place = int(batch.starts[row]) + column + 1
             before = split.read(int(batch.starts[row]), column + 1)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gptcli.evaluation.evaluation import evaluate_split
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.target_batches import Reading
+from gptcli.evaluation.loss import evaluate_split
+from gptcli.evaluation.target_windows import StridedWindows
 from gptcli.evaluation.token_scores import token_scores
 
 
@@ -14,7 +14,7 @@ from gptcli.evaluation.token_scores import token_scores
 def test_each_token_has_its_place_rank_and_alternatives(model, random_tokens, stride) -> None:
     text = random_tokens(60)
     ids = torch.from_numpy(text.read(0, 60))
-    parts = list(token_scores(EvaluationPass(model, text, "cpu", Reading(8, stride, 60))))
+    parts = list(token_scores(EvaluationPass(model, text, "cpu", StridedWindows(8, stride, 60))))
     places = np.concatenate([part.places for part in parts])
     assert places.tolist() == list(range(1, 60))
     part = parts[0]

@@ -8,8 +8,8 @@ from gptcli.commands.view.terminal import escape_controls
 
 if TYPE_CHECKING:
     from gptcli.commands.eval.subject import Subject
-    from gptcli.evaluation.evaluation import Evaluation
-    from gptcli.evaluation.exact_match import Score
+    from gptcli.evaluation.exact_match import ExactMatches
+    from gptcli.evaluation.loss import Evaluation
 
 Row = tuple[str, str]
 
@@ -27,7 +27,7 @@ def conditions(subject: "Subject") -> dict[str, Any]:
 
 
 def figures(
-    subject: "Subject", result: "Evaluation", exact: "dict[str, Score] | None"
+    subject: "Subject", result: "Evaluation", exact: "dict[str, ExactMatches] | None"
 ) -> dict[str, Any]:
     """Every figure of an evaluation; None for what cannot be known."""
     size = subject.text_size()
@@ -44,11 +44,11 @@ def figures(
     }
 
 
-def _matches(exact: "dict[str, Score]") -> dict[str, dict[str, Any]]:
-    from gptcli.evaluation.exact_match import Score
+def _matches(exact: "dict[str, ExactMatches]") -> dict[str, dict[str, Any]]:
+    from gptcli.evaluation.exact_match import ExactMatches
 
     n_correct = sum(score.n_correct for score in exact.values())
-    every = Score(n_correct, sum(score.n_problems for score in exact.values()))
+    every = ExactMatches(n_correct, sum(score.n_problems for score in exact.values()))
     return {
         name: {"share": score.share, "correct": score.n_correct, "problems": score.n_problems}
         for name, score in {"all": every, **exact}.items()

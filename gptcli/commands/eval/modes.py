@@ -16,13 +16,13 @@ from gptcli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from gptcli.commands.tokenize.output import Output
-    from gptcli.evaluation.exact_match import Score
+    from gptcli.evaluation.exact_match import ExactMatches
     from gptcli.runtime.world import World
 
 
 def whole(subject: Subject, world: "World", output: "Output") -> str:
     """The figures of all targets, and exact matches where they are arithmetic."""
-    from gptcli.evaluation.evaluation import evaluate
+    from gptcli.evaluation.loss import evaluate
 
     with subject.walking(world, subject.reading(), subject.tokens.n_targets) as walk:
         result = evaluate(walk)
@@ -36,7 +36,7 @@ def whole(subject: Subject, world: "World", output: "Output") -> str:
 def by_position(subject: Subject, world: "World", output: "Output") -> str:
     """The loss by the number of tokens seen."""
     from gptcli.commands.eval.positions import positions_document, positions_text
-    from gptcli.evaluation.position_losses import position_losses
+    from gptcli.evaluation.loss import position_losses
 
     with subject.walking(world, subject.reading(), subject.tokens.n_targets) as walk:
         found = position_losses(walk)
@@ -83,7 +83,7 @@ def comparison(subject: Subject, others: list[Subject], world: "World", output: 
     return comparison_text(comparison, output.width)
 
 
-def _exact(subject: Subject, world: "World") -> "dict[str, Score] | None":
+def _exact(subject: Subject, world: "World") -> "dict[str, ExactMatches] | None":
     from gptcli.evaluation.exact_match import arithmetic_problems, exact_match
 
     problems = arithmetic_problems(subject.tokens, subject.loaded.tokenizer, subject.context)

@@ -6,7 +6,7 @@ from gptcli.commands.view.bars import column_plot
 from gptcli.commands.view.tables import Cell, Share, Table, to_text
 
 if TYPE_CHECKING:
-    from gptcli.evaluation.position_losses import PositionLosses
+    from gptcli.evaluation.loss import PositionLosses
 
 _COLUMNS = ("tokens seen", "targets", "loss", "perplexity", "accuracy")
 _LABELS = 9  # columns before the plot
@@ -14,7 +14,7 @@ _LABELS = 9  # columns before the plot
 
 def positions_text(found: "PositionLosses", context: int, width: int, colour: bool) -> str:
     """A plot over all positions and a table by doublings of what was seen."""
-    from gptcli.evaluation.position_losses import doublings, even_parts
+    from gptcli.evaluation.loss import doublings, even_parts
 
     parts = [found.between(*part) for part in even_parts(context, max(width - _LABELS, 8))]
     losses = [None if part is None else part.loss for part in parts]

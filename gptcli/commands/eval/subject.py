@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gptcli.data.target_text import TextLength
     from gptcli.data.text_tokens import TextTokens
     from gptcli.data.token_split import TokenSplit
-    from gptcli.evaluation.evaluation_pass import EvaluationPass, Route
-    from gptcli.evaluation.target_batches import Reading
+    from gptcli.evaluation.evaluation_pass import EvaluationPass
+    from gptcli.evaluation.target_windows import StridedWindows, Windowing
     from gptcli.generation.loaded_model import LoadedModel
     from gptcli.runtime.world import World
 
@@ -67,14 +67,16 @@ class Subject:
         except DataError as error:
             raise DataError(f"{self.data}: {error}") from None
 
-    def reading(self, n_tokens: int | None = None) -> "Reading":
+    def reading(self, n_tokens: int | None = None) -> "StridedWindows":
         """The windows over all of the tokens, or over the first ``n_tokens``."""
-        from gptcli.evaluation.target_batches import Reading
+        from gptcli.evaluation.target_windows import StridedWindows
 
-        return Reading(self.context, self.stride, n_tokens or self.tokens.n_tokens)
+        return StridedWindows(self.context, self.stride, n_tokens or self.tokens.n_tokens)
 
     @contextmanager
-    def walking(self, world: "World", route: "Route", n_targets: int) -> "Iterator[EvaluationPass]":
+    def walking(
+        self, world: "World", route: "Windowing", n_targets: int
+    ) -> "Iterator[EvaluationPass]":
         """The model's walk along a route with ``n_targets``, its progress shown."""
         from gptcli.commands.view.progress import progress
         from gptcli.evaluation.evaluation_pass import EvaluationPass

@@ -1,10 +1,11 @@
-"""The windows that a split is predicted in, as batches; every target counts once.
+"""The windows in which the targets of a split are predicted, in batches.
 
-B rows, T positions.
+B rows, T columns. Every target counts once.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Batch:
+class TargetBatch:
     """Token ids (B, T), their targets (B, T), and the places of the first ids in the split (B,).
 
     A target that does not count, or counts in another row, is UNCOUNTED.
@@ -37,9 +38,17 @@ class Batch:
         return self.targets != UNCOUNTED
 
 
+class Windowing(Protocol):
+    """Chooses the windows of a split."""
+
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
+        """Yield all windows in order, about ``tokens_per_batch`` tokens at once."""
+        ...
+
+
 @dataclass(frozen=True)
-class Reading:
-    """How a split is read: windows of ``context``, ``stride`` tokens apart, up to ``n_tokens``.
+class StridedWindows:
+    """Windows of ``context`` tokens, ``stride`` tokens apart, over the first ``n_tokens``.
 
     With a stride below the context windows overlap and a token counts in the first one that
     has it: it is seen with at least context - stride tokens before it, where there are so
@@ -50,17 +59,17 @@ class Reading:
     stride: int
     n_tokens: int
 
-    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[Batch]:
-        """All windows in order, as many to a batch as fit."""
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
+        """Yield all windows in order, as many to a batch as fit."""
         rows = max(1, tokens_per_batch // self.context)
         if isinstance(split, TokenSplit) and split.is_masked:
             return _masked_batches(split, self, rows)
         return _batches(split, self, rows)
 
 
-def _batches(split: Split, reading: Reading, rows: int) -> Iterator[Batch]:
+def _batches(split: Split, windows: StridedWindows, rows: int) -> Iterator[TargetBatch]:
     """Full windows in batches, then the last partial one alone."""
-    context, stride, n_targets = reading.context, reading.stride, reading.n_tokens - 1
+    context, stride, n_targets = windows.context, windows.stride, windows.n_tokens - 1
     n_full = max(0, 1 + (n_targets - context) // stride)
     for first in range(0, n_full, rows):
         starts = stride * np.arange(first, min(first + rows, n_full), dtype=np.int64)
@@ -72,20 +81,20 @@ def _batches(split: Split, reading: Reading, rows: int) -> Iterator[Batch]:
         yield _overlapping(block[None], np.array([start]), context - stride)
 
 
-def _overlapping(tokens: NDArray[np.int64], starts: Places, overlap: int) -> Batch:
+def _overlapping(tokens: NDArray[np.int64], starts: Places, overlap: int) -> TargetBatch:
     """All but the first window leave the first ``overlap`` targets to the one before."""
     targets = tokens[:, 1:].copy()
     targets[starts > 0, :overlap] = UNCOUNTED
-    return Batch(torch.from_numpy(tokens[:, :-1]), torch.from_numpy(targets), starts)
+    return TargetBatch(torch.from_numpy(tokens[:, :-1]), torch.from_numpy(targets), starts)
 
 
-def _masked_batches(split: TokenSplit, reading: Reading, rows: int) -> Iterator[Batch]:
-    """A window a row, filled up to the longest with what does not count."""
-    windows = split.windows(reading.stride).within(reading.n_tokens)
-    begins = _begins(windows, split.document_starts, reading.context - reading.stride)
-    for first in range(0, windows.starts.size, rows):
+def _masked_batches(split: TokenSplit, windows: StridedWindows, rows: int) -> Iterator[TargetBatch]:
+    """A window a row, filled up to the longest with targets that do not count."""
+    found = split.windows(windows.stride).within(windows.n_tokens)
+    begins = _begins(found, split.document_starts, windows.context - windows.stride)
+    for first in range(0, found.starts.size, rows):
         part = slice(first, first + rows)
-        yield _masked_batch(split, begins[part], windows.starts[part], windows.ends[part])
+        yield _masked_batch(split, begins[part], found.starts[part], found.ends[part])
 
 
 def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
@@ -97,7 +106,7 @@ def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
     return np.where(is_near, following, earliest)
 
 
-def _masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Places) -> Batch:
+def _masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Places) -> TargetBatch:
     """Rows from ``begins`` in which the targets after ``starts`` up to ``ends`` may count."""
     width = int((ends - begins).max())
     origin = np.minimum(begins, split.n_tokens - 1 - width)  # no row reads beyond the end
@@ -110,4 +119,5 @@ def _masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Place
     following = np.take_along_axis(tokens, places + 1, axis=1)
     counted = own & np.take_along_axis(mask, places + 1, axis=1)
     targets = np.where(counted, following, UNCOUNTED)
-    return Batch(torch.from_numpy(np.where(inside, ids, 0)), torch.from_numpy(targets), begins)
+    ids = np.where(inside, ids, 0)
+    return TargetBatch(torch.from_numpy(ids), torch.from_numpy(targets), begins)
