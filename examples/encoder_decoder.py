@@ -18,6 +18,7 @@ from number_words import english, french
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
+from gptcli.fast.layers import use_fast_layers
 from gptcli.model.attention import Attention
 from gptcli.model.gpt import UNCOUNTED, next_token_loss
 from gptcli.model.mlp import MLP
@@ -98,8 +99,8 @@ class Translator(nn.Module):
 
     def __init__(self, source: Language, target: Language, n_embd: int, n_layer: int) -> None:
         super().__init__()
-        self.encoder = Stack(_config(source, n_embd, n_layer), is_decoder=False)
-        self.decoder = Stack(_config(target, n_embd, n_layer), is_decoder=True)
+        self.encoder = use_fast_layers(Stack(_config(source, n_embd, n_layer), is_decoder=False))
+        self.decoder = use_fast_layers(Stack(_config(target, n_embd, n_layer), is_decoder=True))
         self.head = nn.Linear(n_embd, len(target.words))
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+import gptcli.fast
 import gptcli.model
 from gptcli.errors import ResourceError
 from gptcli.fast.decoding_step import DecodingStep
@@ -176,10 +177,10 @@ def _tensors(model: GPT) -> Sequence[tuple[str, Any]]:
 @cache
 def _sources() -> str:
     """Sha256 of the code that the step is compiled from."""
-    folder = Path(next(iter(gptcli.model.__path__)))
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
+    digest = hashlib.sha256()
+    for package in (gptcli.model, gptcli.fast):
+        for path in sorted(Path(next(iter(package.__path__))).glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

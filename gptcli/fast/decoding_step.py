@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gptcli.model.gpt import GPT, Block
-from gptcli.model.rotary import Rotation
+from gptcli.model.positions import PositionSignal
 
 _CACHE_LINE = 64  # bytes
 
@@ -29,23 +29,23 @@ class DecodingStep(nn.Module):
         ``positions`` (S,) counts from 0. The last is that of ``ids`` and is filled in here.
         """
         model, n_positions = self.model, positions.shape[0]
-        x, rotation = model.embed(ids, positions[-1:])
+        x, signal = model.embed(ids, positions[-1:])
         for block, key, value in zip(model.blocks, keys, values, strict=True):
             assert isinstance(block, Block)
-            x = _through(block, x, rotation, key, value, n_positions)
+            x = _through(block, x, signal, key, value, n_positions)
         return model.read_out(model.final_norm(x))[:, -1].float()
 
 
 def _through(
     block: Block,
     x: Tensor,
-    rotation: Rotation | None,
+    signal: PositionSignal | None,
     keys: Tensor,
     values: Tensor,
     n_positions: int,
 ) -> Tensor:
     """(B, 1, C) -> (B, 1, C)."""
-    query, key, value = block.attention.project(block.attention_norm(x), rotation)
+    query, key, value = block.attention.project(block.attention_norm(x), signal)
     keys[:, :, n_positions - 1].copy_(key[:, :, 0])
     values[:, :, n_positions - 1].copy_(value[:, :, 0])
     mixed = attend_all(query[:, :, 0], keys[:, :, :n_positions], values[:, :, :n_positions])

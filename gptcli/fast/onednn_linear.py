@@ -6,7 +6,6 @@ measured on two Zen 5 cores. So every CPU with AVX-512 takes it, whoever made it
 torch takes oneDNN by itself.)
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,25 +16,22 @@ from torch.autograd.function import once_differentiable
 _FEW_ROWS = 2  # MKL is the faster one up to here
 
 
-class Linear(nn.Linear):
-    """``torch.nn.Linear``, by way of oneDNN where that is faster."""
+class OneDNNLinear(nn.Linear):
+    """A linear layer with the weights of another, by way of oneDNN where that is faster."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        has_bias = linear.bias is not None
+        super().__init__(linear.in_features, linear.out_features, has_bias, device="meta")
+        self.weight, self.bias = linear.weight, linear.bias
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         if _takes_onednn(input, self.weight):
             if not torch.is_grad_enabled():
                 return _product(input, self.weight, self.bias)
-            output: Tensor = _OneDNNLinear.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            output: Tensor = _OneDNNProduct.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return output
         return super().forward(input)
-
-
-def replace_linear(model: nn.Module, make: Callable[[Linear], nn.Module]) -> None:
-    """Put what ``make`` makes of each linear layer in its place."""
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, Linear):
-                setattr(parent, name, make(child))
 
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -63,7 +59,7 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return product
 
 
-class _OneDNNLinear(torch.autograd.Function):
+class _OneDNNProduct(torch.autograd.Function):
     """y = x W^T + b; dx = dy W; dW = dy^T x; db = sum of dy."""
 
     @staticmethod

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcli.fast.onednn_linear import replace_linear
+from gptcli.fast.layers import replace_linear
 from gptcli.fast.row_products import row_product, stored
 from gptcli.model.gpt import GPT
 

@@ -9,6 +9,7 @@ from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError
+from gptcli.fast.layers import use_fast_layers
 from gptcli.fast.quantization import quantize
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with
@@ -61,7 +62,7 @@ def load_model(directory: Path, device: str) -> LoadedModel:
             f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
             f"the model only {config.vocab_size}"
         )
-    model = model_with(config, load_weights(directory, config)).to(device)
+    model = use_fast_layers(model_with(config, load_weights(directory, config))).to(device)
     notes = special_id_notes(directory, config.vocab_size)
     ends = end_ids(directory, tokenizer.vocab_size)
     if tokenizer.end_of_text is not None:

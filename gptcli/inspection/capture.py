@@ -15,25 +15,25 @@ from torch import Tensor, nn
 
 from gptcli.model.attention import Attention
 from gptcli.model.gpt import GPT, Block
-from gptcli.model.rotary import Rotation
+from gptcli.model.positions import PositionSignal
 
 
 @dataclass(frozen=True)
-class Passage:
-    """What one layer's attention received and what it wrote, (T, C) each, and its rotation."""
+class LayerRecord:
+    """What one layer's attention received and wrote, (T, C) each, and was told of positions."""
 
     received: Tensor
     written: Tensor
-    rotation: Rotation | None = None
+    signal: PositionSignal | None = None
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One forward pass over ids (T,): logits (T, V) and the passage through every layer."""
+    """One forward pass over ids (T,): logits (T, V) and what attention did in every layer."""
 
     ids: Tensor
     logits: Tensor
-    passages: tuple[Passage, ...]
+    layers: tuple[LayerRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class LayerAttention:
 def record(model: GPT, token_ids: Sequence[int]) -> Recording:
     """Run the model as it is, in eval mode, and keep what passed through its attention."""
     ids = torch.tensor(token_ids, device=model.token_embedding.weight.device)
-    passages: list[Passage] = []
+    layers: list[LayerRecord] = []
     hooks = [
-        attention.register_forward_hook(partial(_keep, passages))
+        attention.register_forward_hook(partial(_keep, layers))
         for attention in attention_modules(model)
     ]
     was_training = model.training
@@ -74,7 +74,7 @@ def record(model: GPT, token_ids: Sequence[int]) -> Recording:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    return Recording(ids, logits, tuple(passages))
+    return Recording(ids, logits, tuple(layers))
 
 
 def attention_modules(model: GPT) -> list[Attention]:
@@ -83,17 +83,17 @@ def attention_modules(model: GPT) -> list[Attention]:
 
 
 @torch.inference_mode()
-def explicit_attention(attention: Attention, passage: Passage) -> LayerAttention:
+def explicit_attention(attention: Attention, layer: LayerRecord) -> LayerAttention:
     """Scores and pattern of one layer (Vaswani et al. 2017, section 3.2), and their check."""
     assert not attention.training, "dropout would blur the comparison: call model.eval() first"
-    projected = attention.project(passage.received[None], passage.rotation)
+    projected = attention.project(layer.received[None], layer.signal)
     query, key, value = (_of_every_head(part[0].float(), attention.n_head) for part in projected)
     scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])  # (H, T, T)
     future = torch.ones(scores.shape[1:], dtype=torch.bool, device=scores.device).triu(1)
     pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
-    mixed = (pattern @ value).to(passage.received.dtype)  # (H, T, D)
+    mixed = (pattern @ value).to(layer.received.dtype)  # (H, T, D)
     written = attention.merge(mixed[None])[0]
-    return LayerAttention(scores, pattern, _check(pattern, future, written - passage.written))
+    return LayerAttention(scores, pattern, _check(pattern, future, written - layer.written))
 
 
 def worst(checks: Iterable[Check]) -> Check:
@@ -105,13 +105,13 @@ def worst(checks: Iterable[Check]) -> Check:
 
 
 def _keep(
-    passages: list[Passage],
+    layers: list[LayerRecord],
     _module: nn.Module,
-    received: tuple[Tensor, Rotation | None, object],
+    received: tuple[Tensor, PositionSignal | None, object],
     written: Tensor,
 ) -> None:
-    x, rotation, _ = received
-    passages.append(Passage(x[0], written[0], rotation))
+    x, signal, _ = received
+    layers.append(LayerRecord(x[0], written[0], signal))
 
 
 def _of_every_head(part: Tensor, n_head: int) -> Tensor:

@@ -93,9 +93,9 @@ def report_attention(loaded: LoadedModel, recording: Recording) -> AttentionRepo
             "use an earlier checkpoint"
         )
     heads, checks = [], []
-    pairs = zip(attention_modules(loaded.model), recording.passages, strict=True)
-    for layer, (attention, passage) in enumerate(pairs):
-        explicit = explicit_attention(attention, passage)
+    pairs = zip(attention_modules(loaded.model), recording.layers, strict=True)
+    for layer, (attention, recorded) in enumerate(pairs):
+        explicit = explicit_attention(attention, recorded)
         checks.append(explicit.check)
         for index, metrics in enumerate(measure(explicit.pattern)):
             links = strongest_links(explicit.pattern[index], LINKS_PER_HEAD)
@@ -110,7 +110,7 @@ def head_patterns(model: GPT, recording: Recording, heads: Collection[Head]) -> 
     """The patterns (T, T) of these heads on the CPU; computes only the layers they are in."""
     modules, patterns = attention_modules(model), dict[Head, Tensor]()
     for layer in sorted({head.layer for head in heads}):
-        pattern = explicit_attention(modules[layer], recording.passages[layer]).pattern.cpu()
+        pattern = explicit_attention(modules[layer], recording.layers[layer]).pattern.cpu()
         for head in heads:
             if head.layer == layer:
                 patterns[head] = pattern[head.index].clone()

@@ -4,15 +4,19 @@ B rows, T positions, C = n_embd, H = n_head, K = n_kv_head, D = head size, S pos
 attended to.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.fast.onednn_linear import Linear
 from gptcli.model.cache import LayerCache
 from gptcli.model.norm import make_norm
-from gptcli.model.rotary import Rotation, rotate
+from gptcli.model.positions import PositionSignal
+
+# (query, key, value, past, dropout) -> what each query gathers; see ``attend``.
+AttentionKernel = Callable[[Tensor, Tensor, Tensor, int | None, float], Tensor]
 
 
 class Attention(nn.Module):
@@ -30,40 +34,44 @@ class Attention(nn.Module):
         self.n_head, self.head_size = H, D
         self.widths = [H * D, K * D, K * D]
         self.dropout = config.dropout
-        self.query_key_value = Linear(config.n_embd, sum(self.widths), bias=config.qkv_bias)
+        self.kernel: AttentionKernel = attend
+        self.query_key_value = nn.Linear(config.n_embd, sum(self.widths), bias=config.qkv_bias)
         self.query_norm = make_norm(config, D) if config.qk_norm else nn.Identity()
         self.key_norm = make_norm(config, D) if config.qk_norm else nn.Identity()
-        self.output = (
-            Linear(H * D, config.n_embd, bias=config.bias) if config.projections else nn.Identity()
-        )
+        self.output: nn.Module = nn.Identity()
+        if config.projections:
+            self.output = nn.Linear(H * D, config.n_embd, bias=config.bias)
         self.output_dropout = nn.Dropout(config.dropout)
 
     def forward(
         self,
         x: Tensor,
-        rotation: Rotation | None = None,
+        signal: PositionSignal | None = None,
         cache: LayerCache | None = None,
         source: Tensor | None = None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
-        ``rotation`` is that of x's positions, where they are rotary. With a ``cache``, x
+        ``signal`` is what tells x's positions, where something does. With a ``cache``, x
         continues the positions held there. Keys and values come from ``source`` (B, S, C)
         where one is given: cross-attention, which is not causal and has no positions.
         """
-        assert source is None or not (self.causal or rotation or cache), "source stands alone"
-        query, key, value = self.project(x, rotation, source)
+        assert source is None or not (self.causal or signal or cache), "source stands alone"
+        query, key, value = self.project(x, signal, source)
         past = 0
         if cache is not None:
             past = cache.length
             key, value = cache.append(key, value)
         dropout = self.dropout if self.training else 0.0
-        return self.merge(_attend(query, key, value, past if self.causal else None, dropout))
+        return self.merge(self.kernel(query, key, value, past if self.causal else None, dropout))
 
     def project(
-        self, x: Tensor, rotation: Rotation | None = None, source: Tensor | None = None
+        self, x: Tensor, signal: PositionSignal | None = None, source: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, D), keys and values (B, K, S, D) of every head, normed and turned."""
+        """Queries (B, H, T, D), keys and values (B, K, S, D) of every head.
+
+        Queries and keys are normed and have their positions in them.
+        """
         if source is None:
             parts = self.query_key_value(x).split(self.widths, dim=-1)
         else:
@@ -72,8 +80,8 @@ class Attention(nn.Module):
             part.unflatten(-1, (-1, self.head_size)).transpose(1, 2) for part in parts
         )
         query, key = self.query_norm(query), self.key_norm(key)
-        if rotation is not None:
-            query, key = rotate(query, rotation), rotate(key, rotation)
+        if signal is not None:
+            query, key = signal.encode(query), signal.encode(key)
         return query, key, value
 
     def _project_apart(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,18 +101,13 @@ class Attention(nn.Module):
         return output
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, past: int | None, dropout: float) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, past: int | None, dropout: float) -> Tensor:
     """The fused kernel: queries (B, H, T, D), keys and values (B, K, S, D) -> (B, H, T, D).
 
     Queries follow ``past`` positions among the keys and see no future; None sees everything.
     """
     T, device = query.shape[2], query.device
     query, key = query.to(value.dtype), key.to(value.dtype)  # norms may have widened them
-    if device.type == "cpu" and query.dtype == torch.bfloat16 and query.shape[3] < 64:
-        # The CPU's bfloat16 kernel is twice as slow as the float32 one for small heads.
-        with torch.autocast("cpu", enabled=False):
-            wide = _attend(query.float(), key.float(), value.float(), past, dropout)
-        return wide.to(query.dtype)
     return F.scaled_dot_product_attention(
         query,
         key,

@@ -8,12 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.fast.onednn_linear import Linear
 from gptcli.model.attention import Attention
 from gptcli.model.cache import KeyValueCache, LayerCache
 from gptcli.model.mlp import MLP
 from gptcli.model.norm import make_norm
-from gptcli.model.rotary import Rotation, rotation_at
+from gptcli.model.positions import PositionSignal, make_positions
 
 # In place of a target that the loss leaves out.
 UNCOUNTED = -100
@@ -36,10 +35,10 @@ class Block(nn.Module):
             self.mlp = MLP(config)
 
     def forward(
-        self, x: Tensor, rotation: Rotation | None = None, cache: LayerCache | None = None
+        self, x: Tensor, signal: PositionSignal | None = None, cache: LayerCache | None = None
     ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        return self.compute(x, self.attention(self.attention_norm(x), rotation, cache))
+        return self.compute(x, self.attention(self.attention_norm(x), signal, cache))
 
     def compute(self, x: Tensor, gathered: Tensor) -> Tensor:
         """What attention gathered (B, T, C) into the stream x, then the MLP on it."""
@@ -65,13 +64,13 @@ class GPT(nn.Module):
         self.config = config
         C, V = config.n_embd, config.vocab_size
         self.token_embedding = empty_embedding(V, C)
-        self.position_embedding: nn.Embedding | None = None
-        if config.positions == "learned":
-            self.position_embedding = empty_embedding(config.block_size, C)
+        self.position_embedding = make_positions(config)
         self.embedding_norm = make_norm(config, C) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.final_norm = make_norm(config, C)
-        self.lm_head = Linear(C, V, bias=config.lm_head_bias) if config.lm_head else nn.Identity()
+        self.lm_head = (
+            nn.Linear(C, V, bias=config.lm_head_bias) if config.lm_head else nn.Identity()
+        )
         if config.tied:
             self.lm_head.weight = self.token_embedding.weight
 
@@ -89,22 +88,19 @@ class GPT(nn.Module):
         assert end <= self.config.block_size, (
             f"{end} positions, context of {self.config.block_size}"
         )
-        x, rotation = self.embed(ids, torch.arange(past, end, device=ids.device))
+        x, signal = self.embed(ids, torch.arange(past, end, device=ids.device))
         for index, block in enumerate(self.blocks):
-            x = block(x, rotation, cache.layers[index] if cache is not None else None)
+            x = block(x, signal, cache.layers[index] if cache is not None else None)
         stream: Tensor = self.final_norm(x)
         return stream
 
-    def embed(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, Rotation | None]:
+    def embed(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, PositionSignal | None]:
         """Ids (B, T) at positions (T,) -> the stream (B, T, C) before the first block.
 
-        Rotary positions are not in the stream: they are what comes with it.
+        With it comes what attention is told of these positions.
         """
-        x = self.token_embedding(ids)
-        if self.position_embedding is not None:
-            x = x + self.position_embedding(positions)
-        is_rotary = self.config.positions == "rotary"
-        return self.embedding_norm(x), rotation_at(positions, self.config) if is_rotary else None
+        x = self.position_embedding.add_to(self.token_embedding(ids), positions)
+        return self.embedding_norm(x), self.position_embedding.signal(positions)
 
     def read_out(self, stream: Tensor) -> Tensor:
         """The stream (..., C) of some positions -> logits (..., V)."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gptcli.config.model import INIT_STD, ModelConfig
 from gptcli.model.gpt import GPT
+from gptcli.model.positions import PositionEncoding
 
 
 def new_model(config: ModelConfig, seed: int) -> GPT:
@@ -57,8 +58,9 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
                 module.weight.normal_(0.0, std, generator=generator)
             if module.bias is not None:
                 module.bias.zero_()
-        elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, _embedding_std(model.config), generator=generator)
+        elif isinstance(module, nn.Embedding | PositionEncoding):
+            for parameter in module.parameters():
+                parameter.normal_(0.0, _embedding_std(model.config), generator=generator)
 
 
 def _linear_std(name: str, n_inputs: int, config: ModelConfig) -> float:

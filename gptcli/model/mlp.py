@@ -4,7 +4,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcli.config.model import Activation, ModelConfig
-from gptcli.fast.onednn_linear import Linear
 
 
 class MLP(nn.Module):
@@ -14,9 +13,9 @@ class MLP(nn.Module):
         super().__init__()
         C, inner, bias = config.n_embd, config.inner_size, config.bias
         self.activation = config.activation
-        self.up = Linear(C, inner, bias=bias)
-        self.gate = Linear(C, inner, bias=bias) if config.gated else None
-        self.down = Linear(inner, C, bias=bias) if config.projections else nn.Identity()
+        self.up = nn.Linear(C, inner, bias=bias)
+        self.gate = nn.Linear(C, inner, bias=bias) if config.gated else None
+        self.down = nn.Linear(inner, C, bias=bias) if config.projections else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:

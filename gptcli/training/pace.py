@@ -8,6 +8,7 @@ import torch
 from gptcli.accounting.flops import sequence_flops
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision
+from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import next_token_loss
 from gptcli.model.initialization import new_model
 from gptcli.runtime.device import precision_dtype
@@ -44,7 +45,7 @@ def measure_pace(device: str, precision: Precision) -> Pace:
 
 
 def _step_seconds(config: ModelConfig, device: str, precision: Precision) -> float:
-    model = new_model(config, 0).to(device).train()
+    model = use_fast_layers(new_model(config, 0)).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     ids = torch.zeros((_ROWS, config.block_size), dtype=torch.long, device=device)
     kind, dtype = device.split(":")[0], precision_dtype(precision)

@@ -20,6 +20,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
 from gptcli.runtime.device import check_memory, set_threads
@@ -163,5 +164,5 @@ def _assemble(
     directory: Path, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
 ) -> Training:
     set_threads(config.threads)
-    model = model.to(config.device)
+    model = use_fast_layers(model).to(config.device)
     return Training(directory, config, dataset, model, make_optimizer(model, config), progress)

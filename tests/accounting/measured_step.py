@@ -21,6 +21,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.prepare import Preparation, prepare
+from gptcli.fast.layers import use_fast_layers
 from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
 from gptcli.training.optimizer import make_optimizer
@@ -39,7 +40,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
 
 @torch.inference_mode()
 def measure_generation(config: ModelConfig, batch: int) -> int:
-    model = new_model(config, 1).eval()
+    model = use_fast_layers(new_model(config, 1)).eval()
     # Rows that differ, as they do beyond the context: a prompt that they share is read once.
     prompt = torch.arange(batch)[:, None].expand(-1, config.block_size)
 
@@ -59,7 +60,7 @@ def measure(config: ModelConfig, batch: int, precision: Any, dataset: Dataset) -
         batch_size=batch, max_iters=9, lr=1e-3, min_lr=1e-3, warmup_iters=0, eval_interval=9,
         device="cpu", precision=precision,
     )  # fmt: skip
-    model = new_model(config, 1).train()
+    model = use_fast_layers(new_model(config, 1)).train()
     stepper = Stepper(model, make_optimizer(model, training), dataset.train, training)
     stepper.advance(0)
     stepper.advance(1)

@@ -1,4 +1,4 @@
-"""Our Linear against torch's, in float64."""
+"""Our linear layer against torch's, in float64."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gptcli.fast.onednn_linear import Linear, _OneDNNLinear
+from gptcli.fast.onednn_linear import OneDNNLinear, _OneDNNProduct
 
 
 @settings(max_examples=60, deadline=None)
@@ -21,7 +21,8 @@ def test_output_and_gradients_equal_torchs(
     shape: list[int], n_in: int, n_out: int, bias: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    ours, oracle = Linear(n_in, n_out, bias), nn.Linear(n_in, n_out, bias).double()
+    ours = OneDNNLinear(nn.Linear(n_in, n_out, bias))
+    oracle = nn.Linear(n_in, n_out, bias).double()
     oracle.load_state_dict({name: p.double() for name, p in ours.state_dict().items()})
     x = torch.randn(*shape, n_in, requires_grad=True)
     wide = x.detach().double().requires_grad_()
@@ -47,7 +48,7 @@ def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
         for shape in ((3, 5, 7), (4, 7), (4,))
     )
     inputs = (x, weight, b) if bias else (x, weight)
-    ours = _OneDNNLinear.apply(x, weight, b if bias else None)
+    ours = _OneDNNProduct.apply(x, weight, b if bias else None)
     theirs = nn.functional.linear(x, weight, b if bias else None)
     torch.testing.assert_close(ours, theirs)
     cotangent = torch.randn(ours.shape, generator=generator)
@@ -60,18 +61,18 @@ def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
 
 
 def test_a_transposed_input_gives_the_same() -> None:
-    linear = Linear(6, 5)
+    linear = OneDNNLinear(nn.Linear(6, 5))
     x = torch.randn(6, 7).t()
     torch.testing.assert_close(linear(x), linear(x.contiguous()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_precisions_are_torchs_own(dtype: torch.dtype) -> None:
-    ours = Linear(4, 3).to(dtype)
+    ours = OneDNNLinear(nn.Linear(4, 3)).to(dtype)
     x = torch.randn(2, 4, dtype=dtype)
     assert torch.equal(ours(x), nn.functional.linear(x, ours.weight, ours.bias))
 
 
 def test_autocast_computes_in_bfloat16() -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        assert Linear(4, 3)(torch.randn(2, 4)).dtype == torch.bfloat16
+        assert OneDNNLinear(nn.Linear(4, 3))(torch.randn(2, 4)).dtype == torch.bfloat16

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from gptcli.fast.onednn_linear import Linear
 from gptcli.fast.quantization import Int8Linear, quantize
 from gptcli.fast.row_products import row_product
 
@@ -12,7 +12,7 @@ from gptcli.fast.row_products import row_product
 @pytest.fixture
 def layer():
     torch.manual_seed(0)
-    return Linear(64, 48)
+    return nn.Linear(64, 48)
 
 
 def stands_for(quantized: Int8Linear) -> torch.Tensor:
@@ -52,7 +52,7 @@ def test_every_number_of_rows_gives_the_product_with_the_stood_for_weights(layer
 @torch.inference_mode()
 def test_any_width_and_number_of_rows(width):
     torch.manual_seed(width)
-    quantized = Int8Linear(Linear(width, 5))
+    quantized = Int8Linear(nn.Linear(width, 5))
     for rows in range(1, 7):
         x = torch.randn(rows, width)
         expected = F.linear(x, stands_for(quantized), quantized.bias)
@@ -63,7 +63,7 @@ def test_any_width_and_number_of_rows(width):
 def test_a_quantized_model_computes_nearly_the_same(any_small_model):
     model, ids = any_small_model
     before = model(ids)
-    n_linear = sum(isinstance(part, Linear) for part in model.modules())
+    n_linear = sum(isinstance(part, nn.Linear) for part in model.modules())
     after = quantize(model)(ids)
     assert sum(isinstance(part, Int8Linear) for part in model.modules()) == n_linear
     assert model.token_embedding.weight.dtype == torch.float32

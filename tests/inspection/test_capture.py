@@ -20,8 +20,8 @@ IDS = [0, 3, 8, 1, 1, 7, 2]
 
 
 def layers(loaded: LoadedModel, recording: Recording):
-    pairs = zip(attention_modules(loaded.model), recording.passages, strict=True)
-    return [explicit_attention(attention, passage) for attention, passage in pairs]
+    pairs = zip(attention_modules(loaded.model), recording.layers, strict=True)
+    return [explicit_attention(attention, layer) for attention, layer in pairs]
 
 
 def test_patterns_and_logits_are_those_of_transformers(loaded):
@@ -42,8 +42,8 @@ def test_explicit_attention_passes_its_own_check(loaded):
 
 
 def test_the_check_notices_when_the_model_wrote_something_else(loaded):
-    passage = record(loaded.model, IDS).passages[0]
-    wrong = replace(passage, written=passage.written + torch.eye(*passage.written.shape) / 4)
+    layer = record(loaded.model, IDS).layers[0]
+    wrong = replace(layer, written=layer.written + torch.eye(*layer.written.shape) / 4)
     check = explicit_attention(attention_modules(loaded.model)[0], wrong).check
     assert check.fused_max_error == pytest.approx(0.25, abs=1e-5)
 

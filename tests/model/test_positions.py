@@ -11,13 +11,17 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import PRESETS
-from gptcli.model.rotary import frequencies, rotate, rotation_at
+from gptcli.model.positions import RotaryPositions, Rotation, frequencies
 
 CONFIG = ModelConfig(n_layer=1, n_head=1, n_embd=8, block_size=64, vocab_size=5, positions="rotary")
 
 
+def rotation_at(positions: torch.Tensor, config: ModelConfig = CONFIG) -> Rotation:
+    return RotaryPositions(config).signal(positions)
+
+
 def turned(x: torch.Tensor, position: int, config: ModelConfig = CONFIG) -> torch.Tensor:
-    return rotate(x[None, None, None], rotation_at(torch.tensor([position]), config))[0, 0, 0]
+    return rotation_at(torch.tensor([position]), config).encode(x[None, None, None])[0, 0, 0]
 
 
 @settings(deadline=None, max_examples=30)
@@ -64,4 +68,4 @@ def test_published_frequencies_are_transformers(preset: str) -> None:
 
 def test_half_precision_stays_half_precision() -> None:
     x = torch.randn(1, 2, 3, 8, dtype=torch.bfloat16)
-    assert rotate(x, rotation_at(torch.arange(3), CONFIG)).dtype == torch.bfloat16
+    assert rotation_at(torch.arange(3)).encode(x).dtype == torch.bfloat16
