@@ -30,7 +30,7 @@ _OWN_BUG = 1
 _COMMANDS = {
     "tokenize": ("gptcli.commands.tokenize.command", "tokenize_text"),
     "prepare": ("gptcli.commands.prepare.command", "prepare"),
-    "train": ("gptcli.commands.train.command", "train_command"),
+    "train": ("gptcli.commands.train.command", "train"),
     "eval": ("gptcli.commands.eval.command", "evaluate"),
     "sample": ("gptcli.commands.sample.command", "sample"),
     "inspect-attention": ("gptcli.commands.inspect_attention.command", "inspect_attention"),

@@ -24,7 +24,6 @@ from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
 from gptcli.config.checks import check_choice, flag
 from gptcli.errors import UsageError
 
-DEVICES = ("auto", "cuda", "mps", "cpu")
 _FLAG = "flag"
 
 

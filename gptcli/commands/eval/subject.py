@@ -92,7 +92,8 @@ class Subject:
 
 def opened_subject(checkpoint: Path | None, wanted: Wanted, device: str) -> Subject:
     """Open model and text; the errors name the way out."""
-    from gptcli.commands.choices import chosen_model, opened_model
+    from gptcli.commands.choices import chosen_model
+    from gptcli.commands.computing import opened_model
 
     if wanted.text is not None and wanted.data is not None:
         raise UsageError("--text and --data are two texts: leave one of them out")
@@ -107,7 +108,8 @@ def opened_subject(checkpoint: Path | None, wanted: Wanted, device: str) -> Subj
 
 
 def _of_dataset(directory: Path, device: str, wanted: Wanted) -> Subject:
-    from gptcli.commands.choices import dataset_of, opened_model
+    from gptcli.commands.choices import dataset_of
+    from gptcli.commands.computing import opened_model
     from gptcli.data.dataset import Dataset
     from gptcli.generation.loaded_model import check_same_tokenizer
 
@@ -152,7 +154,7 @@ def _with_stride(subject: Subject, stride: int | None) -> Subject:
 
 def quantized_subject(subject: Subject, quantize: str) -> Subject:
     """The same tokens for the same model with coarser weights."""
-    from gptcli.commands.choices import opened_model
+    from gptcli.commands.computing import opened_model
 
     loaded = opened_model(subject.loaded.directory, subject.loaded.device, quantize=quantize)
     return replace(subject, loaded=loaded, quantize=quantize)
@@ -160,7 +162,8 @@ def quantized_subject(subject: Subject, quantize: str) -> Subject:
 
 def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Subject:
     """The same tokens for another model, which must have the same tokenizer."""
-    from gptcli.commands.choices import chosen_model, opened_model
+    from gptcli.commands.choices import chosen_model
+    from gptcli.commands.computing import opened_model
 
     directory = chosen_model(checkpoint)
     loaded = opened_model(directory, subject.loaded.device)

@@ -19,7 +19,8 @@ def tasks_answer(
     checkpoint: Path | None, tasks: str, limit: int | None, device: str, output: "Output"
 ) -> str:
     """The metrics of all tasks as a table or a document."""
-    from gptcli.commands.choices import chosen_model, opened_model
+    from gptcli.commands.choices import chosen_model
+    from gptcli.commands.computing import opened_model
     from gptcli.commands.view.progress import progress
     from gptcli.evaluation.harness import check_harness, run_tasks
     from gptcli.runtime.device import memory_errors

@@ -17,7 +17,8 @@ _WORDS = {True: "ok", False: "FAILED", None: "skipped"}
 
 def give_verification(checkpoint: Path | None, device: str, output: "Output") -> None:
     """Every check and what it found; CheckpointError afterwards if one failed."""
-    from gptcli.commands.choices import chosen_device, chosen_model
+    from gptcli.commands.choices import chosen_model
+    from gptcli.commands.computing import chosen_device
     from gptcli.commands.view.progress import progress
     from gptcli.evaluation.verification import verify
     from gptcli.runtime.device import memory_errors

@@ -85,7 +85,8 @@ def inspect_attention(
 
     Layers and heads count from 0. --json holds every head, ordered by --sort if it is given.
     """
-    from gptcli.commands.choices import chosen_model, opened_model
+    from gptcli.commands.choices import chosen_model
+    from gptcli.commands.computing import opened_model
     from gptcli.inspection.heads import parse_heads
     from gptcli.runtime.device import memory_errors
 

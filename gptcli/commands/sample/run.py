@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 
-from gptcli.commands.choices import chosen_model, opened_model
+from gptcli.commands.choices import chosen_model
+from gptcli.commands.computing import opened_model
 from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.sample.compiling import compile_aloud, suggest_compiling
 from gptcli.commands.sample.document import samples_document

@@ -4,7 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -32,18 +32,6 @@ def _flags(context: typer.Context) -> dict[str, str]:
         for option in parameter.opts
         if parameter.name not in ("config", "help")
     }
-
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE.toml",
-        is_eager=True,
-        callback=read_config_file,
-        help="Values for any of these flags; what the command line says wins.",
-    ),
-]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from gptcli.commands.view.terminal import is_interactive, note, progress_console
+from gptcli.commands.view.terminal import is_interactive, note, progress_console, verbosity
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -14,6 +14,51 @@ _PATIENCE = 2.0  # seconds before anything is shown
 _BETWEEN_LINES = 10.0
 
 Advance = Callable[[int], None]
+
+
+class StepBar:
+    """A bar of steps with words beside it, on terminals that can move one."""
+
+    def __init__(self, total: int, first: int) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.is_shown = is_interactive() and not verbosity().quiet
+        self._bar = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            console=progress_console(),
+            transient=True,
+            disable=not self.is_shown,
+        )
+        self._task = self._bar.add_task("", total=total, completed=first)
+
+    def start(self) -> None:
+        """Show it."""
+        self._bar.start()
+
+    def stop(self) -> None:
+        """Take it away."""
+        self._bar.stop()
+
+    def move(self, step: int | None, words: str) -> None:
+        """Say how things are, at ``step`` or where it stands."""
+        self._bar.update(self._task, completed=step, description=words)
+
+    def say(self, line: str) -> None:
+        """A line above it that stays; a note where no bar is shown."""
+        if self.is_shown:
+            self._bar.console.print(line)
+        else:
+            note(line)
 
 
 @contextlib.contextmanager

@@ -1,29 +1,15 @@
 """What a person sees of a training run: the plan, the progress, the result."""
 
-import json
 import time
-from types import TracebackType
+from collections.abc import Mapping
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from gptcli.checkpoint.resume import Progress as RunProgress
-from gptcli.commands.view.legacy import deliver
+from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import spoken
-from gptcli.commands.view.terminal import (
-    escape_controls,
-    is_interactive,
-    note,
-    progress_console,
-    verbosity,
-    warn,
-)
+from gptcli.commands.view.progress import StepBar
+from gptcli.commands.view.tables import Cell, Figure, facts
+from gptcli.commands.view.terminal import escape_controls, note, verbosity, warn
 from gptcli.config.checks import flag
 from gptcli.data.dataset import Dataset
 from gptcli.runtime.signals import StopRequest
@@ -37,7 +23,7 @@ _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum
 
 
 def announce(
-    training: Training, preset: str | None, given: dict[str, Any], stop: StopRequest
+    training: Training, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> None:
     """Say what is about to happen, how large it is and how long it will take."""
     model, config, dataset = training.model, training.config, training.dataset
@@ -64,7 +50,7 @@ def _windows(dataset: Dataset, block_size: int) -> float:
     return dataset.train.n_tokens / block_size
 
 
-def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]) -> str:
+def _hint(seconds: float, device: str, preset: str | None, given: Mapping[str, Any]) -> str:
     if device != "cpu" or seconds < 3 * CPU_SECONDS:
         return ""
     if not preset and "max_iters" not in given:
@@ -74,69 +60,62 @@ def _hint(seconds: float, device: str, preset: str | None, given: dict[str, Any]
     return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
 
 
-def summarize(training: Training, progress: RunProgress, seconds: float, json_output: bool) -> None:
-    """The result of a finished run, on stdout."""
+def result(training: Training, progress: RunProgress, seconds: float) -> Answer:
+    """What came of a finished run."""
     run = training.directory.as_posix()
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
-    if json_output:
-        document = {
-            "schema": "gptcli.train/1",
-            "run": run,
-            "steps": progress.step,
-            "best_step": progress.best_step,
-            "measured_on": split,
-            "best_loss": progress.best_loss,
-            "seconds": round(seconds, 3),
-        }
-        deliver(json.dumps(document, indent=2), None)
-    else:
-        best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
-        deliver(f"{escape_controls(run)}: {best}, {progress.step:,} steps, {spoken(seconds)}", None)
+    best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
+    line = f"{run}: {best}, {progress.step:,} steps, {spoken(seconds)}"
+    loss, seconds = progress.best_loss, round(seconds, 3)
+    cells: dict[str, Cell] = {
+        "run": run,
+        "steps": progress.step,
+        "best_step": progress.best_step,
+        "measured_on": split,
+        "best_loss": Figure(loss, f"{loss:.4f}"),
+        "seconds": Figure(seconds, spoken(seconds)),
+    }
+    document = {**cells, "best_loss": loss, "seconds": seconds}
+    return Answer(
+        "gptcli.train/1",
+        lambda: document,
+        (facts("", cells.items()),),
+        drawing=lambda canvas: [escape_controls(line)],
+        after=_say_next,
+    )
+
+
+def _say_next() -> None:
     note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
 
 
-class TrainView:
+class RunView:
     """A moving bar on a terminal, a line now and then elsewhere; a line per evaluation."""
 
     def __init__(self, training: Training) -> None:
         self._total = training.config.max_iters
         self._first = training.progress.step
         self._started = self._spoken = self._pace_from = time.perf_counter()
-        self._bar = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(compact=True),
-            console=progress_console(),
-            transient=True,
-            disable=not is_interactive() or verbosity().quiet,
-        )
-        self._task = self._bar.add_task("", total=self._total, completed=self._first)
+        self._bar = StepBar(self._total, self._first)
 
     @property
     def seconds(self) -> float:
         """Seconds since the view was made."""
         return time.perf_counter() - self._started
 
-    def __enter__(self) -> "TrainView":
+    def __enter__(self) -> "RunView":
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def stepped(self, report: StepReport) -> None:
         """Move the bar; without one, say how it goes every now and then."""
         pace = f"loss {report.loss:.4f}  {report.tokens_per_second:,.0f} tokens/s"
-        self._bar.update(self._task, completed=report.step, description=pace)
+        self._bar.move(report.step, pace)
         now = time.perf_counter()
-        if self._bar.disable and now - self._spoken > _QUIET_SECONDS:
+        if not self._bar.is_shown and now - self._spoken > _QUIET_SECONDS:
             self._spoken = now
             done = report.step - self._first
             left = (now - self._pace_from) * (self._total - report.step) / done
@@ -144,7 +123,7 @@ class TrainView:
 
     def evaluating(self, done: int) -> None:
         """Show that an evaluation is under way."""
-        self._bar.update(self._task, description=f"evaluating, {done:,} tokens")
+        self._bar.move(None, f"evaluating, {done:,} tokens")
 
     def evaluated(self, report: EvaluationReport) -> None:
         """One line that stays."""
@@ -152,11 +131,9 @@ class TrainView:
             self._pace_from = time.perf_counter()  # steps only, without what comes before them
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
-        line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
-        if self._bar.disable:
-            note(line)
-        else:
-            self._bar.console.print(line)
+        self._bar.say(
+            f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
+        )
 
     def warned(self, message: str) -> None:
         """Something went wrong that training can live with."""

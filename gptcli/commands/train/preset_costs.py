@@ -29,7 +29,7 @@ class _Cost:
     about: str
 
 
-def presets_answer(device: str, precision: Precision, pace: Pace) -> Answer:
+def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
     """Memory is the peak of a training step with the rows and the context that are shown."""
     costs = _costs(device, precision, pace)
     rows = tuple(
@@ -43,13 +43,13 @@ def presets_answer(device: str, precision: Precision, pace: Pace) -> Answer:
         )
         for cost in costs
     )
-    sheet = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
+    table = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
 
     def document() -> dict[str, Any]:
         presets = [asdict(cost) for cost in costs]
         return {"device": device, "presets": presets}
 
-    return Answer("gptcli.preset-costs/1", document, (sheet,))
+    return Answer("gptcli.preset-costs/1", document, (table,))
 
 
 def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:

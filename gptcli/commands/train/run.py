@@ -1,0 +1,105 @@
+"""What ``train`` does: begin a run, go on with one, or list what can be trained here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gptcli.checkpoint.find import RUNS, model_directory
+from gptcli.checkpoint.resume import clear_stale_steps
+from gptcli.checkpoint.run import read_record
+from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
+from gptcli.commands.computing import chosen_device, chosen_precision
+from gptcli.commands.train.command import TrainRequest
+from gptcli.commands.train.preset_costs import preset_costs
+from gptcli.commands.train.run_view import RunView, announce, result
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.terminal import detail, note, warn
+from gptcli.config.checks import flag
+from gptcli.data.dataset import Dataset
+from gptcli.families.registry import find_preset
+from gptcli.generation.loaded_model import check_same_tokenizer
+from gptcli.runtime.device import choose_device, get_threads, memory_errors
+from gptcli.runtime.locks import exclusive
+from gptcli.runtime.outputs import output_path
+from gptcli.runtime.signals import stop_requests
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.training.defaults import resolve
+from gptcli.training.loop import Training, run_training
+from gptcli.training.pace import measure_pace
+from gptcli.training.setup import begin_training, check_length, continue_training
+from gptcli.training.starting_point import StartingPoint
+
+_SMALLER = "choose a smaller model, --batch-size or --block-size"
+
+
+def run(request: TrainRequest) -> Answer:
+    """Train as it is asked, to the end or to a Ctrl-C."""
+    if request.list_presets:
+        return _list_presets(request)
+    if request.resume is not None:
+        return _continue(request.resume, request)
+    return _begin(request)
+
+
+def _begin(request: TrainRequest) -> Answer:
+    given = request.shaping
+    model = None if request.preset is None else find_preset(request.preset)
+    dataset = Dataset.open(chosen_dataset(request.data))
+    start, vocab_size = None, dataset.vocab_size
+    if request.init_from is not None:
+        start = _starting_point(request.init_from, dataset)
+        model, vocab_size = start.preset(given), start.model.vocab_size
+    device = chosen_device(request.device)
+    precision = chosen_precision(request.precision, device)
+    threads = get_threads() if device == "cpu" else 0
+    resolved = resolve(given, model, vocab_size, device, precision, threads)
+    note("filled in: " + _as_flags(resolved.filled))
+    detail(f"model: {resolved.model}")
+    detail(f"training: {resolved.training}")
+    check_length(dataset, resolved.model.block_size)
+    name = dataset.directory.resolve().name
+    directory = output_path(request.out, RUNS, name, request.overwrite)
+    with memory_errors(_SMALLER), exclusive(directory):
+        training = begin_training(
+            directory, resolved, request.preset, dataset, request.overwrite, start
+        )
+        return _train(training, request.preset, given)
+
+
+def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
+    start = StartingPoint.at(chosen_model(checkpoint))
+    check_same_tokenizer(start.directory, load_tokenizer(start.directory), dataset)
+    return start
+
+
+def _continue(run_directory: Path, request: TrainRequest) -> Answer:
+    directory = model_directory(run_directory)
+    with memory_errors(_SMALLER), exclusive(directory):
+        record = read_record(directory)
+        choose_device(record.training.device)
+        dataset = Dataset.open(dataset_of(directory, request.data))
+        clear_stale_steps(directory)
+        training, problems = continue_training(directory, record, dataset, request.max_iters)
+        for problem in problems:
+            warn(f"{problem}; going on from the save before it")
+        note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
+        return _train(training, record.preset, {})
+
+
+def _train(training: Training, preset: str | None, given: Mapping[str, Any]) -> Answer:
+    with stop_requests() as stop:
+        announce(training, preset, given, stop)
+        with RunView(training) as view:
+            progress = run_training(training, view, stop)
+    return result(training, progress, view.seconds)
+
+
+def _list_presets(request: TrainRequest) -> Answer:
+    device = chosen_device(request.device)
+    precision = chosen_precision(request.precision, device)
+    note("measuring the pace of this device on two small models")
+    return preset_costs(device, precision, measure_pace(device, precision))
+
+
+def _as_flags(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"{flag(name)} {value}" for name, value in values.items())
