@@ -1,104 +1,35 @@
-"""What an attention pattern looks like, in numbers per head.
-
-A pattern is (H, T, T), query by key, float64, each row summing to 1. The first token can
-only attend to itself, so row 0 says nothing about a head: every metric is the mean over the
-rows 1 to T-1.
-"""
+"""The metrics of an attention head by name; measures.py computes them. No torch is needed here."""
 
 import difflib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import torch
-from torch import Tensor
-
 from gptcli.errors import UsageError
+
+DEFAULT_METRIC = "entropy"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """``per_row`` maps a pattern (H, T, T) to the values of rows 1 to T-1: (H, T - 1)."""
+    """What a metric says about a head, its unit, and which end of it is the more marked."""
 
     about: str
     unit: str
-    per_row: Callable[[Tensor], Tensor]
     lowest_first: bool = False
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A metric of one head; None where there was no row to take it over."""
-
-    value: float | None
-    rows: int
-
-
-def entropy(pattern: Tensor) -> Tensor:
-    """Shannon entropy of each row in bits: 0 on one key, log2(i + 1) evenly over all."""
-    bits: Tensor = torch.special.entr(pattern[:, 1:]).sum(dim=-1) / math.log(2)
-    return bits
-
-
-def relative_entropy(pattern: Tensor) -> Tensor:
-    """Entropy over that of an even row, log2(i + 1): 0 on one key, 1 evenly over all."""
-    n_keys = torch.arange(2, pattern.shape[1] + 1, dtype=pattern.dtype)
-    return entropy(pattern) / n_keys.log2()
-
-
-def first_token(pattern: Tensor) -> Tensor:
-    """Weight on token 0: near 1 in a head that rests there (an attention sink)."""
-    return pattern[:, 1:, 0]
-
-
-def self_weight(pattern: Tensor) -> Tensor:
-    """Weight on the token itself."""
-    return pattern.diagonal(dim1=1, dim2=2)[:, 1:]
-
-
-def previous_token(pattern: Tensor) -> Tensor:
-    """Weight on the token before."""
-    return pattern.diagonal(offset=-1, dim1=1, dim2=2)
-
-
-def mean_distance(pattern: Tensor) -> Tensor:
-    """How many tokens back a row looks on average."""
-    positions = torch.arange(pattern.shape[1], dtype=pattern.dtype)
-    return positions[1:] - pattern[:, 1:] @ positions
-
-
-def largest_weight(pattern: Tensor) -> Tensor:
-    """The largest weight of each row."""
-    return pattern[:, 1:].amax(dim=-1)
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "entropy": Metric("how widely a row spreads", "bits", entropy, lowest_first=True),
-        "relative_entropy": Metric(
-            "entropy over that of an even row", "", relative_entropy, lowest_first=True
-        ),
-        "first_token": Metric("weight on token 0", "", first_token),
-        "self": Metric("weight on the token itself", "", self_weight),
-        "previous_token": Metric("weight on the token before", "", previous_token),
-        "mean_distance": Metric("how far back a row looks", "tokens", mean_distance),
-        "largest_weight": Metric("the largest weight of a row", "", largest_weight),
+        "entropy": Metric("how widely a row spreads", "bits", lowest_first=True),
+        "relative_entropy": Metric("entropy over that of an even row", "", lowest_first=True),
+        "first_token": Metric("weight on token 0", ""),
+        "self": Metric("weight on the token itself", ""),
+        "previous_token": Metric("weight on the token before", ""),
+        "mean_distance": Metric("how far back a row looks", "tokens"),
+        "largest_weight": Metric("the largest weight of a row", ""),
     }
 )
-
-
-def measure(pattern: Tensor) -> list[dict[str, Measured]]:
-    """Every metric of every head of a pattern (H, T, T) on any device: one dict per head."""
-    exact = pattern.cpu().double()
-    rows = exact.shape[1] - 1
-    if rows == 0:
-        return [{name: Measured(None, 0) for name in METRICS} for _ in exact]
-    means = {name: metric.per_row(exact).mean(dim=1).tolist() for name, metric in METRICS.items()}
-    return [
-        {name: Measured(values[head], rows) for name, values in means.items()}
-        for head in range(exact.shape[0])
-    ]
 
 
 def check_metric(flag: str, name: str) -> None:

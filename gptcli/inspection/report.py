@@ -20,11 +20,11 @@ from gptcli.inspection.capture import (
     worst,
 )
 from gptcli.inspection.heads import Head
-from gptcli.inspection.metrics import METRICS, Measured, measure
+from gptcli.inspection.measures import Measured, measure
+from gptcli.inspection.metrics import METRICS
 from gptcli.model.gpt import GPT
 from gptcli.tokenization.tokenizer import Tokenizer
 
-SCHEMA = "gptcli.attention/1"
 LINKS_PER_HEAD = 10
 
 Patterns = Mapping[Head, Tensor]  # (T, T) each, query by key, on the CPU
@@ -172,7 +172,6 @@ def report_json(
 ) -> dict[str, Any]:
     """The document of ``--json`` for these heads; with the matrix of those in ``patterns``."""
     return {
-        "schema": SCHEMA,
         "model": {
             "directory": report.directory.as_posix(),
             "model_type": model_type_of(report.config),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gptcli.errors import UsageError
-from gptcli.inspection.metrics import METRICS, check_metric, measure
+from gptcli.inspection.measures import measure
+from gptcli.inspection.metrics import METRICS, check_metric
 
 SINK = torch.zeros(5, 5).index_fill_(1, torch.tensor([0]), 1.0)
 PREVIOUS = torch.eye(5).roll(-1, dims=1).tril()

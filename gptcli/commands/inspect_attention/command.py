@@ -1,231 +1,64 @@
 """``gptcli inspect-attention``: what every head does on a text."""
 
-import os
-from collections.abc import Collection
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
 
-import typer
-
-from gptcli.commands.legacy_options import Checkpoint, Device, Json, Out, Overwrite
-from gptcli.commands.view.legacy import check_out, deliver, results
-from gptcli.commands.view.terminal import note
-from gptcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from gptcli.commands.inspect_attention.overview import View
-    from gptcli.data.source_text import SourceText
-    from gptcli.generation.loaded_model import LoadedModel
-    from gptcli.inspection.capture import Recording
-    from gptcli.inspection.heads import Head
-    from gptcli.inspection.report import AttentionReport, Patterns
-
-_STDIN = Path("-")
-_FILE_WIDTH = 100
-_DEFAULT_METRIC = "entropy"
-_DEFAULT_TOKENS = 32
-
-_Text = Annotated[
-    str | None,
-    typer.Option(
-        "--text",
-        help="The text to look at. Default: the beginning of the validation split.",
-        show_default=False,
-    ),
-]
-_File = Annotated[
-    Path | None,
-    typer.Option("--file", help="A file with the text; - is stdin.", show_default=False),
-]
-_Heads = Annotated[
-    str | None,
-    typer.Option(
-        "--heads",
-        help="Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that does "
-        "not rest on the first token; with --json all.",
-        show_default=False,
-    ),
-]
-_Metric = Annotated[
-    str | None,
-    typer.Option(
-        "--metric",
-        help="What the grid shows: entropy (default), relative_entropy, first_token, self, "
-        "previous_token, mean_distance or largest_weight.",
-        show_default=False,
-    ),
-]
-_Sort = Annotated[
-    str | None,
-    typer.Option(
-        "--sort", help="The metric that ranks the heads. Default: --metric.", show_default=False
-    ),
-]
-_Matrices = Annotated[
-    bool, typer.Option("--patterns", help="With --json: each head's whole matrix.")
-]
-
-
-def inspect_attention(
-    checkpoint: Checkpoint = None,
-    text: _Text = None,
-    file: _File = None,
-    heads: _Heads = None,
-    metric: _Metric = None,
-    sort: _Sort = None,
-    patterns: _Matrices = False,
-    device: Device = "auto",
-    json_output: Json = False,
-    out: Out = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Show what each attention head looks at in a text, and what every row predicts.
-
-    Layers and heads count from 0. --json holds every head, ordered by --sort if it is given.
-    """
-    from gptcli.commands.choices import chosen_model
-    from gptcli.commands.computing import opened_model
-    from gptcli.inspection.heads import parse_heads
-    from gptcli.runtime.device import memory_errors
-
-    _check_flags(metric, sort, patterns, json_output)
-    check_out(out, overwrite)
-    directory = chosen_model(checkpoint)
-    source = _source(text, file, directory)
-    loaded = opened_model(directory, device)
-    if not loaded.model.config.n_layer:
-        raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
-    chosen = () if heads is None else parse_heads(heads, loaded.model.config)
-    with memory_errors("give a shorter text, or --device cpu"):
-        seen = _look(loaded, _token_ids(loaded, source, text is not None))
-        if json_output:
-            deliver(_as_json(seen, chosen, sort or metric, patterns), out, overwrite)
-        else:
-            _show(_view(seen, chosen, metric or _DEFAULT_METRIC, sort), out, overwrite)
+from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
+from gptcli.commands.view.output import give
+from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A model, what passed through it, and what that says about its heads."""
+class InspectRequest(OutputRequest):
+    """A model, a text for it, and which heads are shown by which metric."""
 
-    loaded: "LoadedModel"
-    recording: "Recording"
-    report: "AttentionReport"
+    exclusive = (("text", "file"),)
+    needs = MappingProxyType({"patterns": ("json_output",)})
 
-    def patterns(self, heads: Collection["Head"]) -> "Patterns":
-        from gptcli.inspection.report import head_patterns
+    checkpoint: Path | None = checkpoint_argument()
+    text: str | None = option(
+        "The text to look at. Default: the beginning of the validation split."
+    )
+    file: Path | None = option("A file with the text; - is stdin.")
+    heads: str | None = option(
+        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that does "
+        "not rest on the first token; in other formats all."
+    )
+    metric: str | None = option(
+        f"What the grid shows: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}."
+    )
+    sort: str | None = option("The metric that ranks the heads. Default: --metric.")
+    patterns: bool = option("With --json: each head's whole matrix.", default=False)
+    device: str = device_option()
 
-        return head_patterns(self.loaded.model, self.recording, heads)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_metric("--metric", self.grid_metric)
+        check_metric("--sort", self.ranking_metric)
 
+    @property
+    def grid_metric(self) -> str:
+        """The metric of the grid."""
+        return self.metric or DEFAULT_METRIC
 
-def _look(loaded: "LoadedModel", ids: list[int]) -> _Seen:
-    from gptcli.inspection.capture import record
-    from gptcli.inspection.report import report_attention
+    @property
+    def ranking_metric(self) -> str:
+        """The metric that heads are ranked by."""
+        return self.sort or self.grid_metric
 
-    recording = record(loaded.model, ids)
-    return _Seen(loaded, recording, report_attention(loaded, recording))
-
-
-def _check_flags(metric: str | None, sort: str | None, patterns: bool, json_output: bool) -> None:
-    from gptcli.inspection.metrics import check_metric
-
-    if patterns and not json_output:
-        raise UsageError("--patterns needs --json: in the terminal, name heads with --heads")
-    for flag, name in (("--metric", metric), ("--sort", sort)):
-        check_metric(flag, name or _DEFAULT_METRIC)
-
-
-def _source(text: str | None, file: Path | None, directory: Path) -> "SourceText":
-    """The text to look at; DataError where it is empty or no UTF-8."""
-    from gptcli.data.source_text import decode_text, read_stdin, read_text
-
-    if text is not None and file is not None:
-        raise UsageError("--text and --file are two texts: leave one of them out")
-    if text is not None:
-        return decode_text(os.fsencode(text), "--text")
-    if file is not None:
-        return read_stdin() if file == _STDIN else read_text(file)
-    return _validation_text(directory)
-
-
-def _validation_text(directory: Path) -> "SourceText":
-    """The first tokens that the model was measured on."""
-    from gptcli.commands.choices import dataset_of
-    from gptcli.data.dataset import Dataset
-    from gptcli.data.source_text import whole_text
-
-    try:
-        dataset = Dataset.open(dataset_of(directory, None))
-    except UsageError as error:
-        raise UsageError(f"no --text or --file given, and {error}") from error
-    count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
-    name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
-    note(f"text: {name} (--text gives another)")
-    return whole_text(dataset.tokenizer.decode(dataset.val.read(0, count)), name)
+    @property
+    def is_ranked(self) -> bool:
+        """Whether a metric is named, so that the document's heads are ranked, too."""
+        return (self.sort or self.metric) is not None
 
 
-def _token_ids(loaded: "LoadedModel", source: "SourceText", is_argument: bool) -> list[int]:
-    """The last tokens of the text that fit the context, the cut said aloud."""
-    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
+def inspect_attention(request: InspectRequest) -> None:
+    """Show what each attention head looks at in a text, and what every row predicts.
 
-    try:
-        ids = loaded.tokenizer.encode(source.text)
-    except UnseenCharacterError as error:
-        raise unseen_error(
-            error,
-            source.name,
-            "leave it out, or train on text that has it",
-            is_prompt=is_argument,
-            origin=loaded.directory.as_posix(),
-        ) from error
-    context = loaded.model.config.block_size
-    if len(ids) > context:
-        note(f"{len(ids):,} tokens: only the last {context:,} fit the context and are looked at")
-    kept: list[int] = ids[-context:].tolist()
-    return kept
+    Layers and heads count from 0. --json holds every head, ordered by --sort if it is given;
+    md and csv rank them.
+    """
+    from gptcli.commands.inspect_attention.run import run
 
-
-def _as_json(
-    seen: _Seen, chosen: Collection["Head"], order: str | None, with_patterns: bool
-) -> str:
-    import json
-
-    from gptcli.inspection.report import ranked, report_json
-
-    heads = [head for head in seen.report.heads if not chosen or head.head in chosen]
-    heads = heads if order is None else ranked(heads, order)
-    patterns = seen.patterns([head.head for head in heads] if with_patterns else [])
-    document = report_json(seen.report, heads, patterns)
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
-
-
-def _view(seen: _Seen, chosen: Collection["Head"], metric: str, sort: str | None) -> "View":
-    from gptcli.commands.inspect_attention.overview import View
-    from gptcli.inspection.report import most_interesting
-
-    why = ""
-    if not chosen:
-        chosen = (most_interesting(seen.report.heads).head,)
-        why = " (most focused that does not rest on the first token; --heads chooses)"
-    return View(seen.report, seen.patterns(chosen), metric, sort or metric, why)
-
-
-def _show(view: "View", out: Path | None, overwrite: bool) -> None:
-    """Print the view, or write it to ``out`` without colours."""
-    from rich.console import Console
-
-    from gptcli.commands.inspect_attention.overview import draw
-    from gptcli.commands.view.legacy import Page
-
-    console = results()
-    if out is not None:
-        console = Console(file=StringIO(), width=_FILE_WIDTH, color_system=None)
-    page = Page.of(console)
-    lines = draw(view, page)
-    if page.in_colour:
-        for line in lines:
-            console.print(line, soft_wrap=True)
-    else:
-        deliver("\n".join(line.plain.rstrip() for line in lines), out, overwrite)
+    give(run(request), request.output)

@@ -7,9 +7,8 @@ from math import sqrt
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from gptcli.commands.view.canvas import clipped
-from gptcli.commands.view.drawing import quoted
-from gptcli.commands.view.legacy import Page
+from gptcli.commands.view.canvas import Canvas, clipped
+from gptcli.commands.view.drawing import heading, quoted, shade, style, words
 from gptcli.inspection.report import Prediction, Token
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.text import visible
@@ -34,10 +33,10 @@ class Layout:
     is_short: bool = False
 
 
-def plan(page: Page, tokens: Sequence[Token]) -> Layout:
+def plan(canvas: Canvas, tokens: Sequence[Token]) -> Layout:
     """The fullest labels that leave room for all tokens; the last tokens where none do."""
-    labels = _labels(tokens, min(_LABEL_WIDTH, max(page.width // 8, 3)))
-    room = page.width - cell_len(labels[0])
+    labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
+    room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
     short = tuple(_short(token.predicts) for token in tokens)
     choices: list[tuple[tuple[str, ...], int]] = [(long, 2), (short, 2)]
@@ -50,7 +49,7 @@ def plan(page: Page, tokens: Sequence[Token]) -> Layout:
 
 
 def draw_rows(
-    page: Page, layout: Layout, tokens: Sequence[Token], rows: Sequence[Sequence[float | None]]
+    canvas: Canvas, layout: Layout, tokens: Sequence[Token], rows: Sequence[Sequence[float | None]]
 ) -> Iterator[Text]:
     """The header of keys, then one line per query; ``rows`` are the window's cells."""
     window, margin = layout.window, " " * cell_len(layout.labels[0])
@@ -59,50 +58,53 @@ def draw_rows(
     for number, row in enumerate(rows, window.first):
         line = Text(layout.labels[number])
         for weight in row:
-            _draw_cell(page, line, weight, window.cell_width)
+            _draw_cell(canvas, line, weight, window.cell_width)
         if layout.beside:
-            line.append(_GAP + layout.beside[number], page.style("dim"))
+            line.append(_GAP + layout.beside[number], style(canvas, "dim"))
         yield line
 
 
-def legend(page: Page, layout: Layout) -> Iterator[Text]:
+def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
     """What the cells mean, and what stands beside them."""
     window = layout.window
-    if page.in_colour:
+    if canvas.has_scale:
         scale = Text("percent ")
         for percent in _SWATCHES:
-            scale.append(f"{percent:>3} ", page.ink(sqrt(percent / 100)))
+            scale.append(f"{percent:>3} ", shade(canvas, sqrt(percent / 100)))
         yield scale
     elif window.cell_width == _PERCENT:
-        yield from page.words("Cells are percent of the row's attention.")
+        yield from words(canvas, "Cells are percent of the row's attention.")
     else:
-        yield from page.words("Digits are tenths of the row's attention: 3 is 30 to 40%.")
-    yield from page.words(f"Keys run across, queries down; {_MASKED} is the future, masked.")
+        yield from words(canvas, "Digits are tenths of the row's attention: 3 is 30 to 40%.")
+    yield from words(canvas, f"Keys run across, queries down; {_MASKED} is the future, masked.")
     if layout.is_short:
-        yield from page.words("Beside a row: the likeliest next token and its p | the actual one.")
+        yield from words(
+            canvas, "Beside a row: the likeliest next token and its p | the actual one."
+        )
     if window.is_cropped:
         shown = window.n_tokens - window.first
-        yield from page.words(
+        yield from words(
+            canvas,
             f"Only the last {shown} of {window.n_tokens} tokens fit this window; the column "
-            f"{_EARLIER} holds what all earlier keys get together. --json has everything."
+            f"{_EARLIER} holds what all earlier keys get together. --json has everything.",
         )
 
 
-def sentences(page: Page, tokens: Sequence[Token]) -> Iterator[Text]:
+def sentences(canvas: Canvas, tokens: Sequence[Token]) -> Iterator[Text]:
     """After each of the last tokens: what the model expects, and what came."""
-    yield from page.heading("What each row predicts")
+    yield from heading(canvas, "What each row predicts")
     first = max(len(tokens) - _LISTED, 0)
     if first:
-        yield from page.words(f"(the last {_LISTED} of {len(tokens)}; --json has all)")
+        yield from words(canvas, f"(the last {_LISTED} of {len(tokens)}; --json has all)")
     for token in tokens[first:]:
-        yield from page.words(f"after {quoted(token.text)} -> {expectation(token.predicts)}")
+        yield from words(canvas, f"after {quoted(token.text)} -> {expectation(token.predicts)}")
 
 
 def expectation(prediction: Prediction) -> str:
     """``next ' cat' p=0.31, actual ' dog' p=0.12``."""
-    words = f"next {quoted(prediction.top.text)} p={prediction.top.p:.2f}"
-    actual = prediction.actual
-    return words if actual is None else f"{words}, actual {quoted(actual.text)} p={actual.p:.2f}"
+    expected = f"next {quoted(prediction.top.text)} p={prediction.top.p:.2f}"
+    came = prediction.actual
+    return expected if came is None else f"{expected}, actual {quoted(came.text)} p={came.p:.2f}"
 
 
 def _short(prediction: Prediction) -> str:
@@ -137,14 +139,14 @@ def _stack(piece: str, width: int) -> list[str]:
     return fitting if len(fitting) <= _HEADER_LINES else [*fitting[: _HEADER_LINES - 1], _EARLIER]
 
 
-def _draw_cell(page: Page, line: Text, weight: float | None, width: int) -> None:
+def _draw_cell(canvas: Canvas, line: Text, weight: float | None, width: int) -> None:
     if weight is None:
-        line.append(_in_cell(_MASKED, width), page.style("dim"))
+        line.append(_in_cell(_MASKED, width), style(canvas, "dim"))
         return
-    shown = "" if page.in_colour else str(min(int(10 * weight), 9))
+    shown = "" if canvas.has_scale else str(min(int(10 * weight), 9))
     if width == _PERCENT:
         shown = str(round(100 * weight))
-    line.append(_in_cell(shown, width), page.ink(sqrt(weight)))
+    line.append(_in_cell(shown, width), shade(canvas, sqrt(weight)))
 
 
 def _in_cell(text: str, width: int) -> str:

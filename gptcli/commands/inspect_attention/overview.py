@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
-from gptcli.commands.view.drawing import quoted
-from gptcli.commands.view.legacy import Page
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.drawing import heading, quoted, shade, words
+from gptcli.commands.view.tables import Cell, Figure, Table, to_text
 from gptcli.commands.view.terminal import escape_controls
-from gptcli.inspection.metrics import METRICS, Measured
+from gptcli.inspection.measures import Measured
+from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked
 from gptcli.inspection.window import window_rows
 
@@ -19,7 +21,7 @@ _NONE = "-"
 
 
 @dataclass(frozen=True)
-class View:
+class Overview:
     """What to show: all heads by ``metric``, ranked by ``sort``, those in ``patterns`` in full.
 
     ``why`` says how these were chosen.
@@ -32,31 +34,35 @@ class View:
     why: str
 
 
-def draw(view: View, page: Page) -> Iterator[Text]:
-    """The whole view, line by line."""
-    report = view.report
-    yield from page.words(
+def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
+    """All of it, line by line."""
+    report = overview.report
+    yield from words(
+        canvas,
         f"{escape_controls(report.directory.as_posix())}: {report.config.n_layer} layers of "
-        f"{report.config.n_head} heads, looking at {len(report.tokens)} tokens"
+        f"{report.config.n_head} heads, looking at {len(report.tokens)} tokens",
     )
-    yield from _grid(page, view)
-    yield from _ranking(page, view)
-    yield from _chosen_heads(page, view)
-    yield from _check(page, report)
+    yield from _grid(canvas, overview)
+    heads = report.heads
+    table = ranking_table(ranked(heads, overview.sort)[:_RANKED], len(heads), overview.sort)
+    yield ""
+    yield to_text([table], canvas.width, canvas.in_colour).rstrip("\n")
+    yield from _chosen_heads(canvas, overview)
+    yield from _check(canvas, report)
 
 
-def _grid(page: Page, view: View) -> Iterator[Text]:
+def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     """Layers down, heads across, in as many bands as the width asks for."""
-    metric = METRICS[view.metric]
-    values = [head.metrics[view.metric].value or 0.0 for head in view.report.heads]
-    cells = [_figure(head.metrics[view.metric]) for head in view.report.heads]
+    metric = METRICS[overview.metric]
+    values = [head.metrics[overview.metric].value or 0.0 for head in overview.report.heads]
+    cells = [_number(head.metrics[overview.metric]) for head in overview.report.heads]
     largest = max(max(values), 1e-12)
-    n_head, n_layer = view.report.config.n_head, view.report.config.n_layer
+    n_head, n_layer = overview.report.config.n_head, overview.report.config.n_layer
     label_width = len(f"L{n_layer - 1} ")
     width = max(*map(len, cells), len(f"H{n_head - 1}")) + 2
-    per_band = max((page.width - label_width) // width, 1)
-    yield from page.heading(
-        f"{_title(view.metric)} of every head: {metric.about}{_in(metric.unit)}"
+    per_band = max((canvas.width - label_width) // width, 1)
+    yield from heading(
+        canvas, f"{_title(overview.metric)} of every head: {metric.about}{_in(metric.unit)}"
     )
     for first in range(0, n_head, per_band):
         band = range(first, min(first + per_band, n_head))
@@ -66,58 +72,60 @@ def _grid(page: Page, view: View) -> Iterator[Text]:
         for layer in range(n_layer):
             line = Text(f"L{layer}".ljust(label_width))
             for place in (layer * n_head + index for index in band):
-                line.append(f" {cells[place]:>{width - 2}} ", page.ink(values[place] / largest))
+                shown = f" {cells[place]:>{width - 2}} "
+                line.append(shown, shade(canvas, values[place] / largest))
             yield line
-    if page.in_colour:
-        yield from page.words(f"dark is 0, bright is {largest:.2f} {metric.unit}".rstrip())
+    if canvas.has_scale:
+        yield from words(canvas, f"dark is 0, bright is {largest:.2f} {metric.unit}".rstrip())
 
 
-def _ranking(page: Page, view: View) -> Iterator[Text]:
-    """The first heads by the metric asked for, with as many other metrics as fit."""
-    order = "lowest" if METRICS[view.sort].lowest_first else "highest"
-    heads = ranked(view.report.heads, view.sort)[:_RANKED]
-    total = len(view.report.heads)
-    count = f"{len(heads)} of {total} heads" if total > len(heads) else "Heads"
-    yield from page.heading(f"{count} by {_words(view.sort)}, {order} first")
-    names = [view.sort, *(name for name in METRICS if name != view.sort)]
-    columns = [["", "head", *(str(head.head) for head in heads)]]
-    columns += [
-        [*_two_lines(name), *(_figure(head.metrics[name]) for head in heads)] for name in names
+def ranking_table(heads: Sequence[HeadReport], n_heads: int, metric: str) -> Table:
+    """Ranked heads of a model of ``n_heads`` with all metrics, the one that ranks them first."""
+    order = "lowest" if METRICS[metric].lowest_first else "highest"
+    count = f"{len(heads)} of {n_heads} heads" if n_heads > len(heads) else "Heads"
+    names = [metric, *(name for name in METRICS if name != metric)]
+    columns = tuple(map(_spaced, names))
+    rows: list[tuple[Cell, ...]] = [
+        (str(one.head), *(_figure(one.metrics[name]) for name in names)) for one in heads
     ]
-    widths = [max(map(len, column)) for column in columns]
-    while len(columns) > 2 and sum(widths) + 2 * (len(widths) - 1) > page.width:
-        columns.pop(), widths.pop()
-    for number, row in enumerate(zip(*columns, strict=True)):
-        cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        yield Text("  ".join(cells), page.style("dim" if number < 2 else "none"))
+    return Table(
+        f"{count} by {_spaced(metric)}, {order} first",
+        ("head", *columns),
+        tuple(rows),
+        spare=columns[:0:-1],
+        stacks=True,
+    )
 
 
-def _chosen_heads(page: Page, view: View) -> Iterator[Text]:
-    tokens = view.report.tokens
-    by_name = {report.head: report for report in view.report.heads}
-    layout = plan(page, tokens)
-    for head, pattern in view.patterns.items():
-        yield from page.heading(f"Head {head}{view.why}")
-        yield from page.words(_summary(by_name[head]))
-        yield from draw_rows(page, layout, tokens, window_rows(pattern, layout.window))
-        yield from _links(page, view.report, by_name[head].links)
+def _chosen_heads(canvas: Canvas, overview: Overview) -> Iterator[Text]:
+    tokens = overview.report.tokens
+    by_name = {report.head: report for report in overview.report.heads}
+    layout = plan(canvas, tokens)
+    for head, pattern in overview.patterns.items():
+        yield from heading(canvas, f"Head {head}{overview.why}")
+        yield from words(canvas, _summary(by_name[head]))
+        yield from draw_rows(canvas, layout, tokens, window_rows(pattern, layout.window))
+        yield from _links(canvas, overview.report, by_name[head].links)
     yield Text()
-    yield from legend(page, layout)
+    yield from legend(canvas, layout)
     if not layout.beside:
-        yield from sentences(page, tokens)
+        yield from sentences(canvas, tokens)
 
 
-def _links(page: Page, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:
+def _links(canvas: Canvas, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:
     for link in links[:_LINKS]:
         query, key = (quoted(report.tokens[place].text) for place in (link.query, link.key))
         place = "itself" if link.key == link.query else f"token {link.key} {key}"
-        yield from page.words(f"token {link.query} {query} looks at {place} with {link.weight:.0%}")
+        yield from words(
+            canvas, f"token {link.query} {query} looks at {place} with {link.weight:.0%}"
+        )
 
 
-def _check(page: Page, report: AttentionReport) -> Iterator[Text]:
+def _check(canvas: Canvas, report: AttentionReport) -> Iterator[Text]:
     check = report.check
     yield Text()
-    yield from page.words(
+    yield from words(
+        canvas,
         f"Checked: explicit attention is within {check.fused_max_error:.1e} of the model's own, "
         f"rows sum to 1 within {check.row_sum_max_error:.1e}, "
         f"weight on the future is at most {check.future_mass_max:g}.",
@@ -127,16 +135,20 @@ def _check(page: Page, report: AttentionReport) -> Iterator[Text]:
 
 def _summary(report: HeadReport) -> str:
     return ", ".join(
-        f"{_words(name)} {_figure(report.metrics[name])} {metric.unit}".rstrip()
+        f"{_spaced(name)} {_number(report.metrics[name])} {metric.unit}".rstrip()
         for name, metric in METRICS.items()
     )
 
 
-def _figure(measured: Measured) -> str:
+def _figure(measured: Measured) -> Figure:
+    return Figure(measured.value, _number(measured))
+
+
+def _number(measured: Measured) -> str:
     return _NONE if measured.value is None else f"{measured.value:z.2f}"
 
 
-def _words(name: str) -> str:
+def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
@@ -145,9 +157,4 @@ def _in(unit: str) -> str:
 
 
 def _title(name: str) -> str:
-    return _words(name).capitalize()
-
-
-def _two_lines(name: str) -> tuple[str, str]:
-    first, _, second = name.rpartition("_")
-    return first, second
+    return _spaced(name).capitalize()

@@ -1,0 +1,128 @@
+"""A text goes through a model, and every head of it is measured."""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from rich.text import Text
+
+from gptcli.commands.choices import chosen_model, dataset_of
+from gptcli.commands.computing import opened_model
+from gptcli.commands.inspect_attention.command import InspectRequest
+from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
+from gptcli.commands.view.answer import Answer, Document
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.terminal import note
+from gptcli.data.dataset import Dataset
+from gptcli.data.source_text import SourceText, decode_text, read_stdin, read_text, whole_text
+from gptcli.errors import UsageError
+from gptcli.generation.loaded_model import LoadedModel
+from gptcli.inspection.capture import record
+from gptcli.inspection.heads import Head, parse_heads
+from gptcli.inspection.report import (
+    HeadReport,
+    head_patterns,
+    most_interesting,
+    ranked,
+    report_attention,
+    report_json,
+)
+from gptcli.runtime.device import memory_errors
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
+
+_STDIN = Path("-")
+_DEFAULT_TOKENS = 32
+_WAY_OUT = "give a shorter text, or --device cpu"
+
+
+def run(request: InspectRequest) -> Answer:
+    """Measure all heads; what is shown of them is drawn when it is asked for."""
+    directory = chosen_model(request.checkpoint)
+    source = _source(request, directory)
+    loaded = opened_model(directory, request.device)
+    config = loaded.model.config
+    if not config.n_layer:
+        raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
+    chosen = () if request.heads is None else parse_heads(request.heads, config)
+    with memory_errors(_WAY_OUT):
+        answer = _answer(request, loaded, _token_ids(loaded, source, request), chosen)
+    answer.resources.enter_context(memory_errors(_WAY_OUT))
+    return answer
+
+
+def _answer(
+    request: InspectRequest, loaded: LoadedModel, ids: list[int], chosen: tuple[Head, ...]
+) -> Answer:
+    recording = record(loaded.model, ids)
+    report = report_attention(loaded, recording)
+    patterns_of = partial(head_patterns, loaded.model, recording)
+    shown = [head for head in report.heads if not chosen or head.head in chosen]
+    ranking = ranked(shown, request.ranking_metric)
+
+    def document() -> Document:
+        heads = ranking if request.is_ranked else shown
+        return report_json(report, heads, patterns_of(_names(heads) if request.patterns else ()))
+
+    def drawing(canvas: Canvas) -> Iterator[Text | str]:
+        in_full = chosen or (most_interesting(report.heads).head,)
+        why = " (most focused that does not rest on the first token; --heads chooses)"
+        overview = Overview(
+            report,
+            patterns_of(in_full),
+            request.grid_metric,
+            request.ranking_metric,
+            "" if chosen else why,
+        )
+        return draw_overview(overview, canvas)
+
+    return Answer(
+        "gptcli.attention/1",
+        document,
+        tables=(ranking_table(ranking, len(report.heads), request.ranking_metric),),
+        drawing=drawing,
+    )
+
+
+def _names(heads: Iterable[HeadReport]) -> list[Head]:
+    return [head.head for head in heads]
+
+
+def _source(request: InspectRequest, directory: Path) -> SourceText:
+    """The text to look at; DataError where it is empty or no UTF-8."""
+    if request.text is not None:
+        return decode_text(os.fsencode(request.text), "--text")
+    if request.file is not None:
+        return read_stdin() if request.file == _STDIN else read_text(request.file)
+    return _validation_text(directory)
+
+
+def _validation_text(directory: Path) -> SourceText:
+    """The first tokens that the model was measured on."""
+    try:
+        dataset = Dataset.open(dataset_of(directory, None))
+    except UsageError as error:
+        raise UsageError(f"no --text or --file given, and {error}") from error
+    count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
+    name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
+    note(f"text: {name} (--text gives another)")
+    return whole_text(dataset.tokenizer.decode(dataset.val.read(0, count)), name)
+
+
+def _token_ids(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
+    """The last tokens of the text that fit the context, the cut said aloud."""
+    try:
+        ids = loaded.tokenizer.encode(source.text)
+    except UnseenCharacterError as error:
+        raise unseen_error(
+            error,
+            source.name,
+            "leave it out, or train on text that has it",
+            is_prompt=request.text is not None,
+            origin=loaded.directory.as_posix(),
+        ) from error
+    context = loaded.model.config.block_size
+    if len(ids) > context:
+        note(f"{len(ids):,} tokens: only the last {context:,} fit the context and are looked at")
+    kept: list[int] = ids[-context:].tolist()
+    return kept
