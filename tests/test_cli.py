@@ -35,7 +35,19 @@ def test_a_near_miss_gets_a_suggestion(cli) -> None:
     assert "prepare" in done.stderr
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["count-params", "--preset", "gpt3"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["count-params", "--preset", "gpt3"],
+        ["--version"],
+        ["sample", "--top-p", "0"],
+        ["sample", "--precision", "float8"],
+        ["sample", "--explain", "--format", "json"],
+        ["inspect-attention", "--metric", "x"],
+        ["inspect-attention", "--patterns"],
+    ],
+)
 def test_light_commands_do_not_import_torch(argv: list[str]) -> None:
     code = (
         "import sys\nfrom gptcli.cli import main\n"

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -105,6 +106,26 @@ def test_sort_orders_the_heads_of_the_document(cli, model):
     heads = json.loads(cli("inspect-attention", model, *argv).stdout)["heads"]
     values = [head["metrics"]["previous_token"]["value"] for head in heads]
     assert values == sorted(values, reverse=True)
+
+
+def test_csv_holds_the_exact_metrics_of_the_ranked_heads(cli, model):
+    argv = ("inspect-attention", model, "--text", "abcd", "--sort", "self")
+    rows = list(csv.DictReader(cli(*argv, "--format", "csv").stdout.splitlines()))
+    heads = json.loads(cli(*argv, "--json").stdout)["heads"]
+    assert [row["head"] for row in rows] == [f"L{one['layer']}.H{one['head']}" for one in heads]
+    for row, head in zip(rows, heads, strict=True):
+        expected = {name: one["value"] for name, one in head["metrics"].items()}
+        assert {name: float(row[name]) for name in expected} == expected
+    chosen = cli(*argv, "--format", "csv", "--heads", "L2.H1,L0.H0").stdout
+    assert {line.split(",")[0] for line in chosen.splitlines()} == {"head", "L2.H1", "L0.H0"}
+
+
+def test_markdown_ranks_all_heads_with_all_metrics(cli, model):
+    argv = ("inspect-attention", model, "--text", "abcd", "--format", "md")
+    lines = cli(*argv).stdout.splitlines()
+    assert lines[0] == "**Heads by entropy, lowest first**"
+    assert lines[2].startswith("| head | entropy | relative entropy | first token | self |")
+    assert len(lines) == 2 + 2 + 9
 
 
 def test_one_token_is_shown_without_figures(cli, model):
