@@ -46,7 +46,7 @@ class Dataset:
 
     @property
     def vocab_size(self) -> int:
-        """Ids are below this."""
+        """The size of the vocabulary: every id is below it."""
         return self.record.vocab_size
 
     @property
@@ -61,12 +61,12 @@ class Dataset:
 
     @cached_property
     def train(self) -> TokenSplit:
-        """What a model learns from."""
+        """The split that a model learns from."""
         return self.split("train")
 
     @cached_property
     def val(self) -> TokenSplit:
-        """What it is measured on; without tokens after ``--val-fraction 0``."""
+        """The split that it is measured on; empty after ``--val-fraction 0``."""
         return self.split("val")
 
     def split(self, name: str) -> TokenSplit:
@@ -102,7 +102,7 @@ def read_record(directory: Path) -> DatasetRecord:
 
 
 def _check_sizes(directory: Path, split: str, record: DatasetRecord) -> None:
-    """DataError for a file of a split that is missing, extra or of another size than recorded."""
+    """Raise DataError for a file of a split that is missing, extra or of another size."""
     expected = _expected(split, record)
     for name, contents in expected.items():
         _check_size(directory / name, contents)
@@ -120,7 +120,7 @@ def _check_sizes(directory: Path, split: str, record: DatasetRecord) -> None:
 
 @dataclass(frozen=True)
 class _Contents:
-    """So many items of so many bytes."""
+    """How many items of how many bytes a file should hold."""
 
     count: int
     noun: str

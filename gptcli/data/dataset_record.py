@@ -1,4 +1,4 @@
-"""dataset.json: what a dataset says of itself."""
+"""dataset.json: the record of a dataset's content, sizes and checksums."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def shard_file(split: str, index: int) -> str:
 
 
 def mask_file(split: str, index: int) -> str:
-    """Beside shard ``index``: a byte per token, 1 where the token counts as a target, else 0."""
+    """The mask of shard ``index``: a byte per token, 1 where it counts as a target, else 0."""
     return f"{split}/part-{index:05d}.mask"
 
 
@@ -156,7 +156,7 @@ def _split(name: str, value: dict[str, Any]) -> SplitRecord:
 
 
 def _check_masks(name: str, split: SplitRecord) -> None:
-    """All that belongs to masks is there, or nothing of it; and the counts are possible."""
+    """Raise ValueError where only some of the masks are there, or a count is impossible."""
     parts = [split.targets, *(shard.mask_sha256 for shard in split.shards)]
     if any((part is not None) != split.is_masked for part in parts):
         raise ValueError(f"{name} has some of its masks only")

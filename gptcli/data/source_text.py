@@ -1,4 +1,4 @@
-"""Reading text: UTF-8 byte for byte, or an error that says where it is not."""
+"""Reading text as strict UTF-8, or an error that says where it is not."""
 
 import hashlib
 import os
@@ -28,10 +28,10 @@ def read_text(path: Path) -> SourceText:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in a file or a FIFO.
+    """The bytes of a file or a FIFO.
 
     Raises UsageError for what is not a file, ResourceError where reading is refused and
-    DataError where the content changes under the reader's eyes.
+    DataError where the content changes while it is read.
     """
     try:
         with path.open("rb") as file:
@@ -85,7 +85,7 @@ def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText
 
 
 def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
-    """What to say of a text that has ``byte`` at ``place``; ``start``: how the text begins."""
+    """The message for a text with ``byte`` at ``place``; ``start``: how the text begins."""
     if start.startswith(_UTF16_MARKS):
         hint = "it starts like UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`"
     elif b"\0" in start[:8192]:

@@ -1,4 +1,4 @@
-"""How much text the targets of a split stand for, which figures per byte and character need."""
+"""The size of the text that the targets of a split encode, for figures per byte and character."""
 
 from dataclasses import dataclass
 
@@ -16,16 +16,16 @@ _TOKENS_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class TextLength:
-    """A text in UTF-8 bytes and in characters."""
+    """The length of a text in UTF-8 bytes and in characters."""
 
     n_bytes: int
     n_characters: int
 
 
 def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLength | None:
-    """The text of all targets; None where a mask leaves tokens whose text nobody knows.
+    """The length of the text of all targets; None where that of some token is unknown.
 
-    Without a mask that is all text but that of the first token.
+    Without a mask that is all text but the first token's.
     """
     if isinstance(split, TokenSplit) and split.is_masked:
         return _masked_text(split, tokenizer)
@@ -64,7 +64,7 @@ def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextLength | None:
 
 @dataclass(frozen=True)
 class _Lengths:
-    """Bytes and characters of each token, and which stand for text that is not known."""
+    """The length of each token in bytes and characters, and which tokens have an unknown one."""
 
     n_bytes: NDArray[np.int64]
     n_characters: NDArray[np.int64]
@@ -72,17 +72,17 @@ class _Lengths:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "_Lengths | None":
-        """None where the text of tokens depends on their neighbours."""
-        book = Vocabulary(tokenizer)
-        if not book.adds_up:
+        """Measure a vocabulary; None where the text of a token depends on its neighbours."""
+        vocabulary = Vocabulary(tokenizer)
+        if not vocabulary.adds_up:
             return None
-        boundaries = set(tokenizer.special_tokens.values()) - {book.unknown}
-        contents = [b"" if entry.number in boundaries else entry.content for entry in book]
+        boundaries = set(tokenizer.special_tokens.values()) - {vocabulary.unknown}
+        contents = [b"" if entry.number in boundaries else entry.content for entry in vocabulary]
         n_characters = [sum(byte & 0xC0 != 0x80 for byte in content) for content in contents]
         numbers = np.arange(len(contents))
-        unknown = numbers == (-1 if book.unknown is None else book.unknown)
+        unknown = numbers == (-1 if vocabulary.unknown is None else vocabulary.unknown)
         return cls(np.array([*map(len, contents)]), np.array(n_characters), unknown)
 
     def total(self, ids: NDArray[np.int64]) -> TextLength:
-        """The text of all of ``ids``."""
+        """The length of the text of ``ids``."""
         return TextLength(int(self.n_bytes[ids].sum()), int(self.n_characters[ids].sum()))

@@ -32,7 +32,7 @@ class TextTokens:
 
     @property
     def n_targets(self) -> int:
-        """How many of them have one before them."""
+        """How many tokens are predicted: all but the first."""
         return max(0, self.n_tokens - 1)
 
     def read(self, start: int, length: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Where what can be had again is kept."""
+"""The folder for what can be downloaded or compiled again."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where this system keeps what can be had again, in a folder of our own."""
+    """The folder of gptcli where this system keeps caches."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":

@@ -100,7 +100,7 @@ def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> Non
 
 @contextlib.contextmanager
 def output_directory(directory: Path, overwrite: bool, kind: OutputKind) -> Iterator[Path]:
-    """A folder to fill; it becomes ``directory`` when the block ends well.
+    """Yield a folder to fill; it becomes ``directory`` when the block ends well.
 
     ResourceError if another process is building there, UsageError for what is not ours to
     replace.

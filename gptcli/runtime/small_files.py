@@ -1,4 +1,4 @@
-"""Reading files that have no reason to be large, without trusting that they are not."""
+"""Reading small files, such as records in JSON, without trusting that they are small."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
 
 
 def parse_object(content: bytes) -> dict[str, Any]:
-    """A JSON object; ValueError for anything else, NaN and bottomless nesting among it."""
+    """Parse a JSON object; ValueError for anything else, also NaN and too deep nesting."""
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:

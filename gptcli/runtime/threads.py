@@ -1,4 +1,4 @@
-"""Work spread over threads, its results in the order in which it came in."""
+"""Work spread over threads, with results in the order of the items."""
 
 import os
 from collections import deque

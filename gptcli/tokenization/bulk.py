@@ -1,4 +1,4 @@
-"""Encoding texts by the megabyte: each kind of tokenizer on the fastest way to its ids."""
+"""Encoding large texts: for each kind of tokenizer the fastest way to its ids."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -98,7 +98,7 @@ class LibraryEncoder:
         self._place = _PLACES.get(cuts_of(tokenizer))
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
-        """As BulkEncoder says."""
+        """See BulkEncoder."""
         divided = [list(self._pieces(text)) for text in texts]
         pieces = [piece for pieces in divided for piece in pieces]
         ids = iter(self._tokenizer.encode_batch(pieces))
@@ -126,7 +126,7 @@ class TiktokenEncoder:
         self._dtype = dtype
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
-        """As BulkEncoder says."""
+        """See BulkEncoder."""
         return [self._encode(text) for text in texts]
 
     def _encode(self, text: str) -> NDArray[Any]:

@@ -53,7 +53,7 @@ def is_byte_tokenizer(content: Mapping[str, Any]) -> bool:
 
 
 def is_plain_byte_level(content: Mapping[str, Any]) -> bool:
-    """Whether it is a BPE on bytes, and its merges alone decide what becomes of a word."""
+    """Whether it is a BPE on bytes whose merges alone decide the tokens of a word."""
     model = content["model"]
     return (
         model["type"] == "BPE"
@@ -68,7 +68,7 @@ def is_plain_byte_level(content: Mapping[str, Any]) -> bool:
 
 
 def _ends_in_bytes(pre_tokenizer: Mapping[str, Any] | None) -> bool:
-    """Whether text is split in any way that loses nothing, and its bytes spelt as letters."""
+    """Whether it splits text without loss and then spells bytes as letters."""
     if pre_tokenizer is None:
         return False
     if pre_tokenizer["type"] == "Sequence":

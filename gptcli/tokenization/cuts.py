@@ -45,14 +45,14 @@ def cuts_of(tokenizer: Tokenizer) -> Cuts:
 
 
 def _stays_in_a_word(token: _Part) -> bool:
-    """Whether a token that is looked for in the text is found without a look at white space."""
+    """Whether finding an added token in a text never depends on white space."""
     looks_around = token["lstrip"] or token["rstrip"] or token["single_word"]
     has_space = any(character.isspace() for character in token["content"])
     return not (looks_around or has_space)
 
 
 def _of_normalizer(normalizer: _Part | None, drops_space: bool) -> Cuts:
-    """What a normalizer leaves of WORDS.
+    """Where a text may be cut in spite of a normalizer.
 
     A letter may become several characters and end in a mark or a sign, which some splits join
     with a newline, but none with a space.
@@ -71,7 +71,7 @@ def _of_normalizer(normalizer: _Part | None, drops_space: bool) -> Cuts:
 
 
 def _of_pre_tokenizer(part: _Part | None) -> Cuts | None:
-    """Where it surely divides a text.
+    """Where a pre-tokenizer surely divides a text.
 
     NOWHERE: it may leave such a place within a word, yet divides what is left and right of it
     as if the other side were not there. None: not even that is known.
@@ -104,7 +104,7 @@ def _of_pre_tokenizer(part: _Part | None) -> Cuts | None:
 
 
 def _of_sequence(parts: list[_Part]) -> Cuts | None:
-    """The most that one of them gives, if all know what they do and see text as it is."""
+    """The most cuts that one of them allows, if all are known and none changes the text."""
     respelt = any(part["type"] in ("ByteLevel", "Metaspace") for part in parts[:-1])
     found = [_of_pre_tokenizer(part) for part in parts]
     known = [cuts for cuts in found if cuts is not None]
@@ -114,7 +114,7 @@ def _of_sequence(parts: list[_Part]) -> Cuts | None:
 
 
 def _marks_the_first(parts: list[_Part]) -> bool:
-    """Whether the first word of a text, and no other, gets a sign before it."""
+    """Whether the first word of a text, and no other, gets a prefix."""
     return any(part.get("prepend_scheme") == "first" for part in parts)
 
 

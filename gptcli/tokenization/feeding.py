@@ -1,4 +1,4 @@
-"""Texts on their way into a trainer."""
+"""Feeding texts to a trainer of the library."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _LONG_WORD = re.compile("|".join(f"{kind}{{{LONG}}}" for kind in _KINDS))
 
 
 class Feed:
-    """Reads texts once, tells how far it is, and keeps an error that the library would rename."""
+    """Reads texts once, reports progress, and keeps an error that the library would replace."""
 
     def __init__(self, texts: Iterable[str], advance: Advance) -> None:
         self._texts = texts

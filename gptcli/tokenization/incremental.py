@@ -1,4 +1,4 @@
-"""Ids to text while they come: whole characters only, the same text as decoding them at once."""
+"""Decoding ids as they come, in whole characters, to the text of decoding them at once."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ _MOST_HELD = 2**18  # tokens without one whole character among them
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole characters and exactly their ids."""
+    """Some whole characters and the ids that they come from."""
 
     text: str
     ids: list[int]
 
 
 class IncrementalDecoder:
-    """Gives text as soon as it is certain.
+    """Gives the text of ids as soon as no later id can change it.
 
     A token may hold a part of a character, and may be written otherwise at the beginning of a
     text than within it; so a piece ends where a character does, and is decoded together with
@@ -26,13 +26,13 @@ class IncrementalDecoder:
 
     def __init__(self, tokenizer: Tokenizer, most_held: int = _MOST_HELD) -> None:
         self._tokenizer = tokenizer
-        self._book = Vocabulary(tokenizer)
+        self._vocabulary = Vocabulary(tokenizer)
         self._most_held = most_held
         self._before: list[int] = []
         self._pending: list[int] = []
 
     def feed(self, ids: list[int]) -> Piece:
-        """What these ids make certain; the rest is held back."""
+        """Take ids and give the text that is certain by now; the rest is held back."""
         held = len(self._pending)
         self._pending += ids
         cut = self._last_whole(held)
@@ -41,7 +41,7 @@ class IncrementalDecoder:
         return self._take(cut)
 
     def finish(self) -> Piece:
-        """All that was held back, U+FFFD for bytes that never became a character."""
+        """Give what was held back, U+FFFD for bytes that never became a character."""
         return self._take(len(self._pending))
 
     def _last_whole(self, held: int) -> int:
@@ -50,7 +50,7 @@ class IncrementalDecoder:
         Of the first ``held`` that is known: after none of them.
         """
         places = range(len(self._pending), held, -1)
-        return next((n for n in places if self._book.ends_whole(self._pending, n)), 0)
+        return next((n for n in places if self._vocabulary.ends_whole(self._pending, n)), 0)
 
     def _take(self, cut: int) -> Piece:
         ids, self._pending = self._pending[:cut], self._pending[cut:]

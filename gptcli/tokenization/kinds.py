@@ -20,7 +20,7 @@ _BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
 
 @dataclass(frozen=True)
 class TokenizerSpec:
-    """What to make: everything that decides on a tokenizer, but for the text.
+    """The tokenizer to make: everything that decides on it but the text.
 
     Attributes:
         kind: one of KINDS.

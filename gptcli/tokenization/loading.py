@@ -1,4 +1,4 @@
-"""What --tokenizer takes, apart from a kind: files and directories of many makes, and hub ids."""
+"""Loading tokenizers from files and directories of every known format, and from the hub."""
 
 import difflib
 from pathlib import Path
@@ -61,7 +61,7 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _hint(name: str | Path) -> str:
-    """What may have been meant, for the end of a message; nothing if nothing is near."""
+    """The end of a message that says what may have been meant; empty where nothing is near."""
     path = Path(name)
     try:
         there = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]

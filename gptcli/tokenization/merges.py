@@ -46,12 +46,12 @@ def merge_steps(tokenizer: Tokenizer, word: str) -> list[MergeStep]:
     model = content["model"]
     _check(tokenizer, model, word)
     ranks = {(left, right): rank for rank, (left, right) in enumerate(model["merges"])}
-    book = Vocabulary(tokenizer)
+    vocabulary = Vocabulary(tokenizer)
     steps: list[MergeStep] = []
     ids: list[int] = []
     for part, chunk in enumerate(_pre_tokens(content, word)):
         for step in _steps_of(chunk, model, ranks):
-            steps.append(_shown(part, step, model["vocab"], book, ranks))
+            steps.append(_shown(part, step, model["vocab"], vocabulary, ranks))
         ids += steps[-1].ids
     if ids != tokenizer.encode(word).tolist():
         raise UsageError(f"{word!r} holds more than merges can make: leave out added tokens")
@@ -116,7 +116,7 @@ def _check(tokenizer: Tokenizer, model: Mapping[str, Any], word: str) -> None:
 
 
 def _pre_tokens(content: Mapping[str, Any], word: str) -> list[str]:
-    """What the model sees: the word normalized and divided, as it is spelt in the vocabulary."""
+    """The pre-tokens of a word: normalized, divided, and spelt as in the vocabulary."""
     model = {**content["model"], "vocab": {}, "merges": []}  # quick to build, and not needed
     bare = {**content, "model": {**model, "unk_token": None}, "added_tokens": []}
     inner = tokenizers.Tokenizer.from_str(json.dumps(bare))
@@ -156,14 +156,14 @@ def _first_pieces(chunk: str, model: Mapping[str, Any]) -> list[str]:
 def _shown(
     part: int,
     step: tuple[list[str], tuple[str, str] | None],
-    vocabulary: Mapping[str, int],
-    book: Vocabulary,
+    ids_of: Mapping[str, int],
+    vocabulary: Vocabulary,
     ranks: Mapping[tuple[str, str], int],
 ) -> MergeStep:
     pieces, pair = step
-    ids = tuple(vocabulary[piece] for piece in pieces)
-    labels = tuple(book.entry(number).label for number in ids)
+    ids = tuple(ids_of[piece] for piece in pieces)
+    labels = tuple(vocabulary.entry(number).label for number in ids)
     if pair is None:
         return MergeStep(part, labels, ids)
-    left, right = (book.entry(vocabulary[piece]).label for piece in pair)
+    left, right = (vocabulary.entry(ids_of[piece]).label for piece in pair)
     return MergeStep(part, labels, ids, (left, right), ranks[pair])

@@ -113,7 +113,7 @@ def _is_whole(model: Any) -> bool:
 
 
 def _is_sound(charsmap: bytes) -> bool:
-    """Whether no walk through the rules can leave them, which would abort the library.
+    """Whether no look-up in the rules can leave their memory, which would abort the library.
 
     The layout is a number of bytes, a double-array trie of that size, and the replacements,
     each ended by a zero byte.
@@ -139,7 +139,7 @@ def _is_sound(charsmap: bytes) -> bool:
 
 
 def _normalizers(spec: Any) -> Iterator[dict[str, Any]]:
-    """SentencePiece's order: rules, spaces, the prefix, and every space visible."""
+    """SentencePiece's normalization in its order: rules, spaces, prefix, spaces to U+2581."""
     prefix = [{"type": "Prepend", "prepend": SPACE}] if spec.add_dummy_prefix else []
     if not spec.remove_extra_whitespaces:
         yield from prefix  # also before a text of which the rules leave nothing
@@ -225,7 +225,7 @@ def _unigram(model: Any) -> dict[str, Any]:
 
 
 def _score(piece: Any) -> float:
-    """The piece's own; user-defined ones are worth a little more than the best possible.
+    """The score of a piece; user-defined ones get a little more than the best possible.
 
     SentencePiece's bonus differs from version to version; this agrees with 0.2.3's choices.
     """

@@ -1,4 +1,4 @@
-"""tiktoken's files: one ``BASE64 RANK`` line per token, the merges and the split left to guess."""
+"""tiktoken's files: a ``BASE64 RANK`` line per token, without merges and the split pattern."""
 
 import base64
 import difflib

@@ -99,7 +99,7 @@ class Tokenizer:
         return "word" if name == "wordlevel" else name
 
     def character_table(self, dtype: str) -> CharacterTable | None:
-        """What maps characters to ids of ``dtype``, where that is all that is done here."""
+        """The table from characters to ids of ``dtype``; None for other kinds than char."""
         if not is_character_tokenizer(self._content):
             return None
         model = self._content["model"]

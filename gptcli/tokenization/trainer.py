@@ -1,4 +1,4 @@
-"""Tokenizers made from text.
+"""Making tokenizers from text.
 
 All of them are lossless: what they decode is what they encoded, white space and all, but for the
 words that ``word`` and the characters that ``char`` did not learn. The others go down to bytes.
@@ -84,7 +84,7 @@ def _characters(feed: Feed) -> set[str]:
 
 
 def _bytes(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
-    """Each byte by its value; what the text says does not matter."""
+    """A token for each byte; the text is read but does not matter."""
     for _ in feed.texts():
         pass
     vocabulary = {letter: value for value, letter in enumerate(byte_letters())}

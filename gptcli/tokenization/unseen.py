@@ -1,7 +1,7 @@
 """A character that a tokenizer has no id for, and what a user is told about it."""
 
 from gptcli.errors import DataError, UsageError
-from gptcli.runtime.text import named
+from gptcli.runtime.escapes import named
 
 
 class UnseenCharacterError(DataError):

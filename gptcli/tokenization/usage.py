@@ -1,4 +1,4 @@
-"""The trade that tokenizers make: a small code book and long sequences, or the other way round."""
+"""What a tokenizer makes of a text: a small vocabulary gives long sequences, a large one short."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ def measure_usage(
         is_used[some] = True
         n_tokens += len(some)
     used = np.flatnonzero(is_used).tolist()
-    book = Vocabulary(tokenizer)
-    return Usage(n_tokens, len(used), longest_entries(map(book.entry, used), n_longest))
+    vocabulary = Vocabulary(tokenizer)
+    return Usage(n_tokens, len(used), longest_entries(map(vocabulary.entry, used), n_longest))
 
 
 def longest_entries(

@@ -1,4 +1,4 @@
-"""The code book of a tokenizer: what every id stands for, byte for byte."""
+"""The vocabulary of a tokenizer: what every id stands for, byte for byte."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from gptcli.runtime.text import visible
+from gptcli.runtime.escapes import visible
 from gptcli.tokenization.byte_level import byte_values
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -19,7 +19,7 @@ _PLAIN = frozenset({"ByteLevel", "Fuse", "ByteFallback"})
 
 @dataclass(frozen=True)
 class VocabularyEntry:
-    """One token.
+    """One token of a vocabulary.
 
     Attributes:
         content: the UTF-8 that it stands for; of byte-level tokenizers perhaps part of a character.
@@ -38,7 +38,7 @@ class VocabularyEntry:
 
     @property
     def label(self) -> str:
-        """The token for eyes: invisible characters made visible, parts of characters as \\xNN."""
+        """The token to show: invisible characters made visible, parts of characters as \\xNN."""
         return visible(self.content.decode("utf-8", "backslashreplace"))
 
 
@@ -69,7 +69,7 @@ class Vocabulary:
 
     @cached_property
     def unknown(self) -> int | None:
-        """The token that stands for what is unknown."""
+        """The id of the token for unknown text; None where there is none."""
         return self._names.index(self._unknown) if self._unknown in self._names else None
 
     def search(self, query: str) -> Iterator[VocabularyEntry]:
@@ -140,7 +140,7 @@ class Vocabulary:
 
     @cached_property
     def _unknown(self) -> str | None:
-        """The name of the token that stands for what is unknown; unigram numbers it."""
+        """The name of the token for unknown text; None where there is none."""
         model = self._content["model"]
         if model.get("unk_id") is not None:
             return self._names[int(model["unk_id"])]

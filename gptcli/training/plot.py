@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from gptcli.runtime.escapes import visible
 from gptcli.runtime.files import replace_file
-from gptcli.runtime.text import visible
 from gptcli.training.metrics_log import Line
 
 PLOT_FILE = "loss.svg"

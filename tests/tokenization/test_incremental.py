@@ -74,7 +74,9 @@ def test_every_part_of_a_long_run_is_looked_at_once(monkeypatch, size):
     part = next(n for n in range(256) if tokenizer.piece(n) == "\ufffd")
     looked = []
     decoder = IncrementalDecoder(tokenizer)
-    monkeypatch.setattr(decoder._book, "ends_whole", lambda ids, end: bool(looked.append(end)))
+    monkeypatch.setattr(
+        decoder._vocabulary, "ends_whole", lambda ids, end: bool(looked.append(end))
+    )
     for _ in range(100):
         decoder.feed([part] * size)
     assert len(looked) == 100 * size

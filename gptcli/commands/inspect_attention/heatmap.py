@@ -11,7 +11,7 @@ from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.drawing import heading, quoted, shade, style, words
 from gptcli.inspection.report import Prediction, Token
 from gptcli.inspection.window import Window, fit_window
-from gptcli.runtime.text import visible
+from gptcli.runtime.escapes import visible
 
 _LABEL_WIDTH = 10
 _HEADER_LINES = 4

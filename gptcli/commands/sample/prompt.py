@@ -10,7 +10,7 @@ from gptcli.data.source_text import decode_utf8, read_bytes
 from gptcli.errors import UsageError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import ContextUse, Prompt, first_token, without_unseen
-from gptcli.runtime.text import named
+from gptcli.runtime.escapes import named
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.palette import ink_on, sequential
-from gptcli.runtime.text import visible
+from gptcli.runtime.escapes import visible
 
 QUIET = "bright_black"
 """The style of what is beside the matter. No bold or dim: without colours it is plain text."""

@@ -4,7 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from gptcli.runtime.text import visible
+from gptcli.runtime.escapes import visible
 
 if TYPE_CHECKING:  # jinja2 is for those who ask for a page
     from jinja2 import Environment

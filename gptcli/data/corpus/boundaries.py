@@ -1,4 +1,4 @@
-"""Where bytes may be cut: a function of a block and the few bytes before it."""
+"""Where bytes may be cut, found from a block and the few bytes before it alone."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SAFE_PLACES = {
 
 @dataclass(frozen=True)
 class ByteBlock:
-    """``content`` at ``offset`` in an input, the bytes before it, and whether the input ends."""
+    """A block of an input: its offset, the bytes before it, its own, and whether it is the last."""
 
     offset: int
     before: bytes
@@ -31,13 +31,16 @@ FindBoundary = Callable[[ByteBlock], int | None]
 
 
 def text_boundary(cuts: Cuts) -> FindBoundary:
-    """The first place in a block that ``cuts`` allows, else the first between two characters."""
+    """Return the search for the first place in a block where ``cuts`` allows a boundary.
+
+    Where it allows none in the block, that is the first place between two characters.
+    """
     safe = SAFE_PLACES.get(cuts)
     return _character_boundary if safe is None else partial(_safe_or_forced, safe)
 
 
 def line_boundary(block: ByteBlock) -> int | None:
-    """Behind the first newline of a block."""
+    """Find the place after the first newline of a block; None where there is none."""
     return block.content.find(b"\n") + 1 or None
 
 
@@ -53,7 +56,7 @@ def _safe_or_forced(safe: re.Pattern[str], block: ByteBlock) -> int:
 
 
 def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | None:
-    """The first match from byte ``least`` on, counted from there.
+    """Find the first match from byte ``least`` on, counted from there.
 
     What is no UTF-8, among it half a character at the edges, becomes surrogates, which are not
     alphanumeric: nothing is taken for a safe place that is not one.
@@ -69,9 +72,9 @@ def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | Non
 
 
 def _character_boundary(block: ByteBlock) -> int:
-    """The first byte that continues no character.
+    """Find the first byte that begins a character.
 
-    After three that look as if they did, whatever began before the block has ended.
+    A character has at most four bytes: after three that continue one it has ended.
     """
     most = LONGEST_CHARACTER - 1
     beginnings = (i for i, byte in enumerate(block.content[:most]) if byte & 0xC0 != 0x80)

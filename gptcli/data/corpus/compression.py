@@ -1,4 +1,4 @@
-"""Opening what may be compressed, so that whatever goes wrong has a name and an offset."""
+"""Opening files that may be compressed, with errors that name the file and the offset."""
 
 import gzip
 import io
@@ -60,7 +60,7 @@ def estimated_size(path: Path, name: str, compression: Compression, n_bytes: int
 
 
 def check_zstandard(name: str) -> None:
-    """UsageError with the way to get zstandard where it is missing."""
+    """Raise UsageError, saying how to install zstandard, where it is missing."""
     try:
         import zstandard  # noqa: F401
     except ImportError:
@@ -70,7 +70,7 @@ def check_zstandard(name: str) -> None:
 
 
 class _Reported(io.RawIOBase):
-    """Bytes of a stream, whose errors become ours."""
+    """The bytes of a stream, whose errors are raised as errors of gptcli."""
 
     def __init__(self, stream: Any, name: str, compression: Compression) -> None:
         self._stream: io.FileIO | _Stream = stream
@@ -119,7 +119,7 @@ class _Reported(io.RawIOBase):
 
 
 class _GzipStream(gzip.GzipFile):
-    """Gzip of one member or several; a file without any is as truncated as half of one."""
+    """Gzip of one member or several; a file without any is truncated."""
 
     _is_begun = False
 

@@ -1,4 +1,4 @@
-"""Cutting an input into chunks, the same ones whoever reads which range of it.
+"""Cutting an input into chunks that are the same whichever range of it is read.
 
 An input is seen in blocks of ``step`` bytes. Each block but the first has at most one boundary,
 which depends on the block and the few bytes before it alone. So every range is cut as the whole
@@ -83,24 +83,24 @@ class Cutter:
         return self.source.expected_bytes()
 
     def expected_chunks(self) -> int:
-        """As many as there are blocks."""
+        """The number of blocks."""
         return -(-self.expected_bytes() // self.step)
 
     def _boundaries(self, number: int) -> Iterator[int]:
-        """The boundaries of the blocks from ``number`` on, counted from the input's start."""
+        """Find the boundaries of the blocks from ``number`` on, as offsets in the input."""
         for block in self._blocks(number * self.step):
             if (found := self._boundary(block)) is not None:
                 yield block.offset + found
 
     def _boundary(self, block: ByteBlock) -> int | None:
-        """No boundary is where the input starts or ends."""
+        """Find the boundary in a block; the start and the end of the input are none."""
         found = self.find(block) if block.offset else None
         if found is None or (block.is_final and found >= len(block.content)):
             return None
         return found
 
     def _blocks(self, start: int) -> Iterator[ByteBlock]:
-        """All blocks from the one on that ``start`` lies in."""
+        """Read the blocks from the one on that contains ``start``."""
         offset = start // self.step * self.step
         with self.source.open() as file:
             before = _before(file, offset, self.step)
@@ -122,7 +122,7 @@ class Cutter:
 
 
 class CutReader(abc.ABC):
-    """All of a Reader that follows from how its input is cut: what is missing is ``parse``."""
+    """The part of a Reader that follows from how its input is cut: all but ``parse``."""
 
     @property
     @abc.abstractmethod
@@ -165,7 +165,7 @@ def line_of(source: TextInput, offset: int) -> int:
 
 
 def _before(file: BufferedReader, offset: int, step: int) -> bytes:
-    """Go to ``offset``; the few bytes before it."""
+    """Seek to ``offset`` and return the few bytes before it."""
     if file.seekable():
         file.seek(max(offset - LONGEST_CHARACTER, 0))
         return file.read(min(offset, LONGEST_CHARACTER))

@@ -31,7 +31,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source stands for; ``is_directory``: files that nobody named one by one."""
+    """The files that a source stands for, and whether it is a directory or a glob."""
 
     source: str
     files: tuple[FoundFile, ...]
@@ -105,7 +105,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _is_product(directory: Path) -> bool:
-    """Whether it was made from text: a dataset, a run or another model."""
+    """Whether a directory was made from text: a dataset, a run or another model."""
     made = (RECORD_FILE, "config.json")
     return (directory / TOKENIZER_FILE).is_file() and any(
         (directory / name).is_file() for name in made

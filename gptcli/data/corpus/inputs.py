@@ -1,4 +1,4 @@
-"""What there is to read: from what a user names to a list of files."""
+"""From the sources that a user names to the files to read."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ _BINARY_WITHIN = 2**13
 
 @dataclass(frozen=True)
 class TextInput:
-    """One file to read, as it was when it was found.
+    """One file to read, with the size and time that it had when it was found.
 
     Attributes:
         name: what the user calls it, for messages.
@@ -71,7 +71,7 @@ class TextInput:
         return estimated_size(self.path, self.name, self.compression, self.n_bytes)
 
     def check_unchanged(self) -> None:
-        """DataError if size or time of the file are no longer what they were."""
+        """Raise DataError if the size or the time of the file has changed."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -82,12 +82,12 @@ class TextInput:
             raise DataError(f"{self.name} changed while it was read: wait until it is written")
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for a file that another process reads."""
+        """All fields, for a file that another process reads."""
         return {**asdict(self), "path": str(self.path)}
 
     @classmethod
     def from_json(cls, value: Any) -> "TextInput":
-        """What ``to_json`` gave; ValueError, KeyError or TypeError for anything else."""
+        """Read what ``to_json`` gave; ValueError, KeyError or TypeError for anything else."""
         counts = (value["n_bytes"], value["modified_ns"])
         if not all(type(count) is int for count in counts):
             raise ValueError("n_bytes or modified_ns is no whole number")
@@ -207,7 +207,7 @@ def _find(source: str) -> Found:
 
 
 def _refuse_repetitions(found: Sequence[Found]) -> None:
-    """What is read twice might be trained on and validated with."""
+    """Raise UsageError for a file named twice: it might be trained on and validated with."""
     names: dict[tuple[object, ...], str] = {}
     for one in found:
         for identity, name in _identities(one):
@@ -256,7 +256,7 @@ def _take_built_in(name: str, copy: Path, options: ArithmeticOptions) -> _Taken:
 
 
 def _input(name: str, path: Path, file_name: str | None = None) -> TextInput:
-    """The input at ``path``, which is what the end of its name says."""
+    """The input at ``path``; the end of its name says its layout and compression."""
     layout, compression = _form(name if file_name is None else file_name)
     try:
         status = path.stat()

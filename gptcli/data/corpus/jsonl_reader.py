@@ -51,7 +51,7 @@ class JsonlReader(CutReader):
 
     @property
     def cutter(self) -> Cutter:
-        """Behind lines; DataError for one that is too long to be a record."""
+        """Cut after newlines; DataError for a line that is too long to be a record."""
         return Cutter(self.source, line_boundary, self.step, self.longest_line)
 
 

@@ -14,7 +14,7 @@ _NAMES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: its number, rows and, in the column, bytes."""
+    """A row group: its number, its rows, and how many bytes they have in the column."""
 
     number: int
     start: int
@@ -52,7 +52,7 @@ class TextColumn:
 
 @contextmanager
 def open_column(path: Path, name: str, column: str) -> Iterator[TextColumn]:
-    """The column of a file.
+    """Open a column of a file, for a ``with`` block.
 
     Raises DataError where the file is not sound or has no such column, ResourceError where
     reading is refused and UsageError where pyarrow is missing.
@@ -68,7 +68,7 @@ def open_column(path: Path, name: str, column: str) -> Iterator[TextColumn]:
 
 
 def check_pyarrow(name: str) -> None:
-    """UsageError with the way to get pyarrow where it is missing."""
+    """Raise UsageError, saying how to install pyarrow, where it is missing."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:

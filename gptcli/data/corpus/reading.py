@@ -25,7 +25,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class DocumentPart:
-    """Text of a document that is learnt (a target), or only read, as a prompt is."""
+    """A piece of a document's text: a target to learn, or only to read, as a prompt is."""
 
     text: str
     is_target: bool = True
@@ -53,13 +53,13 @@ class Document:
 
     @property
     def has_text(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether it is not empty."""
         return any(part.text for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A record that gives no document, its offset (as in Document) and why."""
+    """A record that gives no document: its offset (as in Document) and the reason."""
 
     offset: int
     reason: str
@@ -67,7 +67,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What is in a chunk; ``n_replaced`` counts the invalid sequences replaced or left out."""
+    """The documents of a chunk; ``n_replaced``: invalid sequences replaced or left out."""
 
     documents: tuple[Document, ...]
     problems: tuple[Problem, ...] = ()
@@ -76,7 +76,7 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some of an input between two boundaries.
+    """A piece of an input between two boundaries.
 
     Attributes:
         offset: its first byte in the decompressed input; in Parquet its first row.
@@ -131,11 +131,11 @@ class Reader(Protocol):
         ...
 
     def expected_chunks(self) -> int:
-        """How many chunks there will be: about."""
+        """About how many chunks there will be."""
         ...
 
     def thinned(self, first: int, every: int) -> Iterator[Chunk]:
-        """One chunk in ``every`` from number ``first`` on, at the cost of those it gives.
+        """Every ``every``-th chunk from number ``first`` on, without reading the others.
 
         Compressed inputs have to be read whole.
         """

@@ -1,4 +1,4 @@
-"""Texts that have a name: no file needed."""
+"""Built-in sources: texts that need no file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class BuiltInSource:
-    """A line on what it is, and how to get it.
+    """A built-in text: a line about it, and what writes it.
 
     ``write`` writes it into a file and says what it wrote, if there is more to say than the
     name; ``suffix`` is that of such a file.

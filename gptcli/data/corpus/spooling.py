@@ -1,4 +1,4 @@
-"""Copies of what can be read only once."""
+"""Copies of inputs that can be read only once: stdin, pipes and what is made here."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A file that is one text."""
+"""Reading a file that is one text."""
 
 import hashlib
 from dataclasses import dataclass
@@ -52,18 +52,18 @@ class TextReader(CutReader):
 
     @cached_property
     def key(self) -> bytes:
-        """Sha256 of how the text begins."""
+        """Sha256 of the first 64 KiB: every chunk of the text has the same."""
         with self.source.open() as file:
             return hashlib.sha256(file.read(KEY_BYTES)).digest()
 
     @property
     def cutter(self) -> Cutter:
-        """At boundaries between words or characters, as ``cuts`` says."""
+        """Cut between words or characters, as ``cuts`` says."""
         return Cutter(self.source, text_boundary(self.cuts), self.step)
 
 
 def open_text(source: TextInput, options: ReadOptions, cuts: Cuts) -> TextReader:
-    """The reader of a text, with steps that suit ``cuts``."""
+    """The reader of a text, in steps that suit ``cuts``."""
     return TextReader(source, options, cuts, STEPS.get(cuts, STEP))
 
 

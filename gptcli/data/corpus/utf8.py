@@ -1,4 +1,4 @@
-"""Bytes to text, by the policy for what is not UTF-8."""
+"""Decoding bytes, with a choice of what to do where they are not UTF-8."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""The dataset of a plan: its shards, its tokenizer and, last, its record."""
+"""Writing the dataset of a plan: its shards, its tokenizer and, last, its record."""
 
 import contextlib
 from collections.abc import Iterable

@@ -17,7 +17,7 @@ _SAMPLED_CHUNKS = 4
 
 
 def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -> None:
-    """ResourceError where the disk of ``building`` cannot hold what is expected."""
+    """Raise ResourceError where the disk of ``building`` cannot hold what is expected."""
     free = shutil.disk_usage(building).free
     # A token stands for at least one byte.
     needed = _size(plan, tokenizer, plan.scan.bytes)
@@ -33,7 +33,7 @@ def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -
 
 
 def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
-    """Bytes on the disk for so many tokens and an end for each document."""
+    """The bytes on disk of so many tokens and an end-of-text for each document."""
     tokens = text_tokens + plan.scan.documents
     item_size = ITEM_SIZES[narrowest_dtype(tokenizer.vocab_size)] + plan.scan.is_masked
     copies = 2 if plan.config.shuffle else 1
@@ -41,7 +41,7 @@ def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
 
 
 def _expected_tokens(plan: Plan, tokenizer: Tokenizer) -> float:
-    """From the tokens per byte of the first chunks."""
+    """Estimate the tokens from the tokens per byte of the first chunks."""
     chunks = _first_chunks(plan, tokenizer)
     pieces = [part for encoded in chunks for part in encoded.values()]
     n_bytes = sum(piece.bytes for piece in pieces)

@@ -1,4 +1,4 @@
-"""Which documents train and which validate."""
+"""Dividing documents into train and val."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Division:
-    """Val is what lies at or behind ``cut``; without one, the ``val_fraction`` of lowest keys.
+    """Val is all from ``cut`` on; without one, the documents of the lowest keys.
 
     By keys a document, and every copy of it, goes to the same split whatever is around it.
     """
@@ -47,7 +47,7 @@ class Division:
 
 
 def choose_split(asked: SplitBy | None, is_collection: bool, documents: int) -> SplitBy:
-    """As asked; else by document for a collection that has enough of them."""
+    """What the user asked for; else by document in a collection that has enough of them."""
     if asked is not None:
         return asked
     many = is_collection and documents >= _FEWEST_DOCUMENTS
@@ -71,7 +71,7 @@ def divide(
 
 
 def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
-    """The place of character ``target``; among records, where the next of them begins."""
+    """Find the place of character ``target``; in records, the start of the next one."""
     index = bisect_left(scan.marks, target + 1, key=lambda mark: mark.characters_before) - 1
     mark = scan.marks[index]
     reader = readers[mark.input]
@@ -96,7 +96,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
 
 
 def _byte_of(content: bytes, characters: int) -> int:
-    """How many bytes the first ``characters`` take; what is not UTF-8 counts as replaced."""
+    """The length in bytes of the first ``characters``; what is not UTF-8 counts as replaced."""
 
     def decoded(length: int) -> int:
         return len(content[:length].decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""From a chunk of text to the tokens of each split."""
+"""Encoding chunks of text into the tokens of each split."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -54,7 +54,7 @@ class ChunkEncoder:
 
 
 class _Gathering:
-    """Documents of one split, one after another."""
+    """The tokens of one split, gathered document after document."""
 
     def __init__(self, dtype: str, is_masked: bool) -> None:
         self._dtype = dtype

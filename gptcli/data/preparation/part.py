@@ -1,4 +1,4 @@
-"""Tokens between encoding and the dataset: of one task of a plan, or of all before a shuffle."""
+"""Parts: tokens between encoding and the dataset, of one task or of all before a shuffle."""
 
 import contextlib
 import hashlib
@@ -144,7 +144,7 @@ def _check_size(part: Path, name: str, n_bytes: int) -> None:
 
 
 def check_part(directory: Path) -> None:
-    """DataError unless every byte of a part is as it was written."""
+    """Raise DataError unless every byte of a part is as it was written."""
     for name, expected in _record_of(directory).get("sha256", {}).items():
         try:
             with (directory / name).open("rb") as file:

@@ -1,4 +1,4 @@
-"""Everything that decides a dataset's bytes, and the ranges of input that the work divides into."""
+"""The plan of a preparation: all that decides the dataset's bytes, and the tasks of the work."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Task:
-    """A range of one input, by its number; ``end`` None is the input's end."""
+    """A range of one input, to be encoded alone; ``end`` None is the end of the input."""
 
     input: int
     start: int
@@ -104,7 +104,7 @@ def encode_tasks(
 
 
 def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
-    """The readers' ranges, divided once more where val begins."""
+    """The ranges of the inputs, divided once more where val begins."""
     cut = division.cut
     for number, reader in enumerate(readers):
         for start, end in reader.ranges():

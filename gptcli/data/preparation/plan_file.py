@@ -1,4 +1,4 @@
-"""plan.json: a plan that other processes read."""
+"""plan.json: writing a plan, and reading it in other processes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -28,7 +28,7 @@ def write_plan(folder: Path, plan: Plan, tokenizer: Tokenizer) -> None:
 
 
 def read_plan(folder: Path, workers: int) -> tuple[Plan, Tokenizer]:
-    """What ``write_plan`` wrote, to be done by ``workers`` threads.
+    """Read what ``write_plan`` wrote, to be encoded by ``workers`` threads.
 
     Raises UsageError where there is no plan, DataError where it is damaged.
     """

@@ -1,4 +1,4 @@
-"""From a corpus to a dataset in one go."""
+"""Preparing a dataset from a corpus in one go."""
 
 import shutil
 from collections.abc import Iterator, Sequence

@@ -64,7 +64,7 @@ def scan_corpus(
     with_alphabet: bool = False,
     advance: Advance = no_progress,
 ) -> Scan:
-    """Read everything once.
+    """Read the corpus once.
 
     Raises DataError where there is no text, where more than ``skip_bad`` records are bad, or
     where bytes are not UTF-8 and may not be replaced.

@@ -48,7 +48,7 @@ class WorkShare:
 
 
 def parse_share(text: str) -> WorkShare:
-    """``3/16`` is the fourth of sixteen; ``auto`` asks the SLURM array that we run in."""
+    """Parse ``3/16``, the fourth of sixteen; ``auto`` takes the place in a SLURM array."""
     if text == "auto":
         return _slurm_share()
     match = _SHARD.fullmatch(text)
@@ -154,7 +154,7 @@ def merge(
 def _encode_task(
     place: Path, number: int, plan: Plan, tokenizer: Tokenizer, identity: str, advance: Advance
 ) -> None:
-    """One part, built aside; whoever puts it in place first wins, the others' are the same."""
+    """Make one part, under a temporary name; of several processes the first puts it in place."""
     part = _part(place, number)
     building = part.with_name(f".tmp-{part.name}-{secrets.token_hex(4)}")
     with reported(part):
@@ -196,7 +196,7 @@ def _identity(place: Path) -> str:
 
 
 def _at_home(plan: Plan, building: Path, place: Path) -> Plan:
-    """The plan with the spooled inputs where they will be when the plan is in place."""
+    """The plan with the paths that spooled inputs will have when the plan is in place."""
     building, place = building.resolve(), place.resolve()
     inputs = tuple(
         replace(one, path=place / one.path.relative_to(building))

@@ -1,4 +1,4 @@
-"""Every checksum of a dataset, every id and every mask: what opening it does not read."""
+"""Checking every checksum, id and mask of a dataset, which opening it does not read."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Verified:
 
 
 def verify_dataset(directory: Path, advance: Advance = no_progress) -> Verified:
-    """Read the whole dataset.
+    """Read and check the whole dataset.
 
     DataError for the first file that is not what dataset.json says, or that holds an id outside
     the vocabulary; CheckpointError for another tokenizer.
@@ -64,7 +64,7 @@ def _check(file: Path, expected: str, advance: Advance) -> int:
 
 
 def _check_meaning(split: TokenSplit) -> None:
-    """What was written as it is may still be no tokens, masks or documents: reading checks it."""
+    """Read all tokens, masks and document starts: files as recorded may hold impossible ones."""
     for start in range(0, split.n_tokens, _BLOCK):
         split.read(start, min(_BLOCK, split.n_tokens - start))
     if split.is_masked:

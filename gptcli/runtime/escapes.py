@@ -1,4 +1,4 @@
-"""Text that a terminal would hide or obey, made visible."""
+"""Escapes for characters that a terminal would hide or obey."""
 
 import unicodedata
 from functools import lru_cache

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.runtime.text import named, visible
+from gptcli.runtime.escapes import named, visible
 
 
 @given(st.text(st.characters()))
