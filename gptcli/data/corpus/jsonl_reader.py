@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass
 
 from gptcli.data.corpus.boundaries import line_boundary
-from gptcli.data.corpus.conversation import record_parts
 from gptcli.data.corpus.cutting import CutReader, Cutter
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.reading import Chunk, Document, Parsed, Problem, ReadOptions
+from gptcli.data.corpus.records import record_parts
 from gptcli.data.corpus.text_reader import STEP, not_text
 from gptcli.data.corpus.utf8 import decode
 
@@ -18,7 +18,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class JsonlReader(CutReader):
-    """Reads records in chunks of whole lines; conversation.py says which records there are."""
+    """Reads records in chunks of whole lines; records.py says which records there are."""
 
     source: TextInput
     options: ReadOptions

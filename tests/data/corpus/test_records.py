@@ -1,7 +1,7 @@
 import pytest
 
-from gptcli.data.corpus.conversation import record_parts
 from gptcli.data.corpus.reading import DocumentPart
+from gptcli.data.corpus.records import record_parts
 
 
 def test_text_is_learnt_as_it_is():

@@ -1,4 +1,4 @@
-"""From a record of JSON to the parts of a document: what to learn, and what only to read.
+"""From records of JSON to the parts of documents: what to learn, and what only to read.
 
 Three shapes, the first that fits:
     {"text": "..."}                                       all of it is learnt
