@@ -1,15 +1,17 @@
-"""Models side by side on the same tokens."""
+"""``eval --compare`` and ``--quantize``: models side by side on the same tokens."""
 
-import textwrap
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gptcli.commands.view.tables import Cell, Table, to_text
-from gptcli.commands.view.terminal import escape_controls
+from gptcli.commands.eval.subject import Subject, check_loss
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.tables import Cell, Figure, Table, records
+from gptcli.evaluation.paired_difference import PairedDifference, paired_difference
+from gptcli.runtime.world import World
 
-if TYPE_CHECKING:
-    from gptcli.evaluation.paired_difference import PairedDifference
-
+_COLUMNS = ("model", "loss", "bits per byte", "difference", "error")
 _NOTE = (
     "A difference is that of the loss to the first model, in nats per token, and below zero where "
     "the model is better; the error is its standard error over {n} windows of {window:,} tokens."
@@ -20,81 +22,87 @@ _NOTE = (
 class Compared:
     """A model's figures, and how it differs from the first one (None for that)."""
 
-    model: str
-    context: int
-    stride: int
+    subject: Subject
     loss: float
     bits_per_byte: float | None
-    difference: "PairedDifference | None"
+    difference: PairedDifference | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Models on the same ``n_tokens`` targets, of ``n_bytes`` where their text is known.
+def comparison_answer(subjects: Sequence[Subject], world: World) -> Answer:
+    """Evaluate every model on the targets of the first; differences are paired, token by token.
 
-    Errors are those of windows of ``window`` tokens.
+    The errors are those of windows of the longest context.
     """
-
-    models: list[Compared]
-    window: int
-    n_tokens: int
-    n_bytes: int | None
-
-
-def comparison_text(comparison: Comparison, width: int) -> str:
-    """A table, what was equal, and how it is to be read."""
-    models = comparison.models
-    sheet = Table(
-        "Models on the same tokens",
-        ("model", "loss", "bits per byte", "difference", "error"),
-        tuple(map(_row, models)),
-        ("bits per byte",),
+    size = subjects[0].text_size()
+    n_tokens, n_bytes = subjects[0].tokens.n_targets, None if size is None else size.n_bytes
+    window = max(one.context for one in subjects)
+    models = _compared(subjects, n_bytes, window, world)
+    documents = [_document(model) for model in models]
+    return Answer(
+        "gptcli.eval-compare/1",
+        lambda: {"window": window, "tokens": n_tokens, "bytes": n_bytes, "models": documents},
+        [_table(models, _conditions(subjects, n_bytes), window)],
+        csv=records(documents),
     )
-    differences = [model.difference for model in models if model.difference is not None]
-    note = _NOTE.format(n=f"{differences[0].n_windows:,}", window=comparison.window)
-    lines = (textwrap.fill(text, width) for text in (_conditions(comparison), note))
-    return to_text([sheet], width, False) + "\n".join(lines)
 
 
-def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """All figures."""
-    return {
-        "window": comparison.window,
-        "tokens": comparison.n_tokens,
-        "bytes": comparison.n_bytes,
-        "models": [_document(model) for model in comparison.models],
-    }
+def _compared(
+    subjects: Sequence[Subject], n_bytes: int | None, window: int, world: World
+) -> list[Compared]:
+    models: list[Compared] = []
+    first = None
+    for subject in subjects:
+        with subject.evaluating(world) as evaluation_pass:
+            losses, places = evaluation_pass.losses()
+        loss, total = float(losses.mean()), float(losses.sum())
+        check_loss(subject, loss)
+        bits = None if n_bytes is None else total / math.log(2) / n_bytes
+        difference = None if first is None else paired_difference(losses, first, places, window)
+        first = losses if first is None else first
+        models.append(Compared(subject, loss, bits, difference))
+    return models
 
 
-def _conditions(comparison: Comparison) -> str:
-    """What must be equal, or is not: then in the order of the models."""
-    size = "" if comparison.n_bytes is None else f" of {comparison.n_bytes:,} bytes"
-    models = comparison.models
-    ways = [f"context {model.context:,}, stride {model.stride:,}" for model in models]
-    if len(set(ways)) > 1:
-        said = [f"{escape_controls(m.model)}: {way}" for m, way in zip(models, ways, strict=True)]
-    else:
-        said = ways[:1]
-    return f"{comparison.n_tokens:,} tokens{size}; {'; '.join(said)}."
+def _table(models: Sequence[Compared], conditions: str, window: int) -> Table:
+    """The models, what was equal, and how it is to be read."""
+    n_windows = next(one.difference.n_windows for one in models if one.difference is not None)
+    note = _NOTE.format(n=f"{n_windows:,}", window=window)
+    rows = tuple(map(_row, models))
+    title = "Models on the same tokens"
+    return Table(title, _COLUMNS, rows, ("bits per byte",), notes=(conditions, note))
 
 
 def _row(model: Compared) -> tuple[Cell, ...]:
-    bits = "" if model.bits_per_byte is None else f"{model.bits_per_byte:.4f}"
-    mean, error = "", ""
-    if model.difference is not None:
-        mean = f"{model.difference.mean:+.4f}"
-        if model.difference.standard_error is not None:
-            error = f"{model.difference.standard_error:.4f}"
-    name = escape_controls(model.model)
-    return name, f"{model.loss:.4f}", bits, mean, error
+    difference = model.difference
+    return (
+        model.subject.name,
+        _figure(model.loss, ".4f"),
+        _figure(model.bits_per_byte, ".4f"),
+        _figure(None if difference is None else difference.mean, "+.4f"),
+        _figure(None if difference is None else difference.standard_error, ".4f"),
+    )
+
+
+def _figure(value: float | None, form: str) -> Figure:
+    return Figure(value, "" if value is None else format(value, form))
+
+
+def _conditions(subjects: Sequence[Subject], n_bytes: int | None) -> str:
+    """What must be equal, or is not: then in the order of the models."""
+    size = "" if n_bytes is None else f" of {n_bytes:,} bytes"
+    ways = [f"context {one.context:,}, stride {one.stride:,}" for one in subjects]
+    said = ways[:1]
+    if len(set(ways)) > 1:
+        said = [f"{one.name}: {way}" for one, way in zip(subjects, ways, strict=True)]
+    return f"{subjects[0].tokens.n_targets:,} tokens{size}; {'; '.join(said)}."
 
 
 def _document(model: Compared) -> dict[str, Any]:
-    difference = model.difference
+    subject, difference = model.subject, model.difference
     return {
-        "model": model.model,
-        "context": model.context,
-        "stride": model.stride,
+        "model": subject.name,
+        "context": subject.context,
+        "stride": subject.stride,
         "loss": model.loss,
         "bits_per_byte": model.bits_per_byte,
         "difference": None if difference is None else difference.mean,

@@ -1,42 +1,79 @@
-"""The loss by position, as a plot and a table or as a document."""
+"""``eval --by position``: the loss by how much of the text a model has seen in its window."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
+from gptcli.commands.eval.subject import Subject, check_loss
+from gptcli.commands.eval.whole import condition_rows
+from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.bars import column_plot
-from gptcli.commands.view.tables import Cell, Share, Table, to_text
-
-if TYPE_CHECKING:
-    from gptcli.evaluation.loss import PositionLosses
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.tables import Cell, Figure, Share, Table, facts, records, to_text
+from gptcli.evaluation.loss import (
+    PositionLosses,
+    doublings,
+    even_parts,
+    position_losses,
+)
+from gptcli.runtime.world import World
 
 _COLUMNS = ("tokens seen", "targets", "loss", "perplexity", "accuracy")
 _LABELS = 9  # columns before the plot
+_NARROWEST_PLOT = 8
 
 
-def positions_text(found: "PositionLosses", context: int, width: int, colour: bool) -> str:
-    """A plot over all positions and a table by doublings of what was seen."""
-    from gptcli.evaluation.loss import doublings, even_parts
+def positions_answer(subject: Subject, world: World) -> Answer:
+    """A plot over all positions, and a table by doublings of what was seen."""
+    with subject.evaluating(world) as evaluation_pass:
+        found = position_losses(evaluation_pass)
+    context = subject.context
+    whole = found.between(1, context)
+    assert whole is not None, "a subject without targets"
+    check_loss(subject, whole.loss)
+    tables = [_table(found, context), facts("", condition_rows(subject, subject.text_size()))]
 
-    parts = [found.between(*part) for part in even_parts(context, max(width - _LABELS, 8))]
-    losses = [None if part is None else part.loss for part in parts]
-    plot = column_plot(losses, "1", f"{context:,}")
-    rows = []
+    def drawing(canvas: Canvas) -> Iterator[str]:
+        yield "Loss in nats per token, by the number of tokens seen before it"
+        yield from _plot(found, context, canvas.width)
+        yield ""
+        yield to_text(tables, canvas.width, canvas.in_colour).removesuffix("\n")
+
+    positions = list(_positions(found, context))
+    return Answer(
+        "gptcli.eval-position/1",
+        lambda: {**subject.conditions, "positions": positions},
+        tables,
+        csv=records(positions),
+        drawing=drawing,
+    )
+
+
+def _plot(found: PositionLosses, context: int, width: int) -> list[str]:
+    parts = even_parts(context, max(width - _LABELS, _NARROWEST_PLOT))
+    losses = [None if part is None else part.loss for part in (found.between(*p) for p in parts)]
+    return column_plot(losses, "1", f"{context:,}")
+
+
+def _table(found: PositionLosses, context: int) -> Table:
+    rows: list[tuple[Cell, ...]] = []
     for first, last in doublings(context):
         part = found.between(first, last)
         if part is not None:
             seen = f"{first:,}" if first == last else f"{first:,} to {last:,}"
-            cells: tuple[Cell, ...] = (f"{part.loss:.4f}", f"{part.perplexity:.3f}")
-            rows.append((seen, part.n_targets, *cells, Share(part.accuracy)))
-    sheet = Table("Loss by position", _COLUMNS, tuple(rows))
-    title = "Loss in nats per token, by the number of tokens seen before it"
-    return "\n".join([title, *plot, "", to_text([sheet], width, colour)])
+            loss = Figure(part.loss, f"{part.loss:.4f}")
+            perplexity = Figure(part.perplexity, f"{part.perplexity:.3f}")
+            rows.append((seen, part.n_targets, loss, perplexity, Share(part.accuracy)))
+    return Table("Loss by position", _COLUMNS, tuple(rows))
 
 
-def positions_document(found: "PositionLosses", context: int) -> dict[str, Any]:
+def _positions(found: PositionLosses, context: int) -> Iterator[dict[str, Any]]:
     """Every position that has targets."""
-    positions = []
     for seen in range(1, context + 1):
         part = found.between(seen, seen)
         if part is not None:
-            figures = {"loss": part.loss, "accuracy": part.accuracy, "tokens": part.n_targets}
-            positions.append({"seen": seen} | figures)
-    return {"positions": positions}
+            yield {
+                "seen": seen,
+                "loss": part.loss,
+                "accuracy": part.accuracy,
+                "tokens": part.n_targets,
+            }

@@ -1,42 +1,38 @@
 """What ``eval`` measures: a model, and a split of a dataset or a raw text to predict."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from gptcli.config.checks import check_whole
+from gptcli.commands.choices import chosen_model, dataset_of
+from gptcli.commands.computing import opened_model
+from gptcli.commands.eval.command import EvalRequest
+from gptcli.commands.view.progress import progress
+from gptcli.data.dataset import Dataset
+from gptcli.data.source_text import read_stdin, read_text
+from gptcli.data.target_text import TextLength, target_text
+from gptcli.data.text_tokens import TextTokens
+from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, UsageError
-
-if TYPE_CHECKING:
-    from gptcli.data.target_text import TextLength
-    from gptcli.data.text_tokens import TextTokens
-    from gptcli.data.token_split import TokenSplit
-    from gptcli.evaluation.evaluation_pass import EvaluationPass
-    from gptcli.evaluation.target_windows import StridedWindows, Windowing
-    from gptcli.generation.loaded_model import LoadedModel
-    from gptcli.runtime.world import World
+from gptcli.evaluation.evaluation_pass import EvaluationPass
+from gptcli.evaluation.target_windows import StridedWindows, Windowing
+from gptcli.generation.loaded_model import LoadedModel, check_same_tokenizer
+from gptcli.runtime.device import memory_errors
+from gptcli.runtime.world import ALONE, World
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 _STDIN = Path("-")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the flags say of the text and of the windows that it is seen in."""
-
-    data: Path | None
-    split: str
-    text: Path | None
-    stride: int | None
 
 
 @dataclass(frozen=True)
 class Subject:
     """A model and the tokens that it is to predict, in windows ``stride`` apart."""
 
-    loaded: "LoadedModel"
-    tokens: "TokenSplit | TextTokens"
+    loaded: LoadedModel
+    tokens: TokenSplit | TextTokens
     data: str
     split: str | None
     stride: int
@@ -44,7 +40,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The model, in words."""
+        """The model's directory, and how coarse its weights are."""
         directory = self.loaded.directory.as_posix()
         return directory if self.quantize is None else f"{directory} ({self.quantize})"
 
@@ -58,74 +54,66 @@ class Subject:
         """Where the tokens are from, in words."""
         return self.data if self.split is None else f"{self.data}, {self.split} split"
 
-    def text_size(self) -> "TextLength | None":
-        """The text that the targets stand for, where it is known."""
-        from gptcli.data.target_text import target_text
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What must be equal before two figures are compared, as documents have it."""
+        return {
+            "model": self.loaded.directory.as_posix(),
+            "data": self.data,
+            "split": self.split,
+            "masked": self.tokens.is_masked,
+            "context": self.context,
+            "stride": self.stride,
+        }
 
+    def text_size(self) -> TextLength | None:
+        """Count the text that the targets stand for; None where it is not known."""
         try:
             return target_text(self.tokens, self.loaded.tokenizer)
         except DataError as error:
             raise DataError(f"{self.data}: {error}") from None
 
-    def reading(self, n_tokens: int | None = None) -> "StridedWindows":
+    def windows(self, n_tokens: int | None = None) -> StridedWindows:
         """The windows over all of the tokens, or over the first ``n_tokens``."""
-        from gptcli.evaluation.target_windows import StridedWindows
-
         return StridedWindows(self.context, self.stride, n_tokens or self.tokens.n_tokens)
 
     @contextmanager
-    def walking(
-        self, world: "World", route: "Windowing", n_targets: int
-    ) -> "Iterator[EvaluationPass]":
-        """The model's walk along a route with ``n_targets``, its progress shown."""
-        from gptcli.commands.view.progress import progress
-        from gptcli.evaluation.evaluation_pass import EvaluationPass
-        from gptcli.runtime.device import memory_errors
+    def evaluating(
+        self, world: World = ALONE, windows: Windowing | None = None, n_targets: int | None = None
+    ) -> Iterator[EvaluationPass]:
+        """Prepare a pass of the model over its windows, or over others; show its progress.
 
-        loaded = self.loaded
-        with (
-            memory_errors("try --device cpu"),
-            progress("evaluating", n_targets, "tokens") as advance,
-        ):
-            yield EvaluationPass(loaded.model, self.tokens, loaded.device, route, world, advance)
+        ``n_targets`` is how many targets it has, all of the tokens' if it is not given.
+        """
+        loaded, total = self.loaded, n_targets or self.tokens.n_targets
+        with memory_errors("try --device cpu"), progress("evaluating", total, "tokens") as advance:
+            yield EvaluationPass(
+                loaded.model, self.tokens, loaded.device, windows or self.windows(), world, advance
+            )
 
 
-def opened_subject(checkpoint: Path | None, wanted: Wanted, device: str) -> Subject:
+def opened_subject(request: EvalRequest, device: str) -> Subject:
     """Open model and text; the errors name the way out."""
-    from gptcli.commands.choices import chosen_model
-    from gptcli.commands.computing import opened_model
-
-    if wanted.text is not None and wanted.data is not None:
-        raise UsageError("--text and --data are two texts: leave one of them out")
-    directory = chosen_model(checkpoint)
-    if wanted.text is not None:
-        subject = _of_text(opened_model(directory, device), wanted.text)
+    directory = chosen_model(request.checkpoint)
+    if request.text is not None:
+        subject = _of_text(opened_model(directory, device), request.text)
     else:
-        subject = _of_dataset(directory, device, wanted)
+        subject = _of_dataset(directory, device, request)
     if not subject.tokens.n_targets:
         raise DataError(f"{subject.place}: there is no token to predict: give more text")
-    return _with_stride(subject, wanted.stride)
+    return _with_stride(subject, request.stride)
 
 
-def _of_dataset(directory: Path, device: str, wanted: Wanted) -> Subject:
-    from gptcli.commands.choices import dataset_of
-    from gptcli.commands.computing import opened_model
-    from gptcli.data.dataset import Dataset
-    from gptcli.generation.loaded_model import check_same_tokenizer
-
-    dataset = Dataset.open(dataset_of(directory, wanted.data))
-    tokens = dataset.split(wanted.split)
+def _of_dataset(directory: Path, device: str, request: EvalRequest) -> Subject:
+    dataset = Dataset.open(dataset_of(directory, request.data))
+    tokens = dataset.split(request.split)
     loaded = opened_model(directory, device)
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
     context = loaded.model.config.block_size
-    return Subject(loaded, tokens, dataset.directory.as_posix(), wanted.split, context)
+    return Subject(loaded, tokens, dataset.directory.as_posix(), request.split, context)
 
 
-def _of_text(loaded: "LoadedModel", path: Path) -> Subject:
-    from gptcli.data.source_text import read_stdin, read_text
-    from gptcli.data.text_tokens import TextTokens
-    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
-
+def _of_text(loaded: LoadedModel, path: Path) -> Subject:
     source = read_stdin() if path == _STDIN else read_text(path)
     try:
         tokens = TextTokens.of(source, loaded.tokenizer)
@@ -143,7 +131,6 @@ def _of_text(loaded: "LoadedModel", path: Path) -> Subject:
 def _with_stride(subject: Subject, stride: int | None) -> Subject:
     if stride is None:
         return subject
-    check_whole("stride", stride, 1)
     if stride > subject.context:
         raise UsageError(
             f"--stride {stride} leaves out tokens: it must be at most the context, "
@@ -153,18 +140,13 @@ def _with_stride(subject: Subject, stride: int | None) -> Subject:
 
 
 def quantized_subject(subject: Subject, quantize: str) -> Subject:
-    """The same tokens for the same model with coarser weights."""
-    from gptcli.commands.computing import opened_model
-
+    """Open the same model with coarser weights, for the same tokens."""
     loaded = opened_model(subject.loaded.directory, subject.loaded.device, quantize=quantize)
     return replace(subject, loaded=loaded, quantize=quantize)
 
 
 def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Subject:
-    """The same tokens for another model, which must have the same tokenizer."""
-    from gptcli.commands.choices import chosen_model
-    from gptcli.commands.computing import opened_model
-
+    """Open another model, which must have the same tokenizer, for the same tokens."""
     directory = chosen_model(checkpoint)
     loaded = opened_model(directory, subject.loaded.device)
     if loaded.tokenizer.identity != subject.loaded.tokenizer.identity:
@@ -174,3 +156,12 @@ def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Sub
         )
     other = replace(subject, loaded=loaded, stride=loaded.model.config.block_size)
     return _with_stride(other, stride)
+
+
+def check_loss(subject: Subject, loss: float) -> None:
+    """CheckpointError where a loss is no number that a sound model could have."""
+    if not math.isfinite(loss):
+        raise CheckpointError(
+            f"{subject.loaded.directory}: the loss is {loss}: its weights are damaged, "
+            "use an earlier checkpoint"
+        )

@@ -4,14 +4,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
+from gptcli.commands.eval.subject import Subject
 from gptcli.commands.view.pages import render_page, visible_words
+from gptcli.evaluation.token_scores import TokenScores
 from gptcli.tokenization.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from gptcli.commands.eval.subject import Subject
-    from gptcli.evaluation.token_scores import TokenScores
 
 MOST_TOKENS = 20_000  # with their hints what a browser still scrolls with ease
 _LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # bits below which a token has a colour
@@ -45,7 +42,7 @@ class _Score:
     top: list[tuple[int, float]]
 
 
-def surprise_page(subject: "Subject", scores: Iterable["TokenScores"], n_tokens: int) -> str:
+def surprise_page(subject: Subject, scores: Iterable[TokenScores], n_tokens: int) -> str:
     """The HTML of the first ``n_tokens`` of a subject, of which ``scores`` has the targets."""
     found = dict(_by_place(scores))
     model = visible_words(subject.loaded.directory.as_posix())
@@ -63,17 +60,17 @@ def surprise_page(subject: "Subject", scores: Iterable["TokenScores"], n_tokens:
     )
 
 
-def _by_place(scores: Iterable["TokenScores"]) -> Iterator[tuple[int, _Score]]:
+def _by_place(scores: Iterable[TokenScores]) -> Iterator[tuple[int, _Score]]:
     for part in scores:
         columns = (part.places, part.losses, part.ranks, part.top_ids, part.top_probabilities)
         for place, loss, rank, ids, shares in zip(*(c.tolist() for c in columns), strict=True):
             yield place, _Score(loss, rank, list(zip(ids, shares, strict=True)))
 
 
-def _tokens(subject: "Subject", found: dict[int, _Score], n_tokens: int) -> Iterator[_PageToken]:
-    book = Vocabulary(subject.loaded.tokenizer)
-    entry = cache(book.entry)
-    quoted = cache(lambda number: _quoted(book, number))
+def _tokens(subject: Subject, found: dict[int, _Score], n_tokens: int) -> Iterator[_PageToken]:
+    vocabulary = Vocabulary(subject.loaded.tokenizer)
+    entry = cache(vocabulary.entry)
+    quoted = cache(lambda number: _quoted(vocabulary, number))
     for place, number in enumerate(subject.tokens.read(0, n_tokens).tolist()):
         content = entry(number).content
         label = visible_words(content.decode("utf-8", "backslashreplace"))
@@ -89,9 +86,9 @@ def _tokens(subject: "Subject", found: dict[int, _Score], n_tokens: int) -> Iter
         yield _PageToken(label, ends_line, level, "\n".join(lines))
 
 
-def _quoted(book: Vocabulary, number: int) -> str:
+def _quoted(vocabulary: Vocabulary, number: int) -> str:
     """A token's label; published models have more outputs than their tokenizers have tokens."""
-    return book.entry(number).label if number < len(book) else f"id {number}"
+    return vocabulary.entry(number).label if number < len(vocabulary) else f"id {number}"
 
 
 def _figures(found: dict[int, _Score]) -> str:

@@ -2,36 +2,29 @@
 
 import contextlib
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gptcli.commands.eval.figures import as_json
-from gptcli.commands.view.tables import Cell, Table, to_text
-from gptcli.errors import DataError, GptcliError, ResourceError, UsageError
-
-if TYPE_CHECKING:
-    from gptcli.commands.tokenize.output import Output
+from gptcli.commands.choices import chosen_model
+from gptcli.commands.computing import opened_model
+from gptcli.commands.eval.command import EvalRequest
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.progress import progress
+from gptcli.commands.view.tables import Cell, Figure, Table
+from gptcli.errors import DataError, GptcliError, ResourceError
+from gptcli.evaluation.harness import check_harness, run_tasks
+from gptcli.runtime.device import memory_errors
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 _ERROR = "_stderr"
 
+Metrics = dict[str, dict[str, float]]
 
-def tasks_answer(
-    checkpoint: Path | None, tasks: str, limit: int | None, device: str, output: "Output"
-) -> str:
-    """The metrics of all tasks as a table or a document."""
-    from gptcli.commands.choices import chosen_model
-    from gptcli.commands.computing import opened_model
-    from gptcli.commands.view.progress import progress
-    from gptcli.evaluation.harness import check_harness, run_tasks
-    from gptcli.runtime.device import memory_errors
-    from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
-    names = [name.strip() for name in tasks.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--tasks names none: give a task of lm-eval or a YAML file")
+def tasks_answer(request: EvalRequest) -> Answer:
+    """Let lm-eval ask the model, and list the metrics of all tasks."""
+    tasks = request.tasks
     check_harness()
-    directory = chosen_model(checkpoint)
-    loaded = opened_model(directory, device)
+    directory = chosen_model(request.checkpoint)
+    loaded = opened_model(directory, request.device)
     # The library and those it calls print what they like; stdout is for results.
     with (
         memory_errors("try --device cpu"),
@@ -39,7 +32,7 @@ def tasks_answer(
         contextlib.redirect_stdout(sys.stderr),
     ):
         try:
-            found = run_tasks(loaded, names, limit, advance)
+            found = run_tasks(loaded, request.task_names, request.limit, advance)
         except UnseenCharacterError as error:
             raise unseen_error(
                 error,
@@ -57,12 +50,15 @@ def tasks_answer(
             raise DataError(
                 f"--tasks {tasks}: lm-eval cannot use it: {type(error).__name__}: {reason}"
             ) from error
-    if output.form == "json":
-        return as_json("eval-tasks", {"model": directory.as_posix(), "tasks": found})
-    return to_text([_sheet(found)], output.width, output.is_coloured)
+    return Answer(
+        "gptcli.eval-tasks/1",
+        lambda: {"model": directory.as_posix(), "tasks": found},
+        [_table(found)],
+    )
 
 
-def _sheet(found: dict[str, dict[str, float]]) -> Table:
+def _table(found: Metrics) -> Table:
+    """A row a metric, with its standard error where lm-eval gives one."""
     rows: list[tuple[Cell, ...]] = []
     for task, metrics in found.items():
         for name, value in metrics.items():
@@ -70,5 +66,9 @@ def _sheet(found: dict[str, dict[str, float]]) -> Table:
             if metric.endswith(_ERROR):
                 continue
             error = metrics.get(f"{metric}{_ERROR}{' ' * bool(rest)}{rest}")
-            rows.append((task, name, f"{value:.4f}", "" if error is None else f"{error:.4f}"))
+            rows.append((task, name, _figure(value), _figure(error)))
     return Table("Tasks of lm-eval", ("task", "metric", "value", "error"), tuple(rows))
+
+
+def _figure(value: float | None) -> Figure:
+    return Figure(value, "" if value is None else f"{value:.4f}")

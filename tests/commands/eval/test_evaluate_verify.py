@@ -37,7 +37,7 @@ def test_a_fresh_run_of_every_family_holds_what_it_claims(
     assert done.code == 0, done.stderr
     assert findings(Path("runs/input")) == dict.fromkeys(ALL, True)
     shown = cli("eval", "--verify").stdout
-    assert all(f"ok       {name}" in shown for name in ALL)
+    assert all(f"ok  {name}" in shown for name in ALL)
 
 
 def test_a_flipped_byte_is_found_wherever_it_is(trained, findings) -> None:

@@ -75,9 +75,9 @@ def test_completions_are_coloured_and_questions_are_not(cli, masked_dataset, tin
         (["--format", "html"], "--per-token"),
         (["--per-token", "--json"], "jsonl, npz, html"),
         (["--per-token", "--format", "npz"], "--out"),
-        (["--per-token", "--by", "position"], "one at a time"),
+        (["--per-token", "--by", "position"], "--per-token and --by exclude each other"),
         (["--by", "colour"], "position"),
-        (["--json", "--format", "table"], "leave one of them out"),
+        (["--json", "--format", "table"], "exclude each other"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(cli, argv, remedy) -> None:

@@ -1,0 +1,56 @@
+"""The questions that eval answers: one a call, about a model and mostly about a text."""
+
+import os
+
+from gptcli.commands.eval.command import EvalRequest
+from gptcli.commands.eval.comparison import comparison_answer
+from gptcli.commands.eval.per_token import per_token_answer
+from gptcli.commands.eval.positions import positions_answer
+from gptcli.commands.eval.subject import (
+    Subject,
+    opened_subject,
+    other_subject,
+    quantized_subject,
+)
+from gptcli.commands.eval.tasks import tasks_answer
+from gptcli.commands.eval.verify import verify_answer
+from gptcli.commands.eval.whole import whole_answer
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.terminal import Verbosity, set_verbosity
+from gptcli.evaluation.processes import joined
+from gptcli.runtime.device import choose_device
+from gptcli.runtime.world import World
+
+
+def run(request: EvalRequest) -> Answer | None:
+    """Answer what is asked; None in every process of torchrun but the first."""
+    if request.verify:
+        return verify_answer(request)
+    if request.tasks is not None:
+        return tasks_answer(request)
+    with joined() as world:
+        if world.rank:
+            set_verbosity(Verbosity(quiet=True))
+        subject = opened_subject(request, _own_device(request.device, world))
+        answer = _answer(request, subject, world)
+    return None if world.rank else answer
+
+
+def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
+    if request.per_token:
+        return per_token_answer(subject, request.chosen_form)
+    if request.by is not None:
+        return positions_answer(subject, world)
+    if request.compare:
+        others = [other_subject(subject, other, request.stride) for other in request.compare]
+        return comparison_answer([subject, *others], world)
+    if request.quantize is not None:
+        return comparison_answer([subject, quantized_subject(subject, request.quantize)], world)
+    return whole_answer(subject, world)
+
+
+def _own_device(device: str, world: World) -> str:
+    """A GPU for each process of a machine."""
+    if world.size > 1 and choose_device(device).value == "cuda":
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return device

@@ -1,0 +1,111 @@
+"""``eval``: the figures of all targets, and exact matches where they are arithmetic."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from gptcli.commands.eval.subject import Subject, check_loss
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.tables import Cell, Figure, facts
+from gptcli.data.target_text import TextLength
+from gptcli.evaluation.exact_match import ExactMatches, arithmetic_problems, exact_match
+from gptcli.evaluation.loss import Evaluation, evaluate
+from gptcli.runtime.world import World
+
+Row = tuple[str, Cell]
+Scores = dict[str, ExactMatches]
+
+
+def whole_answer(subject: Subject, world: World) -> Answer:
+    """Evaluate every target; CheckpointError where the loss is not finite."""
+    with subject.evaluating(world) as evaluation_pass:
+        result = evaluate(evaluation_pass)
+    check_loss(subject, result.loss)
+    size, scores = subject.text_size(), _exact_matches(subject, world)
+    rows = (
+        *_bits_rows(result, size),
+        ("loss", Figure(result.loss, f"{result.loss:.4f} nats per token")),
+        ("perplexity", _perplexity(result)),
+        ("accuracy", Figure(result.accuracy, f"{result.accuracy:.2%} of next tokens")),
+        *_score_rows(scores),
+        *condition_rows(subject, size),
+    )
+    return Answer(
+        "gptcli.eval/1",
+        lambda: {**subject.conditions, **_figures(result, size, scores)},
+        [facts("", rows)],
+    )
+
+
+def condition_rows(subject: Subject, size: TextLength | None) -> Iterator[Row]:
+    """Say which text, how much of it, and in which windows."""
+    n_targets, context, stride = subject.tokens.n_targets, subject.context, subject.stride
+    n_bytes = "unknown" if size is None else f"{size.n_bytes:,}"
+    is_masked = subject.tokens.is_masked
+    only = ": only completions count (the data has masks)" if is_masked else ""
+    begin = ", in windows that start at documents" if is_masked else ""
+    yield "tokens", Figure(n_targets, f"{n_targets:,} ({n_bytes} bytes){only}")
+    yield "context", Figure(context, f"{context:,} tokens{begin}")
+    overlap = (
+        "windows do not overlap"
+        if stride == context
+        else f"each is seen with at least {context - stride:,} before it"
+    )
+    yield "stride", Figure(stride, f"{stride:,} tokens: {overlap}")
+    yield "data", subject.place
+
+
+def _exact_matches(subject: Subject, world: World) -> Scores | None:
+    """The score of all problems and of each operation; None where the text is something else."""
+    problems = arithmetic_problems(subject.tokens, subject.loaded.tokenizer, subject.context)
+    if problems is None:
+        return None
+    n_targets = int((problems.ends - problems.answers).sum())
+    with subject.evaluating(world, problems, n_targets) as evaluation_pass:
+        scores = exact_match(evaluation_pass, problems)
+    n_correct = sum(score.n_correct for score in scores.values())
+    every = ExactMatches(n_correct, sum(score.n_problems for score in scores.values()))
+    return {"all": every, **scores}
+
+
+def _figures(result: Evaluation, size: TextLength | None, scores: Scores | None) -> dict[str, Any]:
+    """Every figure of an evaluation; None for what cannot be known."""
+    return {
+        "loss": result.loss,
+        "perplexity": result.perplexity if math.isfinite(result.perplexity) else None,
+        "accuracy": result.accuracy,
+        "bits_per_byte": None if size is None else result.bits_per(size.n_bytes),
+        "bits_per_character": None if size is None else result.bits_per(size.n_characters),
+        "tokens": result.n_targets,
+        "bytes": None if size is None else size.n_bytes,
+        "characters": None if size is None else size.n_characters,
+        "exact_match": None
+        if scores is None
+        else {
+            name: {"share": one.share, "correct": one.n_correct, "problems": one.n_problems}
+            for name, one in scores.items()
+        },
+    }
+
+
+def _bits_rows(result: Evaluation, size: TextLength | None) -> Iterator[Row]:
+    if size is not None:
+        for unit, count in (("byte", size.n_bytes), ("character", size.n_characters)):
+            bits = result.bits_per(count)
+            yield f"bits per {unit}", Figure(bits, f"{bits:.4f}")
+
+
+def _perplexity(result: Evaluation) -> Figure:
+    if not math.isfinite(result.perplexity):
+        return Figure(None, "beyond the largest number")
+    return Figure(result.perplexity, f"{result.perplexity:.3f}")
+
+
+def _score_rows(scores: Scores | None) -> Iterator[Row]:
+    """Exact matches of all problems, and of each operation where there are several."""
+    for name, score in (scores or {}).items():
+        said = f"{score.share:.2%} ({score.n_correct:,} of {score.n_problems:,} problems"
+        if name == "all":
+            yield "exact match", Figure(score.share, f"{said}, each asked by itself)")
+        elif len(scores or {}) > 2:
+            yield f"exact match of {name}", Figure(score.share, f"{said})")
