@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,7 +57,7 @@ def settle(descriptor: int) -> None:
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place atomically."""
-    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.urandom(4).hex()}")
     with reported(path):
         try:
             write(temporary)
@@ -95,7 +94,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     """
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{_TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+        temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.urandom(4).hex()}")
         temporary.mkdir()
         try:
             yield temporary
@@ -170,7 +169,7 @@ def sync_tree(root: Path) -> None:
 
 def _swap_in(temporary: Path, path: Path) -> None:
     if path.exists():
-        old = path.with_name(f"{_REPLACED}{path.name}-{secrets.token_hex(4)}")
+        old = path.with_name(f"{_REPLACED}{path.name}-{os.urandom(4).hex()}")
         os.rename(path, old)
         os.rename(temporary, path)
         shutil.rmtree(old, ignore_errors=True)
