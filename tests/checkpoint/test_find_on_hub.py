@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from gptcli.checkpoint.find import fetch_description, fetch_model, named_model
 from gptcli.errors import ResourceError, UsageError
+from gptcli.fast.layers import use_fast_layers
 from gptcli.generation.loaded_model import load_model
 
 IDS = torch.arange(24).view(2, 12)
@@ -24,7 +25,7 @@ def published(hub, make_member, tokenizer, save, tmp_path: Path):
     for name in ("one", "many"):
         files = {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
         hub.repositories[f"owner/{name}"] = files
-    return model
+    return use_fast_layers(model)
 
 
 @pytest.mark.parametrize("name", ["one", "many"])
