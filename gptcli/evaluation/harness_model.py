@@ -103,10 +103,12 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return texts
 
     def _written(self, prompt: str, config: SamplingConfig) -> str:
-        writer = TextGenerator(self._loaded, self.tok_encode(prompt) or [self.eot_token_id], config)
-        for _ in writer.steps():
+        generator = TextGenerator(
+            self._loaded, self.tok_encode(prompt) or [self.eot_token_id], config
+        )
+        for _ in generator.steps():
             pass
-        return writer.samples[0].text
+        return generator.samples[0].text
 
 
 def _groups(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""The tokens that might have come, beside the one that was drawn."""
+"""The likeliest tokens at a step, beside the one that was drawn."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Candidate:
-    """A token, its place among all (1 is the likeliest) and its probability or the log of it."""
+    """A token, its rank (1 is the likeliest), and its probability or log-probability."""
 
     id: int
     rank: int
@@ -17,14 +17,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """What was drawn, and the likeliest tokens in order."""
+    """The token that was drawn, and the likeliest tokens in order."""
 
     drawn: Candidate
     top: tuple[Candidate, ...]
 
 
 def alternatives(values: Tensor, drawn: int, count: int) -> Alternatives:
-    """Rank the probabilities (V,), or their logarithms, of a step; equals in order of their id."""
+    """Rank the probabilities or log-probabilities (V,) of a step; ties in the order of ids."""
     order = torch.sort(values, descending=True, stable=True).indices
     rank = int((order == drawn).nonzero()) + 1
     top = [
@@ -35,5 +35,5 @@ def alternatives(values: Tensor, drawn: int, count: int) -> Alternatives:
 
 
 def model_logprobs(logits: Tensor) -> Tensor:
-    """Log-probabilities (B, V) in nats, of the model alone: temperature 1 and nothing cut off."""
+    """Log-probabilities (B, V) in nats of the model alone: temperature 1, nothing cut off."""
     return torch.log_softmax(logits.float(), dim=1)

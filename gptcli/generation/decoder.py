@@ -1,4 +1,7 @@
-"""Reading a growing text: the logits after its last token, computed from what is new alone."""
+"""The logits after the last token of a growing text, computed from its new tokens alone.
+
+B rows, T tokens so far, V = vocabulary.
+"""
 
 import torch
 from torch import Tensor
@@ -10,10 +13,10 @@ from gptcli.model.gpt import GPT
 
 
 def window_start(n_tokens: int, block_size: int) -> int:
-    """First token that the model sees when ``n_tokens`` have been written.
+    """Return the first token that the model sees of a text of ``n_tokens``.
 
-    A function of the position alone: when the context is full, its last half is kept and
-    the rest filled again. So text does not depend on what is cached.
+    When the context is full, its last half is kept and the rest filled again. The window
+    depends on the position alone, so the text does not depend on what is cached.
     """
     if n_tokens <= block_size:
         return 0
@@ -22,7 +25,7 @@ def window_start(n_tokens: int, block_size: int) -> int:
 
 
 class Decoder:
-    """Computes next-token logits, feeding the model only what its cache does not hold."""
+    """Computes next-token logits; the model reads only tokens that its cache does not hold."""
 
     def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool = True) -> None:
         self._model = model
@@ -36,12 +39,15 @@ class Decoder:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether machine code was found for the steps of one token."""
+        """Whether there is a compiled step for one new token a row."""
         return self._step is not None
 
     def next_logits(self, ids: Tensor) -> Tensor:
-        """Logits (B, V) after the last of ids (B, tokens so far), on the CPU."""
-        assert len(ids) == len(self._read), "a reader has its number of rows"
+        """Return the logits (B, V) after the last of ids (B, T), on the CPU.
+
+        CheckpointError where they are not finite.
+        """
+        assert len(ids) == len(self._read), "a decoder has its number of rows"
         start = window_start(ids.shape[1], self._model.config.block_size)
         seen = ids[:, start:]
         if self._cache is not None:
@@ -59,7 +65,10 @@ class Decoder:
         return logits
 
     def go_back_to(self, ids: Tensor) -> None:
-        """Keep of what is held only what ids (B, T) begin with, and none of their last token."""
+        """Keep in the cache only what ids (B, T) begin with, without their last token.
+
+        The last token is read again, because its logits are asked for next.
+        """
         if self._cache is None:
             return
         n = min(ids.shape[1] - 1, self._read.shape[1])
@@ -68,7 +77,7 @@ class Decoder:
         self._forget(common)
 
     def _forget(self, n_tokens: int) -> None:
-        """What comes after so many tokens, also if its reading is cut short in between."""
+        """Drop all after the first ``n_tokens``, also what was read in part and then cut short."""
         assert self._cache is not None
         self._read = self._read[:, :n_tokens]
         self._cache.shorten(max(n_tokens - self._start, 0))

@@ -1,4 +1,4 @@
-"""Generation: prefill the prompt, then one token at a time with the keys and values kept."""
+"""Generation: prefill the prompt, then decode one token at a time with cached keys and values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from gptcli.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)
-class Step:
-    """A new token of every sample.
+class GenerationStep:
+    """A new token for every sample.
 
     Attributes:
-        ids: (B,).
-        logits: (B, V), as the model gave them.
-        probabilities: (B, V), what ids were drawn from.
+        ids: the tokens (B,).
+        logits: the model's output (B, V).
+        probabilities: the distribution that ids were drawn from (B, V).
 
     """
 
@@ -30,13 +30,13 @@ class Step:
 
 @torch.inference_mode()
 def generate(
-    reader: Decoder, prompt: list[int], config: SamplingConfig, n_tokens: int | None = None
-) -> Iterator[Step]:
-    """A new token for each of ``num_samples``, ``max_new_tokens`` times.
+    decoder: Decoder, prompt: list[int], config: SamplingConfig, n_tokens: int | None = None
+) -> Iterator[GenerationStep]:
+    """Yield ``max_new_tokens`` steps, each a new token for all of ``num_samples``.
 
-    ``reader`` has as many rows, and may have read a part of the text before. Sample i has its
-    own random stream, so it is the same whatever the number of samples. Only ids below
-    ``n_tokens`` are drawn: published models have more than their tokenizers.
+    ``decoder`` has as many rows, and may hold a part of the text already. Sample i has its own
+    random stream, so it is the same whatever the number of samples. Only ids below ``n_tokens``
+    are drawn: published models have more outputs than their tokenizers have tokens.
     """
     assert prompt, "a prompt needs at least one token"
     generators = [
@@ -44,10 +44,10 @@ def generate(
         for index in range(config.num_samples)
     ]
     ids = torch.tensor([prompt] * config.num_samples)  # (B, tokens so far)
-    reader.go_back_to(ids)
+    decoder.go_back_to(ids)
     for _ in range(config.max_new_tokens):
-        logits = reader.next_logits(ids)[:, :n_tokens]
+        logits = decoder.next_logits(ids)[:, :n_tokens]
         probabilities = next_token_probabilities(logits, ids, config)
         new = draw(probabilities, generators)
         ids = torch.cat([ids, new[:, None]], dim=1)
-        yield Step(new, logits, probabilities)
+        yield GenerationStep(new, logits, probabilities)

@@ -1,4 +1,4 @@
-"""Samples of a loaded model, as text."""
+"""Text that a loaded model generates, one or several samples at once."""
 
 import time
 from collections.abc import Iterator
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.alternatives import Alternatives, alternatives, model_logprobs
 from gptcli.generation.decoder import Decoder
-from gptcli.generation.generate import Step, generate
+from gptcli.generation.generate import GenerationStep, generate
 from gptcli.generation.growing_text import GrowingText
 from gptcli.generation.loaded_model import LoadedModel
 
 
 class TextGenerator:
-    """Generates with a loaded model; ``samples`` hold what has come of each, in ``seconds``.
+    """Generates samples from a prompt; each of ``samples`` grows step by step.
 
-    A ``reader`` of that model that is handed on from text to text reads what they share once.
-    ``logprobs`` has, per sample and token, what the model expected, where that is asked for.
+    A ``decoder`` of the model that is passed from text to text reads their common beginning
+    once. ``logprobs`` holds the alternatives of each token of each sample, where the
+    configuration asks for them; ``seconds`` is the time spent on generating.
     """
 
     def __init__(
@@ -23,14 +24,14 @@ class TextGenerator:
         loaded: LoadedModel,
         prompt: list[int],
         config: SamplingConfig,
-        reader: Decoder | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         tokenizer = loaded.tokenizer
         ends = () if config.ignore_eos else loaded.end_ids
         self._config = config
         self.seconds = 0.0
-        self.reader = reader or Decoder(loaded.model, config.num_samples, loaded.device)
-        self._steps = generate(self.reader, prompt, config, tokenizer.vocab_size)
+        self.decoder = decoder or Decoder(loaded.model, config.num_samples, loaded.device)
+        self._steps = generate(self.decoder, prompt, config, tokenizer.vocab_size)
         numbers = range(config.num_samples)
         self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
         self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]
@@ -42,19 +43,19 @@ class TextGenerator:
 
     @property
     def tokens_per_second(self) -> float:
-        """The rate so far, with the prompt's reading in it; 0 before the first token."""
+        """The rate so far, with the time of reading the prompt; 0 before the first token."""
         return self.n_tokens / self.seconds if self.seconds else 0.0
 
-    def steps(self) -> Iterator[Step]:
-        """Step by step, until every sample has ended."""
+    def steps(self) -> Iterator[GenerationStep]:
+        """Yield step after step until every sample has ended."""
         while (step := self._next()) is not None:
             yield step
             if all(sample.finish for sample in self.samples):
                 return
         self.close()
 
-    def _next(self) -> Step | None:
-        """The next step, taken in; the time of whoever looks at it does not count."""
+    def _next(self) -> GenerationStep | None:
+        """Take the next step; only time spent here counts, not the time of the caller."""
         begun = time.perf_counter()
         step = next(self._steps, None)
         if step is not None:
@@ -63,7 +64,7 @@ class TextGenerator:
         return step
 
     def pieces(self) -> Iterator[str]:
-        """The text of the first sample as it grows."""
+        """Yield the text of the first sample in pieces as it grows."""
         parts, n_read = self.samples[0].parts, 0
         for _ in self.steps():
             yield from parts[n_read:]
@@ -75,7 +76,7 @@ class TextGenerator:
         for sample in self.samples:
             sample.close("length")
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: GenerationStep) -> None:
         growing = [row for row, sample in enumerate(self.samples) if sample.finish is None]
         for row in growing:
             self.samples[row].add(int(step.ids[row]))

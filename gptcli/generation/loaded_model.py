@@ -1,4 +1,4 @@
-"""A model directory as a GPT that is ready to compute."""
+"""A model directory, loaded: the GPT on its device and its tokenizer."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +33,8 @@ def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset
 class LoadedModel:
     """A GPT in eval mode on its device, and the tokenizer that it was trained with.
 
-    ``end_ids`` are the tokens that end a text, ``notes`` lines on what the directory says and
-    was not followed.
+    ``end_ids`` are the tokens that end a text; ``notes`` say which settings of the directory
+    are ignored.
     """
 
     directory: Path
@@ -45,11 +45,11 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
 
     def quantized(self) -> "LoadedModel":
-        """The same with int8 in the matrices of its blocks and its head."""
+        """Return the model with int8 matrices in its blocks and its head."""
         return replace(self, model=quantize(self.model))
 
     def computing_in(self, precision: Precision) -> "LoadedModel":
-        """The same with weights, cache and arithmetic of that precision."""
+        """Return the model with weights, cache and arithmetic of that precision."""
         return replace(self, model=self.model.to(precision_dtype(precision)))
 
 

@@ -45,9 +45,9 @@ def measure_generation(config: ModelConfig, batch: int) -> int:
     prompt = torch.arange(batch)[:, None].expand(-1, config.block_size)
 
     def read() -> object:
-        reader = Decoder(model, batch, "cpu", use_cache=True)
-        reader.next_logits(prompt)
-        return reader
+        decoder = Decoder(model, batch, "cpu", use_cache=True)
+        decoder.next_logits(prompt)
+        return decoder
 
     read()
     return peak_bytes(read)

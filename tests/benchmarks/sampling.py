@@ -100,8 +100,8 @@ def _print_batch(config: ModelConfig) -> None:
 
 def _ours(model: GPT, n_new: int, n_prompt: int = 8, num_samples: int = 1) -> int:
     config = SamplingConfig(max_new_tokens=n_new, num_samples=num_samples)
-    reader = Decoder(model, num_samples, "cpu")
-    for _ in generate(reader, list(range(n_prompt)), config):
+    decoder = Decoder(model, num_samples, "cpu")
+    for _ in generate(decoder, list(range(n_prompt)), config):
         pass
     return n_new
 

@@ -39,8 +39,8 @@ def empty_cache(tmp_path, monkeypatch):
 
 def written(model: GPT, num_samples: int) -> list[list[int]]:
     config = SamplingConfig(max_new_tokens=40, num_samples=num_samples)
-    reader = Decoder(model, num_samples, "cpu")
-    return [step.ids.tolist() for step in generate(reader, [1, 2], config)]
+    decoder = Decoder(model, num_samples, "cpu")
+    return [step.ids.tolist() for step in generate(decoder, [1, 2], config)]
 
 
 @pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1), (LLAMA, 17)])

@@ -28,8 +28,8 @@ def model() -> GPT:
 
 
 def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
-    reader = Decoder(model, config.num_samples, "cpu", cache)
-    steps = [step.ids.tolist() for step in generate(reader, prompt, config)]
+    decoder = Decoder(model, config.num_samples, "cpu", cache)
+    steps = [step.ids.tolist() for step in generate(decoder, prompt, config)]
     return [list(row) for row in zip(*steps, strict=True)]
 
 
@@ -60,14 +60,14 @@ def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None
 @pytest.mark.parametrize("n_prompt", [4, 12])  # within the context, and beyond
 @pytest.mark.parametrize("kept", [2, 6, 11, 12, 14])
 @pytest.mark.parametrize("n_new", [2, 40])
-def test_a_reader_that_goes_on_from_a_shared_beginning_writes_the_same(
+def test_a_decoder_that_goes_on_from_a_shared_beginning_writes_the_same(
     model: GPT, n_prompt: int, kept: int, n_new: int
 ) -> None:
     config, prompt = SamplingConfig(max_new_tokens=n_new), list(range(n_prompt))
-    reader = Decoder(model, 1, "cpu")
-    first = prompt + [int(step.ids) for step in generate(reader, prompt, config)]
+    decoder = Decoder(model, 1, "cpu")
+    first = prompt + [int(step.ids) for step in generate(decoder, prompt, config)]
     following = [*first[:kept], 9, 8]
-    again = [step.ids.tolist() for step in generate(reader, following, config)]
+    again = [step.ids.tolist() for step in generate(decoder, following, config)]
     assert [list(row) for row in zip(*again, strict=True)] == written(
         model, following, config, False
     )
@@ -78,12 +78,12 @@ def test_only_what_is_new_is_read_and_what_all_rows_share_once(model: GPT, monke
     monkeypatch.setattr(
         model, "hidden", lambda ids, cache: shapes.append(tuple(ids.shape)) or hidden(ids, cache)
     )
-    reader, config = Decoder(model, 3, "cpu"), SamplingConfig(max_new_tokens=2, num_samples=3)
-    list(generate(reader, [1, 2, 3], config))
+    decoder, config = Decoder(model, 3, "cpu"), SamplingConfig(max_new_tokens=2, num_samples=3)
+    list(generate(decoder, [1, 2, 3], config))
     assert shapes == [(1, 3), (3, 1)]
-    list(generate(reader, [1, 2, 3], config))
+    list(generate(decoder, [1, 2, 3], config))
     assert shapes[2:] == [(3, 1), (3, 1)]
-    list(generate(reader, [1, 2, 3, 4, 5], config))
+    list(generate(decoder, [1, 2, 3, 4, 5], config))
     assert shapes[4] == (3, 2)
 
 
@@ -97,7 +97,7 @@ def test_only_what_is_new_is_read_and_what_all_rows_share_once(model: GPT, monke
 def test_a_reading_that_was_cut_short_is_not_gone_on_from(
     model: GPT, texts: list[list[int]], layer: int, calls: int
 ) -> None:
-    reader = Decoder(model, 1, "cpu")
+    decoder = Decoder(model, 1, "cpu")
     attention = model.blocks[layer].attention
     *earlier, last = (torch.tensor([text]) for text in texts)
     count = itertools.count()
@@ -110,11 +110,11 @@ def test_a_reading_that_was_cut_short_is_not_gone_on_from(
         stack.callback(attention.register_forward_hook(interrupt).remove)
         for ids in earlier:
             with contextlib.suppress(KeyboardInterrupt):
-                reader.go_back_to(ids)
-                reader.next_logits(ids)
-    reader.go_back_to(last)
+                decoder.go_back_to(ids)
+                decoder.next_logits(ids)
+    decoder.go_back_to(last)
     expected = Decoder(model, 1, "cpu", use_cache=False).next_logits(last)
-    torch.testing.assert_close(reader.next_logits(last), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(decoder.next_logits(last), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_another_seed_writes_another_text(model: GPT) -> None:

@@ -36,9 +36,9 @@ def loaded_model(family: str = "gpt2", vocab_size: int = 10, **fields: object) -
 
 
 def finished(loaded: LoadedModel, **options: object) -> TextGenerator:
-    writer = TextGenerator(loaded, [0, 1], SamplingConfig(max_new_tokens=40, **options))
-    assert sum(1 for _ in writer.steps()) <= 40
-    return writer
+    generator = TextGenerator(loaded, [0, 1], SamplingConfig(max_new_tokens=40, **options))
+    assert sum(1 for _ in generator.steps()) <= 40
+    return generator
 
 
 def test_a_sample_is_the_same_beside_others_that_end_sooner() -> None:
@@ -52,14 +52,14 @@ def test_a_sample_is_the_same_beside_others_that_end_sooner() -> None:
 
 def test_the_work_ends_with_the_last_sample() -> None:
     loaded = loaded_model(end_ids=frozenset(range(10)))
-    writer = TextGenerator(loaded, [0], SamplingConfig(num_samples=3))
-    assert sum(1 for _ in writer.steps()) == 1
-    assert {one.finish for one in writer.samples} == {"end_of_text"}
+    generator = TextGenerator(loaded, [0], SamplingConfig(num_samples=3))
+    assert sum(1 for _ in generator.steps()) == 1
+    assert {one.finish for one in generator.samples} == {"end_of_text"}
 
 
 def test_every_token_has_its_logprobs_and_none_else() -> None:
-    writer = finished(loaded_model(end_ids=frozenset({3})), num_samples=4, logprobs=2)
-    for sample, seen in zip(writer.samples, writer.logprobs, strict=True):
+    generator = finished(loaded_model(end_ids=frozenset({3})), num_samples=4, logprobs=2)
+    for sample, seen in zip(generator.samples, generator.logprobs, strict=True):
         assert [one.drawn.id for one in seen] == sample.ids
 
 
@@ -72,9 +72,9 @@ def test_the_pieces_are_the_text() -> None:
 
 
 def test_ids_that_the_tokenizer_lacks_are_never_drawn() -> None:
-    writer = finished(loaded_model(vocab_size=200), num_samples=5, logprobs=10)
-    assert all(number < 10 for sample in writer.samples for number in sample.ids)
-    for seen in writer.logprobs[0]:
+    generator = finished(loaded_model(vocab_size=200), num_samples=5, logprobs=10)
+    assert all(number < 10 for sample in generator.samples for number in sample.ids)
+    for seen in generator.logprobs[0]:
         assert sum(2.718281828459045**one.p for one in seen.top) == pytest.approx(1, abs=1e-5)
 
 
@@ -84,8 +84,8 @@ def test_bfloat16_rounds_and_no_more(family: str) -> None:
     values = []
     for precision in ("float32", "bfloat16"):
         loaded = loaded_model(family).computing_in(precision)
-        writer = TextGenerator(loaded, [0, 1, 2, 3], SamplingConfig(**options))
-        (step,) = writer.steps()
+        generator = TextGenerator(loaded, [0, 1, 2, 3], SamplingConfig(**options))
+        (step,) = generator.steps()
         assert step.probabilities.dtype == torch.float32
         values.append(step.logits.float())
     assert not torch.equal(*values)

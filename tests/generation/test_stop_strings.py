@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.generation.stop_strings import StopStrings
+from gptcli.generation.growing_text import StopStrings
 
 LETTERS = st.text("ab\n", max_size=12)
 STOPS = st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3).map(tuple)

@@ -29,6 +29,6 @@ def compile_aloud(loaded: LoadedModel, num_samples: int) -> None:
 
 def suggest_compiling(loaded: LoadedModel, generator: TextGenerator) -> None:
     """Say that there is a faster way, where it took long without."""
-    is_missed = not generator.reader.is_compiled and can_compile(loaded.model)
+    is_missed = not generator.decoder.is_compiled and can_compile(loaded.model)
     if is_missed and generator.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
         note("--compile makes this two to four times as fast, after half a minute or more")

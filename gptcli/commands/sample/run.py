@@ -78,6 +78,8 @@ def _finish(generator: TextGenerator, most_steps: int) -> None:
 
 
 def _say_speed(loaded: LoadedModel, generator: TextGenerator) -> None:
-    how = "by a compiled step" if generator.reader.is_compiled else "by a step that is not compiled"
+    how = (
+        "by a compiled step" if generator.decoder.is_compiled else "by a step that is not compiled"
+    )
     detail(f"{generator.n_tokens:,} tokens, {generator.tokens_per_second:,.1f} per second, {how}")
     suggest_compiling(loaded, generator)
