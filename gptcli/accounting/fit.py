@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gptcli.accounting.memory import (
-    GRADIENT,
-    MOMENTS,
-    WEIGHT,
+    TRAINING_BYTES_PER_PARAMETER,
     generation_memory,
     training_memory,
 )
@@ -51,7 +49,7 @@ def training_fit(config: ModelConfig, work: Workload, limit: int) -> Fit:
 
     halved = replace(work, precision="bfloat16")
     others = {"--precision bfloat16": halved} if work.precision != "bfloat16" else {}
-    largest_model = limit // (WEIGHT + GRADIENT + MOMENTS)
+    largest_model = limit // TRAINING_BYTES_PER_PARAMETER
     return _fit("training", needs, work, limit, others, largest_model)
 
 

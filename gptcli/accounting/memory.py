@@ -7,9 +7,11 @@ from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
+from gptcli.config.optimizers import ADAMW
 
-WEIGHT = GRADIENT = 4  # float32, whatever matrix products are taken in
-MOMENTS = 8  # AdamW's two
+_WEIGHT = _GRADIENT = 4  # float32, whatever matrix products are taken in
+_STATE = ADAMW.bytes_per_parameter
+TRAINING_BYTES_PER_PARAMETER = _WEIGHT + _GRADIENT + _STATE
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,13 @@ class GenerationMemory:
 
 
 def training_memory(config: ModelConfig, work: Workload) -> TrainingMemory:
-    """The memory of a training step with AdamW."""
+    """The memory of a training step with the optimizer that train uses."""
     params = exact_count(config)
-    states = (WEIGHT + MOMENTS) * params
+    states = (_WEIGHT + _STATE) * params
     return TrainingMemory(
-        weights=WEIGHT * params,
-        gradients=GRADIENT * params,
-        optimizer=MOMENTS * params,
+        weights=_WEIGHT * params,
+        gradients=_GRADIENT * params,
+        optimizer=_STATE * params,
         activations=activation_peak(config, work),
         peak=states + activation_and_gradient_peak(config, work),
     )

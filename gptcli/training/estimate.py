@@ -4,13 +4,13 @@ import time
 
 from gptcli.evaluation.loss import evaluate_split
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.loop import Training
+from gptcli.training.loop import TrainingRun
 
 _REHEARSED_TOKENS = 2048
 _LEAST_REHEARSALS, _LEAST_SECONDS = 3, 1.0
 
 
-def estimate_seconds(training: Training, stop: StopRequest) -> float:
+def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
     """Seconds for the steps and evaluations that are left. Leaves the training as it was."""
     config, progress = training.config, training.progress
     steps = config.max_iters - progress.step
@@ -22,7 +22,7 @@ def estimate_seconds(training: Training, stop: StopRequest) -> float:
     return steps * stepping + evaluations * evaluating
 
 
-def _step_seconds(training: Training, stop: StopRequest) -> float:
+def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
     """On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch."""
     batch_size, block_size = training.config.batch_size, training.model.config.block_size
     rows = batch_size
@@ -41,7 +41,7 @@ def _step_seconds(training: Training, stop: StopRequest) -> float:
     return min(times) * training.config.rows_per_iter / rows
 
 
-def _evaluation_seconds(training: Training) -> float:
+def _evaluation_seconds(training: TrainingRun) -> float:
     """Both splits, from the time of one batch after another that warms up."""
     device, train = training.config.device, training.dataset.train
     evaluate_split(training.model, train, device, max_batches=1)

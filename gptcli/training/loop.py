@@ -19,7 +19,7 @@ from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
-from gptcli.training.optimizer import optimizer_tensors
+from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
@@ -30,14 +30,14 @@ _FEWEST_TOKENS = 2  # one to see, one to predict
 
 
 @dataclass
-class Training:
+class TrainingRun:
     """A run in memory: what is trained, on what, and how far it has come."""
 
     directory: Path
     config: TrainConfig
     dataset: Dataset
     model: GPT
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     progress: Progress
 
     def stepper(self) -> Stepper:
@@ -49,7 +49,7 @@ class _Stopping(Exception):  # noqa: N818
     """Leaves an evaluation when a stop was asked for."""
 
 
-def run_training(training: Training, reporter: Reporter, stop: StopRequest) -> Progress:
+def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -> Progress:
     """Train to the last step; returns how it ended.
 
     Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
@@ -61,7 +61,7 @@ def run_training(training: Training, reporter: Reporter, stop: StopRequest) -> P
 
 
 class _Loop:
-    def __init__(self, training: Training, reporter: Reporter, stop: StopRequest) -> None:
+    def __init__(self, training: TrainingRun, reporter: Reporter, stop: StopRequest) -> None:
         self._training = training
         self._reporter = reporter
         self._stop = stop
@@ -176,7 +176,7 @@ class _Loop:
         self._reporter.saved(progress.step)
 
     def _draw(self) -> None:
-        """A picture is no reason to lose a run."""
+        """Draw loss.svg; where that fails, warn and train on."""
         directory = self._training.directory
         try:
             draw_loss(self._log.read(), directory / PLOT_FILE, directory.name)
@@ -184,7 +184,7 @@ class _Loop:
             self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
 
     def _write(self, step: int, **values: float | None) -> None:
-        """Nor is a log."""
+        """Append to metrics.jsonl; where that fails, warn and train on."""
         try:
             self._log.append(step, **values)
         except OSError as error:

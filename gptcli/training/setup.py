@@ -1,10 +1,11 @@
-"""From a configuration, or from a run that was interrupted, to a Training in memory."""
+"""From a configuration, or from a run that was interrupted, to a TrainingRun."""
 
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptcli import __version__
+from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.manifest import MANIFEST_FILE
 from gptcli.checkpoint.model_files import MODEL_FILES, write_description
@@ -28,14 +29,12 @@ from gptcli.runtime.files import reported
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
-from gptcli.training.loop import Training
+from gptcli.training.loop import TrainingRun
 from gptcli.training.metrics_log import METRICS_FILE
-from gptcli.training.optimizer import make_optimizer, restore_optimizer
+from gptcli.training.optimizers import make_optimizer, restore_optimizer
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.starting_point import StartingPoint
 
-# Weights, gradients and AdamW's two moments in float32.
-BYTES_PER_PARAMETER = 16
 _SMALLER = "choose a smaller --n-layer or --n-embd"
 RUN = OutputKind(
     "run",
@@ -52,7 +51,7 @@ def begin_training(
     dataset: Dataset,
     overwrite: bool = False,
     start: StartingPoint | None = None,
-) -> Training:
+) -> TrainingRun:
     """A fresh run: its directory with all but weights, and a model with initial weights.
 
     These are drawn, or those of ``start``. An old run gives way only when the new one is known
@@ -61,7 +60,7 @@ def begin_training(
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
-    check_memory(BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
+    check_memory(TRAINING_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
     model = _initial_model(resolved, start)
     origin = None if start is None else start.origin()
     training = _assemble(directory, config, dataset, model, Progress())
@@ -84,7 +83,7 @@ def begin_training(
 
 def continue_training(
     directory: Path, record: RunRecord, dataset: Dataset, max_iters: int | None
-) -> tuple[Training, list[str]]:
+) -> tuple[TrainingRun, list[str]]:
     """A run as it was at its newest whole save, and what was wrong with newer ones.
 
     Only the number of iterations may change, and only grow.
@@ -162,7 +161,7 @@ def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
 
 def _assemble(
     directory: Path, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
-) -> Training:
+) -> TrainingRun:
     set_threads(config.threads)
     model = use_fast_layers(model).to(config.device)
-    return Training(directory, config, dataset, model, make_optimizer(model, config), progress)
+    return TrainingRun(directory, config, dataset, model, make_optimizer(model, config), progress)

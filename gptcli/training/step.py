@@ -15,7 +15,7 @@ from gptcli.errors import DivergedError
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import precision_dtype
 from gptcli.runtime.seeds import derive_seed
-from gptcli.training.optimizer import set_learning_rate
+from gptcli.training.optimizers import set_learning_rate
 from gptcli.training.schedule import learning_rate
 
 
@@ -47,7 +47,7 @@ class Stepper:
     """Draws the batch of a step, accumulates its gradient and updates the weights."""
 
     def __init__(
-        self, model: GPT, optimizer: torch.optim.AdamW, split: TokenSplit, config: TrainConfig
+        self, model: GPT, optimizer: torch.optim.Optimizer, split: TokenSplit, config: TrainConfig
     ) -> None:
         self._model = model
         self._optimizer = optimizer

@@ -24,7 +24,7 @@ from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.fast.layers import use_fast_layers
 from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
-from gptcli.training.optimizer import make_optimizer
+from gptcli.training.optimizers import make_optimizer
 from gptcli.training.step import Stepper
 
 

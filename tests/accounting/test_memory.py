@@ -21,7 +21,7 @@ from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import FAMILIES, PRESETS
 from gptcli.model.initialization import new_model
-from gptcli.training.optimizer import make_optimizer
+from gptcli.training.optimizers import make_optimizer
 
 SMALL = ModelConfig(n_layer=4, n_head=4, n_embd=128, block_size=64, vocab_size=65)
 LONG = ModelConfig(n_layer=3, n_head=3, n_embd=192, block_size=256, vocab_size=300)

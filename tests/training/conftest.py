@@ -8,7 +8,7 @@ import torch
 
 from gptcli.data.dataset import Dataset
 from gptcli.training.defaults import resolve
-from gptcli.training.loop import Training
+from gptcli.training.loop import TrainingRun
 from gptcli.training.setup import begin_training
 
 SIZES = {
@@ -33,7 +33,7 @@ def dataset(prepare_string, tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def begin(dataset: Dataset, tmp_path: Path):
-    def make(name: str, **given: object) -> Training:
+    def make(name: str, **given: object) -> TrainingRun:
         values = {**SIZES, **given}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 2)
         return begin_training(tmp_path / "runs" / name, resolved, None, dataset)

@@ -13,7 +13,7 @@ from gptcli.checkpoint.run import read_record
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
-from gptcli.training.loop import Training, run_training
+from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.reporter import EvaluationReport, StepReport
 from gptcli.training.setup import begin_training, continue_training
 from gptcli.training.step import Stepper
@@ -54,20 +54,20 @@ class Listener:
         self.saves.append(step)
 
 
-def run(training: Training, listener: Listener | None = None) -> Listener:
+def run(training: TrainingRun, listener: Listener | None = None) -> Listener:
     listener = listener or Listener()
     run_training(training, listener, listener.stop)
     return listener
 
 
-def weights_hash(training: Training) -> str:
+def weights_hash(training: TrainingRun) -> str:
     digest = hashlib.sha256()
     for parameter in training.model.parameters():
         digest.update(parameter.detach().numpy().tobytes())
     return digest.hexdigest()
 
 
-def logged(training: Training) -> list[dict[str, float]]:
+def logged(training: TrainingRun) -> list[dict[str, float]]:
     lines = (training.directory / "metrics.jsonl").read_text().splitlines()
     pace = "tokens_per_second"
     return [{k: v for k, v in json.loads(line).items() if k != pace} for line in lines]

@@ -18,7 +18,7 @@ from gptcli.errors import DataError, TrainingStopped
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
-from gptcli.training.loop import Training, run_training
+from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.reporter import EvaluationReport, StepReport
 from gptcli.training.setup import begin_training, continue_training
 
@@ -64,8 +64,8 @@ def uneven(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., Training]:
-    def make(dataset: Dataset, name: str = "run", **given: object) -> Training:
+def start(tmp_path: Path) -> Callable[..., TrainingRun]:
+    def make(dataset: Dataset, name: str = "run", **given: object) -> TrainingRun:
         values = {**SIZES, **given}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 1)
         return begin_training(tmp_path / "runs" / name, resolved, None, dataset)
@@ -73,20 +73,20 @@ def start(tmp_path: Path) -> Callable[..., Training]:
     return make
 
 
-def run(training: Training, listener: Listener | None = None) -> Listener:
+def run(training: TrainingRun, listener: Listener | None = None) -> Listener:
     listener = listener or Listener()
     run_training(training, listener, listener.stop)
     return listener
 
 
-def weights_hash(training: Training) -> str:
+def weights_hash(training: TrainingRun) -> str:
     digest = hashlib.sha256()
     for parameter in training.model.parameters():
         digest.update(parameter.detach().numpy().tobytes())
     return digest.hexdigest()
 
 
-def one_step(training: Training) -> tuple[float, list[torch.Tensor]]:
+def one_step(training: TrainingRun) -> tuple[float, list[torch.Tensor]]:
     """The loss of step 0, and the gradient that the optimizer was given."""
     gradients: list[torch.Tensor] = []
     parameters = list(training.model.parameters())
@@ -96,7 +96,7 @@ def one_step(training: Training) -> tuple[float, list[torch.Tensor]]:
     return training.stepper().advance(0), gradients
 
 
-def first_rows(training: Training) -> list[int]:
+def first_rows(training: TrainingRun) -> list[int]:
     """Where the rows of step 0 start."""
     config, split = training.config, training.dataset.train
     starts = split.windows(24).starts
@@ -104,7 +104,7 @@ def first_rows(training: Training) -> list[int]:
     return order.starts(0).tolist()
 
 
-def plain_step(training: Training) -> tuple[float, list[torch.Tensor]]:
+def plain_step(training: TrainingRun) -> tuple[float, list[torch.Tensor]]:
     """The same in float64, row by row and target by target: their sum by their number."""
     split, model = training.dataset.train, training.model.double()
     losses, in_row = [], set()

@@ -12,6 +12,7 @@ from gptcli.commands.count_params.account import Account
 from gptcli.commands.view.numbers import rounded, spoken
 from gptcli.commands.view.tables import Amount, Cell, Table
 from gptcli.config.model import ModelConfig
+from gptcli.config.optimizers import ADAMW
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _training(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
     return (
         Cost("training_weights", "weights", memory.weights),
         Cost("gradients", "gradients", memory.gradients),
-        Cost("optimizer", "AdamW's moments", memory.optimizer),
+        Cost("optimizer", f"{ADAMW.name}'s moments", memory.optimizer),
         Cost("activations", "activations, this build", memory.activations),
         Cost("training_peak", "peak of a step", memory.peak),
         Cost("textbook_explicit", "textbook, 16 bit", textbook.explicit),

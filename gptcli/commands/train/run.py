@@ -24,7 +24,7 @@ from gptcli.runtime.outputs import output_path
 from gptcli.runtime.signals import stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import resolve
-from gptcli.training.loop import Training, run_training
+from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.pace import measure_pace
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
@@ -86,7 +86,7 @@ def _continue(run_directory: Path, request: TrainRequest) -> Answer:
         return _train(training, record.preset, {})
 
 
-def _train(training: Training, preset: str | None, given: Mapping[str, Any]) -> Answer:
+def _train(training: TrainingRun, preset: str | None, given: Mapping[str, Any]) -> Answer:
     with stop_requests() as stop:
         announce(training, preset, given, stop)
         with RunView(training) as view:

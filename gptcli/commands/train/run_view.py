@@ -15,7 +15,7 @@ from gptcli.data.dataset import Dataset
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
-from gptcli.training.loop import Training
+from gptcli.training.loop import TrainingRun
 from gptcli.training.reporter import EvaluationReport, StepReport
 
 _QUIET_SECONDS = 15.0
@@ -23,7 +23,7 @@ _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum
 
 
 def announce(
-    training: Training, preset: str | None, given: Mapping[str, Any], stop: StopRequest
+    training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> None:
     """Say what is about to happen, how large it is and how long it will take."""
     model, config, dataset = training.model, training.config, training.dataset
@@ -60,7 +60,7 @@ def _hint(seconds: float, device: str, preset: str | None, given: Mapping[str, A
     return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
 
 
-def result(training: Training, progress: RunProgress, seconds: float) -> Answer:
+def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answer:
     """What came of a finished run."""
     run = training.directory.as_posix()
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
@@ -92,7 +92,7 @@ def _say_next() -> None:
 class RunView:
     """A moving bar on a terminal, a line now and then elsewhere; a line per evaluation."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: TrainingRun) -> None:
         self._total = training.config.max_iters
         self._first = training.progress.step
         self._started = self._spoken = self._pace_from = time.perf_counter()

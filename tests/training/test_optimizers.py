@@ -6,7 +6,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
-from gptcli.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from gptcli.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 
 SETTINGS = TrainConfig(
     batch_size=1,
