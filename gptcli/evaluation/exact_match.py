@@ -32,7 +32,7 @@ class ExactMatches:
 
     @property
     def share(self) -> float:
-        """Between 0 and 1."""
+        """The part of the problems that is solved, between 0 and 1."""
         return self.n_correct / self.n_problems
 
 
@@ -49,7 +49,7 @@ class ArithmeticProblems:
     operations: Places
 
     def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
-        """A problem a row; only its answer counts."""
+        """Yield the problems, one a row; only the tokens of its answer are targets."""
         rows = max(1, tokens_per_batch // int((self.ends - self.starts).max()))
         for first in range(0, self.starts.size, rows):
             yield self._batch(split, slice(first, first + rows))
@@ -69,7 +69,7 @@ class ArithmeticProblems:
 def arithmetic_problems(
     split: Split, tokenizer: Tokenizer, context: int
 ) -> ArithmeticProblems | None:
-    """The problems of a split that fit a context; None where it holds something else."""
+    """Find the problems of a split that fit a context; None where it holds something else."""
     if not (isinstance(split, TokenSplit) and split.is_masked and split.document_starts.size):
         return None
     starts = split.document_starts

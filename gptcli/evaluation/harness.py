@@ -1,4 +1,4 @@
-"""Benchmark tasks through lm-eval: those that it knows by name, and files that describe one."""
+"""Benchmark tasks run by lm-eval: its own by name, or files that describe one."""
 
 import logging
 import os
@@ -26,7 +26,9 @@ def check_harness() -> None:
 def run_tasks(
     loaded: LoadedModel, names: list[str], limit: int | None, advance: Advance
 ) -> dict[str, Any]:
-    """The metrics of each task; ``names`` are names or YAML files, ``limit`` caps the examples.
+    """Run tasks, given by name or as YAML files, and return the metrics of each.
+
+    ``limit`` caps the examples of each task; ``advance`` counts answered requests.
 
     A task file may name Python code of its own, which lm-eval runs.
     """
@@ -38,7 +40,7 @@ def run_tasks(
     for name in names:
         if name.endswith(_ENDINGS) and not _is_file(name):
             raise UsageError(f"--tasks {name} is no file")
-    # To look through the thousands of tasks that lm-eval brings takes longer than a small one.
+    # Reading the list of the thousands of tasks of lm-eval takes longer than a small task.
     manager = TaskManager(include_defaults=any(not _is_file(name) for name in names))
     for name in names:
         if not _is_file(name) and not manager.match_tasks([name]):
@@ -62,7 +64,7 @@ def _is_file(name: str) -> bool:
 
 
 def _metrics(metrics: dict[str, Any]) -> dict[str, float]:
-    """``acc,none`` as ``acc``, other filters by their name; what is no number is left out."""
+    """Rename ``acc,none`` to ``acc`` and ``acc,FILTER`` to ``acc FILTER``; keep numbers alone."""
     return {
         name.removesuffix(",none").replace(",", " "): float(value)
         for name, value in metrics.items()

@@ -1,4 +1,4 @@
-"""A model as lm-eval asks it: likelihoods of continuations, and text that it writes greedily.
+"""A model with the interface of lm-eval: likelihoods of continuations, and generated text.
 
 Imported only where lm-eval is installed, which is the extra ``tasks``.
 """
@@ -17,17 +17,18 @@ from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH, predict
 from gptcli.evaluation.target_windows import TargetBatch
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
+from gptcli.generation.prompt import first_token
 from gptcli.model.gpt import UNCOUNTED
 from gptcli.runtime.progress import Advance
-from gptcli.tokenization.unseen import UnseenCharacterError
 
 _USUAL_LENGTH = 256  # tokens that lm-eval lets a model write where a task says nothing
 
-Answer = tuple[float, bool]
+Likelihood = tuple[float, bool]
+"""Log-likelihood in nats of a continuation, and whether greedy decoding gives it."""
 
 
 class HarnessModel(TemplateLM):  # type: ignore[misc]
-    """What lm-eval calls a language model; ``advance`` hears of every request that is done."""
+    """A loaded model for lm-eval; ``advance`` counts the requests that are done."""
 
     def __init__(self, loaded: LoadedModel, advance: Advance) -> None:
         super().__init__()
@@ -37,29 +38,23 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
 
     @property
     def eot_token_id(self) -> int:
-        """What stands before a text: its boundary, else a line break, else the first token."""
-        tokenizer = self._loaded.tokenizer
-        if tokenizer.end_of_text is not None:
-            return tokenizer.end_of_text
-        try:
-            return int(tokenizer.encode("\n")[0])
-        except (UnseenCharacterError, IndexError):
-            return 0
+        """The token before a text: an end of text, else a line break, else token 0."""
+        return first_token(self._loaded.tokenizer).id
 
     def tok_encode(self, string: str, *_: Any, **__: Any) -> list[int]:
         """The ids of a text, with nothing added."""
         ids: list[int] = self._loaded.tokenizer.encode(string).tolist()
         return ids
 
-    def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[Answer]:
-        """Of each continuation's ids after those of its context: log-likelihood, and is greedy."""
+    def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[Likelihood]:
+        """The likelihood of the ids of each continuation after the ids of its context."""
         # Windows hold context + 1 tokens; of a longer request the end counts.
         rows = [(context + target)[-self._context - 1 :] for _, context, target in requests]
         counts = [
             min(len(target), len(row) - 1)
             for row, (_, _, target) in zip(rows, requests, strict=True)
         ]
-        answers: list[Answer] = [(0.0, True)] * len(rows)
+        answers: list[Likelihood] = [(0.0, True)] * len(rows)
         order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
         for group in _groups([index for index in order if counts[index]], rows):
             batch = _batch([rows[index] for index in group], [counts[index] for index in group])
@@ -69,7 +64,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return answers
 
     @torch.inference_mode()
-    def _answers(self, batch: TargetBatch) -> list[Answer]:
+    def _answers(self, batch: TargetBatch) -> list[Likelihood]:
         found = predict(self._loaded.model, batch, self._loaded.device)
         if not np.isfinite(found.losses).all():
             raise CheckpointError("a loss is not finite: the model's weights are damaged")
@@ -78,7 +73,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return [(-float(loss), not faults) for loss, faults in zip(losses, wrong, strict=True)]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], *_: Any, **__: Any) -> list[float]:
-        """Of each text, every token counted once in windows as full as they can be."""
+        """The log-likelihood of each text, each token once, in windows as full as they can be."""
         totals = []
         for request in requests:
             ids = self.tok_encode(request.args[0])
@@ -89,7 +84,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
         return totals
 
     def generate_until(self, requests: Sequence[Any], *_: Any, **__: Any) -> list[str]:
-        """What the model writes after each text, up to the first stop string."""
+        """Generate a continuation of each text, up to the first stop string."""
         texts = []
         for request in requests:
             prompt, options = request.args
@@ -98,11 +93,11 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
             temperature = options.get("temperature", 1.0) if options.get("do_sample") else 0.0
             stops = [until] if isinstance(until, str) else until
             config = SamplingConfig(length, float(temperature), stop=tuple(filter(None, stops)))
-            texts.append(self._written(prompt, config))
+            texts.append(self._generated(prompt, config))
             self._advance(1)
         return texts
 
-    def _written(self, prompt: str, config: SamplingConfig) -> str:
+    def _generated(self, prompt: str, config: SamplingConfig) -> str:
         generator = TextGenerator(
             self._loaded, self.tok_encode(prompt) or [self.eot_token_id], config
         )
@@ -112,7 +107,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
 
 
 def _groups(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
-    """Rows of falling length, as many at once as fit a batch."""
+    """Cut rows of falling length into groups that fit a batch."""
     while order:
         size = max(1, TOKENS_PER_BATCH // len(rows[order[0]]))
         yield order[:size]
@@ -120,7 +115,7 @@ def _groups(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _batch(rows: list[list[int]], counts: list[int]) -> TargetBatch:
-    """Rows filled up on the right; of each the last ``counts`` tokens are targets."""
+    """Pad rows on the right; the last ``counts`` tokens of each are targets."""
     width = max(map(len, rows)) - 1
     ids = np.zeros((len(rows), width), dtype=np.int64)
     targets = np.full_like(ids, UNCOUNTED)

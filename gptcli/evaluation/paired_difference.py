@@ -1,4 +1,4 @@
-"""Whether one model is better than another on the same tokens, or the text was just kind to it."""
+"""Whether one model predicts the same tokens better than another, beyond what is chance."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 class PairedDifference:
     """Mean difference of the loss in nats per token, and its standard error over windows.
 
-    The error is None where a single window leaves nothing to judge by.
+    The error is None where there is a single window: it cannot vary.
     """
 
     mean: float
@@ -25,10 +25,10 @@ def paired_difference(
     places: NDArray[np.int64],
     window: int,
 ) -> PairedDifference:
-    """``losses - others`` at ``places`` (N,), which fall into windows of ``window`` tokens.
+    """Estimate the mean of ``losses - others`` (N,) of the targets at ``places`` (N,).
 
-    Losses within a window depend on each other, so windows are what varies: the error is
-    that of a ratio of sums over clusters (Cochran 1977, 6.3 and 9A.1).
+    Losses within ``window`` tokens depend on each other, so windows are the clusters: the
+    error is that of a ratio of sums over clusters (Cochran 1977, 6.3 and 9A.1).
     """
     _, index, counts = np.unique((places - 1) // window, return_inverse=True, return_counts=True)
     sums = np.bincount(index, losses - others)

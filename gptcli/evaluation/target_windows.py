@@ -68,7 +68,7 @@ class StridedWindows:
 
 
 def _batches(split: Split, windows: StridedWindows, rows: int) -> Iterator[TargetBatch]:
-    """Full windows in batches, then the last partial one alone."""
+    """Yield full windows in batches, then the last, shorter one alone."""
     context, stride, n_targets = windows.context, windows.stride, windows.n_tokens - 1
     n_full = max(0, 1 + (n_targets - context) // stride)
     for first in range(0, n_full, rows):
@@ -82,7 +82,7 @@ def _batches(split: Split, windows: StridedWindows, rows: int) -> Iterator[Targe
 
 
 def _overlapping(tokens: NDArray[np.int64], starts: Places, overlap: int) -> TargetBatch:
-    """All but the first window leave the first ``overlap`` targets to the one before."""
+    """Rows of tokens as a batch; the first ``overlap`` targets count in the window before."""
     targets = tokens[:, 1:].copy()
     targets[starts > 0, :overlap] = UNCOUNTED
     return TargetBatch(torch.from_numpy(tokens[:, :-1]), torch.from_numpy(targets), starts)
@@ -98,7 +98,7 @@ def _masked_batches(split: TokenSplit, windows: StridedWindows, rows: int) -> It
 
 
 def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
-    """``overlap`` tokens before each window, or the first document start after that."""
+    """Where each row begins: ``overlap`` before its window, or a document start after that."""
     earliest = np.maximum(windows.starts - overlap, 0)
     index = np.minimum(np.searchsorted(documents, earliest), documents.size - 1)
     following = documents[index]

@@ -1,4 +1,4 @@
-"""The same directory in transformers: an independent reading of its tokenizer and weights."""
+"""The same model directory loaded by transformers, whose results ours are compared with."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,12 +21,12 @@ _N_GREEDY = 32
 
 
 class PeerMissingError(Exception):
-    """Why transformers has nothing to say."""
+    """The reason why transformers cannot load the directory."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A model of ours, and what transformers made of its directory."""
+    """A loaded model, and the model and tokenizer that transformers made of its directory."""
 
     loaded: LoadedModel
     model: Any
@@ -34,7 +34,10 @@ class Peer:
 
     @classmethod
     def of(cls, loaded: LoadedModel) -> "Peer":
-        """PeerMissingError without transformers, or where it has no such family."""
+        """Load the directory with transformers.
+
+        PeerMissingError where it is not installed, or has no such family.
+        """
         family = model_type_of(loaded.model.config)
         if family not in TRAINABLE:
             raise PeerMissingError(f"it has no models of the type {family}")
@@ -52,7 +55,7 @@ class Peer:
         return cls(loaded, model.to(loaded.device).eval(), tokenizer)
 
     def compare_ids(self) -> tuple[bool, str]:
-        """Whether both tokenizers cut a text alike: one of random tokens, none of them special."""
+        """Compare the ids of a text made of random tokens, none of them special."""
         text = self.loaded.tokenizer.decode(self._random_ids)
         ours = self.loaded.tokenizer.encode(text).tolist()
         theirs = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -63,7 +66,7 @@ class Peer:
 
     @torch.inference_mode()
     def compare_logits(self) -> tuple[bool, str]:
-        """The largest difference over some random tokens."""
+        """Compare the logits over some random tokens by their largest difference."""
         ids = torch.tensor([self._random_ids], device=self.loaded.device)
         ours, theirs = self.loaded.model(ids), self.model(ids).logits
         difference, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
@@ -71,7 +74,7 @@ class Peer:
         return difference <= _TOLERANCE * max(1.0, largest), detail
 
     def compare_greedy_text(self) -> tuple[bool, str]:
-        """Whether the likeliest tokens after a prompt are the same, each fed back."""
+        """Compare the greedy continuations of a prompt."""
         prompt = self._random_ids[:_N_PROMPT]
         n_new = min(_N_GREEDY, self.loaded.model.config.block_size - len(prompt))
         config = SamplingConfig(max_new_tokens=max(1, n_new), temperature=0.0)
@@ -105,12 +108,12 @@ class Peer:
 
 
 def _is_tie(logits: Tensor) -> bool:
-    """Whether the likeliest two of (V,) are as close as logits need to be."""
+    """Whether the two largest logits of (V,) are closer than the tolerance."""
     first, second = logits.topk(2).values.tolist()
     return bool(first - second <= 2 * _TOLERANCE * max(1.0, float(logits.abs().max())))
 
 
 def _n_equal(ours: list[int], theirs: list[int]) -> int:
-    """How many are equal before the first that is not."""
+    """Length of the common beginning."""
     pairs = enumerate(zip(ours, theirs, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))

@@ -1,4 +1,4 @@
-"""What a model directory claims, and whether it is so: checks that each stand alone."""
+"""Checks whether a model directory is what its records say it is, each check by itself."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _PROBLEMS = (CheckpointError, DataError, ResourceError, UsageError, OSError)
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: it held (True), failed (False) or could not be made (None)."""
+    """The result of a check: it held (True), failed (False) or could not be made (None)."""
 
     name: str
     held: bool | None
@@ -51,7 +51,7 @@ def _files(directory: Path) -> Finding:
 
 
 def _saved_steps(directory: Path) -> Iterator[Finding]:
-    """Of a run; another directory has none."""
+    """Check the saved steps of a run; another directory has none."""
     try:
         if steps := resume_steps(directory):
             for step in steps:
@@ -62,7 +62,7 @@ def _saved_steps(directory: Path) -> Iterator[Finding]:
 
 
 def _data(directory: Path) -> Iterator[Finding]:
-    """Whether a run's data are still those that it was trained on."""
+    """Check whether a run's dataset is still the one that it was trained on."""
     if (run := run_of(directory)) is None:
         return
     try:

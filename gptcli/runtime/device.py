@@ -1,4 +1,4 @@
-"""Which device and precision to compute in, and why. The one file of runtime that knows torch."""
+"""Which device and precision to compute with, and why. The only file of runtime with torch."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen value and the reason, to be said aloud."""
+    """A chosen value and the reason, for the user to read."""
 
     value: str
     reason: str
@@ -60,7 +60,7 @@ def choose_precision(asked: str, device: str) -> Choice:
 
 
 def precision_dtype(precision: Precision) -> torch.dtype:
-    """The torch dtype of that name."""
+    """The torch dtype of a precision."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
@@ -108,7 +108,7 @@ def memory_errors(hint: str) -> Iterator[None]:
 def check_memory(n_bytes: int, hint: str) -> None:
     """MemoryExhaustedError for what cannot fit into this machine's memory.
 
-    Asked before, because a system that is out of memory kills without a word.
+    Checked beforehand: a system that is out of memory kills the process without a message.
     """
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return

@@ -9,7 +9,7 @@ from typing import Any
 from gptcli.commands.prepare.summary import as_json, planned, shard_done, summary
 from gptcli.commands.tokenizer_choices import tokenizer_choice
 from gptcli.commands.view.legacy import deliver
-from gptcli.commands.view.progress import Advance, progress
+from gptcli.commands.view.progress import progress
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
 from gptcli.config.data import ArithmeticOptions, PrepareConfig, SplitBy
@@ -28,6 +28,7 @@ from gptcli.data.preparation.sharing import (
 )
 from gptcli.errors import UsageError
 from gptcli.runtime.outputs import output_path
+from gptcli.runtime.progress import Advance
 from gptcli.runtime.threads import available_cores
 
 _SPLITS = tuple(split.value for split in SplitBy)

@@ -2,18 +2,17 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gptcli.commands.view.terminal import is_interactive, note, progress_console, verbosity
+from gptcli.runtime.progress import Advance
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _PATIENCE = 2.0  # seconds before anything is shown
 _BETWEEN_LINES = 10.0
-
-Advance = Callable[[int], None]
 
 
 class StepBar:

@@ -1,0 +1,41 @@
+"""A pass gives the same sums to the last digit, however many processes share it."""
+
+import numpy as np
+import pytest
+
+from gptcli.evaluation import evaluation_pass
+from gptcli.evaluation.evaluation_pass import EvaluationPass
+from gptcli.evaluation.loss import evaluate
+from gptcli.evaluation.target_windows import StridedWindows
+from gptcli.runtime.world import World
+
+
+@pytest.mark.parametrize("size", [2, 3, 100])
+def test_processes_add_up_to_what_one_finds(model, random_tokens, monkeypatch, size) -> None:
+    monkeypatch.setattr(evaluation_pass, "TOKENS_PER_BATCH", 8)  # 125 batches
+    text, windows = random_tokens(1000), StridedWindows(8, 8, 1000)
+    alone = evaluate(EvaluationPass(model, text, "cpu", windows))
+    alone_losses, alone_places = EvaluationPass(model, text, "cpu", windows).losses()
+
+    def shared(world: World) -> EvaluationPass:
+        return EvaluationPass(model, text, "cpu", windows, world)
+
+    def total(ask) -> list[np.ndarray]:
+        """What the processes would add up, each asked by itself."""
+        found: list[np.ndarray] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(evaluation_pass, "all_sum", lambda _, own: found.append(own) or own)
+            for rank in range(size):
+                ask(shared(World(rank, size)))
+        return np.sum(found, axis=0)
+
+    with monkeypatch.context() as patch:
+        buckets = total(evaluate)
+        patch.setattr(evaluation_pass, "all_sum", lambda *_: buckets)
+        assert evaluate(shared(World(0, size))) == alone
+    with monkeypatch.context() as patch:
+        found = total(EvaluationPass.losses)
+        patch.setattr(evaluation_pass, "all_sum", lambda *_: found)
+        losses, places = shared(World(0, size)).losses()
+    assert losses.tobytes() == alone_losses.tobytes()
+    assert places.tolist() == alone_places.tolist() == list(range(1, 1000))
