@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.commands.legacy_options import with_verbosity
 from gptcli.commands.options import as_command
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
@@ -28,7 +27,7 @@ _OWN_BUG = 1
 
 # Name -> module and function, imported only when asked for: a fast start is part of the comfort.
 _COMMANDS = {
-    "tokenize": ("gptcli.commands.tokenize.command", "tokenize_text"),
+    "tokenize": ("gptcli.commands.tokenize.command", "tokenize"),
     "prepare": ("gptcli.commands.prepare.command", "prepare"),
     "train": ("gptcli.commands.train.command", "train"),
     "eval": ("gptcli.commands.eval.command", "evaluate"),
@@ -50,9 +49,7 @@ def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     app.callback()(_options)
     for name in names:
         module, function = _COMMANDS[name]
-        found = getattr(import_module(module), function)
-        is_door = "request" in found.__annotations__
-        app.command(name)(as_command(found) if is_door else with_verbosity(found))
+        app.command(name)(as_command(getattr(import_module(module), function)))
     return app
 
 

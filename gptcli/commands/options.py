@@ -8,7 +8,7 @@ import inspect
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
@@ -125,7 +125,7 @@ class Request:
                 )
         for name, owners in self.needs.items():
             if self.is_given(name) and not any(map(self.is_given, owners)):
-                owner = " or ".join(_shown(self, one) for one in owners)
+                owner = _any_of([_shown(self, one) for one in owners])
                 raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
 
     def _check_exclusive(self, *names: str) -> None:
@@ -179,7 +179,7 @@ class FormatRequest(Request):
         others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
             raise UsageError(
-                f"--format {form} is for {' or '.join(others)}: give both, or leave it out"
+                f"--format {form} is for {_any_of(others)}: give both, or leave it out"
             )
         if form not in self._formats:
             beside = "" if owner is None else f" with {flag(owner)}"
@@ -284,7 +284,7 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     if kept.is_argument:
         return typer.Argument(help=about, show_default=False, **kept.more)
     names = kept.names or (flag(one.name),)
-    shows_default = one.default not in (None, False)
+    shows_default = one.default is not None and one.default is not False
     return typer.Option(
         *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
     )
@@ -294,15 +294,19 @@ def _formats_help(request: type[FormatRequest]) -> str:
     owners: dict[tuple[str, ...], list[str]] = {}
     for name, formats in request.formats_with.items():
         owners.setdefault(formats, []).append(flag(name))
-    own = [f"with {' or '.join(names)} {_listed(formats)}" for formats, names in owners.items()]
+    own = [f"with {_any_of(names)} {_listed(formats)}" for formats, names in owners.items()]
     return "; ".join([_listed(request.formats), *own]) + "."
 
 
 def _listed(formats: tuple[str, ...]) -> str:
     first, *others = formats
-    if not others:
-        return f"only {first}"
-    return f"{', '.join([f'{first} (default)', *others[:-1]])} or {others[-1]}"
+    return _any_of([f"{first} (default)", *others]) if others else f"only {first}"
+
+
+def _any_of(names: Sequence[str]) -> str:
+    """``a, b or c``."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _verbosity_parameters() -> Iterator[inspect.Parameter]:

@@ -53,6 +53,15 @@ class TokenizerSpec:
         """The number of tokens to train to (of a sized kind)."""
         return self.vocab_size or DEFAULT_VOCAB_SIZE
 
+    def one_size(self, asked: str, vocab_size: int | None) -> int | None:
+        """The size that ``asked`` ("--train bpe:512") or --vocab-size names.
+
+        UsageError where both do.
+        """
+        if self.vocab_size is not None and vocab_size is not None:
+            raise UsageError(f"{asked} and --vocab-size both name a size: leave one out")
+        return self.vocab_size if vocab_size is None else vocab_size
+
 
 def parse_spec(text: str) -> TokenizerSpec | None:
     """``"char"``, ``"bpe"`` or ``"bpe:512"`` as a TokenizerSpec.
@@ -68,6 +77,17 @@ def parse_spec(text: str) -> TokenizerSpec | None:
     if not _SIZE.fullmatch(size):
         raise UsageError(f"{text!r}: after {kind}: comes a number of tokens, as in bpe:4096")
     return TokenizerSpec(kind, int(size))
+
+
+def named_kind(name: str, pattern: str | None) -> TokenizerSpec | None:
+    """The kind that ``name`` stands for; None for a tokenizer that exists.
+
+    UsageError for a ``pattern`` beside a kind: it shapes tokenizers that exist.
+    """
+    spec = parse_spec(name)
+    if spec is not None and pattern is not None:
+        raise UsageError(f"--pattern is for .tiktoken files, not for {name}: leave it out")
+    return spec
 
 
 def nearest_kind(text: str) -> str | None:

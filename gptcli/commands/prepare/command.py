@@ -1,121 +1,158 @@
 """``gptcli prepare``: from texts to a dataset."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-import typer
-
-from gptcli.commands.legacy_options import Json
-from gptcli.commands.prepare import flags as flags
-from gptcli.commands.view.legacy import deliver
+from gptcli.commands.options import FormatRequest, argument, option
+from gptcli.commands.view.output import give
 from gptcli.config.checks import flag
-from gptcli.config.data import SEED, VAL_FRACTION
+from gptcli.config.data import SEED, VAL_FRACTION, ArithmeticOptions, PrepareConfig, SplitBy
+from gptcli.data.corpus.utf8 import ERRORS
 from gptcli.errors import UsageError
+from gptcli.runtime.threads import available_cores
+from gptcli.tokenization.kinds import TokenizerSpec, named_kind
+
+_TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"
+_ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Beyond one machine"
+_OTHER = "Instead of preparing"
+# The plan has decided the rest, or there is nothing to decide.
+_WITHOUT_SOURCE = ("out", "overwrite", "workers")
 
 
-def prepare(
-    context: typer.Context,
-    source: flags.Sources = None,
-    out: flags.DatasetOut = None,
-    overwrite: flags.ReplaceDataset = False,
-    workers: flags.Workers = None,
-    tokenizer: flags.TokenizerName = "char",
-    vocab_size: flags.VocabSize = None,
-    pattern: flags.Pattern = None,
-    special_token: flags.SpecialTokens = None,
-    unk: flags.Unk = False,
-    field: flags.Field = None,
-    errors: flags.Errors = "strict",
-    skip_bad: flags.SkipBad = 0,
-    val_fraction: flags.ValFraction = VAL_FRACTION,
-    split_by: flags.SplitByName = None,
-    shuffle: flags.Shuffle = False,
-    seed: flags.Seed = SEED,
-    digits: flags.Digits = 3,
-    reverse: flags.Reverse = False,
-    count: flags.Count = None,
-    plan: flags.MakePlan = False,
-    shard: flags.ShardOf = None,
-    merge: flags.Merge = False,
-    verify: flags.Verify = None,
-    list_sources: flags.ListSources = False,
-    json: Json = False,
-) -> None:
+@dataclass(frozen=True)
+class PrepareRequest(FormatRequest):
+    """Which texts become a dataset and how, or what else is to be done."""
+
+    exclusive = (("plan", "shard", "merge", "verify", "list_sources"),)
+    alone = MappingProxyType(
+        dict.fromkeys(("shard", "merge", "verify", "list_sources"), _WITHOUT_SOURCE)
+    )
+
+    source: list[str] | None = argument(
+        "Text files, directories, globs, .jsonl, .parquet, also .gz or .zst; - for stdin; or "
+        "a built-in source (--list-sources). A file of such a name is ./python.",
+        "SOURCE",
+    )
+    out: Path | None = option("The dataset's directory. Default: data/NAME, after SOURCE.")
+    overwrite: bool = option("Replace the dataset if it exists.", default=False)
+    workers: int | None = option("Threads that encode. Default: all cores. The result is the same.")
+    tokenizer: str = option(
+        "char, byte, word, bpe, wordpiece or unigram, made from the text; or one that exists: "
+        "a tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub id.",
+        default="char",
+        panel=_TOKENIZER,
+    )
+    vocab_size: int | None = option("Tokens of a tokenizer that is trained.", panel=_TOKENIZER)
+    pattern: str | None = option(
+        "How a .tiktoken file splits text: gpt2, cl100k, o200k or a regular expression.",
+        panel=_TOKENIZER,
+    )
+    special_token: list[str] | None = option(
+        "Add a token that no text becomes, as <|user|>; may be repeated.", panel=_TOKENIZER
+    )
+    unk: bool = option(
+        "Add <unk> to char, for characters that the text lacks.", default=False, panel=_TOKENIZER
+    )
+    field: str | None = option(
+        "Where a record has its text. Default: text, else prompt and completion, else "
+        "messages (loss counts on answers only).",
+        panel=_READING,
+    )
+    errors: str = option(
+        "Bytes that are not UTF-8: strict, replace or ignore.",
+        default=ERRORS[0],
+        panel=_READING,
+        choices=ERRORS,
+    )
+    skip_bad: int = option(
+        "Leave out up to so many bad records.", default=PrepareConfig.skip_bad, panel=_READING
+    )
+    val_fraction: float = option("Share that validates.", default=VAL_FRACTION, panel=_DIVISION)
+    split_by: str | None = option(
+        "text: the end of it validates. document: whole documents do, chosen by their hash. "
+        "Default: document from 100 documents on.",
+        panel=_DIVISION,
+        choices=tuple(SplitBy),
+    )
+    shuffle: bool = option("Write documents in random order.", default=False, panel=_DIVISION)
+    seed: int = option("Of the shuffled order and of arithmetic.", default=SEED, panel=_DIVISION)
+    digits: int = option(
+        "Of the largest operands.", default=ArithmeticOptions.digits, panel=_ARITHMETIC
+    )
+    reverse: bool = option("Write answers from their last digit.", default=False, panel=_ARITHMETIC)
+    count: int | None = option("Problems. Default: 100,000, or all there are.", panel=_ARITHMETIC)
+    plan: bool = option(
+        "Read the corpus and write the plan of its shards beside --out.",
+        default=False,
+        panel=_MACHINES,
+    )
+    shard: str | None = option(
+        "Encode share I (from 0) of N of the plan; auto: as the SLURM array says.",
+        panel=_MACHINES,
+        metavar="I/N",
+    )
+    merge: bool = option(
+        "Join what the shards encoded into the dataset.", default=False, panel=_MACHINES
+    )
+    verify: Path | None = option("Check every byte of a dataset.", panel=_OTHER, metavar="DIR")
+    list_sources: bool = option("Say what is built in.", default=False, panel=_OTHER)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("shard", "merge"):
+            if self.is_given(name) and self.out is None:
+                raise UsageError(
+                    f"--{name} needs the --out that the plan was made with, as --out data/big"
+                )
+        if not self.source and not self.given("shard", "merge", "verify", "list_sources"):
+            raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
+        self._check_tokenizer()
+        assert self.config and self.arithmetic, "both can be made"
+
+    @property
+    def spec(self) -> TokenizerSpec | None:
+        """The tokenizer to make; None for one that exists."""
+        named = named_kind(self.tokenizer, self.pattern)
+        if named is None:
+            return None
+        size = named.one_size(f"--tokenizer {self.tokenizer}", self.vocab_size)
+        return TokenizerSpec(named.kind, size, self.unk, tuple(self.special_token or ()))
+
+    @property
+    def config(self) -> PrepareConfig:
+        """How the documents become a dataset."""
+        return PrepareConfig(
+            val_fraction=self.val_fraction,
+            split_by=SplitBy(self.split_by) if self.split_by else None,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            skip_bad=self.skip_bad,
+            workers=available_cores() if self.workers is None else self.workers,
+        )
+
+    @property
+    def arithmetic(self) -> ArithmeticOptions:
+        """Which problems a built-in source makes."""
+        return ArithmeticOptions(self.digits, self.reverse, self.count, self.seed)
+
+    def _check_tokenizer(self) -> None:
+        shaping = self.given("vocab_size", "unk", "special_token")
+        if self.spec is None and shaping:
+            first = flag(next(iter(shaping)))
+            raise UsageError(
+                f"{first} makes a new tokenizer, --tokenizer {self.tokenizer} takes one: "
+                "leave one out"
+            )
+
+
+def prepare(request: PrepareRequest) -> None:
     """Turn texts into a dataset: tokens to train on, tokens to validate with.
 
     One text is cut in two: its end validates. In a collection every document is followed by an
     end-of-text token, and whole documents validate. Of records with a prompt and a completion
     the loss counts on the completion alone.
     """
-    given = {**locals()}  # not context.params, which hold them before typer has converted them
-    mode = _mode(plan, shard, merge, verify, list_sources)
-    if mode not in ("", "--plan"):
-        _refuse_the_rest(context, mode)
-    if list_sources:
-        from gptcli.commands.prepare.summary import listed_sources
+    from gptcli.commands.prepare.run import run
 
-        deliver(listed_sources(json), None)
-    elif verify is not None:
-        _verify(verify, json)
-    elif shard is not None or merge:
-        _continue(mode, out, shard, workers, overwrite, json)
-    else:
-        _begin(given, json)
-
-
-def _mode(
-    plan: bool, shard: str | None, merge: bool, verify: Path | None, list_sources: bool
-) -> str:
-    """The one thing to do that is not preparing in one go; UsageError for two of them."""
-    wanted = {
-        "--plan": plan,
-        "--shard": shard is not None,
-        "--merge": merge,
-        "--verify": verify is not None,
-        "--list-sources": list_sources,
-    }
-    asked = [name for name, is_asked in wanted.items() if is_asked]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(asked)} exclude each other: one at a time")
-    return asked[0] if asked else ""
-
-
-def _refuse_the_rest(context: typer.Context, mode: str) -> None:
-    """UsageError for what the plan has decided, or what has no meaning in this mode."""
-    allowed = {"out", "overwrite", "workers", "json", mode.strip("-").replace("-", "_")}
-    allowed |= {"quiet", "verbose", "debug"}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in allowed and source is not None and source.name == "COMMANDLINE":
-            what = "SOURCE" if name == "source" else flag(name)
-            raise UsageError(f"{mode} and {what} exclude each other: leave {what} out")
-
-
-def _begin(given: dict[str, Any], json: bool) -> None:
-    from gptcli.commands.prepare.run import plan, prepare_now, request_of
-
-    request = request_of(given)
-    (plan if given["plan"] else prepare_now)(request, given["out"], given["overwrite"], json)
-
-
-def _continue(
-    mode: str, out: Path | None, shard: str | None, workers: int | None, overwrite: bool, json: bool
-) -> None:
-    from gptcli.commands.prepare.run import encode_shard, merge_shards
-
-    if out is None:
-        raise UsageError(f"{mode} needs the --out that the plan was made with, as --out data/big")
-    if shard is not None:
-        encode_shard(out, shard, workers, json)
-    else:
-        merge_shards(out, overwrite, json)
-
-
-def _verify(directory: Path, json: bool) -> None:
-    from gptcli.commands.prepare.summary import verified
-    from gptcli.commands.view.progress import progress
-    from gptcli.data.preparation.verify import verify_dataset
-
-    with progress("verifying", None, "bytes") as advance:
-        result = verify_dataset(directory, advance)
-    deliver(verified(result, json), None)
+    give(run(request), request.output)

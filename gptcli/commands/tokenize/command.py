@@ -1,152 +1,211 @@
 """``gptcli tokenize``: what tokenizers make of a text, and of ids; and new tokenizers."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
 
-import typer
-
-from gptcli.commands.legacy_options import Json, Overwrite
-
-
-def _option(panel: str, help_text: str, *flags: str, **more: Any) -> Any:
-    return typer.Option(*flags, help=help_text, rich_help_panel=panel, show_default=False, **more)
-
+from gptcli.commands.options import OutputRequest, argument, option
+from gptcli.commands.view.output import Output, give
+from gptcli.commands.view.terminal import stdin_is_terminal
+from gptcli.config.checks import check_whole
+from gptcli.data.corpus.utf8 import ERRORS
+from gptcli.errors import UsageError
+from gptcli.runtime.files import is_there
+from gptcli.tokenization.kinds import (
+    DEFAULT_VOCAB_SIZE,
+    END_OF_TEXT,
+    SIZED_KINDS,
+    TokenizerSpec,
+    parse_spec,
+)
 
 _TEXT, _WITH, _MODES, _SHOW = "Which text", "Which tokenizer", "Do something else", "What to show"
+_IN_TRAINING = ("vocab_size", "special_token")
+_TABLES = ("table", "json", "md", "csv")
 
-_Words = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="TEXT", help="The text itself; - or nothing reads stdin.", show_default=False
-    ),
-]
-_Files = Annotated[
-    list[str] | None,
-    _option(
-        _TEXT,
+
+@dataclass(frozen=True)
+class TokenizeRequest(OutputRequest):
+    """A text or ids, a tokenizer, and what to do with them."""
+
+    formats = ("table", "json", "ids", "html")
+    formats_with = MappingProxyType(dict.fromkeys(("compare", "vocab", "merges", "train"), _TABLES))
+    short_forms = MappingProxyType({"ids": "ids", "json_output": "json"})
+    exclusive = (("decode", "compare", "vocab", "merges", "train"),)
+    makes_no_use_of = MappingProxyType(
+        {
+            "decode": ("words", "file", "field", "errors", *_IN_TRAINING, "limit"),
+            "compare": ("tokenizer", *_IN_TRAINING, "limit"),
+            "vocab": _IN_TRAINING,
+            "merges": ("words", *_IN_TRAINING, "limit"),
+            "train": ("tokenizer", "pattern", "limit"),
+        }
+    )
+    needs = MappingProxyType(
+        {
+            **dict.fromkeys(_IN_TRAINING, ("train",)),
+            "limit": ("vocab",),
+            "pattern": ("tokenizer", "compare"),
+        }
+    )
+
+    words: list[str] | None = argument("The text itself; - or nothing reads stdin.", "TEXT")
+    file: list[str] | None = option(
         "Files, directories or globs, of any size; - is stdin; shakespeare, python: built in.",
-        "--file",
+        panel=_TEXT,
         metavar="FILE",
-    ),
-]
-_Field = Annotated[
-    str | None, _option(_TEXT, "Where the text of a .jsonl record or a .parquet row is.", "--field")
-]
-_Errors = Annotated[
-    str, _option(_TEXT, "Bytes that are not UTF-8: strict (default), replace or ignore.")
-]
-_Tokenizer = Annotated[
-    str | None,
-    _option(
-        _WITH,
+    )
+    field: str | None = option(
+        "Where the text of a .jsonl record or a .parquet row is.", panel=_TEXT
+    )
+    errors: str = option(
+        "Bytes that are not UTF-8: strict, replace or ignore.",
+        default=ERRORS[0],
+        panel=_TEXT,
+        choices=ERRORS,
+    )
+    tokenizer: str | None = option(
         "A tokenizer.json or another vocabulary, a directory, a name on the Hugging Face hub, or a "
         "kind made of the text itself: char, byte, bpe:512. Default: the newest dataset's, else "
         "the characters of the text.",
+        panel=_WITH,
         metavar="NAME",
-    ),
-]
-_Pattern = Annotated[
-    str | None,
-    _option(_WITH, "How a .tiktoken file splits words: gpt2, cl100k or a regular expression."),
-]
-_Decode = Annotated[
-    str | None,
-    _option(
-        _MODES,
+    )
+    pattern: str | None = option(
+        "How a .tiktoken file splits words: gpt2, cl100k or a regular expression.", panel=_WITH
+    )
+    decode: str | None = option(
         'Turn ids back into text, given as "46 47 47" or 46,47,47; - reads stdin.',
+        panel=_MODES,
         metavar="IDS",
-    ),
-]
-_Compare = Annotated[
-    str | None,
-    _option(
-        _MODES,
-        "Compare tokenizers on the text: char,bpe:512,gpt2.",
-        metavar="NAMES",
-    ),
-]
-_Vocab = Annotated[
-    bool, _option(_MODES, "List the code book; TEXT (or an id) searches it.", "--vocab")
-]
-_Merges = Annotated[str | None, _option(_MODES, "Show how BPE builds a word.", metavar="WORD")]
-_Train = Annotated[
-    str | None,
-    _option(
-        _MODES,
+    )
+    compare: str | None = option(
+        "Compare tokenizers on the text: char,bpe:512,gpt2.", panel=_MODES, metavar="NAMES"
+    )
+    vocab: bool = option(
+        "List the vocabulary; TEXT (or an id) searches it.", default=False, panel=_MODES
+    )
+    merges: str | None = option("Show how BPE builds a word.", panel=_MODES, metavar="WORD")
+    train: str | None = option(
         "Learn a tokenizer from the text, for --out: char, byte, word, bpe, wordpiece or unigram.",
+        panel=_MODES,
         metavar="KIND",
-    ),
-]
-_VocabSize = Annotated[
-    int | None, _option(_MODES, "With --train: how many tokens. Default: 4096.", "--vocab-size")
-]
-_Special = Annotated[
-    list[str] | None,
-    _option(
-        _MODES,
+    )
+    vocab_size: int | None = option(
+        f"With --train: how many tokens. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
+    )
+    special_token: list[str] | None = option(
         "With --train: a token that no text becomes, such as <|user|>. The kinds with a size "
-        "always have <|endoftext|>.",
+        f"always have {END_OF_TEXT}.",
+        panel=_MODES,
         metavar="TOKEN",
-    ),
-]
-_Format = Annotated[
-    str | None, _option(_SHOW, "table (default), json, ids, or html: a page of coloured tokens.")
-]
-_Ids = Annotated[bool, _option(_SHOW, "The ids alone, on one line.", "--ids")]
-_Limit = Annotated[
-    int | None, _option(_SHOW, "With --vocab: how many entries. Default: 100 on a terminal.")
-]
-_Out = Annotated[
-    Path | None, _option(_SHOW, "Write to this file; with --train, to this directory.")
-]
+    )
+    ids: bool = option("The ids alone, on one line: --format ids.", default=False, panel=_SHOW)
+    limit: int | None = option(
+        "With --vocab: how many entries. Default: 100 on a terminal.", panel=_SHOW
+    )
+    out: Path | None = option("Write to this file; with --train, to this directory.", panel=_SHOW)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.limit is not None:
+            check_whole("limit", self.limit, least=1)
+        self._check_words()
+        if self.compare is not None and not _are_different(self.names):
+            raise UsageError(
+                f"--compare {self.compare!r}: name each tokenizer once, as in char,bpe:512,gpt2"
+            )
+        if self.merges == "":
+            raise UsageError('--merges needs a word: try --merges "there"')
+        if self.train is not None:
+            self._check_training(self.spec)
+
+    @property
+    def output(self) -> Output:
+        """How and where the answer is given; with --train, --out is the tokenizer's directory."""
+        return super().output if self.train is None else Output(self.chosen_form)
+
+    @property
+    def query(self) -> str | None:
+        """What to search the vocabulary for."""
+        return self.words[0] if self.words and self.vocab else None
+
+    @property
+    def text(self) -> str | None:
+        """The text itself, where it is an argument."""
+        return self.words[0] if self.words and not self.vocab and not self.file else None
+
+    @property
+    def files(self) -> list[str]:
+        """The files that are meant: a shell turns ``--file *.txt`` into one and more words."""
+        more = [] if self.vocab else self.words or []
+        return [*self.file, *more] if self.file else []
+
+    @property
+    def names(self) -> list[str]:
+        """The tokenizers to compare."""
+        return [name.strip() for name in (self.compare or "").split(",")]
+
+    @property
+    def spec(self) -> TokenizerSpec:
+        """The tokenizer to learn: a kind, with its size behind a colon or in --vocab-size.
+
+        One that is trained to a size gets <|endoftext|> too: documents end with it.
+        """
+        assert self.train is not None, "only --train makes one"
+        kind, size = self.train, self.vocab_size
+        if named := parse_spec(self.train):
+            kind, size = named.kind, named.one_size(f"--train {self.train}", size)
+        special = self.special_token or []
+        ends = (END_OF_TEXT,) if kind in SIZED_KINDS and END_OF_TEXT not in special else ()
+        return TokenizerSpec(kind, size, special_tokens=(*ends, *special))
+
+    def _check_training(self, spec: TokenizerSpec) -> None:
+        if self.out is None:
+            example = f"{spec.kind}-{spec.size}" if spec.kind in SIZED_KINDS else spec.kind
+            raise UsageError(f"--train needs a place for the tokenizer: give --out tok/{example}")
+
+    def _check_words(self) -> None:
+        words = self.words or []
+        if self.vocab and len(words) > 1:
+            raise UsageError("--vocab searches for one text: quote it")
+        if self.file and not self.vocab:
+            if texts := [word for word in words if not is_there(word)]:
+                raise UsageError(
+                    f"TEXT ({texts[0][:40]!r}) and --file exclude each other: leave one out"
+                )
+        elif len(words) > 1:
+            raise UsageError(
+                f'TEXT is one argument, {len(words)} were given: quote it, as in "hii there"'
+            )
+        if self.text is not None:
+            _check_unicode(self.text)
+        needs_text = not self.given("decode", "vocab", "merges")
+        if needs_text and not words and not self.file and stdin_is_terminal():
+            raise UsageError(
+                'nothing to tokenize: try `gptcli tokenize "hii there"` or --file FILE'
+            )
 
 
-def tokenize_text(
-    words: _Words = None,
-    file: _Files = None,
-    field: _Field = None,
-    errors: _Errors = "strict",
-    tokenizer: _Tokenizer = None,
-    pattern: _Pattern = None,
-    decode: _Decode = None,
-    compare: _Compare = None,
-    vocab: _Vocab = False,
-    merges: _Merges = None,
-    train: _Train = None,
-    vocab_size: _VocabSize = None,
-    special_token: _Special = None,
-    format: _Format = None,
-    ids: _Ids = False,
-    limit: _Limit = None,
-    json: Json = False,
-    out: _Out = None,
-    overwrite: Overwrite = False,
-) -> None:
+def _are_different(names: list[str]) -> bool:
+    return all(names) and len(set(names)) == len(names)
+
+
+def _check_unicode(text: str) -> None:
+    """UsageError for bytes on the command line that are not UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"TEXT is not valid UTF-8 at character {error.start}: give it as a --file"
+        ) from None
+
+
+def tokenize(request: TokenizeRequest) -> None:
     """Show the tokens of a text: pieces, ids and counts.
 
-    Or compare tokenizers, look into their code books, and train new ones.
+    Or compare tokenizers, look into their vocabularies, and train new ones.
     """
-    from gptcli.commands.tokenize.request import Request, chosen_format
     from gptcli.commands.tokenize.run import run
 
-    run(
-        Request(
-            words=words or [],
-            files=file or [],
-            field=field,
-            errors=errors,
-            tokenizer=tokenizer,
-            pattern=pattern,
-            decode=decode,
-            compare=compare,
-            vocab=vocab,
-            merges=merges,
-            train=train,
-            vocab_size=vocab_size,
-            special_tokens=special_token or [],
-            limit=limit,
-            form=chosen_format(format, ids, json),
-            out=out,
-            overwrite=overwrite,
-        )
-    )
+    give(run(request), request.output)

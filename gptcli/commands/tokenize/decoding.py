@@ -5,48 +5,51 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, cast
 
 import numpy as np
 
-from gptcli.commands.tokenize.token_stream import Block
+from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
+from gptcli.commands.tokenize.token_stream import TokenBlock
+from gptcli.data.corpus.sources import STDIN
 from gptcli.errors import UsageError
 from gptcli.tokenization.incremental import IncrementalDecoder, Piece
 from gptcli.tokenization.tokenizer import Tokenizer
 
-_STDIN = "-"
 _IN_MEMORY = 2**20  # bytes of stdin that need no temporary file
-
 _BLOCK = 2**18  # bytes of listed ids read at a time
 _LONGEST_ID = 19  # digits
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedIds:
     """The text that a tokenizer makes of ids."""
 
     open_listing: Callable[[], IO[bytes]]
-    tokenizer: Tokenizer
-    origin: str
+    chosen: ChosenTokenizer
     name: str = "--decode"
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[TokenBlock]:
         """As they are listed; UsageError for what is no id."""
-        return decode_blocks(self.tokenizer, listed_ids(self.open_listing()))
+        yield from decode_blocks(self.chosen.tokenizer, listed_ids(self.open_listing()))
 
     def texts(self) -> Iterator[str]:
         """The text in whole characters."""
         return (block.text for block in self.blocks())
 
 
-def listing(given: str, is_reread: bool) -> Callable[[], IO[bytes]]:
-    """Opens the ids that were given, or those on stdin; ``is_reread`` if more than once."""
-    if given != _STDIN:
+def listing(given: str, is_reread: bool, resources: ExitStack) -> Callable[[], IO[bytes]]:
+    """Opens the ids that were given, or those on stdin; ``is_reread`` if more than once.
+
+    What has to be closed in the end goes to ``resources``.
+    """
+    if given != STDIN:
         return lambda: io.BytesIO(given.encode("ascii", "backslashreplace"))
     if not is_reread:
         return lambda: sys.stdin.buffer
-    spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    spool = resources.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
     shutil.copyfileobj(sys.stdin.buffer, spool)
 
     def rewound() -> IO[bytes]:
@@ -73,7 +76,7 @@ def listed_ids(listing: IO[bytes]) -> Iterator[list[int]]:
         raise UsageError('--decode has no ids: write --decode "46 47 47"')
 
 
-def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[Block]:
+def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[TokenBlock]:
     """All ids and their text in pieces of whole characters, as one call for all would decode."""
     decoder = IncrementalDecoder(tokenizer)
     for ids in blocks:
@@ -88,6 +91,6 @@ def _parsed(words: list[str]) -> list[int]:
     return [int(word) for word in words]
 
 
-def _block(piece: Piece) -> Iterator[Block]:
+def _block(piece: Piece) -> Iterator[TokenBlock]:
     if piece.ids:
-        yield Block(piece.text, np.array(piece.ids))
+        yield TokenBlock(piece.text, np.array(piece.ids))

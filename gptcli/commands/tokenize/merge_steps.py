@@ -1,46 +1,40 @@
 """``--merges``: how byte-pair encoding builds a word, one merge after another."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from gptcli.commands.tokenize.output import Output, tokenizer_document
-from gptcli.commands.tokenize.token_view import COLOURS, QUIET_COLOUR, append_wrapped, token_view
-from gptcli.errors import UsageError
+from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
+from gptcli.commands.tokenize.token_view import COLOURS, token_view
+from gptcli.commands.view.answer import Answer, Document
+from gptcli.commands.view.canvas import Canvas, clipped
+from gptcli.commands.view.drawing import QUIET
+from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.tokenization.merges import MergeStep, merge_steps
-from gptcli.tokenization.vocabulary import Vocabulary
+from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
-if TYPE_CHECKING:
-    from gptcli.tokenization.tokenizer import Tokenizer
-
-_HEADER = ("step", "rank", "pair")
+_COLUMNS = ("step", "rank", "pair", "pieces")
 _GAP = 2
 _WIDE = 60  # columns from which on there is room for the pair
 
 
-def show_merges(tokenizer: "Tokenizer", origin: str, word: str, output: Output) -> None:
-    """Give every step from the characters (or bytes) of ``word`` to its tokens."""
-    if not word:
-        raise UsageError('--merges needs a word: try --merges "there"')
-    steps = merge_steps(tokenizer, word)
-    if output.form == "json":
-        output.document(_document(tokenizer, origin, word, steps))
-    else:
-        book = Vocabulary(tokenizer)
-        tokens = [book.entry(number) for number in _ids(steps)]
-        result = token_view(tokens, output.width)
-        result.rstrip()
-        output.draw(_table(steps, output.width), "", result)
+def show_merges(chosen: ChosenTokenizer, word: str) -> Answer:
+    """Every step from the characters (or bytes) of ``word`` to its tokens."""
+    steps = merge_steps(chosen.tokenizer, word)
+    vocabulary = Vocabulary(chosen.tokenizer)
+    tokens = [vocabulary.entry(number) for number in _ids(steps)]
+    return Answer(
+        "gptcli.merges/1",
+        lambda: _document(chosen, word, steps),
+        [_table(steps)],
+        drawing=lambda canvas: _drawing(canvas, steps, tokens),
+    )
 
 
-def _document(
-    tokenizer: "Tokenizer", origin: str, word: str, steps: Sequence[MergeStep]
-) -> dict[str, Any]:
+def _document(chosen: ChosenTokenizer, word: str, steps: Sequence[MergeStep]) -> Document:
     return {
-        "schema": "gptcli.merges/1",
-        "tokenizer": tokenizer_document(tokenizer, origin),
+        "tokenizer": chosen.document(),
         "word": word,
         "ids": _ids(steps),
         "steps": [
@@ -56,25 +50,56 @@ def _document(
     }
 
 
-def _table(steps: Sequence[MergeStep], width: int) -> Text:
-    """The pieces after each merge; the one that it made is coloured."""
-    starts = [_HEADER, *_starts(steps)]
-    if width < _WIDE:
+def _table(steps: Sequence[MergeStep]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (number, Figure(step.rank, rank), pair, " ".join(step.pieces))
+        for step, (number, rank, pair) in zip(steps, _starts(steps), strict=True)
+    ]
+    return Table("", _COLUMNS, tuple(rows))
+
+
+def _drawing(
+    canvas: Canvas, steps: Sequence[MergeStep], tokens: Sequence[VocabularyEntry]
+) -> Iterator[Text | str]:
+    """The pieces after each merge, the one that it made coloured; and the tokens of the word."""
+    starts: list[tuple[str, ...]] = [_COLUMNS[:-1], *_starts(steps)]
+    if canvas.width < _WIDE:
         starts = [start[:-1] for start in starts]
     sizes = [max(map(cell_len, column)) for column in zip(*starts, strict=True)]
     indent = sum(sizes) + _GAP * len(sizes)
-    table = Text().append(_aligned(starts[0], sizes) + "pieces", QUIET_COLOUR)
+    yield Text(_aligned(starts[0], sizes) + _COLUMNS[-1], QUIET)
     for before, step, start in zip([None, *steps], steps, starts[1:], strict=False):
-        table.append("\n" + _aligned(start, sizes), "none")
+        line = Text(_aligned(start, sizes))
         is_merge = before is not None and before.part == step.part
         styles = _styles(before.pieces if before and is_merge else step.pieces, step.pieces)
-        append_wrapped(table, step.pieces, indent, width, styles)
-    return table
+        append_wrapped(line, step.pieces, indent, canvas.width, styles)
+        yield line
+    yield ""
+    result = token_view(tokens, canvas.width)
+    result.rstrip()
+    yield result
 
 
-def _starts(steps: Sequence[MergeStep]) -> list[tuple[str, ...]]:
+def append_wrapped(
+    text: Text, labels: Sequence[str], indent: int, width: int, styles: Sequence[str] = ("none",)
+) -> None:
+    """Append labels to a line that is ``indent`` cells long, folded under where they begin."""
+    used = indent
+    for index, label in enumerate(labels):
+        shown = clipped(label, max(width - indent, 2))
+        if used > indent and used + 1 + cell_len(shown) > width:
+            text.append("\n" + " " * indent)
+            used = indent
+        elif used > indent:
+            text.append(" ")
+            used += 1
+        text.append(shown, styles[index % len(styles)])
+        used += cell_len(shown)
+
+
+def _starts(steps: Sequence[MergeStep]) -> list[tuple[str, str, str]]:
     """What stands before the pieces: number, rank and pair of each merge."""
-    starts: list[tuple[str, ...]] = []
+    starts: list[tuple[str, str, str]] = []
     number = 0
     for before, step in zip([None, *steps], steps, strict=False):
         is_first = before is None or before.part != step.part

@@ -1,110 +1,77 @@
 """The things that ``gptcli tokenize`` does, one function for each."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import cast
 
-from gptcli.commands.text_source import Source
-from gptcli.commands.tokenize.output import Output, give_stream
-from gptcli.commands.tokenize.request import Request
-from gptcli.commands.tokenize.token_stream import Encoded
-from gptcli.commands.tokenizer_choices import chosen_tokenizer
-from gptcli.commands.view.legacy import check_out
-from gptcli.commands.view.terminal import escape_controls
-from gptcli.errors import UsageError
-
-
-def run(request: Request) -> None:
-    """Do what is asked for and give the result."""
-    output = request.output
-    if request.train is None:
-        check_out(output.out, output.overwrite)
-    if output.form == "html" and output.is_terminal:
-        raise UsageError("--format html is a page for a browser: give --out page.html")
-    _MODES[request.mode](request, output)
+from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer, choose_tokenizer
+from gptcli.commands.tokenize.command import TokenizeRequest
+from gptcli.commands.tokenize.comparison import compare
+from gptcli.commands.tokenize.decoding import DecodedIds, listing
+from gptcli.commands.tokenize.merge_steps import show_merges
+from gptcli.commands.tokenize.text_source import TextSource, open_source
+from gptcli.commands.tokenize.token_answer import shown_tokens, token_answer
+from gptcli.commands.tokenize.token_stream import EncodedText
+from gptcli.commands.tokenize.training import check_place, train
+from gptcli.commands.tokenize.vocabulary_list import list_vocabulary
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.canvas import Canvas
+from gptcli.data.corpus.reading import ReadOptions
+from gptcli.data.corpus.utf8 import Errors
 
 
-def _show(request: Request, output: Output) -> None:
-    with request.source() as source:
-        tokenizer, origin = chosen_tokenizer(request.tokenizer, request.pattern, source)
-        give_stream(Encoded(source, tokenizer, origin), output)
+def run(request: TokenizeRequest) -> Answer:
+    """Do what is asked for; what it needs is closed when the answer has been given."""
+    with ExitStack() as resources:
+        answer = _answer(request, resources)
+        return replace(answer, resources=resources.pop_all())
 
 
-def _decode(request: Request, output: Output) -> None:
-    from gptcli.commands.tokenize.decoding import Decoded, listing
-
-    tokenizer, origin = chosen_tokenizer(request.tokenizer, request.pattern, None)
-    listed = listing(request.decode or "", is_reread=output.form == "json")
-    stream = Decoded(listed, tokenizer, origin)
-    if output.form == "table":
-        output.stream(_escaped(stream.texts()) if output.is_terminal else stream.texts())
-    else:
-        give_stream(stream, output)
-
-
-def _escaped(texts: Iterator[str]) -> Iterator[str]:
-    """For a terminal: nothing that it would obey, and a line end."""
-    last = ""
-    for text in texts:
-        last = text or last
-        yield escape_controls(text)
-    yield "" if last.endswith("\n") else "\n"
+def _answer(request: TokenizeRequest, resources: ExitStack) -> Answer:
+    if request.decode is not None:
+        return _decode(request, request.decode, resources)
+    if request.compare is not None:
+        return compare(request.names, request.pattern, _source(request, resources))
+    if request.vocab:
+        chosen = _chosen(request, _text_of_files(request, resources))
+        is_terminal = Canvas.of(request.out).is_terminal
+        return list_vocabulary(chosen, request.query, request.limit, is_terminal)
+    if request.merges is not None:
+        return show_merges(_chosen(request, _text_of_files(request, resources)), request.merges)
+    if request.train is not None:
+        return _train(request, resources)
+    return _show(request, _source(request, resources))
 
 
-def _compare(request: Request, output: Output) -> None:
-    from gptcli.commands.tokenize.compare import compare
-
-    with request.source() as source:
-        compare(request.compare or "", request.pattern, source, output)
+def _show(request: TokenizeRequest, source: TextSource) -> Answer:
+    stream = EncodedText(source, _chosen(request, source))
+    return shown_tokens(stream) if request.chosen_form == "table" else token_answer(stream)
 
 
-def _list(request: Request, output: Output) -> None:
-    from gptcli.commands.tokenize.vocabulary_list import list_codebook
-
-    if len(request.words) > 1:
-        raise UsageError("--vocab searches for one text: quote it")
-    query = request.words[0] if request.words else None
-    with _maybe_source(request) as source:
-        tokenizer, origin = chosen_tokenizer(request.tokenizer, request.pattern, source)
-    list_codebook(tokenizer, origin, query, request.limit, output)
+def _decode(request: TokenizeRequest, given: str, resources: ExitStack) -> Answer:
+    """A table of decoded ids is their text, to the byte."""
+    chosen = _chosen(request, None)
+    open_listing = listing(given, is_reread=request.chosen_form == "json", resources=resources)
+    stream = DecodedIds(open_listing, chosen)
+    return replace(token_answer(stream), pieces=stream.texts(), is_exact=True)
 
 
-def _merge(request: Request, output: Output) -> None:
-    from gptcli.commands.tokenize.merge_steps import show_merges
-
-    with _maybe_source(request) as source:
-        tokenizer, origin = chosen_tokenizer(request.tokenizer, request.pattern, source)
-    show_merges(tokenizer, origin, request.merges or "", output)
-
-
-def _train(request: Request, output: Output) -> None:
-    from gptcli.commands.tokenize.train import planned_training, train
-
-    planned = planned_training(
-        request.train or "",
-        request.vocab_size,
-        request.special_tokens,
-        request.out,
-        request.overwrite,
-    )
-    with request.source() as source:
-        train(planned, source, is_json=output.form == "json")
+def _train(request: TokenizeRequest, resources: ExitStack) -> Answer:
+    assert request.out is not None, "the request has checked it"
+    check_place(request.out, request.overwrite)
+    source = _source(request, resources)
+    return train(request.spec, request.out, request.overwrite, source)
 
 
-@contextlib.contextmanager
-def _maybe_source(request: Request) -> Iterator[Source | None]:
+def _chosen(request: TokenizeRequest, source: TextSource | None) -> ChosenTokenizer:
+    return choose_tokenizer(request.tokenizer, request.pattern, source)
+
+
+def _text_of_files(request: TokenizeRequest, resources: ExitStack) -> TextSource | None:
     """The text of --file, for tokenizers that are made of one."""
-    if not request.files:
-        yield None
-        return
-    with request.source() as source:
-        yield source
+    return _source(request, resources) if request.files else None
 
 
-_MODES: Mapping[str, Callable[[Request, Output], None]] = {
-    "": _show,
-    "--decode": _decode,
-    "--compare": _compare,
-    "--vocab": _list,
-    "--merges": _merge,
-    "--train": _train,
-}
+def _source(request: TokenizeRequest, resources: ExitStack) -> TextSource:
+    options = ReadOptions(cast("Errors", request.errors), request.field)
+    return resources.enter_context(open_source(request.text, request.files, options))

@@ -1,10 +1,9 @@
-"""A page of coloured tokens that needs nothing but itself: no script, no font, no network."""
+"""A page of coloured tokens."""
 
 from dataclasses import dataclass
 from functools import cache
 
-from gptcli.commands.tokenize.output import beginning, counted
-from gptcli.commands.tokenize.token_stream import Stream
+from gptcli.commands.tokenize.token_stream import TokenStream, beginning, counts_line
 from gptcli.commands.view.pages import render_page, visible_words
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
@@ -22,18 +21,18 @@ class _PageToken:
     ends_line: bool
 
 
-def token_page(stream: Stream, most_tokens: int = _MOST_TOKENS) -> str:
+def token_page(stream: TokenStream, most_tokens: int = _MOST_TOKENS) -> str:
     """The HTML of a text's tokens; of a long text the first ``most_tokens``, which it says."""
-    ids, counts = beginning(stream.blocks(), most_tokens)
-    book = Vocabulary(stream.tokenizer)
-    token = cache(lambda number: _page_token(book.entry(number)))
+    ids, counts = beginning(stream, most_tokens)
+    vocabulary = Vocabulary(stream.chosen.tokenizer)
+    token = cache(lambda number: _page_token(vocabulary.entry(number)))
     return render_page(
         "gptcli.commands.tokenize",
         "tokens.html",
         title=f"Tokens of {visible_words(stream.name)}",
         about=[
-            f"tokenizer: {visible_words(stream.origin)}",
-            counted(counts, stream.tokenizer),
+            f"tokenizer: {visible_words(stream.chosen.origin)}",
+            counts_line(counts, stream.chosen),
         ],
         cut=_cut(len(ids), counts.tokens),
         tokens=(token(number) for number in ids),

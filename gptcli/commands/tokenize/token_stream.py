@@ -1,39 +1,41 @@
 """A text and its ids, block by block, however long it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from gptcli.commands.text_source import Passage, Source
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
+from gptcli.commands.tokenize.text_source import TextChunk, TextSource
 from gptcli.commands.view.progress import progress
 from gptcli.errors import DataError, UsageError
+from gptcli.runtime.threads import available_cores, ordered_map
+from gptcli.tokenization.bulk import bulk_encoder
+from gptcli.tokenization.cuts import cuts_of
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from gptcli.tokenization.tokenizer import Tokenizer
-    from gptcli.tokenization.unseen import UnseenCharacterError
+_Ids = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Block:
+class TokenBlock:
     """Some of a text and exactly its ids."""
 
     text: str
-    ids: "NDArray[Any]"
+    ids: _Ids
 
 
 @dataclass
-class Counts:
+class TokenCounts:
     """What has been seen of a text."""
 
     characters: int = 0
     bytes: int = 0
     tokens: int = 0
 
-    def add(self, block: Block) -> None:
+    def add(self, block: TokenBlock) -> None:
         """Count a block."""
         text = block.text
         self.characters += len(text)
@@ -46,7 +48,7 @@ class Counts:
         return self.bytes / self.tokens if self.tokens else None
 
 
-class Stream(Protocol):
+class TokenStream(Protocol):
     """A text and its tokens, which can be gone through more than once."""
 
     @property
@@ -55,16 +57,11 @@ class Stream(Protocol):
         ...
 
     @property
-    def tokenizer(self) -> "Tokenizer":
+    def chosen(self) -> ChosenTokenizer:
         """What makes the tokens."""
         ...
 
-    @property
-    def origin(self) -> str:
-        """Where the tokenizer is from."""
-        ...
-
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[TokenBlock]:
         """All of it."""
         ...
 
@@ -74,70 +71,81 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedText:
     """The tokens that a tokenizer makes of a text."""
 
-    source: Source
-    tokenizer: "Tokenizer"
-    origin: str
+    source: TextSource
+    chosen: ChosenTokenizer
 
     @property
     def name(self) -> str:
         """The name of the source."""
         return self.source.name
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[TokenBlock]:
         """Chunk by chunk; UsageError or DataError for a character without an id."""
-        import numpy as np
-
         for texts, arrays in self.arrays():
-            yield Block("".join(texts), np.concatenate(arrays) if arrays else np.array([], int))
+            ids = np.concatenate(arrays) if arrays else np.array([], int)
+            yield TokenBlock("".join(texts), ids)
 
-    def arrays(self) -> "Iterator[tuple[list[str], list[NDArray[Any]]]]":
+    def arrays(self) -> Iterator[tuple[list[str], list[_Ids]]]:
         """The texts of each chunk and the ids of each text, on all cores where it pays."""
+        tokenizer = self.chosen.tokenizer
         if self.source.is_argument:
-            encode = self._encoder(lambda texts: [self.tokenizer.encode(text) for text in texts])
-            yield from map(encode, self.source.passages())
+            encode = self._encoder(lambda texts: [tokenizer.encode(text) for text in texts])
+            yield from map(encode, self.source.chunks())
             return
-        from gptcli.runtime.threads import available_cores, ordered_map
-        from gptcli.tokenization.bulk import bulk_encoder
-        from gptcli.tokenization.cuts import cuts_of
-
-        encode = self._encoder(bulk_encoder(self.tokenizer, "uint32").encode)
-        passages = self.source.passages(cuts_of(self.tokenizer))
+        encode = self._encoder(bulk_encoder(tokenizer, "uint32").encode)
+        chunks = self.source.chunks(cuts_of(tokenizer))
         with progress("encoding", self.source.n_bytes(), "bytes") as advance:
-            for done in ordered_map(encode, passages, available_cores()):
+            for done in ordered_map(encode, chunks, available_cores()):
                 advance(sum(map(len, done[0])))
                 yield done
 
     def texts(self) -> Iterator[str]:
         """The text, without encoding it."""
-        for passage in self.source.passages():
-            yield "".join(passage.read())
+        for chunk in self.source.chunks():
+            yield "".join(chunk.read())
 
     def _encoder(
-        self, encode: "Callable[[Sequence[str]], list[NDArray[Any]]]"
-    ) -> "Callable[[Passage], tuple[list[str], list[NDArray[Any]]]]":
-        from gptcli.tokenization.unseen import UnseenCharacterError
-
-        def run(passage: Passage) -> "tuple[list[str], list[NDArray[Any]]]":
-            texts = passage.read()
+        self, encode: Callable[[Sequence[str]], list[_Ids]]
+    ) -> Callable[[TextChunk], tuple[list[str], list[_Ids]]]:
+        def run(chunk: TextChunk) -> tuple[list[str], list[_Ids]]:
+            texts = chunk.read()
             try:
                 return texts, encode(texts)
             except UnseenCharacterError as error:
-                raise self._unseen(passage, error) from None
+                raise self._unseen(chunk, error) from None
 
         return run
 
-    def _unseen(self, passage: Passage, error: "UnseenCharacterError") -> UsageError | DataError:
-        from gptcli.tokenization.unseen import unseen_error
-
+    def _unseen(self, chunk: TextChunk, error: UnseenCharacterError) -> UsageError | DataError:
         return unseen_error(
             error,
             self.name,
             "choose another --tokenizer, or make one that has it with `gptcli prepare FILE` "
             "(--unk for any character)",
             is_prompt=self.source.is_argument,
-            place=passage.place(error.text_index, error.offset),
-            origin=self.origin,
+            place=chunk.place(error.text_index, error.offset),
+            origin=self.chosen.origin,
         )
+
+
+def beginning(stream: TokenStream, limit: int) -> tuple[list[int], TokenCounts]:
+    """The first ids of a text, at most ``limit``, and the counts of all of it."""
+    ids: list[int] = []
+    counts = TokenCounts()
+    for block in stream.blocks():
+        if len(ids) < limit:
+            ids += block.ids[: limit - len(ids)].tolist()
+        counts.add(block)
+    return ids, counts
+
+
+def counts_line(counts: TokenCounts, chosen: ChosenTokenizer) -> str:
+    """The counts in a line."""
+    return (
+        f"{counts.characters:,} characters, {counts.bytes:,} bytes, {counts.tokens:,} tokens, "
+        f"{counts.bytes_per_token or 0:.2f} bytes per token, "
+        f"vocabulary {chosen.tokenizer.vocab_size:,} ({chosen.tokenizer.kind})"
+    )

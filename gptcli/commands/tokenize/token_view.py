@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 
+from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.drawing import QUIET
 from gptcli.tokenization.vocabulary import VocabularyEntry
 
 # Colours only, no bold or dim: NO_COLOR then leaves plain text.
 COLOURS = ("black on cyan", "black on green", "black on yellow", "black on magenta")
-QUIET_COLOUR = "bright_black"
 
 
 @dataclass(frozen=True)
@@ -44,34 +45,6 @@ def token_view(entries: Sequence[VocabularyEntry], width: int) -> Text:
     return view
 
 
-def longest_labels(kind: str, longest: Sequence[VocabularyEntry]) -> list[str]:
-    """Tokens worth naming for their length; of some kinds all have the same."""
-    same = {"char": "one character each", "byte": "one byte each"}.get(kind)
-    return [same] if same else [entry.label for entry in longest]
-
-
-def clipped(text: str, width: int) -> str:
-    """The text in at most ``width`` cells, with a mark where some was cut off."""
-    return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)) + "…"
-
-
-def append_wrapped(
-    text: Text, labels: Sequence[str], indent: int, width: int, styles: Sequence[str] = ("none",)
-) -> None:
-    """Append labels to a line that is ``indent`` cells long, folded under where they begin."""
-    used = indent
-    for index, label in enumerate(labels):
-        shown = clipped(label, max(width - indent, 2))
-        if used > indent and used + 1 + cell_len(shown) > width:
-            text.append("\n" + " " * indent)
-            used = indent
-        elif used > indent:
-            text.append(" ")
-            used += 1
-        text.append(shown, styles[index % len(styles)])
-        used += cell_len(shown)
-
-
 def _rows(cells: Sequence[_Cell], width: int) -> Iterator[tuple[int, int]]:
     start = used = 0
     for index, cell in enumerate(cells):
@@ -91,4 +64,4 @@ def _append_row(view: Text, cells: Sequence[_Cell]) -> None:
         view.append("\n" if index == last else " " * (cell.width - cell_len(cell.label) + 1))
     for index, cell in enumerate(cells):
         padding = "\n" if index == last else " " * (cell.width - len(cell.number) + 1)
-        view.append(cell.number + padding, style=QUIET_COLOUR)
+        view.append(cell.number + padding, style=QUIET)

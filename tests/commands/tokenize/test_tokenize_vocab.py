@@ -63,7 +63,7 @@ def test_the_number_is_limited_on_terminals_alone(cli, bpe, monkeypatch):
     limited = cli("tokenize", "--vocab", "--tokenizer", bpe, "--limit", 3)
     assert len(limited.stdout.splitlines()) == 4
     assert "the first 3 of 280" in limited.stderr
-    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "30")
     done = cli("tokenize", "--vocab", "--tokenizer", bpe)
     assert len(done.stdout.splitlines()) == 101

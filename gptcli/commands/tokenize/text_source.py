@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol
 
 from gptcli.commands.view.terminal import note
-from gptcli.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from gptcli.data.corpus.inputs import Corpus
-    from gptcli.data.corpus.reading import Chunk, Document, Reader, ReadOptions
-    from gptcli.data.corpus.utf8 import Errors
-    from gptcli.tokenization.cuts import Cuts
-
-_STDIN = "-"
+from gptcli.data.corpus.inputs import Corpus, DocumentLayout, find_corpus
+from gptcli.data.corpus.readers import open_readers
+from gptcli.data.corpus.reading import Chunk, Document, Reader, ReadOptions
+from gptcli.data.corpus.sources import STDIN
+from gptcli.data.corpus.text_sample import SAMPLE_BYTES, sample_texts
+from gptcli.errors import DataError
+from gptcli.tokenization.cuts import Cuts
 
 
 @dataclass(frozen=True)
-class Passage:
+class TextChunk:
     """A chunk of the text.
 
     Attributes:
@@ -47,7 +45,7 @@ class TrainingSample:
     every: int
 
 
-class Source(Protocol):
+class TextSource(Protocol):
     """A text that can be read more than once, in chunks, and is not blank."""
 
     @property
@@ -64,7 +62,7 @@ class Source(Protocol):
         """How large it is, or is expected to be, in UTF-8."""
         ...
 
-    def passages(self, cuts: "Cuts | None" = None) -> Iterator[Passage]:
+    def chunks(self, cuts: Cuts = Cuts.ANYWHERE) -> Iterator[TextChunk]:
         """All of it in order, cut where ``cuts`` allows; by default anywhere."""
         ...
 
@@ -75,45 +73,24 @@ class Source(Protocol):
 
 @contextlib.contextmanager
 def open_source(
-    words: Sequence[str], files: Sequence[str], field: str | None = None, errors: str = "strict"
-) -> Iterator[Source]:
-    """The text of ``words`` (one argument), of ``files``, or of stdin where neither is given.
+    text: str | None, files: Sequence[str], options: ReadOptions
+) -> Iterator[TextSource]:
+    """The text of the command line, of ``files``, or of stdin where neither is given.
 
-    A shell turns ``--file *.txt`` into one file and more words: those are files too.
+    DataError where it is empty or blank.
     """
-    sources = named_files(words, files)
-    if not sources and words and words[0] != _STDIN:
-        yield _checked(Argument(_argument(words)))
+    if text is not None and text != STDIN and not files:
+        yield _checked(ArgumentText(text))
         return
-    if not sources and not words and sys.stdin.isatty():
-        raise UsageError('nothing to tokenize: try `gptcli tokenize "hii there"` or --file FILE')
-    from gptcli.data.corpus.inputs import find_corpus
-    from gptcli.data.corpus.reading import ReadOptions
-
     with tempfile.TemporaryDirectory(prefix="gptcli-") as spool:
-        corpus = find_corpus(sources or [_STDIN], Path(spool))
+        corpus = find_corpus(files or [STDIN], Path(spool))
         if corpus.n_skipped:
             note(f"binary files left out: {corpus.n_skipped:,}")
-        yield _checked(Files(corpus, ReadOptions(cast("Errors", errors), field)))
-
-
-def named_files(words: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The files that are meant; UsageError where a text stands beside --file."""
-    if files and (texts := [word for word in words if not is_there(word)]):
-        raise UsageError(f"TEXT ({texts[0][:40]!r}) and --file exclude each other: give one")
-    return [*files, *words] if files else []
-
-
-def is_there(name: str) -> bool:
-    """Whether a path leads to anything; a text too long for a name does not."""
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):
-        return False
+        yield _checked(CorpusText(corpus, options))
 
 
 @dataclass(frozen=True)
-class Argument:
+class ArgumentText:
     """A text of the command line."""
 
     text: str
@@ -124,9 +101,9 @@ class Argument:
         """Its size in UTF-8."""
         return len(self.text.encode())
 
-    def passages(self, cuts: "Cuts | None" = None) -> Iterator[Passage]:
+    def chunks(self, cuts: Cuts = Cuts.ANYWHERE) -> Iterator[TextChunk]:
         """The text, in one piece."""
-        yield Passage(self.n_bytes(), lambda: [self.text], lambda _, offset: f"offset {offset:,}")
+        yield TextChunk(self.n_bytes(), lambda: [self.text], lambda _, offset: f"offset {offset:,}")
 
     def training_sample(self, is_whole: bool) -> TrainingSample:
         """The text."""
@@ -134,11 +111,11 @@ class Argument:
 
 
 @dataclass(frozen=True)
-class Files:
+class CorpusText:
     """A corpus; of records, their texts."""
 
-    corpus: "Corpus"
-    options: "ReadOptions"
+    corpus: Corpus
+    options: ReadOptions
     is_argument: bool = False
 
     @property
@@ -148,20 +125,17 @@ class Files:
 
     def n_bytes(self) -> int:
         """Exact for plain texts, else an estimate."""
-        return sum(reader.expected_bytes() for reader in self._readers(None))
+        return sum(reader.expected_bytes() for reader in self._readers(Cuts.ANYWHERE))
 
-    def passages(self, cuts: "Cuts | None" = None) -> Iterator[Passage]:
+    def chunks(self, cuts: Cuts = Cuts.ANYWHERE) -> Iterator[TextChunk]:
         """Chunk by chunk, input by input."""
         for reader in self._readers(cuts):
             for chunk in reader.chunks():
                 read = partial(_texts, reader, chunk)
-                yield Passage(chunk.n_bytes, read, partial(_place, reader, chunk))
+                yield TextChunk(chunk.n_bytes, read, partial(_place, reader, chunk))
 
     def training_sample(self, is_whole: bool) -> TrainingSample:
         """All of its chunks, or every n-th."""
-        from gptcli.data.corpus.text_sample import SAMPLE_BYTES, sample_texts
-        from gptcli.tokenization.cuts import Cuts
-
         limit = sys.maxsize if is_whole else SAMPLE_BYTES
         sample = sample_texts(self._readers(Cuts.WORDS), limit)
         texts = sample.texts if sample.every > 1 else self._documents
@@ -169,40 +143,20 @@ class Files:
 
     def _documents(self) -> Iterator[str]:
         """What a sample of everything gives, but with an error for a bad record."""
-        from gptcli.tokenization.cuts import Cuts
-
         for reader in self._readers(Cuts.WORDS):
             for chunk in reader.chunks():
                 for document in _documents(reader, chunk):
                     yield "".join(part.text for part in document.parts)
 
-    def _readers(self, cuts: "Cuts | None") -> "list[Reader]":
-        from gptcli.data.corpus.readers import open_reader
-        from gptcli.tokenization.cuts import Cuts
-
-        return [open_reader(one, self.options, cuts or Cuts.ANYWHERE) for one in self.corpus.inputs]
+    def _readers(self, cuts: Cuts) -> list[Reader]:
+        return open_readers(self.corpus.inputs, self.options, cuts)
 
 
-def _argument(words: Sequence[str]) -> str:
-    """UsageError for several words, and for bytes on the command line that are not UTF-8."""
-    if len(words) > 1:
-        raise UsageError(
-            f'TEXT is one argument, {len(words)} were given: quote it, as in "hii there"'
-        )
-    try:
-        words[0].encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            f"TEXT is not valid UTF-8 at character {error.start}: give it as a --file"
-        ) from None
-    return words[0]
-
-
-def _checked(source: Source) -> Source:
+def _checked(source: TextSource) -> TextSource:
     """DataError for a text that is empty or blank."""
     is_empty = True
-    for passage in source.passages():
-        for text in passage.read():
+    for chunk in source.chunks():
+        for text in chunk.read():
             if text and not text.isspace():
                 return source
             is_empty = is_empty and not text
@@ -210,7 +164,7 @@ def _checked(source: Source) -> Source:
     raise DataError(f"{source.name} {what}: give some text")
 
 
-def _documents(reader: "Reader", chunk: "Chunk") -> "tuple[Document, ...]":
+def _documents(reader: Reader, chunk: Chunk) -> tuple[Document, ...]:
     parsed = reader.parse(chunk)
     if parsed.problems:
         problem = parsed.problems[0]
@@ -218,13 +172,11 @@ def _documents(reader: "Reader", chunk: "Chunk") -> "tuple[Document, ...]":
     return parsed.documents
 
 
-def _texts(reader: "Reader", chunk: "Chunk") -> list[str]:
+def _texts(reader: Reader, chunk: Chunk) -> list[str]:
     return [part.text for document in _documents(reader, chunk) for part in document.parts]
 
 
-def _place(reader: "Reader", chunk: "Chunk", number: int, offset: int) -> str:
-    from gptcli.data.corpus.inputs import DocumentLayout
-
+def _place(reader: Reader, chunk: Chunk, number: int, offset: int) -> str:
     documents = _documents(reader, chunk)
     owners = [(document, part) for document in documents for part in document.parts]
     document, part = owners[number]

@@ -7,7 +7,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from gptcli.commands.tokenize.token_view import append_wrapped, clipped, token_view
+from gptcli.commands.tokenize.merge_steps import append_wrapped
+from gptcli.commands.tokenize.token_view import token_view
+from gptcli.commands.view.canvas import clipped
 from gptcli.tokenization.trainer import character_tokenizer
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 

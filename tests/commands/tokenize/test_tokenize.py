@@ -3,14 +3,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from gptcli.tokenization.trainer import character_tokenizer
-
-_STREAM = SimpleNamespace(isatty=lambda: True)
-TERMINAL = SimpleNamespace(stdin=_STREAM, stdout=_STREAM)
 
 
 def test_without_a_dataset_the_characters_are_the_vocabulary(cli):
@@ -167,7 +163,7 @@ def test_invalid_utf8_is_named_with_its_offset(cli):
 
 
 def test_nothing_on_a_terminal_asks_for_text(cli, monkeypatch):
-    monkeypatch.setattr("gptcli.commands.text_source.sys", TERMINAL)
+    monkeypatch.setattr("gptcli.commands.tokenize.command.stdin_is_terminal", lambda: True)
     done = cli("tokenize")
     assert done.code == 2
     assert 'gptcli tokenize "hii there"' in done.stderr

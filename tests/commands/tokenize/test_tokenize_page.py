@@ -5,9 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.commands.text_source import Argument
+from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
+from gptcli.commands.tokenize.text_source import ArgumentText
 from gptcli.commands.tokenize.token_page import token_page
-from gptcli.commands.tokenize.token_stream import Encoded
+from gptcli.commands.tokenize.token_stream import EncodedText
 from gptcli.tokenization.trainer import character_tokenizer
 
 HOSTILE = (
@@ -41,7 +42,8 @@ class Page(HTMLParser):
 
 
 def page_of(text: str, name: str = "TEXT", **options) -> str:
-    stream = Encoded(Argument(text, name=name), character_tokenizer(text), "the <b>text</b>")
+    chosen = ChosenTokenizer(character_tokenizer(text), "the <b>text</b>")
+    stream = EncodedText(ArgumentText(text, name=name), chosen)
     return token_page(stream, **options)
 
 
@@ -106,7 +108,7 @@ def test_a_page_goes_to_a_file_or_a_pipe(cli, monkeypatch):
     assert Page(page).labels == ["a", "b", "c"]
     assert cli("tokenize", "abc", "--format", "html").stdout == page
     assert cli("tokenize", "abc", "--format", "html", "--out", "page.html").code == 2
-    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     refused = cli("tokenize", "abc", "--format", "html")
     assert (refused.code, refused.stdout) == (2, "")
     assert "--out page.html" in refused.stderr

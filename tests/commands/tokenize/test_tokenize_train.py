@@ -123,7 +123,7 @@ def test_a_vocabulary_smaller_than_the_alphabet_names_both(cli, text):
 
 
 def test_a_sample_is_announced(cli, text, monkeypatch):
-    monkeypatch.setattr("gptcli.data.corpus.text_sample.SAMPLE_BYTES", 2**21)
+    monkeypatch.setattr("gptcli.commands.tokenize.text_source.SAMPLE_BYTES", 2**21)
     Path("big.txt").write_text(TEXT * 2000)
     done = cli("tokenize", "--train", "bpe:300", "--file", "big.txt", "--out", "tok")
     assert done.code == 0

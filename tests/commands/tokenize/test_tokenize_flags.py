@@ -1,6 +1,6 @@
 import pytest
 
-from gptcli.commands.tokenize.request import chosen_format
+from gptcli.commands.tokenize.command import TokenizeRequest
 from gptcli.errors import UsageError
 
 OTHER_MODES = {
@@ -86,9 +86,11 @@ def test_a_contradiction_is_one_line_that_names_the_flags(cli, argv, named):
     ],
 )
 def test_short_flags_are_formats(given, expected):
-    assert chosen_format(*given) == expected
+    form, ids, json_output = given
+    request = TokenizeRequest(words=["text"], form=form, ids=ids, json_output=json_output)
+    assert request.chosen_form == expected
 
 
 def test_two_formats_are_refused():
     with pytest.raises(UsageError, match="exclude each other"):
-        chosen_format("table", True, False)
+        TokenizeRequest(words=["text"], form="table", ids=True)

@@ -1,11 +1,15 @@
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from gptcli.commands.prepare.command import PrepareRequest
 from gptcli.data.dataset import Dataset
+from gptcli.errors import UsageError
 from gptcli.tokenization.trainer import character_tokenizer
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 4
@@ -285,3 +289,44 @@ def test_verify_takes_the_flags_that_work_everywhere(cli, tmp_path) -> None:
     assert cli("prepare", "input.txt").code == 0
     for verbosity in ("-q", "--verbose", "--debug"):
         assert cli("prepare", "--verify", "data/input", verbosity).code == 0
+
+
+def test_every_answer_comes_in_every_format(cli, input_file):
+    csv = cli("prepare", "input.txt", "--format", "csv").stdout
+    assert csv.splitlines()[:2] == ["name,value", "source,input.txt"]
+    assert "train,219\n" in csv
+    markdown = cli("prepare", "--verify", "data/input", "--format", "md").stdout
+    assert markdown.startswith("**data/input**\n")
+    assert "| files | 2 |" in markdown
+    listed = cli("prepare", "--list-sources", "--format", "csv").stdout
+    assert listed.startswith("source,about\npython,")
+    assert cli("prepare", "input.txt", "--plan", "--out", "big", "--format", "csv").code == 0
+    shard = cli("prepare", "--shard", "0/1", "--out", "big", "--format", "csv")
+    assert "parts encoded,2" in shard.stdout
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"source": ["input.txt"], "vocab_size": 300},
+        {"source": ["input.txt"], "digits": 0},
+        {"source": ["input.txt"], "val_fraction": 2.0},
+        {"source": ["input.txt"], "tokenizer": "bpe:300", "pattern": "gpt2"},
+        {"source": ["input.txt"], "tokenizer": "some/path", "unk": True},
+        {"shard": "0/2"},
+        {"merge": True, "out": Path("x"), "unk": True},
+    ],
+)
+def test_a_wrong_flag_fails_when_the_request_is_made(given):
+    with pytest.raises(UsageError):
+        PrepareRequest(**given)
+
+
+@pytest.mark.parametrize("name", ["prepare", "tokenize"])
+def test_flags_are_checked_without_what_reads_texts(name):
+    code = (
+        f"import sys, gptcli.commands.{name}.command\n"
+        "print(*{'numpy', 'tokenizers', 'rich.text', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"\n"

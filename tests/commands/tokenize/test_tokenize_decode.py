@@ -2,7 +2,6 @@ import io
 import json
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import tokenizers
@@ -14,8 +13,6 @@ from gptcli.commands.tokenize.decoding import decode_blocks, listed_ids
 from gptcli.errors import UsageError
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
-
-_STREAM = SimpleNamespace(isatty=lambda: True)
 
 
 def byte_level() -> Tokenizer:
@@ -129,7 +126,6 @@ def test_decoded_escapes_do_not_reach_a_terminal(cli, monkeypatch):
     Path("t.json").write_text(character_tokenizer("\x1b[2J").to_json())
     ids = cli("tokenize", "\x1b[2J", "--ids", "--tokenizer", "t.json").stdout
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("gptcli.commands.tokenize.output.Output.is_terminal", True)
     assert cli("tokenize", "--decode", ids, "--tokenizer", "t.json").stdout == "\\x1b[2J\n"
 
 

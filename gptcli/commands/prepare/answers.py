@@ -1,0 +1,112 @@
+"""What ``prepare`` says: of a dataset, a plan, a shard, a check, and of what is built in."""
+
+from pathlib import Path
+
+from gptcli.commands.view.answer import Answer, Document
+from gptcli.commands.view.tables import Cell, Figure, Table, facts
+from gptcli.commands.view.terminal import escape_controls, note
+from gptcli.data.corpus.sources import BUILT_IN_SOURCES
+from gptcli.data.dataset import Dataset
+from gptcli.data.preparation.plan import Plan
+from gptcli.data.preparation.sharing import WorkShare
+from gptcli.data.preparation.verify import Verified
+
+Facts = list[tuple[str, Cell]]
+
+
+def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
+    """A new dataset; ``is_newest_place`` is whether train finds it without being told."""
+    train = "gptcli train" if is_newest_place else f"gptcli train --data {dataset.directory}"
+    return Answer(
+        "gptcli.prepared/1",
+        lambda: _dataset_document(dataset),
+        [facts(str(dataset.directory), [*_source_facts(dataset), *_token_facts(dataset)])],
+        after=lambda: note(f"next: {train}"),
+    )
+
+
+def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:
+    """Where a plan is and into how many parts it divides the work; a terminal shows the place."""
+    n_parts = len(plan.tasks)
+    return Answer(
+        "gptcli.planned/1",
+        lambda: {"directory": str(place), "parts": n_parts},
+        [facts(str(place), [("parts", n_parts)])],
+        drawing=lambda _: [escape_controls(str(place))],
+        after=lambda: note(
+            f"parts to encode: {n_parts}, in up to {n_parts} shards at once; next, for each i "
+            f"below n: gptcli prepare --out {directory} --shard i/n; then: "
+            f"gptcli prepare --out {directory} --merge"
+        ),
+    )
+
+
+def shard_answer(share: WorkShare, done: int) -> Answer:
+    """What a process has done of a plan; a terminal shows the note alone."""
+    name = f"shard {share.index}/{share.count}"
+    return Answer(
+        "gptcli.shard/1",
+        lambda: {"index": share.index, "count": share.count, "parts": done},
+        [facts(name, [("parts encoded", done)])],
+        drawing=lambda _: (),
+        after=lambda: note(f"{name}: parts encoded: {done}"),
+    )
+
+
+def verified_answer(result: Verified) -> Answer:
+    """What was checked and found good."""
+    place = str(result.directory)
+    sizes = f"{result.files:,} files, {result.bytes:,} bytes"
+    return Answer(
+        "gptcli.verified/1",
+        lambda: {"directory": place, "files": result.files, "bytes": result.bytes},
+        [facts(place, [("files", result.files), ("bytes", result.bytes)])],
+        drawing=lambda _: [escape_controls(f"{place} is as it was written: {sizes}")],
+    )
+
+
+def sources_answer() -> Answer:
+    """The built-in sources."""
+    about = {name: source.about for name, source in BUILT_IN_SOURCES.items()}
+    table = Table("", ("source", "about"), tuple(about.items()), has_header=False)
+    return Answer("gptcli.sources/1", lambda: {"sources": about}, [table])
+
+
+def _dataset_document(dataset: Dataset) -> Document:
+    record = dataset.record.to_json()
+    del record["format"]
+    return {"directory": str(dataset.directory), **record, "identity": dataset.identity}
+
+
+def _source_facts(dataset: Dataset) -> Facts:
+    source = dataset.source
+    rows: Facts = [("source", str(source["name"]))]
+    if source["documents"] > 1:
+        rows.append(("documents", source["documents"]))
+    rows += [("characters", source["characters"]), ("bytes", source["bytes"])]
+    if replaced := source["replaced"]:
+        rows.append(("replaced", Figure(replaced, f"{replaced:,} sequences that were not UTF-8")))
+    if left_out := source["left_out"]:
+        rows.append(("left out", Figure(left_out, f"{left_out:,} bad records")))
+    return rows
+
+
+def _token_facts(dataset: Dataset) -> Facts:
+    kind, dtype = dataset.tokenizer.kind, dataset.record.dtype
+    tokens = sum(split.tokens for split in dataset.record.splits.values())
+    ratio = dataset.source["bytes"] / max(tokens, 1)
+    return [
+        ("vocabulary", Figure(dataset.vocab_size, f"{dataset.vocab_size:,} ({kind}, {dtype})")),
+        *((name, _tokens(dataset, name)) for name in dataset.record.splits),
+        ("ratio", Figure(ratio, f"{ratio:.2f} bytes per token")),
+    ]
+
+
+def _tokens(dataset: Dataset, split: str) -> Figure:
+    record = dataset.record.splits[split]
+    parts = [f"{record.tokens:,} tokens"]
+    if dataset.source["split_by"] == "document":
+        parts.append(f"{record.documents:,} document{'s' * (record.documents != 1)}")
+    if record.targets is not None:
+        parts.append(f"the loss counts on {record.targets:,}")
+    return Figure(record.tokens, ", ".join(parts))

@@ -1,0 +1,92 @@
+"""Which tokenizer is meant: one that is named, one made of the text, or the newest dataset's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gptcli.commands.tokenize.text_source import TextSource, TrainingSample
+from gptcli.commands.view.progress import progress
+from gptcli.commands.view.terminal import note
+from gptcli.data.dataset import newest_dataset
+from gptcli.errors import UsageError
+from gptcli.runtime.files import is_there
+from gptcli.tokenization.kinds import SIZED_KINDS, TokenizerSpec, named_kind
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import train_tokenizer
+
+_EVERY_CHARACTER = "char"  # the one kind that has to see all of a text
+_UNTRAINED = "byte"
+
+
+@dataclass(frozen=True)
+class ChosenTokenizer:
+    """A tokenizer and where it is from."""
+
+    tokenizer: Tokenizer
+    origin: str
+
+    def document(self) -> dict[str, Any]:
+        """What a JSON document says of it."""
+        return {
+            "origin": self.origin,
+            "kind": self.tokenizer.kind,
+            "vocab_size": self.tokenizer.vocab_size,
+            "identity": self.tokenizer.identity,
+        }
+
+
+def choose_tokenizer(
+    asked: str | None, pattern: str | None, source: TextSource | None
+) -> ChosenTokenizer:
+    """The tokenizer that is asked for, else the newest dataset's, else the text's characters.
+
+    ``source`` is the text to learn from, if there is one.
+    """
+    if asked is not None:
+        return named_tokenizer(asked, pattern, source)
+    try:
+        found = newest_dataset()
+    except UsageError:
+        if source is None:
+            raise UsageError("no tokenizer here: give --tokenizer PATH, or gpt2") from None
+        note("no dataset here: the characters of the text are the vocabulary")
+        spec = TokenizerSpec(_EVERY_CHARACTER)
+        return ChosenTokenizer(learn_tokenizer(spec, source)[0], "the text itself")
+    note(f"tokenizer of {found}, the newest dataset (--tokenizer PATH for another)")
+    return ChosenTokenizer(Tokenizer.load(found), str(found))
+
+
+def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -> ChosenTokenizer:
+    """A kind such as ``char`` or ``bpe:512``, made of ``source``; else what ``name`` leads to."""
+    spec = named_kind(name, pattern)
+    if spec is None:
+        return ChosenTokenizer(load_tokenizer(name, pattern), name)
+    if is_there(name):
+        note(f"{name} names a kind of tokenizer: for the path here write ./{name}")
+    if spec.kind in SIZED_KINDS and spec.vocab_size is None:
+        raise UsageError(
+            f"{name} is trained to a size: write {name}:512, or load one that is trained already"
+        )
+    if spec.kind == _UNTRAINED:
+        return ChosenTokenizer(train_tokenizer(spec, ["any text gives the same"]), name)
+    if source is None:
+        raise UsageError(f"{name} is made of a text and there is none here: give --file FILE")
+    return ChosenTokenizer(learn_tokenizer(spec, source)[0], f"{name}, made of this text")
+
+
+def learn_tokenizer(spec: TokenizerSpec, source: TextSource) -> tuple[Tokenizer, TrainingSample]:
+    """A tokenizer made of ``source``, or of an even part of it where it is large, which is said."""
+    sample = source.training_sample(is_whole=spec.kind == _EVERY_CHARACTER)
+    if sample.every > 1:
+        note(f"{spec.kind} learns from {share_of(sample)}")
+    with progress(f"training {spec.kind}", sample.n_bytes, "bytes") as advance:
+        return train_tokenizer(spec, sample.texts(), advance), sample
+
+
+def share_of(sample: TrainingSample) -> str:
+    """How much of the text is learnt from."""
+    if sample.every == 1:
+        return f"{sample.n_bytes:,} bytes"
+    total = "" if sample.n_total is None else f" of {sample.n_total:,}"
+    part = f"one chunk in {sample.every:,}, spread evenly"
+    return f"{sample.n_bytes:,}{total} bytes: {part}"
