@@ -62,7 +62,7 @@ class CompiledStep:
         self._positions = torch.arange(model.config.block_size)
 
     def can_follow(self, cache: KeyValueCache) -> bool:
-        """Whether it can add a position: not the first, nor the last that there is room for."""
+        """Whether the step can add a position: not the first, nor the last one of the context."""
         return 0 < cache.length < len(self._positions) - 1
 
     def __call__(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
@@ -80,7 +80,7 @@ def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
         return None
     for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
         if library.is_file() and library.stem.endswith(f"-{_digest(library)}"):
-            # What is still wrong with it is that its torch was built otherwise.
+            # A library made by another build of torch does not load.
             with contextlib.suppress(RuntimeError, KeyError):
                 return CompiledStep(library, model, batch_size)
     return None
@@ -101,12 +101,12 @@ def compile_step(model: GPT, batch_size: int) -> None:
     with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
-        warnings.simplefilter("ignore")  # what torch says to its own authors
+        warnings.simplefilter("ignore")  # they are meant for torch's developers
         made = Path(scratch) / f"{key}.pt2"
         _compile(_exported(model, batch_size), made)
         library = folder / f"{key}-{_digest(made)}.pt2"
         write_bytes(library, made.read_bytes())
-    for other in folder.glob(f"{key}-*.pt2"):  # what was damaged
+    for other in folder.glob(f"{key}-*.pt2"):  # damaged ones
         if other != library and other.is_file():
             other.unlink(missing_ok=True)
 
@@ -144,7 +144,7 @@ def _compile(program: "ExportedProgram", path: Path) -> None:
 
 
 def _folder() -> Path:
-    """Of libraries, each named after its key and its own sha256: damaged ones are not loaded."""
+    """The folder of libraries, each named after its key and its sha256, which shows damage."""
     return cache_folder() / "steps"
 
 
@@ -186,7 +186,7 @@ def _sources() -> str:
 
 @cache
 def _processor() -> str:
-    """What decides which instructions may be used: a home directory can be of many machines."""
+    """The processor and its instruction sets: many machines may share one home directory."""
     known = (sys.platform, platform.machine(), platform.processor(), str(os.cpu_count()))
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -58,7 +58,7 @@ def attend_all(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     grouped = (query.float() * D**-0.5).view(B, K, -1, 1, D)  # (B, K, H / K, 1, D)
     scores = (grouped * keys[:, :, None].float()).sum(-1)  # (B, K, H / K, S)
     weights = torch.softmax(scores, dim=-1)[..., None]
-    # In parts of a cache line as stored, which a compiler sums up in one walk through the values.
+    # In parts of one cache line each: a compiler then sums the values in one pass over them.
     width = _CACHE_LINE // values.element_size()
     parts = torch.split(values[:, :, None].float(), width, dim=-1)
     mixed = torch.cat([(weights * part).sum(-2) for part in parts], dim=-1)  # (B, K, H / K, D)

@@ -47,7 +47,7 @@ class Int8Linear(nn.Module):
         return F.linear(x, self.weight.to(x.dtype) * self.scale.to(x.dtype)[:, None], self.bias)
 
     def _by_kernel(self, x: Tensor) -> Tensor:
-        """torch's own, which is fast for bfloat16 alone."""
+        """Multiply by torch's int8 kernel, which is fast only for bfloat16."""
         rows, scale = x.flatten(0, -2).bfloat16(), stored(self.scale.bfloat16())
         output = torch._weight_int8pack_mm(rows, self.weight, scale).to(x.dtype)
         output = output if self.bias is None else output + self.bias

@@ -41,7 +41,7 @@ class Block(nn.Module):
         return self.compute(x, self.attention(self.attention_norm(x), signal, cache))
 
     def compute(self, x: Tensor, gathered: Tensor) -> Tensor:
-        """What attention gathered (B, T, C) into the stream x, then the MLP on it."""
+        """Add what attention gathered (B, T, C) to the stream x, then what the MLP makes of it."""
         x = x + gathered if self.residual else gathered
         if self.mlp is None:
             return x
@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 def empty_embedding(n_rows: int, width: int) -> nn.Embedding:
-    """Without first values: to draw them for tensors without memory, torch loads its compiler."""
+    """A table without values: to draw them on the meta device, nn.Embedding loads a compiler."""
     values = torch.empty(n_rows, width)
     table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
     return table

@@ -1,4 +1,4 @@
-"""What the user of ``train`` left out, filled in for the device and keeping what was given.
+"""Fill in what the user of ``train`` left out, for the device and around what was given.
 
 On a GPU these are the lecture's values. On a CPU they make a run that ends in about ten
 minutes on two cores: the number of iterations follows from the cost of one.

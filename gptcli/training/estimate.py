@@ -1,13 +1,29 @@
-"""How long a run will take, measured on a little of its own work before it starts."""
+"""How long training takes: a run before it starts, and any model from the pace of this device."""
 
 import time
+from dataclasses import dataclass
 
+import torch
+
+from gptcli.accounting.flops import sequence_flops
+from gptcli.config.model import ModelConfig
+from gptcli.config.training import Precision, TrainConfig
 from gptcli.evaluation.loss import evaluate_split
+from gptcli.fast.layers import use_fast_layers
+from gptcli.model.gpt import next_token_loss
+from gptcli.model.initialization import new_model
+from gptcli.runtime.device import precision_dtype
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.loop import TrainingRun
+from gptcli.training.optimizers import make_optimizer
 
 _REHEARSED_TOKENS = 2048
 _LEAST_REHEARSALS, _LEAST_SECONDS = 3, 1.0
+# One is nearly all overhead, the other nearly all arithmetic.
+_SMALL = ModelConfig(n_layer=2, n_head=2, n_embd=32, block_size=8, vocab_size=64)
+_LARGE = ModelConfig(n_layer=2, n_head=8, n_embd=512, block_size=128, vocab_size=4096)
+_ROWS = 4
+_REPEATS = 3
 
 
 def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
@@ -23,7 +39,10 @@ def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
 
 
 def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
-    """On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch."""
+    """Seconds of an optimizer step, the best of a few that are measured.
+
+    On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch.
+    """
     batch_size, block_size = training.config.batch_size, training.model.config.block_size
     rows = batch_size
     if training.config.device == "cpu":
@@ -42,7 +61,7 @@ def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
 
 
 def _evaluation_seconds(training: TrainingRun) -> float:
-    """Both splits, from the time of one batch after another that warms up."""
+    """Seconds to evaluate both splits, from the time of one batch after one that warms up."""
     device, train = training.config.device, training.dataset.train
     evaluate_split(training.model, train, device, max_batches=1)
     started = time.perf_counter()
@@ -51,3 +70,50 @@ def _evaluation_seconds(training: TrainingRun) -> float:
     if training.config.eval_batches is not None:
         return 2 * seconds * training.config.eval_batches
     return 2 * seconds * max(1, training.dataset.val.n_targets) / sample.n_targets
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a device trains: an overhead for every layer, and the rate of its arithmetic.
+
+    What is around the blocks (embeddings, head) has the overhead of one more layer.
+    """
+
+    seconds_per_layer: float
+    flops_per_second: float
+
+    def iteration_seconds(self, model: ModelConfig, rows: int) -> float:
+        """An estimate for one optimizer step over ``rows`` rows of the model's context."""
+        flops = rows * sequence_flops(model, model.block_size).training_full
+        return self.seconds_per_layer * (model.n_layer + 1) + flops / self.flops_per_second
+
+
+def measure_pace(device: str, precision: Precision) -> Pace:
+    """Train two models a few steps, which takes about two seconds on a CPU."""
+    config = TrainConfig(
+        batch_size=_ROWS, max_iters=_REPEATS, lr=1e-3, min_lr=1e-3, warmup_iters=0,
+        eval_interval=1, device=device, precision=precision,
+    )  # fmt: skip
+    overhead = _iteration_seconds(_SMALL, config) / (_SMALL.n_layer + 1)
+    arithmetic = _iteration_seconds(_LARGE, config) - overhead * (_LARGE.n_layer + 1)
+    flops = _ROWS * sequence_flops(_LARGE, _LARGE.block_size).training_full
+    return Pace(overhead, flops / max(arithmetic, 1e-6))
+
+
+def _iteration_seconds(shape: ModelConfig, config: TrainConfig) -> float:
+    model = use_fast_layers(new_model(shape, 0)).to(config.device).train()
+    optimizer = make_optimizer(model, config)
+    ids = torch.zeros((_ROWS, shape.block_size), dtype=torch.long, device=config.device)
+    kind, dtype = config.device.split(":")[0], precision_dtype(config.precision)
+    times = []
+    for _ in range(1 + _REPEATS):  # the first warms up
+        started = time.perf_counter()
+        with torch.autocast(kind, dtype, enabled=config.precision != "float32"):
+            logits = model(ids)
+        loss = next_token_loss(logits, ids)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        float(loss.detach())  # waits for a GPU to finish
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

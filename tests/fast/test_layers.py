@@ -5,10 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.fast.layers import attend_fast, use_fast_layers
-from gptcli.fast.onednn_linear import OneDNNLinear
+from gptcli.fast.layers import OneDNNLinear, _OneDNNProduct, attend_fast, use_fast_layers
 from gptcli.model.attention import Attention
 from gptcli.model.initialization import new_model
 
@@ -49,3 +51,72 @@ def test_attention_in_bfloat16_is_near_that_in_float32(head_size: int, past: int
     exact = attend_fast(*(part.bfloat16().float() for part in (query, key, value)), past, 0.0)
     torch.testing.assert_close(half.float(), exact, rtol=0.02, atol=0.02)
     assert F.cosine_similarity(half.float(), exact, dim=-1).min() > 0.999
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    n_in=st.integers(1, 40),
+    n_out=st.integers(1, 40),
+    bias=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_output_and_gradients_equal_torchs(
+    shape: list[int], n_in: int, n_out: int, bias: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    ours = OneDNNLinear(nn.Linear(n_in, n_out, bias))
+    oracle = nn.Linear(n_in, n_out, bias).double()
+    oracle.load_state_dict({name: p.double() for name, p in ours.state_dict().items()})
+    x = torch.randn(*shape, n_in, requires_grad=True)
+    wide = x.detach().double().requires_grad_()
+    y, expected = ours(x), oracle(wide)
+    weight = torch.randn(y.shape)
+    (y * weight).sum().backward()
+    (expected * weight).sum().backward()
+    close = {"rtol": 1e-4, "atol": 1e-4, "check_dtype": False}
+    torch.testing.assert_close(y, expected, **close)
+    torch.testing.assert_close(x.grad, wide.grad, **close)
+    for one, other in zip(ours.parameters(), oracle.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, **close)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x, weight, b = (
+        torch.randn(*shape, generator=generator, requires_grad=True)
+        for shape in ((3, 5, 7), (4, 7), (4,))
+    )
+    inputs = (x, weight, b) if bias else (x, weight)
+    ours = _OneDNNProduct.apply(x, weight, b if bias else None)
+    theirs = nn.functional.linear(x, weight, b if bias else None)
+    torch.testing.assert_close(ours, theirs)
+    cotangent = torch.randn(ours.shape, generator=generator)
+    for one, other in zip(
+        torch.autograd.grad(ours, inputs, cotangent),
+        torch.autograd.grad(theirs, inputs, cotangent),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_transposed_input_gives_the_same() -> None:
+    linear = OneDNNLinear(nn.Linear(6, 5))
+    x = torch.randn(6, 7).t()
+    torch.testing.assert_close(linear(x), linear(x.contiguous()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_are_torchs_own(dtype: torch.dtype) -> None:
+    ours = OneDNNLinear(nn.Linear(4, 3)).to(dtype)
+    x = torch.randn(2, 4, dtype=dtype)
+    assert torch.equal(ours(x), nn.functional.linear(x, ours.weight, ours.bias))
+
+
+def test_autocast_computes_in_bfloat16() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert OneDNNLinear(nn.Linear(4, 3))(torch.randn(2, 4)).dtype == torch.bfloat16

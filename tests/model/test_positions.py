@@ -1,6 +1,7 @@
-"""Rotary positions: scores see distances alone, and long contexts are stretched as Llama 3's."""
+"""Positions: order counts, rotary scores see distances alone, Llama 3 stretches long contexts."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from gptcli.config.model import ModelConfig
+from gptcli.config.model import ModelConfig, Positions
 from gptcli.families.registry import PRESETS
+from gptcli.model.initialization import new_model
 from gptcli.model.positions import RotaryPositions, Rotation, frequencies
 
 CONFIG = ModelConfig(n_layer=1, n_head=1, n_embd=8, block_size=64, vocab_size=5, positions="rotary")
@@ -64,6 +66,16 @@ def test_published_frequencies_are_transformers(preset: str) -> None:
     expected, _ = ROPE_INIT_FUNCTIONS["llama3"](theirs, torch.device("cpu"))
     got = frequencies(config, torch.device("cpu"))
     torch.testing.assert_close(got, expected, rtol=1e-6, atol=0)
+
+
+def last_logits(kind: str, ids: list[int]) -> torch.Tensor:
+    return new_model(replace(CONFIG, positions=kind), 1).eval()(torch.tensor([ids]))[0, -1]
+
+
+def test_the_order_of_the_past_counts_unless_there_are_no_positions() -> None:
+    for kind in get_args(Positions):
+        one, other = last_logits(kind, [1, 2, 3, 4]), last_logits(kind, [3, 1, 2, 4])
+        assert torch.allclose(one, other, atol=1e-6) == (kind == "none")
 
 
 def test_half_precision_stays_half_precision() -> None:

@@ -1,11 +1,13 @@
-"""The estimate: it leaves no trace, and counts what is left."""
+"""Estimates: they leave no trace, count what is left, and grow with layers and rows."""
 
 import torch
 
+from gptcli.accounting.flops import sequence_flops
 from gptcli.checkpoint.resume import Progress
+from gptcli.config.model import ModelConfig
 from gptcli.runtime.signals import StopRequest
 from gptcli.training import estimate
-from gptcli.training.estimate import estimate_seconds
+from gptcli.training.estimate import Pace, estimate_seconds, measure_pace
 
 
 def test_estimating_leaves_weights_and_optimizer_as_they_were(begin, monkeypatch) -> None:
@@ -28,3 +30,18 @@ def test_steps_and_evaluations_that_are_left_are_counted(begin, monkeypatch) -> 
     assert estimate_seconds(training, StopRequest()) == 15 + 2 * 1000
     training.progress = Progress(step=20, evaluated_step=10)
     assert estimate_seconds(training, StopRequest()) == 15 + 3 * 1000
+
+
+CONFIG = ModelConfig(n_layer=3, n_head=2, n_embd=32, block_size=16, vocab_size=40)
+
+
+def test_an_iteration_is_overhead_for_every_layer_and_arithmetic_for_every_row() -> None:
+    flops = sequence_flops(CONFIG, 16).training_full
+    assert Pace(0.5, 1e30).iteration_seconds(CONFIG, 8) == 0.5 * 4
+    assert Pace(0.0, flops).iteration_seconds(CONFIG, 8) == 8
+
+
+def test_what_is_measured_here_is_possible() -> None:
+    pace = measure_pace("cpu", "float32")
+    assert 1e-5 < pace.seconds_per_layer < 1
+    assert 1e8 < pace.flops_per_second < 1e14

@@ -12,7 +12,7 @@ from gptcli.commands.view.tables import Amount, Table
 from gptcli.config.training import Precision
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
-from gptcli.training.pace import Pace
+from gptcli.training.estimate import Pace
 
 _ITERATIONS = 1000
 _COLUMNS = ("preset", "params", "memory", "rows x context", "1,000 iterations", "about")

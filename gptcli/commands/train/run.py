@@ -24,8 +24,8 @@ from gptcli.runtime.outputs import output_path
 from gptcli.runtime.signals import stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import resolve
+from gptcli.training.estimate import measure_pace
 from gptcli.training.loop import TrainingRun, run_training
-from gptcli.training.pace import measure_pace
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
 
