@@ -76,15 +76,11 @@ def _row(model: Compared) -> tuple[Cell, ...]:
     difference = model.difference
     return (
         model.subject.name,
-        _figure(model.loss, ".4f"),
-        _figure(model.bits_per_byte, ".4f"),
-        _figure(None if difference is None else difference.mean, "+.4f"),
-        _figure(None if difference is None else difference.standard_error, ".4f"),
+        Figure.of(model.loss, ".4f"),
+        Figure.of(model.bits_per_byte, ".4f"),
+        Figure.of(None if difference is None else difference.mean, "+.4f"),
+        Figure.of(None if difference is None else difference.standard_error, ".4f"),
     )
-
-
-def _figure(value: float | None, form: str) -> Figure:
-    return Figure(value, "" if value is None else format(value, form))
 
 
 def _conditions(subjects: Sequence[Subject], n_bytes: int | None) -> str:

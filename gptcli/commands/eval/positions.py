@@ -60,9 +60,8 @@ def _table(found: PositionLosses, context: int) -> Table:
         part = found.between(first, last)
         if part is not None:
             seen = f"{first:,}" if first == last else f"{first:,} to {last:,}"
-            loss = Figure(part.loss, f"{part.loss:.4f}")
-            perplexity = Figure(part.perplexity, f"{part.perplexity:.3f}")
-            rows.append((seen, part.n_targets, loss, perplexity, Share(part.accuracy)))
+            figures = Figure.of(part.loss, ".4f"), Figure.of(part.perplexity, ".3f")
+            rows.append((seen, part.n_targets, *figures, Share(part.accuracy)))
     return Table("Loss by position", _COLUMNS, tuple(rows))
 
 

@@ -66,9 +66,5 @@ def _table(found: Metrics) -> Table:
             if metric.endswith(_ERROR):
                 continue
             error = metrics.get(f"{metric}{_ERROR}{' ' * bool(rest)}{rest}")
-            rows.append((task, name, _figure(value), _figure(error)))
+            rows.append((task, name, Figure.of(value, ".4f"), Figure.of(error, ".4f")))
     return Table("Tasks of lm-eval", ("task", "metric", "value", "error"), tuple(rows))
-
-
-def _figure(value: float | None) -> Figure:
-    return Figure(value, "" if value is None else f"{value:.4f}")

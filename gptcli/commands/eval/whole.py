@@ -90,15 +90,14 @@ def _figures(result: Evaluation, size: TextLength | None, scores: Scores | None)
 
 def _bits_rows(result: Evaluation, size: TextLength | None) -> Iterator[Row]:
     if size is not None:
-        for unit, count in (("byte", size.n_bytes), ("character", size.n_characters)):
-            bits = result.bits_per(count)
-            yield f"bits per {unit}", Figure(bits, f"{bits:.4f}")
+        yield "bits per byte", Figure.of(result.bits_per(size.n_bytes), ".4f")
+        yield "bits per character", Figure.of(result.bits_per(size.n_characters), ".4f")
 
 
 def _perplexity(result: Evaluation) -> Figure:
     if not math.isfinite(result.perplexity):
         return Figure(None, "beyond the largest number")
-    return Figure(result.perplexity, f"{result.perplexity:.3f}")
+    return Figure.of(result.perplexity, ".3f")
 
 
 def _score_rows(scores: Scores | None) -> Iterator[Row]:

@@ -72,7 +72,7 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
         "steps": progress.step,
         "best_step": progress.best_step,
         "measured_on": split,
-        "best_loss": Figure(loss, f"{loss:.4f}"),
+        "best_loss": Figure.of(loss, ".4f"),
         "seconds": Figure(seconds, spoken(seconds)),
     }
     document = {**cells, "best_loss": loss, "seconds": seconds}

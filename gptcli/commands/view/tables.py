@@ -49,6 +49,11 @@ class Figure:
     value: float | int | None
     text: str
 
+    @classmethod
+    def of(cls, value: float | None, form: str) -> "Figure":
+        """A number in a format such as ``.4f`` or ``+,``."""
+        return cls(value, "" if value is None else format(value, form))
+
 
 Cell = str | int | Share | Amount | Change | Figure | tuple[int, ...]
 
@@ -89,7 +94,7 @@ def records(rows: Sequence[Mapping[str, float | str | None]]) -> Table:
     def cell(value: float | str | None) -> Cell:
         if isinstance(value, str):
             return value
-        return Figure(value, "" if value is None else str(value))
+        return Figure.of(value, "")
 
     return Table("", tuple(rows[0]), tuple(tuple(map(cell, row.values())) for row in rows))
 
