@@ -22,7 +22,7 @@ test: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks $(PEER)
 
-# Writes the commands' help into README.md; a test fails where it is stale.
+# Writes the commands' help into their guides; a test fails where one is stale.
 readme: $(VENV)/installed-dev
 	$(BIN)/python tests/readme_help.py
 

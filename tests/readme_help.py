@@ -1,4 +1,4 @@
-"""Writes every command's help into README.md: ``make readme``. A test fails where it is stale."""
+"""Writes every command's help into its guide: ``make readme``. A test fails where one is stale."""
 
 import os
 import re
@@ -6,31 +6,46 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+GUIDES = sorted((ROOT / "gptcli" / "commands").glob("*/README.md"))
 _BLOCK = re.compile(r"<!-- help: (?P<command>[a-z-]*) -->\n.*?<!-- end -->", re.DOTALL)
+_TITLE = re.compile(r"╭─ (?P<title>.*?) ─*╮")
 
 
 def command_help(command: str) -> str:
-    """What ``gptcli COMMAND --help`` prints on a plain page of 96 columns."""
+    """What ``gptcli COMMAND --help`` prints on a plain page, without the frames around it."""
     environment = {
-        **os.environ, "COLUMNS": "96", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1",
+        **os.environ, "COLUMNS": "104", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1",
     }  # fmt: skip
     environment.pop("FORCE_COLOR", None)
     argv = [sys.executable, "-m", "gptcli", *command.split(), "--help"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment)
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    done = subprocess.run(
+        argv, capture_output=True, text=True, encoding="utf-8", check=True, env=environment
+    )
+    return "\n".join(map(unframed, done.stdout.strip().splitlines()))
+
+
+def unframed(line: str) -> str:
+    """A line of the help without its part of a frame: a title, a flag, or nothing."""
+    if title := _TITLE.match(line):
+        return title["title"]
+    if line.startswith("╰"):
+        return ""
+    return f" {line.strip('│')}".rstrip() if line.startswith("│") else line.strip()
 
 
 def with_fresh_help(text: str) -> str:
-    """The README with every help block as the commands print it now."""
+    """A guide with every help block as the commands print it now."""
     return _BLOCK.sub(
         lambda match: (
             f"<!-- help: {match['command']} -->\n```text\n"
-            f"{command_help(match['command'])}\n```\n<!-- end -->"
+            f"{command_help(match['command']).strip()}\n```\n<!-- end -->"
         ),
         text,
     )
 
 
 if __name__ == "__main__":
-    README.write_text(with_fresh_help(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for guide in GUIDES:
+        fresh = with_fresh_help(guide.read_text(encoding="utf-8"))
+        guide.write_text(fresh, encoding="utf-8", newline="\n")

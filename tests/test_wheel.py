@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_SHIPPED = {"__pycache__"}
+GUIDE = "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +21,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.whl"))
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_package_but_its_guides(wheel: Path) -> None:
     package = ROOT / "gptcli"
     files = {
         path.relative_to(ROOT).as_posix()
         for path in package.rglob("*")
-        if path.is_file() and not NOT_SHIPPED & set(path.parts)
+        if path.is_file() and path.name != GUIDE and not NOT_SHIPPED & set(path.parts)
     }
     with zipfile.ZipFile(wheel) as archive:
-        assert files <= set(archive.namelist())
+        names = set(archive.namelist())
+    assert files <= names
+    assert not [name for name in names if name.startswith("gptcli/") and name.endswith(GUIDE)]
 
 
 def test_a_fresh_environment_runs_the_whole_path(wheel: Path, tmp_path: Path) -> None:

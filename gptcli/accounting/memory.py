@@ -7,7 +7,7 @@ from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
-from gptcli.config.optimizers import ADAMW
+from gptcli.config.optimizer_specs import ADAMW
 
 _WEIGHT = _GRADIENT = 4  # float32, whatever matrix products are taken in
 _STATE = ADAMW.bytes_per_parameter

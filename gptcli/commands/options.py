@@ -18,7 +18,6 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 import typer
 
 from gptcli import __version__
-from gptcli.commands.view.formats import NEED_A_FILE
 from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
 from gptcli.config.checks import check_choice, flag
@@ -232,9 +231,6 @@ class OutputRequest(FormatRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        name = NEED_A_FILE.get(self.chosen_form)
-        if name and self.out is None and (self.chosen_form == "npz" or sys.stdout.isatty()):
-            raise UsageError(f"--format {self.chosen_form} needs a file: give --out {name}")
         self.output.check()
 
     @property

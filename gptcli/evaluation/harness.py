@@ -35,7 +35,7 @@ def run_tasks(
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    from gptcli.evaluation.harness_model import HarnessModel
+    from gptcli.evaluation.harness_model import HarnessModel  # noqa: PLC0415  a subclass of lm_eval's
 
     for name in names:
         if name.endswith(_ENDINGS) and not _is_file(name):

@@ -113,7 +113,7 @@ def compile_step(model: GPT, batch_size: int) -> None:
 
 @torch.no_grad()
 def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
-    from torch.export import Dim, export
+    from torch.export import Dim, export  # noqa: PLC0415  slow
 
     config = model.config
     parameter = model.token_embedding.weight
@@ -132,8 +132,8 @@ def _exported(model: GPT, batch_size: int) -> "ExportedProgram":
 
 
 def _compile(program: "ExportedProgram", path: Path) -> None:
-    from torch._inductor import aoti_compile_and_package
-    from torch._inductor.utils import fresh_cache
+    from torch._inductor import aoti_compile_and_package  # noqa: PLC0415  slow
+    from torch._inductor.utils import fresh_cache  # noqa: PLC0415  slow
 
     try:
         with fresh_cache(dir=str(path.parent)):  # else it keeps what it made on the way

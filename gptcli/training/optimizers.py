@@ -1,6 +1,6 @@
 """The optimizer: how it is made, and its state as named tensors.
 
-What it keeps and what that costs stands in config/optimizers.py.
+What it keeps and what that costs stands in config/optimizer_specs.py.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gptcli.config.optimizers import OPTIMIZERS
+from gptcli.config.optimizer_specs import OPTIMIZERS
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError
 from gptcli.model.gpt import GPT

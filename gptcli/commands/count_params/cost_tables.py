@@ -12,7 +12,7 @@ from gptcli.commands.count_params.account import Account
 from gptcli.commands.view.numbers import rounded, spoken
 from gptcli.commands.view.tables import Amount, Cell, Table
 from gptcli.config.model import ModelConfig
-from gptcli.config.optimizers import ADAMW
+from gptcli.config.optimizer_specs import ADAMW
 
 
 @dataclass(frozen=True)

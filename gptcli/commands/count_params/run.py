@@ -11,8 +11,9 @@ from gptcli.commands.count_params.count_documents import (
     presets_document,
 )
 from gptcli.commands.count_params.count_tables import count_tables, explanation_table, rows_table
+from gptcli.commands.count_params.model_choice import named_source
 from gptcli.commands.count_params.model_diff import diff_table, diff_tables, presets_table
-from gptcli.commands.count_params.model_source import named_source
+from gptcli.commands.count_params.treemap_picture import draw_rows
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import note
 from gptcli.errors import CheckpointError
@@ -47,23 +48,18 @@ def _count(request: CountRequest, account: Account) -> Answer:
     if request.explain:
         tables.append(explanation_table())
 
-    def picture() -> str:
-        from gptcli.commands.count_params.treemap_picture import draw_rows
-
-        return draw_rows(account)
-
     return Answer(
         PARAMS_SCHEMA,
         lambda: count_document(account, request.explain, verified),
         tables,
         csv=cost_figures(account) if request.asks_costs else rows_table(account),
-        picture=picture,
+        picture=lambda: draw_rows(account),
     )
 
 
 def _verify(account: Account) -> int:
     """Rows that agree with the model as torch builds it; CheckpointError where one does not."""
-    from gptcli.inspection.built import disagreements
+    from gptcli.inspection.built import disagreements  # noqa: PLC0415  torch, for --verify alone
 
     rows = parameter_rows(account.config)
     for wrong in disagreements(account.config, rows):

@@ -3,9 +3,10 @@
 import os
 
 from gptcli.commands.eval.command import EvalRequest
-from gptcli.commands.eval.comparison import comparison_answer
+from gptcli.commands.eval.model_check import verify_answer
+from gptcli.commands.eval.model_comparison import comparison_answer
 from gptcli.commands.eval.per_token import per_token_answer
-from gptcli.commands.eval.positions import positions_answer
+from gptcli.commands.eval.position_view import positions_answer
 from gptcli.commands.eval.subject import (
     Subject,
     opened_subject,
@@ -13,7 +14,6 @@ from gptcli.commands.eval.subject import (
     quantized_subject,
 )
 from gptcli.commands.eval.tasks import tasks_answer
-from gptcli.commands.eval.verify import verify_answer
 from gptcli.commands.eval.whole import whole_answer
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, set_verbosity

@@ -10,7 +10,7 @@ from typing import Any
 from gptcli.commands.choices import chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import read_stdin, read_text
 from gptcli.data.target_text import TextLength, target_text

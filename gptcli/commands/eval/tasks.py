@@ -7,7 +7,7 @@ from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.errors import DataError, GptcliError, ResourceError
 from gptcli.evaluation.harness import check_harness, run_tasks

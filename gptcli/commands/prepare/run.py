@@ -13,7 +13,7 @@ from gptcli.commands.prepare.answers import (
 )
 from gptcli.commands.prepare.command import PrepareRequest
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.data.corpus.inputs import corpus_name
 from gptcli.data.corpus.reading import ReadOptions

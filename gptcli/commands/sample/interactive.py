@@ -2,7 +2,7 @@
 
 import contextlib
 
-from gptcli.commands.sample.prompt import PromptSource, announce_window, begun, encoded
+from gptcli.commands.sample.prompt_source import PromptSource, announce_window, begun, encoded
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output, give
 from gptcli.commands.view.terminal import complain, note, typed_lines

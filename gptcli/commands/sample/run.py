@@ -11,9 +11,9 @@ from gptcli.commands.sample.compiling import compile_aloud, suggest_compiling
 from gptcli.commands.sample.document import samples_document
 from gptcli.commands.sample.explain import explained
 from gptcli.commands.sample.interactive import converse
-from gptcli.commands.sample.prompt import announce_window, begun, read_prompt
+from gptcli.commands.sample.prompt_source import announce_window, begun, read_prompt
 from gptcli.commands.view.answer import Answer, Document
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import detail
 from gptcli.generation.generator import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptcli.commands.tokenize.text_source import TextSource, TrainingSample
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note
 from gptcli.data.dataset import newest_dataset
 from gptcli.errors import UsageError

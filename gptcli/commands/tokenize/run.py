@@ -9,10 +9,10 @@ from gptcli.commands.tokenize.command import TokenizeRequest
 from gptcli.commands.tokenize.comparison import compare
 from gptcli.commands.tokenize.decoding import DecodedIds, listing
 from gptcli.commands.tokenize.merge_steps import show_merges
+from gptcli.commands.tokenize.new_tokenizer import check_place, train
 from gptcli.commands.tokenize.text_source import TextSource, open_source
 from gptcli.commands.tokenize.token_answer import shown_tokens, token_answer
 from gptcli.commands.tokenize.token_stream import EncodedText
-from gptcli.commands.tokenize.training import check_place, train
 from gptcli.commands.tokenize.vocabulary_list import list_vocabulary
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas

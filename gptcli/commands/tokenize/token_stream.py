@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.tokenize.text_source import TextChunk, TextSource
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.errors import DataError, UsageError
 from gptcli.runtime.threads import available_cores, ordered_map
 from gptcli.tokenization.bulk import bulk_encoder

@@ -10,7 +10,7 @@ from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.drawing import QUIET
 from gptcli.tokenization.vocabulary import VocabularyEntry
 
-# Colours only, no bold or dim: NO_COLOR then leaves plain text.
+# Colours only, no bold or dim: without colours it is plain text.
 COLOURS = ("black on cyan", "black on green", "black on yellow", "black on magenta")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import spoken
-from gptcli.commands.view.progress import StepBar
+from gptcli.commands.view.progress_bar import StepBar
 from gptcli.commands.view.tables import Cell, Figure, facts
 from gptcli.commands.view.terminal import escape_controls, note, verbosity, warn
 from gptcli.config.checks import flag

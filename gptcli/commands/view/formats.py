@@ -29,7 +29,7 @@ def _table(answer: Answer, canvas: Canvas) -> Chunks:
 
 
 def _printed(text: "Text", canvas: Canvas) -> str:
-    from gptcli.commands.view.drawing import printed
+    from gptcli.commands.view.drawing import printed  # noqa: PLC0415  rich, for colours
 
     return printed(text, canvas)
 
@@ -80,7 +80,7 @@ def _svg(answer: Answer, canvas: Canvas) -> Chunks:
 
 
 def _npz(answer: Answer, canvas: Canvas) -> Chunks:
-    import numpy as np
+    import numpy as np  # noqa: PLC0415  for arrays alone
 
     assert answer.arrays is not None, "an answer without arrays"
     written = io.BytesIO()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.formats import FORMATS, Chunks
+from gptcli.commands.view.formats import FORMATS, NEED_A_FILE, Chunks
 from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
 from gptcli.runtime.files import replace_file, reported
@@ -23,15 +23,22 @@ class Output:
     overwrite: bool = False
 
     def check(self) -> None:
-        """Refuse an ``--out`` that cannot be written or is taken, before any work is done."""
+        """Refuse an ``--out`` that is missing, taken or no file, before any work is done."""
         out = self.out
         if out is None:
+            self._check_stdout()
             return
         if str(out) == "-":
             raise UsageError("--out - is no file: without --out the result goes to stdout")
         if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
             raise UsageError(f"--out {out} is no regular file: name a new file")
         output_path(out, out.parent, out.name, self.overwrite)
+
+    def _check_stdout(self) -> None:
+        """Refuse to fill a terminal with a page, or stdout with bytes."""
+        name = NEED_A_FILE.get(self.form)
+        if name and (self.form == "npz" or sys.stdout.isatty()):
+            raise UsageError(f"--format {self.form} needs a file: give --out {name}")
 
 
 def give(answer: Answer | None, output: Output) -> None:

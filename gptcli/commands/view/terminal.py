@@ -74,7 +74,7 @@ def escape_controls(text: str) -> str:
 
 def progress_console() -> "Console":
     """A rich console on stderr for progress; silent with ``--quiet``."""
-    from rich.console import Console
+    from rich.console import Console  # noqa: PLC0415  slow
 
     return Console(stderr=True, markup=False, highlight=False, emoji=False, quiet=verbosity().quiet)
 
@@ -95,7 +95,7 @@ def typed_lines(prompt: str) -> Iterator[str]:
     A Ctrl-C begins the line anew.
     """
     with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
-        import readline  # noqa: F401  importing it changes input(), and Windows has none
+        import readline  # noqa: F401, PLC0415  importing it changes input(), and Windows has none
     if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no text ends nothing
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     while (line := _typed_line(prompt)) is not None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from gptcli.config.optimizers import OPTIMIZERS
+from gptcli.config.optimizer_specs import OPTIMIZERS
 
 
 def test_every_optimizer_is_torchs_and_keeps_what_its_entry_says() -> None:

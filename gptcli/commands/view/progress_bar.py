@@ -19,7 +19,7 @@ class StepBar:
     """A bar of steps with words beside it, on terminals that can move one."""
 
     def __init__(self, total: int, first: int) -> None:
-        from rich.progress import (
+        from rich.progress import (  # noqa: PLC0415  slow
             BarColumn,
             MofNCompleteColumn,
             Progress,
@@ -126,15 +126,20 @@ class _Bar:
             self.bar.stop()
 
     def _open(self) -> "Progress":
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
+        from rich.progress import (  # noqa: PLC0415  slow
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(markup=False),
             TextColumn("{task.fields[rate]}", markup=False),
-            TimeLeft(),
+            TimeRemainingColumn(),
         )
         bar = Progress(*columns, console=progress_console(), transient=True)
         bar.add_task(self.label, total=self.total, rate="")

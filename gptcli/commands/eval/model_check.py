@@ -6,7 +6,7 @@ from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import chosen_device
 from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.progress import progress
+from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.tables import Table
 from gptcli.errors import CheckpointError
 from gptcli.evaluation.verification import Finding, verify

@@ -1,0 +1,63 @@
+"""Which model count-params is about: a preset, a checkpoint or a config.json, then resized."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gptcli.commands.count_params.model_source import ModelSource
+from gptcli.commands.view.terminal import note
+from gptcli.errors import UsageError
+from gptcli.families.registry import PRESETS, check_choices, family_of, find_preset
+
+
+def choose_source(
+    preset: str | None, checkpoint: Path | None, model_config: Path | None, explain: bool
+) -> ModelSource:
+    """The one model that the flags name; with none of them the newest run.
+
+    ``explain`` alone is about GPT-2.
+    """
+    if preset is not None or (explain and model_config is None and checkpoint is None):
+        return _preset(preset or "gpt2")
+    if model_config is not None:
+        return _file(model_config)
+    return _checkpoint(checkpoint)
+
+
+def named_source(name: str) -> ModelSource:
+    """A model by one word: a preset, or the path of a run or a config.json."""
+    path = Path(name)
+    if name not in PRESETS and path.exists():
+        return _file(path)
+    try:
+        return _preset(name)
+    except UsageError as error:
+        raise UsageError(f"--diff: there is no path {name}, and {error}") from None
+
+
+def resize(source: ModelSource, sizes: Mapping[str, Any]) -> ModelSource:
+    """The same model with those sizes; it stays in its family."""
+    if not sizes:
+        return source
+    check_choices(family_of(source.config), sizes)
+    return ModelSource(f"{source.name}, changed", replace(source.config, **sizes))
+
+
+def _preset(name: str) -> ModelSource:
+    preset = find_preset(name)
+    note(f"{name}: {preset.about}")
+    return ModelSource(name, preset.model)
+
+
+def _file(path: Path) -> ModelSource:
+    from gptcli.commands.count_params.stored_model import described_model  # noqa: PLC0415  numpy
+
+    return ModelSource(str(path), described_model(path))
+
+
+def _checkpoint(directory: Path | None) -> ModelSource:
+    from gptcli.commands.count_params.stored_model import stored_model  # noqa: PLC0415  numpy
+
+    directory, config, stored = stored_model(directory)
+    return ModelSource(str(directory), config, stored)

@@ -1,0 +1,55 @@
+"""A model that is on disk or on the hub: its configuration and the headers of its files."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.find import fetch_description, named_model, newest_run
+from gptcli.checkpoint.layout import file_layout
+from gptcli.checkpoint.model_files import weight_files
+from gptcli.checkpoint.stored import FLOATING, find_stored
+from gptcli.commands.choices import fetching
+from gptcli.commands.count_params.model_source import StoredWeights
+from gptcli.commands.view.terminal import note
+from gptcli.config.model import ModelConfig
+from gptcli.errors import UsageError
+
+
+def described_model(path: Path) -> ModelConfig:
+    """The model that a config.json, or the one of a directory, describes."""
+    return read_model_config(path)
+
+
+def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeights | None]:
+    """A model directory, the newest run without one, and what its files hold."""
+    if directory is None:
+        directory = newest_run()
+        note(f"newest run: {directory}")
+    directory = named_model(directory, fetching(fetch_description))
+    config = read_model_config(directory)
+    return directory, config, _stored_weights(directory, config)
+
+
+def _stored_weights(directory: Path, config: ModelConfig) -> StoredWeights | None:
+    """What the files hold, read from their headers alone; None where there are no weights.
+
+    CheckpointError where that is another model than config.json describes.
+    """
+    try:
+        n_files = len(weight_files(directory))
+    except UsageError:
+        note(f"{directory} holds no weights: counted from its config.json alone")
+        return None
+    found = [tensor for copies in find_stored(directory, config).values() for tensor in copies]
+    sizes = Counter[str]()
+    for tensor in found:
+        sizes[tensor.info.dtype] += tensor.info.n_bytes
+    dtype = FLOATING[sizes.most_common(1)[0][0]]
+    stored = StoredWeights(n_files, len(found), sizes.total(), dtype)
+    zeros = sum(math.prod(entry.shape) for entry in file_layout(config) if entry.absent)
+    extra = (
+        f", {zeros:,} of their numbers the zeros of biases that the model lacks" if zeros else ""
+    )
+    note(f"weights: {stored.tensors:,} tensors of {dtype} in {stored.bytes:,} bytes{extra}")
+    return stored
