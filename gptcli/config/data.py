@@ -7,6 +7,10 @@ from gptcli.config.checks import check_fraction, check_whole
 
 VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
+USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
+# From here on whole documents validate, unless told otherwise: of fewer, a tenth may be none
+# of them, or most of the text.
+FEWEST_DOCUMENTS = 100
 _MOST_DIGITS = 9  # of operands: products stay below 2**63
 
 
@@ -46,7 +50,7 @@ class ArithmeticOptions:
     Attributes:
         digits: at most in an operand; in a division, in the quotient and the divisor.
         reverse: whether answers are written from their last digit on, behind the sign.
-        count: how many problems; None: 100,000, or all where there are fewer.
+        count: how many problems; None: USUAL_COUNT, or all where there are fewer.
         seed: of the choice and the order.
 
     """

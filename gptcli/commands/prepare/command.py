@@ -7,7 +7,15 @@ from types import MappingProxyType
 from gptcli.commands.options import FormatRequest, argument, option
 from gptcli.commands.view.output import give
 from gptcli.config.checks import flag
-from gptcli.config.data import SEED, VAL_FRACTION, ArithmeticOptions, PrepareConfig, SplitBy
+from gptcli.config.data import (
+    FEWEST_DOCUMENTS,
+    SEED,
+    USUAL_COUNT,
+    VAL_FRACTION,
+    ArithmeticOptions,
+    PrepareConfig,
+    SplitBy,
+)
 from gptcli.data.corpus.utf8 import ERRORS
 from gptcli.errors import UsageError
 from gptcli.runtime.threads import available_cores
@@ -71,7 +79,7 @@ class PrepareRequest(FormatRequest):
     val_fraction: float = option("Share that validates.", default=VAL_FRACTION, panel=_DIVISION)
     split_by: str | None = option(
         "text: the end of it validates. document: whole documents do, chosen by their hash. "
-        "Default: document from 100 documents on.",
+        f"Default: document from {FEWEST_DOCUMENTS} documents on.",
         panel=_DIVISION,
         choices=tuple(SplitBy),
     )
@@ -81,7 +89,9 @@ class PrepareRequest(FormatRequest):
         "Of the largest operands.", default=ArithmeticOptions.digits, panel=_ARITHMETIC
     )
     reverse: bool = option("Write answers from their last digit.", default=False, panel=_ARITHMETIC)
-    count: int | None = option("Problems. Default: 100,000, or all there are.", panel=_ARITHMETIC)
+    count: int | None = option(
+        f"Problems. Default: {USUAL_COUNT:,}, or all there are.", panel=_ARITHMETIC
+    )
     plan: bool = option(
         "Read the corpus and write the plan of its shards beside --out.",
         default=False,

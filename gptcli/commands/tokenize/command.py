@@ -204,7 +204,8 @@ def _check_unicode(text: str) -> None:
 def tokenize(request: TokenizeRequest) -> None:
     """Show the tokens of a text: pieces, ids and counts.
 
-    Or compare tokenizers, look into their vocabularies, and train new ones.
+    Or compare tokenizers, look into their vocabularies, and train new ones. --format html is a
+    page of coloured tokens.
     """
     from gptcli.commands.tokenize.run import run
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.view.answer import Answer, Document
@@ -30,11 +31,12 @@ def list_vocabulary(
             hint = "" if limit else f": --limit {len(entries)}, or a pipe, shows all"
             note(f"the first {len(shown):,} of {len(entries):,} entries are shown{hint}")
 
+    table = _table(shown)
     return Answer(
         "gptcli.codebook/1",
         lambda: _document(chosen, query, len(entries), shown),
-        [_table(shown)],
-        drawing=lambda canvas: [_listed(shown, canvas)],
+        [table],
+        drawing=lambda canvas: [_listed(table, canvas)],
         after=say_what_is_left_out,
     )
 
@@ -59,22 +61,27 @@ def _document(
     }
 
 
-def _listed(entries: Sequence[VocabularyEntry], canvas: Canvas) -> str:
-    """One line for each; on a terminal none is wider than it, elsewhere none is cut."""
-    if not canvas.is_terminal:
-        return to_text([_table(entries)], sys.maxsize, canvas.in_colour).removesuffix("\n")
-    table = _table(entries, min(_WIDEST_TOKEN, max(canvas.width - 20, 2)))
-    return to_text([table], canvas.width, canvas.in_colour).removesuffix("\n")
-
-
-def _table(entries: Sequence[VocabularyEntry], widest: int = sys.maxsize) -> Table:
+def _table(entries: Sequence[VocabularyEntry]) -> Table:
     rows = tuple(
         (
             Figure(entry.number, str(entry.number)),
             Figure(len(entry.content), str(len(entry.content))),
-            clipped(entry.label, widest),
+            entry.label,
             "special" if entry.is_special else entry.content.hex(" "),
         )
         for entry in entries
     )
     return Table("", ("id", "length", "token", "bytes"), rows, clips=True)
+
+
+def _listed(table: Table, canvas: Canvas) -> str:
+    """One line for each; on a terminal none is wider than it, elsewhere none is cut."""
+    width = sys.maxsize
+    if canvas.is_terminal:
+        width, widest = canvas.width, min(_WIDEST_TOKEN, max(canvas.width - 20, 2))
+        rows = (
+            (number, length, clipped(str(label), widest), content)
+            for number, length, label, content in table.rows
+        )
+        table = replace(table, rows=tuple(rows))
+    return to_text([table], width, canvas.in_colour).removesuffix("\n")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ _UNSAFE = (
     *range(0x2066, 0x206A),
 )
 _CONTROLS = {code: f"\\u{code:04x}" for code in _UNSAFE}
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ def document_line(document: Mapping[str, Any]) -> str:
 def written(value: Any) -> str:
     """JSON on one line; an infinite or undefined number is null."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
-    return text.translate(_CONTROLS)
+        text = _encode(_finite(value))
+    is_safe = text.isascii() and "\x7f" not in text
+    return text if is_safe else text.translate(_CONTROLS)
 
 
 def joined(groups: Iterable[Iterable[str]], separator: str) -> Iterator[str]:
@@ -100,14 +102,18 @@ def _block(
     inner, lead = indent + _INDENT, "\n"
     yield opening
     for name, item in items:
-        yield lead + inner + ("" if name is None else f"{written(str(name))}: ")
-        yield from _value(item, inner)
+        lead += inner + ("" if name is None else f"{written(str(name))}: ")
+        if isinstance(item, str | int | float):  # most are
+            yield lead + written(item)
+        else:
+            yield lead
+            yield from _value(item, inner)
         lead = ",\n"
     yield f"\n{indent}{closing}"
 
 
 def _is_nested(value: Any) -> bool:
-    return isinstance(value, Sequence) and any(
+    return isinstance(value, list | tuple) and any(
         isinstance(item, Mapping | list | tuple | Later) for item in value
     )
 

@@ -170,7 +170,8 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
     rows = [[_text(row[column]) for column in shown] for row in table.rows]
     numbers = [_is_number(table, column) for column in shown]
     sizes = [max(map(cell_len, cells)) for cells in zip(*header, *rows, strict=True)]
-    room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), _NARROWEST_PROSE)
+    narrowest = 1 if table.clips else _NARROWEST_PROSE
+    room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), narrowest)
     titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
     heads = [line for cells in header for line in _lines(cells, sizes, numbers, room)]
     body = [_styled(line, _DIM, colour) for line in heads]
@@ -196,10 +197,10 @@ def _header(table: Table, shown: list[int]) -> list[list[str]]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of words; a path or another word that no line holds stays whole."""
-    width = max(width, _NARROWEST_PROSE)
-    return textwrap.wrap(
-        escape_controls(text), width, break_long_words=False, break_on_hyphens=False
-    )
+    width, text = max(width, _NARROWEST_PROSE), escape_controls(text).rstrip()
+    if len(text) <= width and text.isprintable():  # nothing to do, and that is much faster
+        return [text] if text else []
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _folded(table: Table, width: int) -> Iterator[Table]:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.config.data import ArithmeticOptions
+from gptcli.config.data import USUAL_COUNT, ArithmeticOptions
 from gptcli.data.order import permute
 from gptcli.errors import UsageError
 from gptcli.runtime.seeds import derive_seed
@@ -20,7 +20,6 @@ from gptcli.runtime.seeds import derive_seed
 ADDITION = "+"
 CALCULATOR = "+-*/"
 
-_USUAL_COUNT = 100_000
 _AT_ONCE = 2**16
 
 Numbers = NDArray[np.int64]
@@ -51,7 +50,7 @@ def exercises(operators: str, options: ArithmeticOptions) -> Iterator[Exercise]:
             f"--count {options.count} is more than the {most:,} problems of --digits "
             f"{options.digits}: ask for at most --count {most}"
         )
-    count = min(_USUAL_COUNT, most) if options.count is None else options.count
+    count = min(USUAL_COUNT, most) if options.count is None else options.count
     for start in range(0, count, _AT_ONCE):
         index = np.arange(start, min(start + _AT_ONCE, count), dtype=np.int64)
         numbers = permute(index, most, derive_seed(options.seed, "arithmetic"))

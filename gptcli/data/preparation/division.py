@@ -4,14 +4,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.config.data import FEWEST_DOCUMENTS, PrepareConfig, SplitBy
 from gptcli.data.corpus.inputs import DocumentLayout
 from gptcli.data.corpus.reading import Document, Reader
 from gptcli.data.preparation.scan import Scan
 from gptcli.errors import DataError
 
-# With fewer documents a tenth of them may be none, or most of the text.
-_FEWEST_DOCUMENTS = 100
 _KEYS = 2**64
 
 
@@ -50,7 +48,7 @@ def choose_split(asked: SplitBy | None, is_collection: bool, documents: int) -> 
     """What the user asked for; else by document in a collection that has enough of them."""
     if asked is not None:
         return asked
-    many = is_collection and documents >= _FEWEST_DOCUMENTS
+    many = is_collection and documents >= FEWEST_DOCUMENTS
     return SplitBy.DOCUMENT if many else SplitBy.TEXT
 
 

@@ -44,3 +44,9 @@ def test_a_stacked_header_is_as_wide_as_its_words() -> None:
     ]
     assert to_text([_STACKED], 12, colour=False).splitlines()[-1] == "L0.H0   0.25"
     assert to_csv(_STACKED) == "head,first_token,self\nL0.H0,0.25,\n"
+
+
+def test_a_clipped_column_ends_at_the_end_of_the_line() -> None:
+    table = Table("", ("id", "bytes"), (("a", "20 74 68 65"), ("b", "41")), clips=True)
+    assert to_text([table], 10, False).splitlines() == ["id  bytes", "a   20 74…", "b   41"]
+    assert "20 74 68 65" in to_text([table], 100, False)
