@@ -4,7 +4,6 @@ A file of this folder that has a FAMILY adds it: there is no list to keep.
 """
 
 import difflib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
@@ -20,8 +19,10 @@ from gptcli.families.lecture import CONFIG_FIELDS as OWN_FIELDS
 
 def _families() -> list[Family]:
     """The FAMILY of every file of this folder, by rank."""
-    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    modules = [import_module(f"{__package__}.{name}") for name in names]
+    files = Path(__file__).parent.glob("[!_]*.py")
+    modules = [
+        import_module(f"{__package__}.{file.stem}") for file in files if file.stem != "registry"
+    ]
     found: list[Family] = [module.FAMILY for module in modules if hasattr(module, "FAMILY")]
     return sorted(found, key=lambda family: family.rank)
 

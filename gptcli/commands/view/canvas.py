@@ -6,8 +6,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.cells import cell_len, set_cell_size
-
 from gptcli.commands.view.terminal import escape_controls
 
 _FILE_WIDTH = 100
@@ -40,9 +38,22 @@ class Canvas:
         return escape_controls(text) if self.is_terminal else text
 
 
+def cell_width(text: str) -> int:
+    """The cells of a terminal that the text takes: two for a wide character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  slow, and most tables are plain
+
+    return cell_len(text)
+
+
 def clipped(text: str, width: int) -> str:
     """The text in at most ``width`` cells, with a mark where some was cut off."""
-    return text if cell_len(text) <= width else set_cell_size(text, max(width - 1, 0)) + "…"
+    if cell_width(text) <= width:
+        return text
+    from rich.cells import set_cell_size  # noqa: PLC0415  slow
+
+    return set_cell_size(text, max(width - 1, 0)) + "…"
 
 
 def _wants_colour() -> bool:

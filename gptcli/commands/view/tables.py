@@ -6,10 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rich.cells import cell_len
-
 from gptcli.commands.view.bars import bar
-from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.canvas import cell_width, clipped
 from gptcli.commands.view.numbers import rounded
 from gptcli.commands.view.terminal import escape_controls
 
@@ -169,7 +167,7 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
     header = _header(table, shown)
     rows = [[_text(row[column]) for column in shown] for row in table.rows]
     numbers = [_is_number(table, column) for column in shown]
-    sizes = [max(map(cell_len, cells)) for cells in zip(*header, *rows, strict=True)]
+    sizes = [max(map(cell_width, cells)) for cells in zip(*header, *rows, strict=True)]
     narrowest = 1 if table.clips else _NARROWEST_PROSE
     room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), narrowest)
     titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
@@ -223,16 +221,23 @@ def _folded(table: Table, width: int) -> Iterator[Table]:
 def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
     """One row, its last cell wrapped to ``room`` where it is prose."""
     *before, last = [
-        " " * (size - cell_len(cell)) + cell if is_number else cell + " " * (size - cell_len(cell))
+        " " * (size - cell_width(cell)) + cell
+        if is_number
+        else cell + " " * (size - cell_width(cell))
         for cell, size, is_number in zip(cells, sizes, numbers, strict=True)
     ]
     start = "".join(cell + " " * _GAP for cell in before)
     wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
-    indent = " " * cell_len(start)
+    indent = " " * cell_width(start)
     return [
         (prefix + line).rstrip()
         for prefix, line in zip([start, *[indent] * (len(wrapped) - 1)], wrapped, strict=True)
     ]
+
+
+def _padded(cell: str, size: int, to_the_right: bool) -> str:
+    air = " " * (size - cell_width(cell))
+    return air + cell if to_the_right else cell + air
 
 
 def _styled(text: str, style: str, colour: bool) -> str:
@@ -256,8 +261,8 @@ def _width(table: Table, shown: list[int]) -> int:
     widths = [
         max(
             [
-                *(cell_len(line[place]) for line in header),
-                *(cell_len(_text(row[column])) for row in table.rows),
+                *(cell_width(line[place]) for line in header),
+                *(cell_width(_text(row[column])) for row in table.rows),
             ],
             default=0,
         )
