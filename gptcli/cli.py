@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.commands.options import as_command
+from gptcli.commands.command_line import as_command
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
     GptcliError,

@@ -4,22 +4,13 @@ Type, default, help and choices stand in one place, and so do the rules about wh
 together. All is checked when the request is made, before anything heavy is imported.
 """
 
-import inspect
-import platform
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
-import typer
-
-from gptcli import __version__
 from gptcli.commands.view.output import Output
-from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
 from gptcli.config.checks import check_choice, flag
 from gptcli.errors import UsageError
 
@@ -27,7 +18,7 @@ _FLAG = "flag"
 
 
 @dataclass(frozen=True)
-class _Flag:
+class Flag:
     """How a field stands on the command line and in the help.
 
     ``names`` None means that of the field; ``choices`` are all that it can be, checked as
@@ -51,13 +42,13 @@ def option(
     **more: Any,
 ) -> Any:
     """A field that is an option; ``more`` goes to typer, as ``metavar`` does."""
-    kept = _Flag(about, names or None, panel, choices, False, MappingProxyType(more))
+    kept = Flag(about, names or None, panel, choices, False, MappingProxyType(more))
     return field(default=default, metadata={_FLAG: kept})
 
 
 def argument(about: str, metavar: str) -> Any:
     """A field that is a positional argument, None where it is not given."""
-    kept = _Flag(about, (metavar,), None, (), True, MappingProxyType({"metavar": metavar}))
+    kept = Flag(about, (metavar,), None, (), True, MappingProxyType({"metavar": metavar}))
     return field(default=None, metadata={_FLAG: kept})
 
 
@@ -110,8 +101,8 @@ class Request:
     def _check_choices(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if _flag_of(one).choices and value is not None:
-                check_choice(one.name, value, _flag_of(one).choices)
+            if flag_of(one).choices and value is not None:
+                check_choice(one.name, value, flag_of(one).choices)
 
     def _check_rules(self) -> None:
         for group in self.exclusive:
@@ -124,7 +115,7 @@ class Request:
                 )
         for name, owners in self.needs.items():
             if self.is_given(name) and not any(map(self.is_given, owners)):
-                owner = _any_of([_shown(self, one) for one in owners])
+                owner = any_of([_shown(self, one) for one in owners])
                 raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
 
     def _check_exclusive(self, *names: str) -> None:
@@ -147,7 +138,7 @@ def own_names(request: type[Request], panel: str | None = None) -> list[str]:
     return [
         one.name
         for one in fields(request)
-        if one.name not in inherited and panel in (None, _flag_of(one).panel)
+        if one.name not in inherited and panel in (None, flag_of(one).panel)
     ]
 
 
@@ -177,9 +168,7 @@ class FormatRequest(Request):
         form, owner = self.chosen_form, self._owner
         others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
-            raise UsageError(
-                f"--format {form} is for {_any_of(others)}: give both, or leave it out"
-            )
+            raise UsageError(f"--format {form} is for {any_of(others)}: give both, or leave it out")
         if form not in self._formats:
             beside = "" if owner is None else f" with {flag(owner)}"
             raise UsageError(
@@ -242,87 +231,16 @@ class OutputRequest(FormatRequest):
 _BASES = (FormatRequest, OutputRequest)
 
 
-def as_command(door: Callable[[Any], None]) -> Callable[..., None]:
-    """The typer command with a flag for each field of the request that ``door`` takes.
-
-    Its help is the docstring of ``door``. Every command also has ``--quiet``, ``--verbose``
-    and ``--debug``.
-    """
-    (request,) = (kind for name, kind in get_type_hints(door).items() if name != "return")
-
-    @wraps(door)
-    def run(quiet: bool, verbose: bool, debug: bool, **given: Any) -> None:
-        set_verbosity(Verbosity(quiet, verbose, debug))
-        detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
-        started = time.perf_counter()
-        door(request(**given))
-        detail(f"took {time.perf_counter() - started:.2f} s")
-
-    parameters = [*_parameters(request), *_verbosity_parameters()]
-    run.__doc__ = _flowing(inspect.getdoc(door) or "")
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    return run
-
-
-def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
-    """A command's own fields first, then those of the classes that it extends."""
-    hints, own = get_type_hints(request), own_names(request)
-    for one in sorted(fields(request), key=lambda one: one.name not in own):
-        yield _keyword(one.name, one.default, hints[one.name], _typer_parameter(request, one))
-
-
-def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
-    kept = _flag_of(one)
-    about = kept.about
-    if one.name == "form" and issubclass(request, FormatRequest):
-        about = _formats_help(request)
-    if kept.is_argument:
-        return typer.Argument(help=about, show_default=False, **kept.more)
-    names = kept.names or (flag(one.name),)
-    shows_default = one.default is not None and one.default is not False
-    return typer.Option(
-        *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
-    )
-
-
-def _formats_help(request: type[FormatRequest]) -> str:
-    owners: dict[tuple[str, ...], list[str]] = {}
-    for name, formats in request.formats_with.items():
-        owners.setdefault(formats, []).append(flag(name))
-    own = [f"with {_any_of(names)} {_listed(formats)}" for formats, names in owners.items()]
-    return "; ".join([_listed(request.formats), *own]) + "."
-
-
-def _listed(formats: tuple[str, ...]) -> str:
-    first, *others = formats
-    return _any_of([f"{first} (default)", *others]) if others else f"only {first}"
-
-
-def _any_of(names: Sequence[str]) -> str:
+def any_of(names: Sequence[str]) -> str:
     """``a, b or c``."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _verbosity_parameters() -> Iterator[inspect.Parameter]:
-    for name, short, about in (
-        ("quiet", ("-q",), "No notes, no progress."),
-        ("verbose", ("-v",), "More about what is done."),
-        ("debug", (), "Show tracebacks of errors."),
-    ):
-        yield _keyword(name, False, bool, typer.Option(flag(name), *short, help=about))
-
-
-def _keyword(name: str, default: object, kind: Any, shown: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
-    )
-
-
-def _flag_of(one: Field[Any]) -> _Flag:
+def flag_of(one: Field[Any]) -> Flag:
+    """How a field of a request stands on the command line."""
     kept = one.metadata[_FLAG]
-    assert isinstance(kept, _Flag)
+    assert isinstance(kept, Flag)
     return kept
 
 
@@ -334,13 +252,8 @@ def _default_of(request: type[Request], name: str) -> object:
 
 def _shown(request: Request, name: str) -> str:
     """A field as it stands on the command line, ``--no-stream`` where ``stream`` is false."""
-    kept = _flag_of(request.__dataclass_fields__[name])
+    kept = flag_of(request.__dataclass_fields__[name])
     if not kept.names:
         return flag(name)
     yes, _, no = kept.names[0].partition("/")
     return no if no and getattr(request, name) is False else yes
-
-
-def _flowing(text: str) -> str:
-    """Paragraphs without line breaks, for the help to fold at the terminal's width."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

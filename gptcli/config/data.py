@@ -7,6 +7,7 @@ from gptcli.config.checks import check_fraction, check_whole
 
 VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
+SPLITS = ("train", "val")
 USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
 # From here on whole documents validate, unless told otherwise: of fewer, a tenth may be none
 # of them, or most of the text.

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gptcli.config.data import SPLITS
 from gptcli.data.dataset_record import (
     ITEM_SIZES,
     RECORD_FILE,
-    SPLITS,
     DatasetRecord,
     mask_file,
     parse_record,

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gptcli.config.data import SPLITS
 from gptcli.errors import DataError
 from gptcli.runtime.small_files import parse_object
 
 RECORD_FILE = "dataset.json"
 FORMAT = "gptcli.dataset/1"
-SPLITS = ("train", "val")
 ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gptcli.commands.options import FormatRequest, OutputRequest, as_command, option, own_names
+from gptcli.commands.command_line import as_command
+from gptcli.commands.options import FormatRequest, OutputRequest, option, own_names
 from gptcli.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from gptcli.commands.count_params.quantities import (
     parse_tokens,
 )
 from gptcli.commands.options import OutputRequest, option, own_names
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 
 _WHICH, _SIZE, _WORK, _SHOW = "Which model", "Change it", "What it is to do", "What to show"
 
@@ -110,11 +110,11 @@ _LIMITS = (
 )
 
 
-def count_params(request: CountRequest) -> None:
+def count_params(request: CountRequest) -> Answer:
     """Count a GPT's parameters, matrix by matrix, and what it costs to run and to train.
 
     Reads the configuration alone, of a checkpoint also the files' headers, never weights.
     """
     from gptcli.commands.count_params.run import run
 
-    give(run(request), request.output)
+    return run(request)

@@ -13,7 +13,6 @@ from gptcli.commands.count_params.count_documents import (
 from gptcli.commands.count_params.count_tables import count_tables, explanation_table, rows_table
 from gptcli.commands.count_params.model_choice import named_source
 from gptcli.commands.count_params.model_diff import diff_table, diff_tables, presets_table
-from gptcli.commands.count_params.treemap_picture import draw_rows
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import note
 from gptcli.errors import CheckpointError
@@ -53,8 +52,14 @@ def _count(request: CountRequest, account: Account) -> Answer:
         lambda: count_document(account, request.explain, verified),
         tables,
         csv=cost_figures(account) if request.asks_costs else rows_table(account),
-        picture=lambda: draw_rows(account),
+        picture=lambda: _picture(account),
     )
+
+
+def _picture(account: Account) -> str:
+    from gptcli.commands.count_params.treemap_picture import draw_rows  # noqa: PLC0415  for svg
+
+    return draw_rows(account)
 
 
 def _verify(account: Account) -> int:

@@ -10,9 +10,9 @@ from gptcli.commands.options import (
     device_option,
     option,
 )
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import check_whole, flag
-from gptcli.data.dataset_record import SPLITS
+from gptcli.config.data import SPLITS
 from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
@@ -95,7 +95,7 @@ class EvalRequest(OutputRequest):
         return [name.strip() for name in (self.tasks or "").split(",") if name.strip()]
 
 
-def evaluate(request: EvalRequest) -> None:
+def evaluate(request: EvalRequest) -> Answer | None:
     """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
     Every token but the first is predicted once, in a fixed order, so the figures are the same
@@ -104,4 +104,4 @@ def evaluate(request: EvalRequest) -> None:
     """
     from gptcli.commands.eval.run import run
 
-    give(run(request), request.output)
+    return run(request)

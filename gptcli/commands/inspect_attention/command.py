@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
 
@@ -53,7 +53,7 @@ class InspectRequest(OutputRequest):
         return (self.sort or self.metric) is not None
 
 
-def inspect_attention(request: InspectRequest) -> None:
+def inspect_attention(request: InspectRequest) -> Answer:
     """Show what each attention head looks at in a text, and what every row predicts.
 
     Layers and heads count from 0. --json holds every head, ordered by --sort if it is given;
@@ -61,4 +61,4 @@ def inspect_attention(request: InspectRequest) -> None:
     """
     from gptcli.commands.inspect_attention.run import run
 
-    give(run(request), request.output)
+    return run(request)

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gptcli.commands.options import FormatRequest, argument, option
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import flag
 from gptcli.config.data import (
     FEWEST_DOCUMENTS,
@@ -18,7 +18,7 @@ from gptcli.config.data import (
 )
 from gptcli.data.corpus.utf8 import ERRORS
 from gptcli.errors import UsageError
-from gptcli.runtime.threads import available_cores
+from gptcli.runtime.cores import available_cores
 from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"
@@ -156,7 +156,7 @@ class PrepareRequest(FormatRequest):
             )
 
 
-def prepare(request: PrepareRequest) -> None:
+def prepare(request: PrepareRequest) -> Answer:
     """Turn texts into a dataset: tokens to train on, tokens to validate with.
 
     One text is cut in two: its end validates. In a collection every document is followed by an
@@ -165,4 +165,4 @@ def prepare(request: PrepareRequest) -> None:
     """
     from gptcli.commands.prepare.run import run
 
-    give(run(request), request.output)
+    return run(request)

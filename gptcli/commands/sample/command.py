@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
 from gptcli.errors import UsageError
@@ -160,7 +160,7 @@ class SampleRequest(OutputRequest):
             self._check_exclusive("interactive", "stream")
 
 
-def sample(request: SampleRequest) -> None:
+def sample(request: SampleRequest) -> Answer | None:
     """Write text with a trained model.
 
     A single text streams to stdout as it is written. Past the context the model sees a
@@ -168,4 +168,4 @@ def sample(request: SampleRequest) -> None:
     """
     from gptcli.commands.sample.run import run
 
-    give(run(request), request.output)
+    return run(request)

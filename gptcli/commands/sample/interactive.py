@@ -4,8 +4,9 @@ import contextlib
 
 from gptcli.commands.sample.prompt_source import PromptSource, announce_window, begun, encoded
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.output import Output, give
+from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import complain, note, typed_lines
+from gptcli.commands.view.writer import give
 from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import DataError, UsageError
 from gptcli.generation.conversation import Conversation

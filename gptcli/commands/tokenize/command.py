@@ -5,7 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gptcli.commands.options import OutputRequest, argument, option
-from gptcli.commands.view.output import Output, give
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import stdin_is_terminal
 from gptcli.config.checks import check_whole
 from gptcli.data.corpus.utf8 import ERRORS
@@ -201,7 +202,7 @@ def _check_unicode(text: str) -> None:
         ) from None
 
 
-def tokenize(request: TokenizeRequest) -> None:
+def tokenize(request: TokenizeRequest) -> Answer:
     """Show the tokens of a text: pieces, ids and counts.
 
     Or compare tokenizers, look into their vocabularies, and train new ones. --format html is a
@@ -209,4 +210,4 @@ def tokenize(request: TokenizeRequest) -> None:
     """
     from gptcli.commands.tokenize.run import run
 
-    give(run(request), request.output)
+    return run(request)

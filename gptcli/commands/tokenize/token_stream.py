@@ -11,7 +11,8 @@ from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.tokenize.text_source import TextChunk, TextSource
 from gptcli.commands.view.progress_bar import progress
 from gptcli.errors import DataError, UsageError
-from gptcli.runtime.threads import available_cores, ordered_map
+from gptcli.runtime.cores import available_cores
+from gptcli.runtime.threads import ordered_map
 from gptcli.tokenization.bulk import bulk_encoder
 from gptcli.tokenization.cuts import cuts_of
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error

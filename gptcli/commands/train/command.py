@@ -7,7 +7,7 @@ from typing import Any
 
 from gptcli.commands.options import FormatRequest, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
-from gptcli.commands.view.output import give
+from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
@@ -134,7 +134,7 @@ class TrainRequest(FormatRequest):
         )
 
 
-def train(request: TrainRequest) -> None:
+def train(request: TrainRequest) -> Answer:
     """Train a GPT on a prepared dataset.
 
     What is left out is filled in for the device and said: on a GPU the lecture's values,
@@ -142,4 +142,4 @@ def train(request: TrainRequest) -> None:
     """
     from gptcli.commands.train.run import run
 
-    give(run(request), request.output)
+    return run(request)

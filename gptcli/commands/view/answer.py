@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.tables import Table
-
-if TYPE_CHECKING:  # rich and numpy would slow down every start
+if TYPE_CHECKING:  # every command knows its answer before it is known what that needs
     from numpy.typing import NDArray
     from rich.text import Text
+
+    from gptcli.commands.view.canvas import Canvas
+    from gptcli.commands.view.tables import Table
 
 Document = Mapping[str, Any]
 
@@ -39,8 +39,8 @@ class Answer:
 
     schema: str = ""
     document: Callable[[], Document] | None = None
-    tables: Sequence[Table] = ()
-    csv: Table | None = None
+    tables: "Sequence[Table]" = ()
+    csv: "Table | None" = None
     drawing: "Callable[[Canvas], Iterable[Text | str]] | None" = None
     pieces: Iterable[str] | None = None
     is_exact: bool = False

@@ -102,5 +102,3 @@ FORMATS: Mapping[str, Callable[[Answer, Canvas], Chunks]] = MappingProxyType(
         "npz": _npz,
     }
 )
-NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz"})
-"""Formats that nobody wants to read in a terminal, and a name for their file."""

@@ -1,17 +1,14 @@
-"""Where results go: stdout or a file, in the format that was asked for."""
+"""Where a result goes: to stdout or to a file, in the format that was asked for."""
 
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.formats import FORMATS, NEED_A_FILE, Chunks
-from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
-from gptcli.runtime.files import replace_file, reported
-from gptcli.runtime.outputs import output_path
+
+_NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz"})
+"""Formats that nobody wants to read in a terminal, and a name for their file."""
 
 
 @dataclass(frozen=True)
@@ -32,60 +29,12 @@ class Output:
             raise UsageError("--out - is no file: without --out the result goes to stdout")
         if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
             raise UsageError(f"--out {out} is no regular file: name a new file")
+        from gptcli.runtime.outputs import output_path  # noqa: PLC0415  for files alone
+
         output_path(out, out.parent, out.name, self.overwrite)
 
     def _check_stdout(self) -> None:
         """Refuse to fill a terminal with a page, or stdout with bytes."""
-        name = NEED_A_FILE.get(self.form)
+        name = _NEED_A_FILE.get(self.form)
         if name and (self.form == "npz" or sys.stdout.isatty()):
             raise UsageError(f"--format {self.form} needs a file: give --out {name}")
-
-
-def give(answer: Answer | None, output: Output) -> None:
-    """Write a result as it is asked for; None where nothing is left to give.
-
-    That is so in all processes of torchrun but one, and after a conversation.
-    """
-    if answer is None:
-        return
-    with answer.resources:
-        chunks = FORMATS[output.form](answer, Canvas.of(output.out))
-        if output.out is None:
-            grows = answer.pieces is not None or answer.drawing is not None
-            _to_stdout(chunks, is_live=grows and output.form in ("table", "text"))
-        else:
-            _to_file(chunks, output, output.out)
-        if answer.after is not None:
-            answer.after()
-
-
-def _to_stdout(chunks: Chunks, is_live: bool) -> None:
-    """What is live is seen as it grows; a Ctrl-C ends its line."""
-    try:
-        for chunk in chunks:
-            assert isinstance(chunk, str), "bytes go to a file"
-            sys.stdout.write(chunk)
-            if is_live:
-                sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.stdout.write("\n")
-        raise
-    finally:
-        sys.stdout.flush()
-
-
-def _to_file(chunks: Chunks, output: Output, out: Path) -> None:
-    output.check()
-    with reported(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(out, lambda temporary: _write(temporary, chunks))
-    note(f"wrote {out}")
-
-
-def _write(path: Path, chunks: Iterable[str | bytes]) -> None:
-    with path.open("xb") as file:
-        for chunk in chunks:
-            # A name may hold bytes that UTF-8 has no characters for.
-            file.write(
-                chunk.encode("utf-8", "backslashreplace") if isinstance(chunk, str) else chunk
-            )

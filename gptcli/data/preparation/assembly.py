@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gptcli.config.data import SplitBy
+from gptcli.config.data import SPLITS, SplitBy
 from gptcli.data.dataset_record import (
     FORMAT,
     RECORD_FILE,
-    SPLITS,
     DatasetRecord,
     SplitRecord,
     narrowest_dtype,

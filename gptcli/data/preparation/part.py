@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.data.dataset_record import SPLITS, SplitRecord, narrowest_dtype
+from gptcli.config.data import SPLITS
+from gptcli.data.dataset_record import SplitRecord, narrowest_dtype
 from gptcli.data.order import permute
 from gptcli.data.shards import MASK, START, Shards, token_content
 from gptcli.data.token_writer import EncodedTokens, TokenFiles, TokenWriter

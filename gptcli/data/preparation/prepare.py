@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptcli.config.data import ArithmeticOptions, PrepareConfig
+from gptcli.config.data import SPLITS, ArithmeticOptions, PrepareConfig
 from gptcli.data.corpus.inputs import find_corpus
 from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.dataset import Dataset, read_record
-from gptcli.data.dataset_record import SPLITS, narrowest_dtype
+from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset
 from gptcli.data.preparation.disk_space import check_room
 from gptcli.data.preparation.part import PartTokens, PartWriter, in_order, shuffled

@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli.config.data import SPLITS
 from gptcli.data.dataset import Dataset
-from gptcli.data.dataset_record import SPLITS, mask_file, starts_file
+from gptcli.data.dataset_record import mask_file, starts_file
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, ResourceError
 from gptcli.runtime.progress import Advance, no_progress

@@ -1,0 +1,104 @@
+"""A command of typer from a door: its flags are the fields of the request that the door takes."""
+
+import inspect
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import Field, fields
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from gptcli import __version__
+from gptcli.commands.options import FormatRequest, Request, any_of, flag_of, own_names
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
+from gptcli.config.checks import flag
+
+Door = Callable[[Any], Answer | None]
+
+
+def as_command(door: Door) -> Callable[..., None]:
+    """The typer command with a flag for each field of the request that ``door`` takes.
+
+    Its help is the docstring of ``door``, and what that returns is given as it is asked for.
+    Every command also has ``--quiet``, ``--verbose`` and ``--debug``.
+    """
+    request: type[FormatRequest] = door.__annotations__["request"]
+
+    @wraps(door)
+    def run(quiet: bool, verbose: bool, debug: bool, **given: Any) -> None:
+        set_verbosity(Verbosity(quiet, verbose, debug))
+        detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
+        started = time.perf_counter()
+        asked = request(**given)
+        _give(door(asked), asked)
+        detail(f"took {time.perf_counter() - started:.2f} s")
+
+    parameters = [*_parameters(request), *_verbosity_parameters()]
+    run.__doc__ = _flowing(inspect.getdoc(door) or "")
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _give(answer: Answer | None, asked: FormatRequest) -> None:
+    from gptcli.commands.view.writer import give  # noqa: PLC0415  a wrong flag needs no writer
+
+    give(answer, asked.output)
+
+
+def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
+    """A command's own fields first, then those of the classes that it extends."""
+    own = own_names(request)
+    for one in sorted(fields(request), key=lambda one: one.name not in own):
+        yield _keyword(one.name, one.default, one.type, _typer_parameter(request, one))
+
+
+def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
+    kept = flag_of(one)
+    about = kept.about
+    if one.name == "form" and issubclass(request, FormatRequest):
+        about = _formats_help(request)
+    if kept.is_argument:
+        return typer.Argument(help=about, show_default=False, **kept.more)
+    names = kept.names or (flag(one.name),)
+    shows_default = one.default is not None and one.default is not False
+    return typer.Option(
+        *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
+    )
+
+
+def _formats_help(request: type[FormatRequest]) -> str:
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for name, formats in request.formats_with.items():
+        owners.setdefault(formats, []).append(flag(name))
+    own = [f"with {any_of(names)} {_listed(formats)}" for formats, names in owners.items()]
+    return "; ".join([_listed(request.formats), *own]) + "."
+
+
+def _listed(formats: tuple[str, ...]) -> str:
+    first, *others = formats
+    return any_of([f"{first} (default)", *others]) if others else f"only {first}"
+
+
+def _verbosity_parameters() -> Iterator[inspect.Parameter]:
+    for name, short, about in (
+        ("quiet", ("-q",), "No notes, no progress."),
+        ("verbose", ("-v",), "More about what is done."),
+        ("debug", (), "Show tracebacks of errors."),
+    ):
+        yield _keyword(name, False, bool, typer.Option(flag(name), *short, help=about))
+
+
+def _keyword(name: str, default: object, kind: Any, shown: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
+    )
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without line breaks, for the help to fold at the terminal's width."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
