@@ -25,7 +25,7 @@ _CLOSED_PIPE = 141
 _INTERRUPTED = 130
 _OWN_BUG = 1
 
-# Name -> module and function, imported only when asked for: a fast start is part of the comfort.
+# Name -> module and function, imported only when the command is called, for a fast start.
 _COMMANDS = {
     "tokenize": ("gptcli.commands.tokenize.command", "tokenize"),
     "prepare": ("gptcli.commands.prepare.command", "prepare"),
@@ -72,7 +72,10 @@ def main() -> None:
 
 
 def _open_missing_streams() -> None:
-    """Where a caller closed a standard stream, no file of ours may take its number."""
+    """Open the null device for each standard stream that the caller closed.
+
+    Otherwise the next file that is opened would get the stream's number.
+    """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)

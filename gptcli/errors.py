@@ -11,7 +11,7 @@ class GptcliError(Exception):
 
 
 class UsageError(GptcliError):
-    """A flag, or a path, dataset, run or extra that is not there."""
+    """A wrong flag, or a path, dataset, run or optional package that is missing."""
 
     exit_code = 2
 
@@ -29,7 +29,7 @@ class CheckpointError(GptcliError):
 
 
 class ResourceError(GptcliError):
-    """Disk, permission, lock, network or hub."""
+    """A failure of disk, permissions, lock, network or hub."""
 
     exit_code = 5
 
@@ -47,6 +47,6 @@ class MemoryExhaustedError(GptcliError):
 
 
 class TrainingStopped(GptcliError):  # noqa: N818
-    """Training was asked to stop, saved, and can be resumed."""
+    """Training stopped because it was asked to; it is saved and can be resumed."""
 
     exit_code = 75

@@ -29,7 +29,7 @@ _OTHER_NAMES = {"gelu_pytorch_tanh": "gelu_new"}
 
 
 def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> dict[str, Any]:
-    """The config.json of a model; what its family has no field for stands under "gptcli"."""
+    """The config.json of a model; values that its family has no field for are under "gptcli"."""
     family = family_of(config)
     table = family.config_fields
     values = {**config.whole(), "activation": _ACTIVATIONS[config.activation]}
@@ -102,7 +102,7 @@ def _check_fixed(raw: Mapping[str, Any], family: Family) -> None:
 
 
 def _named_values(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
-    """ModelConfig's fields that the family has names for, by our names."""
+    """The values of the fields that the family has names for, by ModelConfig's names."""
     table = family.config_fields
     given = {**table.optional, **raw}
     for name in table.names:
@@ -126,7 +126,7 @@ def _activation(name: object) -> str:
 
 
 def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands under "gptcli", by the names of ModelConfig."""
+    """The values under "gptcli", by the names of ModelConfig's fields."""
     own = raw.get(_OWN) or {}
     if not isinstance(own, dict):
         raise UsageError(f'"{_OWN}" must be an object')
@@ -134,7 +134,7 @@ def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_fields(family: Family) -> list[str]:
-    """ModelConfig's fields that a member of the family chooses and config.json has no name for."""
+    """The fields of ModelConfig that a model may choose and config.json has no name for."""
     return [
         field.name
         for field in fields(ModelConfig)

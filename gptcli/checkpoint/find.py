@@ -31,7 +31,7 @@ def newest_run(root: Path = RUNS) -> Path:
 
 
 def model_directory(path: Path) -> Path:
-    """``path`` if it looks like a model directory, else a UsageError that says what to try."""
+    """Return ``path`` if it is a model directory; else raise a UsageError that says what to try."""
     if (path / CONFIG_FILE).is_file():
         return path
     if not path.exists():
@@ -42,9 +42,9 @@ def model_directory(path: Path) -> Path:
 
 
 def named_model(path: Path, fetch: Callable[[str, str], Path]) -> Path:
-    """The model directory at ``path`` or, where it is a hub id, what ``fetch`` brings.
+    """The model directory at ``path``, or the one that ``fetch`` downloads for a hub id.
 
-    ``fetch`` takes the id and the end of its messages of failure.
+    ``fetch`` takes the id and a hint with which its error messages end.
     """
     name = path.as_posix()
     if path.exists() or path.parent == RUNS or not may_be_on_hub(name):

@@ -24,7 +24,7 @@ _ITEM_BYTES = {
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What the header says of one tensor; ``start`` is the file's byte where it begins."""
+    """What the header says about one tensor; ``start`` is the byte of the file where it begins."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -33,7 +33,7 @@ class TensorInfo:
 
 
 def read_header(path: Path) -> dict[str, TensorInfo]:
-    """Every tensor of the file by name. Reads the header alone.
+    """Every tensor of the file by name; reads the header alone.
 
     Raises UsageError where there is no such file, CheckpointError where it is damaged.
     """

@@ -13,8 +13,8 @@ class TensorEntry:
     """One tensor of the file.
 
     It is the whole parameter, or ``shape[0]`` of its rows from ``first_row`` on. ``shape``
-    is as the parameter has it; the file holds it ``transposed`` or as it is. An entry that
-    is ``absent`` in the model is written as zeros because the file's family demands it.
+    is the parameter's; the file may hold it ``transposed``. An entry that is ``absent`` in the
+    model is written as zeros, because the family's files must have it.
     """
 
     parameter: str
@@ -48,7 +48,7 @@ def file_layout(config: ModelConfig) -> list[TensorEntry]:
 
 
 def canonical_name(name: str, config: ModelConfig) -> str | None:
-    """The layout's name for a tensor that other programs wrote; None for what is no weight.
+    """The layout's name for a tensor that another program wrote; None if it is not a weight.
 
     A tied head is the token embedding.
     """

@@ -1,4 +1,4 @@
-"""manifest.json: the size and sha256 of a directory's files, which prove that it is whole."""
+"""manifest.json: the size and sha256 of a directory's files, to prove that it is intact."""
 
 import hashlib
 import re
@@ -21,12 +21,15 @@ Hashes = Mapping[str, Any]
 
 
 def write_manifest(directory: Path) -> None:
-    """List every file of a directory, all of which must be regular ones."""
+    """Write the manifest of a directory, in which all entries must be regular files."""
     write_json(directory / MANIFEST_FILE, {"files": _listed(directory)})
 
 
 def check_manifest(directory: Path) -> int:
-    """How many files are listed; CheckpointError unless they are all there is, and unchanged."""
+    """Check that a directory has exactly the listed files, unchanged; returns how many.
+
+    CheckpointError names the first that differs.
+    """
     expected = _files_of(directory)
     actual = _listed(directory)
     _check_equal(directory, {name: [expected.get(name)] for name in {*actual, *expected}}, actual)
@@ -34,9 +37,10 @@ def check_manifest(directory: Path) -> int:
 
 
 def publish_weights(run: Path, weights: Weights, config: ModelConfig) -> None:
-    """Replace the weights of a run, and what its manifest says of them.
+    """Replace the weights of a run, and their entry in its manifest.
 
-    The manifest is written first and lists both, so that a crash in between proves nothing wrong.
+    The manifest is written first and lists the old and the new weights, so that a check after a
+    crash in between accepts either.
     """
 
     def announce(file: Path) -> None:
@@ -51,10 +55,10 @@ def publish_weights(run: Path, weights: Weights, config: ModelConfig) -> None:
 
 
 def check_published(directory: Path) -> int | None:
-    """How many files of a model directory are what they were; None where nothing says so.
+    """Check the files of a model directory; returns how many, None if no hash is recorded.
 
-    The manifest of a run says so, and in the hub's cache the names of the files themselves.
-    Raises CheckpointError naming the first that is not.
+    A run has them in its manifest; in the hub's cache the names of the files are their hashes.
+    CheckpointError names the first file that differs.
     """
     if (directory / MANIFEST_FILE).is_file():
         document = _read(directory)

@@ -1,4 +1,4 @@
-"""Which files make a model directory, and what stands in those that are not weights."""
+"""The files of a model directory, and the content of those that are not weights."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GEN
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
-    """Write all but the weights, as transformers expects it."""
+    """Write all files but the weights, as transformers expects them."""
     end = tokenizer.end_of_text
     end_token = next(
         (name for name, number in tokenizer.special_tokens.items() if number == end), None
@@ -33,7 +33,7 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
 
 
 def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:
-    # Without the class, transformers takes GPT2Tokenizer for a gpt2 model: other ids.
+    # Without the class, transformers uses GPT2Tokenizer for a gpt2 model, which gives other ids.
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
@@ -55,7 +55,7 @@ def _generation_config(end_of_text: int | None) -> dict[str, Any]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model directory, all of them there."""
+    """The safetensors files of a model directory; CheckpointError where one is missing."""
     files = [directory / name for name in weight_names(directory)]
     for file in files:
         if not file.is_file():
@@ -64,7 +64,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def weight_names(directory: Path) -> list[str]:
-    """What the weights' files are called: one, or the shards of the index."""
+    """The names of the files with weights: a single one, or the shards of the index."""
     single, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
     if single.is_file():
         return [single.name]

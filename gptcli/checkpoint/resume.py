@@ -1,4 +1,4 @@
-"""Resume steps: model directories with optimizer state, committed whole or not at all."""
+"""Resume steps: model directories with optimizer state, each written completely or not at all."""
 
 import math
 import re
@@ -30,7 +30,7 @@ _KEPT_STEPS = 2  # one to go on from, one to fall back to
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come: optimizer steps done, the last evaluated, the best so far."""
+    """How far a run is: optimizer steps done, the step evaluated last, the best step so far."""
 
     step: int = 0
     evaluated_step: int = -1
@@ -49,7 +49,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything a run continues from."""
+    """Everything that is needed to continue a run."""
 
     config: ModelConfig
     progress: Progress
@@ -58,7 +58,7 @@ class Snapshot:
 
 
 def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
-    """Commit a resume step, then drop the oldest beyond those that are kept."""
+    """Write a resume step, then remove the oldest beyond those that are kept."""
     folder, config = _folder(run), snapshot.config
     with new_directory(folder / f"step-{snapshot.progress.step:08d}") as directory:
         write_description(directory, config, tokenizer)
@@ -94,9 +94,9 @@ def clear_stale_steps(run: Path) -> None:
 
 
 def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
-    """Load the newest step that is whole; also returns what was wrong with newer ones.
+    """Load the newest step that is intact; also returns what was wrong with newer ones.
 
-    Raises UsageError where nothing was saved, CheckpointError where nothing is whole.
+    Raises UsageError where nothing was saved, CheckpointError where no step is intact.
     """
     steps = resume_steps(run)
     if not steps:
@@ -124,5 +124,5 @@ def load_step(step: Path) -> Snapshot:
 
 
 def _copied(tensors: Weights) -> Weights:
-    """Copies, because the file will be removed; they are aligned as in a fresh run."""
+    """Copy the tensors, since the file will be removed; copies are aligned as in a new run."""
     return {name: tensor.clone() for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""train.json: what a run was made of, whole, with the chain of hashes from text to weights."""
+"""train.json: the whole configuration of a run, and the chain of hashes from text to weights."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +17,7 @@ RUN_FORMAT = "gptcli.run/1"
 
 @dataclass(frozen=True)
 class DataReference:
-    """Where the dataset lay, and the hashes that say what it was."""
+    """The directory of a run's dataset, and the hashes that identify its content."""
 
     directory: str
     dataset: str

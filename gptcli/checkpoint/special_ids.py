@@ -1,4 +1,4 @@
-"""Special ids that a model directory names, and whether its vocabulary has them."""
+"""The special token ids in a model directory, and whether its vocabulary has them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ _NAMES = ("bos_token_id", _END_NAME, "pad_token_id")
 
 
 def end_ids(directory: Path, vocab_size: int) -> frozenset[int]:
-    """Tokens of the vocabulary that end a text, as the directory names them."""
+    """The ids that end a text, according to the directory's files and within the vocabulary."""
     found = (pair for file in _files(directory) for pair in _special_ids(read_small_json(file)))
     return frozenset(
         number for name, number in found if name == _END_NAME and 0 <= number < vocab_size
@@ -20,9 +20,9 @@ def end_ids(directory: Path, vocab_size: int) -> frozenset[int]:
 
 
 def special_id_notes(directory: Path, vocab_size: int) -> tuple[str, ...]:
-    """A line for every special id beyond the vocabulary: such an id is ignored.
+    """A line for every special id outside the vocabulary; such an id is ignored.
 
-    Small models that transformers wrote have GPT-2's end of text, 50256, without its entry.
+    Small models written by transformers often name GPT-2's end of text, 50256, which they lack.
     """
     notes = [
         f"{file}: {name} {number} is beyond the vocabulary of {vocab_size:,}, so it is ignored"

@@ -1,4 +1,4 @@
-"""Where each tensor of a model lies in its files, from the headers alone. Knows no torch."""
+"""Where each tensor of a model is in its files, from the headers alone, without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FLOATING: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: what it is called there, and where it lies."""
+    """A tensor in a file: its name there, and its place."""
 
     file: Path
     name: str
@@ -27,7 +27,7 @@ class Stored:
 
 
 def find_stored(directory: Path, config: ModelConfig) -> dict[str, list[Stored]]:
-    """Where every tensor of the layout is stored, once or more; all headers checked.
+    """Find where every tensor of the layout is stored, once or more, and check all headers.
 
     CheckpointError names the tensor that is missing, unknown or of another shape.
     """

@@ -1,4 +1,4 @@
-"""Tensors to and from safetensors files. The one file of checkpoint/ that knows torch."""
+"""Reading and writing tensors in safetensors files; the only file here that imports torch."""
 
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -48,7 +48,7 @@ def save_tensors(path: Path, tensors: Weights, announce: Announce = _ignore) -> 
 
 
 def load_tensors(path: Path) -> Weights:
-    """Every tensor of a file whose header is sound, as it is stored."""
+    """Load every tensor of a file as it is stored, after its header has been checked."""
     read_header(path)
     try:
         return safetensors.torch.load_file(path)
@@ -65,10 +65,10 @@ def save_weights(
 
 
 def load_weights(directory: Path, config: ModelConfig) -> Weights:
-    """A model's parameters in float32, from one file or from shards, read straight into place.
+    """Load a model's parameters in float32, from one file or from shards.
 
     Beside the parameters it needs a buffer of a few MB. Raises CheckpointError naming the
-    tensor that is missing, unknown, of another shape, or stored twice with other values.
+    tensor that is missing, unknown, of another shape, or stored twice with different values.
     """
     stored = find_stored(directory, config)
     weights = {name: torch.empty(shape) for name, shape in parameter_shapes(config).items()}

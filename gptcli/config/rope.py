@@ -1,4 +1,4 @@
-"""How rotary positions are stretched to contexts longer than those of the training."""
+"""How rotary positions are scaled for contexts longer than those of the training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,8 +13,8 @@ class RopeScaling:
     """Llama 3's rule (Grattafiori et al. 2024, arXiv:2407.21783; transformers calls it llama3).
 
     Pairs that turn more than ``high_freq_factor`` times within ``original_context`` tokens
-    keep their pace, those that turn less than ``low_freq_factor`` times are slowed by
-    ``factor``, and those between are blended.
+    keep their frequency, that of pairs below ``low_freq_factor`` turns is divided by ``factor``,
+    and those between are blended.
     """
 
     factor: float

@@ -12,7 +12,7 @@ from gptcli.runtime.seeds import derive_seed
 
 
 class Conversation:
-    """Keeps the ids of the text so far, and the decoder, which reads only what is new."""
+    """Keeps the ids of the text so far, and a decoder that reads only the new ones."""
 
     def __init__(self, loaded: LoadedModel, config: SamplingConfig) -> None:
         self.ids: list[int] = []
@@ -34,7 +34,7 @@ class Conversation:
     def go_on(self) -> Generator[str, None, None]:
         """Generate the model's turn in pieces of text.
 
-        What has come belongs to the text so far, also where the turn is stopped.
+        The turn is added to the text so far, also if it is interrupted.
         """
         loaded = self._loaded
         self._decoder = self._decoder or Decoder(loaded.model, 1, loaded.device)
@@ -46,13 +46,13 @@ class Conversation:
             self.add(self._kept(generator))
 
     def _turn_config(self) -> SamplingConfig:
-        """A seed of its own for each turn; the first has the one that was given."""
+        """The configuration of the next turn: each has its own seed, the first the given one."""
         seed, number = self._config.seed, self._n_turns
         self._n_turns += 1
         return replace(self._config, seed=derive_seed(seed, "turn", number) if number else seed)
 
     def _kept(self, generator: TextGenerator) -> list[int]:
-        """The ids of what was shown, without those of a stop string or an end of text."""
+        """The ids of the text that was shown, without a stop string or an end of text."""
         sample = generator.samples[0]
         if sample.finish == "stop":
             ids: list[int] = self._loaded.tokenizer.encode(sample.text).tolist()

@@ -39,7 +39,7 @@ class Decoder:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether there is a compiled step for one new token a row."""
+        """Whether a compiled step computes single new tokens."""
         return self._step is not None
 
     def next_logits(self, ids: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Decoder:
 
         CheckpointError where they are not finite.
         """
-        assert len(ids) == len(self._read), "a decoder has its number of rows"
+        assert len(ids) == len(self._read), "another number of rows than the decoder's"
         start = window_start(ids.shape[1], self._model.config.block_size)
         seen = ids[:, start:]
         if self._cache is not None:
@@ -77,7 +77,7 @@ class Decoder:
         self._forget(common)
 
     def _forget(self, n_tokens: int) -> None:
-        """Drop all after the first ``n_tokens``, also what was read in part and then cut short."""
+        """Drop all tokens after the first ``n_tokens``, also those of an interrupted read."""
         assert self._cache is not None
         self._read = self._read[:, :n_tokens]
         self._cache.shorten(max(n_tokens - self._start, 0))

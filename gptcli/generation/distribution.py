@@ -1,7 +1,7 @@
-"""From logits to the distribution that is drawn from; pure functions on the CPU in float32.
+"""From logits to the distribution that tokens are drawn from: pure functions, on the CPU.
 
-B rows, V tokens. What is cut off becomes -inf. Order and definitions are those of transformers:
-repetition penalty, temperature, top-k, top-p, min-p.
+B rows, V tokens. Logits of excluded tokens become -inf. Order and definitions are those of
+transformers: repetition penalty, temperature, top-k, top-p, min-p.
 """
 
 import torch
@@ -28,7 +28,7 @@ def next_token_probabilities(logits: Tensor, ids: Tensor, config: SamplingConfig
 
 
 def penalize_repetition(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
-    """Logits divided by the penalty, or multiplied below 0, for tokens that occur in ids (B, T).
+    """Divide the logits of tokens in ids (B, T) by the penalty, or multiply negative ones.
 
     Keskar et al. 2019, CTRL.
     """
@@ -40,7 +40,7 @@ def penalize_repetition(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
 
 
 def at_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Logits over the temperature, the largest of each row at 0 unless the temperature is 1."""
+    """Divide logits by the temperature; the largest of each row becomes 0 unless it is 1."""
     if temperature == 1:
         return logits
     # Shifted first: no temperature turns large logits into inf - inf or 0 / 0.
@@ -49,7 +49,7 @@ def at_temperature(logits: Tensor, temperature: float) -> Tensor:
 
 
 def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:
-    """Logits with all but the k largest of each row at -inf, exactly k kept."""
+    """Keep exactly the k largest logits of each row; the others become -inf."""
     if top_k is None or top_k >= logits.shape[1]:
         return logits
     values, indices = torch.topk(logits, top_k, dim=1)
@@ -57,9 +57,9 @@ def keep_top_k(logits: Tensor, top_k: int | None) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """Logits of the fewest likeliest tokens that have the probability ``top_p`` together.
+    """Keep the smallest set of likeliest tokens whose probabilities add up to ``top_p``.
 
-    Holtzman et al. 2020, nucleus sampling; what is as likely as the last of them stays too.
+    Holtzman et al. 2020, nucleus sampling; tokens as likely as the last of them stay too.
     """
     if top_p >= 1:
         return logits
@@ -69,7 +69,7 @@ def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
 
 
 def _least_of_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """The probability (B, 1) of the last token that is needed."""
+    """The probability (B, 1) of the least likely token in the nucleus of each row."""
     n_tokens = probabilities.shape[1]
     for count in (min(_USUAL_NUCLEUS, n_tokens), n_tokens):
         values = torch.topk(probabilities, count, dim=1).values
@@ -81,7 +81,7 @@ def _least_of_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
-    """Logits of the tokens at least ``min_p`` times as likely as the likeliest.
+    """Keep the tokens that are at least ``min_p`` times as likely as the likeliest.
 
     Nguyen et al. 2024, min-p sampling.
     """
@@ -93,9 +93,10 @@ def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
 
 
 def draw(probabilities: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """One token id per row (B,), row i with its own stream of random numbers.
+    """Draw one token id per row (B,), each row with its own random generator.
 
-    One number per row, looked up in the sums: torch.multinomial takes one per token.
+    One random number per row is looked up in the cumulative sums: torch.multinomial would draw
+    one per token of the vocabulary.
     """
     places = [torch.rand(1, dtype=torch.float64, generator=stream) for stream in generators]
     sums = probabilities.double().cumsum(dim=1)

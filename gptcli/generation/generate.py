@@ -35,8 +35,8 @@ def generate(
     """Yield ``max_new_tokens`` steps, each a new token for all of ``num_samples``.
 
     ``decoder`` has as many rows, and may hold a part of the text already. Sample i has its own
-    random stream, so it is the same whatever the number of samples. Only ids below ``n_tokens``
-    are drawn: published models have more outputs than their tokenizers have tokens.
+    random generator, so it is the same whatever the number of samples. Only ids below
+    ``n_tokens`` are drawn: published models have more outputs than their tokenizers have tokens.
     """
     assert prompt, "a prompt needs at least one token"
     generators = [

@@ -14,8 +14,8 @@ from gptcli.generation.loaded_model import LoadedModel
 class TextGenerator:
     """Generates samples from a prompt; each of ``samples`` grows step by step.
 
-    A ``decoder`` of the model that is passed from text to text reads their common beginning
-    once. ``logprobs`` holds the alternatives of each token of each sample, where the
+    A ``decoder`` that is passed from one generator to the next reads the common beginning of
+    their texts once. ``logprobs`` holds the alternatives of each token of each sample, if the
     configuration asks for them; ``seconds`` is the time spent on generating.
     """
 
@@ -43,7 +43,7 @@ class TextGenerator:
 
     @property
     def tokens_per_second(self) -> float:
-        """The rate so far, with the time of reading the prompt; 0 before the first token."""
+        """The rate so far, including the time to read the prompt; 0 before the first token."""
         return self.n_tokens / self.seconds if self.seconds else 0.0
 
     def steps(self) -> Iterator[GenerationStep]:

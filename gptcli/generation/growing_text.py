@@ -21,7 +21,7 @@ class StopStrings:
         self.found: str | None = None
 
     def feed(self, text: str) -> str:
-        """Take a piece, return what surely belongs to the output; nothing after a stop string."""
+        """Take a piece; returns the text that is certain by now, nothing after a stop string."""
         if self.found is not None:
             return ""
         text = self._held + text
@@ -41,7 +41,7 @@ class StopStrings:
         return rest
 
     def _longest_beginning(self, text: str) -> int:
-        """Length of the longest end of ``text`` that some stop string begins with."""
+        """Length of the longest ending of ``text`` with which a stop string begins."""
         longest = max(map(len, self._stops), default=1) - 1
         return next(
             (n for n in range(min(longest, len(text)), 0, -1) if self._is_beginning(text[-n:])), 0
@@ -52,7 +52,7 @@ class StopStrings:
 
 
 class GrowingText:
-    """The text in ``parts`` of whole characters, without the stop string or end that closed it.
+    """The text in ``parts`` of whole characters, without the stop string or token that ended it.
 
     ``ids`` are all tokens that were drawn, also those of the stop string or the end.
     """

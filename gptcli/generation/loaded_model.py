@@ -19,7 +19,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 
 def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
-    """CheckpointError unless a dataset was made with the tokenizer of a model directory."""
+    """Raise CheckpointError unless a dataset was made with a model directory's tokenizer."""
     ours, theirs = tokenizer.identity, dataset.tokenizer.identity
     if ours != theirs:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""What a model goes on from: the ids of a prompt, or a token to begin with."""
+"""The start of generated text: the ids of a prompt, or a token to begin with."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from gptcli.tokenization.unseen import UnseenCharacterError
 
 @dataclass(frozen=True)
 class Prompt:
-    """Ids to go on from, at least one, and the text that stands before what is generated."""
+    """The text before the generated one, and its ids, at least one."""
 
     text: str
     ids: list[int]
@@ -17,7 +17,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class FirstToken:
-    """A token to begin with where there is no prompt; ``name`` says what it is."""
+    """The token to begin with if there is no prompt; ``name`` is for messages."""
 
     id: int
     name: str
@@ -48,7 +48,7 @@ class ContextUse:
 
 
 def first_token(tokenizer: Tokenizer) -> FirstToken:
-    """Where a text begins: after the end of another one, else after a line break."""
+    """The token after which a text begins: an end of text, else a line break, else token 0."""
     if tokenizer.end_of_text is not None:
         return FirstToken(tokenizer.end_of_text, "an end-of-text token")
     if has_token(tokenizer, "\n") and len(ids := tokenizer.encode("\n")):
@@ -57,7 +57,7 @@ def first_token(tokenizer: Tokenizer) -> FirstToken:
 
 
 def without_unseen(tokenizer: Tokenizer, text: str) -> tuple[str, list[str]]:
-    """Split a text into what has tokens, and the characters that have none, in order."""
+    """Remove the characters that have no token; returns the text, and those in order."""
     unseen = {one for one in set(text) if not has_token(tokenizer, one)}
     if not unseen:
         return text, []

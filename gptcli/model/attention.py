@@ -52,11 +52,11 @@ class Attention(nn.Module):
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
-        ``signal`` is what tells x's positions, where something does. With a ``cache``, x
-        continues the positions held there. Keys and values come from ``source`` (B, S, C)
-        where one is given: cross-attention, which is not causal and has no positions.
+        ``signal`` carries x's positions, for encodings that act within attention. With a
+        ``cache``, x continues the positions held there. Keys and values come from ``source``
+        (B, S, C) where one is given: cross-attention, which is not causal and has no positions.
         """
-        assert source is None or not (self.causal or signal or cache), "source stands alone"
+        assert source is None or not (self.causal or signal or cache), "cross-attention has none"
         query, key, value = self.project(x, signal, source)
         past = 0
         if cache is not None:
@@ -70,7 +70,7 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, D), keys and values (B, K, S, D) of every head.
 
-        Queries and keys are normed and have their positions in them.
+        Queries and keys are normalised, and their positions are encoded in them.
         """
         if source is None:
             parts = self.query_key_value(x).split(self.widths, dim=-1)
@@ -85,7 +85,7 @@ class Attention(nn.Module):
         return query, key, value
 
     def _project_apart(self, x: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of x and keys and values of source, by the rows that each has of one matrix."""
+        """Project x to queries, source to keys and values, with their rows of the one matrix."""
         weights = torch.split(self.query_key_value.weight, self.widths)
         bias = self.query_key_value.bias
         biases = (None,) * 3 if bias is None else torch.split(bias, self.widths)

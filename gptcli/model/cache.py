@@ -9,7 +9,7 @@ from gptcli.config.model import ModelConfig
 class LayerCache:
     """Preallocated keys and values of one layer: (B, n_kv_head, block_size, D) each.
 
-    Those of one head lie together, as attention reads them.
+    The positions of one head lie next to each other in memory, as attention reads them.
     """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
@@ -20,7 +20,7 @@ class LayerCache:
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store the keys and values (B, n_kv_head, T, D) of new positions; returns all so far.
 
-        What is given for one row, a prompt's, every row of the cache holds.
+        Those of a single row, a prompt that all samples share, are copied to every row.
         """
         rows, start, end = len(key), self.length, self.length + key.shape[2]
         assert end <= self.keys.shape[2], "the cache is full"
@@ -47,21 +47,21 @@ class KeyValueCache:
 
     @property
     def tensors(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The keys and the values of all layers, with the positions that are yet to come."""
+        """The keys and the values of all layers, whole: also the positions not yet filled."""
         return [layer.keys for layer in self.layers], [layer.values for layer in self.layers]
 
     @property
     def length(self) -> int:
-        """Number of positions held; none where no layer looks at any."""
+        """Number of positions held; 0 in a model without layers."""
         return self.layers[0].length if self.layers else 0
 
     def extend(self) -> int:
-        """Count one more position, which is yet to be filled; returns how many that makes."""
+        """Count one more position, which the caller fills; returns the new length."""
         for layer in self.layers:
             layer.length += 1
         return self.length
 
     def shorten(self, length: int) -> None:
-        """Forget the positions from ``length`` on, keep the memory."""
+        """Forget the positions from ``length`` on; their memory is used again."""
         for layer in self.layers:
             layer.length = length

@@ -14,14 +14,14 @@ from gptcli.model.mlp import MLP
 from gptcli.model.norm import make_norm
 from gptcli.model.positions import PositionSignal, make_positions
 
-# In place of a target that the loss leaves out.
+# Stands in place of a target that does not count in the loss (torch's ignore_index).
 UNCOUNTED = -100
 
 
 class Block(nn.Module):
     """Communication, then computation, each normalised before and added to the stream.
 
-    The lecture's first rungs lack the addition or the computation.
+    The first models of the lecture's ladder lack the addition or the computation.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 def empty_embedding(n_rows: int, width: int) -> nn.Embedding:
-    """A table without values: to draw them on the meta device, nn.Embedding loads a compiler."""
+    """An embedding without values: nn.Embedding draws some, for which it loads a compiler."""
     values = torch.empty(n_rows, width)
     table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
     return table
@@ -97,7 +97,7 @@ class GPT(nn.Module):
     def embed(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, PositionSignal | None]:
         """Ids (B, T) at positions (T,) -> the stream (B, T, C) before the first block.
 
-        With it comes what attention is told of these positions.
+        Also returns the signal that carries these positions to attention, if there is one.
         """
         x = self.position_embedding.add_to(self.token_embedding(ids), positions)
         return self.embedding_norm(x), self.position_embedding.signal(positions)

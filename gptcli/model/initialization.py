@@ -18,7 +18,7 @@ def new_model(config: ModelConfig, seed: int) -> GPT:
 
 
 def empty_model(config: ModelConfig, device: str = "cpu") -> GPT:
-    """A GPT whose weights are allocated but hold nothing yet ("meta": not even allocated)."""
+    """A GPT whose weights are allocated but not set; on device "meta" not even allocated."""
     with torch.device("meta"):
         model = GPT(config)
     if device == "meta":
@@ -44,10 +44,10 @@ def model_with(config: ModelConfig, weights: dict[str, Tensor]) -> GPT:
 def initialize(model: GPT, generator: torch.Generator) -> None:
     """Normal weights of std 0.02, zero biases, unit norms (Radford et al. 2019, section 2.3).
 
-    What writes to the residual stream is scaled by 1/sqrt(2 n_layer), so that the variance
-    of the stream does not grow with the number of writers. Without norms nothing brings a
-    signal back to scale, so there embeddings and matrices keep its variance near 1 (LeCun et
-    al. 1998), all but the head: untrained logits are near 0 everywhere.
+    Matrices that write to the residual stream are scaled by 1/sqrt(2 n_layer), so that its
+    variance does not grow with the number of layers. A model without norms never brings a
+    signal back to scale, so its embeddings and matrices keep the variance near 1 (LeCun et
+    al. 1998). The head does not: untrained logits are near 0 in every model.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.LayerNorm | nn.RMSNorm):

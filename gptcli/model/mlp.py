@@ -7,7 +7,7 @@ from gptcli.config.model import Activation, ModelConfig
 
 
 class MLP(nn.Module):
-    """Up to the inner width, a nonlinearity, and back down: (B, T, C) -> (B, T, C)."""
+    """Project up to the inner width, apply a nonlinearity, project back down."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Acts on every position alone."""
+        """(B, T, C) -> (B, T, C); each position is computed by itself."""
         if self.gate is None:
             hidden = activate(self.up(x), self.activation)
         else:

@@ -1,4 +1,4 @@
-"""Normalisation: of the stream before it is read, and of single heads."""
+"""Normalisation: of the residual stream before each part of a block, and of single heads."""
 
 from torch import nn
 
@@ -8,8 +8,8 @@ from gptcli.config.model import ModelConfig
 def make_norm(config: ModelConfig, size: int) -> nn.Module:
     """The model's kind of norm over the last ``size`` numbers: (..., size) -> (..., size).
 
-    LayerNorm (Ba et al. 2016) takes away the mean and has gain and bias; RMSNorm (Zhang and
-    Sennrich 2019) has a gain, or with "plain_rms" nothing to learn.
+    LayerNorm (Ba et al. 2016) subtracts the mean and has gain and bias; RMSNorm (Zhang and
+    Sennrich 2019) has a gain, or with "plain_rms" no parameters.
     """
     if config.norm == "none":
         return nn.Identity()

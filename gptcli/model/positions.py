@@ -1,6 +1,6 @@
-"""Positions: how a model tells where each of its tokens stands.
+"""Position encodings: how a model knows the place of each token.
 
-An encoding may add something to the stream before the first block, or send a signal to the
+An encoding may add vectors to the stream before the first block, or send a signal to the
 attention of every block, or do nothing. A new one is a class here, an entry in
 ``make_positions`` and a value of config.model.Positions.
 
@@ -19,25 +19,26 @@ from gptcli.config.rope import RopeScaling
 
 
 class PositionSignal(Protocol):
-    """What attention is told of the positions of its input."""
+    """The positions of attention's input, in a form that encodes them in queries and keys."""
 
     def encode(self, query_or_key: Tensor) -> Tensor:
-        """Write the positions into queries or keys: (B, H, T, D) -> (B, H, T, D)."""
+        """Encode the positions in queries or keys: (B, H, T, D) -> (B, H, T, D)."""
         ...
 
 
 class PositionEncoding(nn.Module):
-    """No positions at all: attention sees its past as a set (Haviv et al. 2022, "NoPos").
+    """The base of all encodings, which encodes nothing (Haviv et al. 2022, "NoPos").
 
-    The other encodings override one of the two methods, or both.
+    Attention then sees its past as a set. The other encodings override one of the two methods,
+    or both.
     """
 
     def add_to(self, stream: Tensor, positions: Tensor) -> Tensor:
-        """The stream (B, T, C) with what stands for whole-number positions (T,) in it."""
+        """The stream (B, T, C) plus the vectors of these positions (T,), whole numbers."""
         return stream
 
     def signal(self, positions: Tensor) -> PositionSignal | None:
-        """What the attention of every block is told of these positions (T,), if anything."""
+        """The signal of these positions (T,) for the attention of every block, if any."""
         return None
 
 
@@ -54,9 +55,9 @@ class LearnedPositions(PositionEncoding):
 
 
 class RotaryPositions(PositionEncoding):
-    """Queries and keys turn with their position, so that scores see distances.
+    """Rotate queries and keys by their position, so that scores depend on distances alone.
 
-    Su et al. 2021 (arXiv:2104.09864). Nothing here is learned or stored.
+    Su et al. 2021 (arXiv:2104.09864). It has no parameters.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -77,34 +78,34 @@ class Rotation(NamedTuple):
     sin: Tensor
 
     def encode(self, query_or_key: Tensor) -> Tensor:
-        """Turn the pairs of every head: (B, H, T, D) -> (B, H, T, D), in the same precision.
+        """Rotate the pairs of every head: (B, H, T, D) -> (B, H, T, D), in the same precision.
 
         Number i of a head is paired with number i + D/2, as in Hugging Face's weights.
         """
         first, second = query_or_key.chunk(2, dim=-1)
         cos, sin = self.cos, self.sin
-        turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-        return turned.to(query_or_key.dtype)
+        rotated = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+        return rotated.to(query_or_key.dtype)
 
 
 def frequencies(config: ModelConfig, device: torch.device) -> Tensor:
     """Radians per position of every pair, (D/2,) in float32: theta^(-2i/D), section 3.2.2."""
     D = config.head_size
     exponents = torch.arange(0, D, 2, device=device).float() / D
-    pace = 1.0 / config.rope_theta**exponents
-    return pace if config.rope_scaling is None else _stretched(pace, config.rope_scaling)
+    plain = 1.0 / config.rope_theta**exponents
+    return plain if config.rope_scaling is None else _scaled(plain, config.rope_scaling)
 
 
-def _stretched(pace: Tensor, scaling: RopeScaling) -> Tensor:
-    """Slow pairs slower by ``factor``, fast ones as they were, a linear blend between."""
-    turns = scaling.original_context * pace / (2 * math.pi)
+def _scaled(plain: Tensor, scaling: RopeScaling) -> Tensor:
+    """Divide low frequencies by ``factor``, keep high ones, blend linearly between them."""
+    turns = scaling.original_context * plain / (2 * math.pi)  # within the original context
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
     kept = ((turns - low) / (high - low)).clamp(0.0, 1.0)
-    return kept * pace + (1.0 - kept) * pace / scaling.factor
+    return kept * plain + (1.0 - kept) * plain / scaling.factor
 
 
 def make_positions(config: ModelConfig) -> PositionEncoding:
-    """The model's kind of positions."""
+    """The model's position encoding."""
     match config.positions:
         case "learned":
             return LearnedPositions(config)

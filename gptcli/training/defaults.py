@@ -1,4 +1,4 @@
-"""Fill in what the user of ``train`` left out, for the device and around what was given.
+"""Default values for what the user of ``train`` did not give, chosen for the device.
 
 On a GPU these are the lecture's values. On a CPU they make a run that ends in about ten
 minutes on two cores: the number of iterations follows from the cost of one.
@@ -30,7 +30,7 @@ _CPU = {
     "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
 
-# What depends on the device, so that it is said when the user leaves it out.
+# Values that depend on the device: the user is told what was chosen.
 FILLED = (
     "n_layer", "n_head", "n_embd", "block_size", "dropout",
     "batch_size", "max_iters", "lr", "warmup_iters", "eval_interval",
@@ -43,7 +43,7 @@ _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
 
 @dataclass(frozen=True)
 class Resolved:
-    """A whole configuration, and which of its values the user did not give."""
+    """A complete configuration, and which of its values the user did not give."""
 
     model: ModelConfig
     training: TrainConfig
@@ -53,7 +53,7 @@ class Resolved:
 def resolve(
     given: Values, preset: Preset | None, vocab_size: int, device: str, precision: str, threads: int
 ) -> Resolved:
-    """Merge flags, preset or family, and the device's defaults, in that order of strength.
+    """Merge flags, preset or family, and the device's defaults; the first of them wins.
 
     UsageError where a flag changes what the family has fixed.
     """
@@ -69,7 +69,7 @@ def resolve(
 
 
 def usual_batch(preset: Preset, device: str) -> int:
-    """Rows per micro-batch of a preset where the user says none."""
+    """The number of rows per micro-batch of a preset, unless the user gives another."""
     base = _CPU if device == "cpu" else _GPU
     values: Values = {**base, **preset.training}
     return int(values["batch_size"])
@@ -95,7 +95,7 @@ def _preset_values(preset: Preset, given: Values) -> dict[str, Any]:
         del model["n_embd"]  # the stream is the logits, as wide as the vocabulary
     values = {**model, **preset.training}
     if "lr" in given and values.get("min_lr") == values.get("lr"):
-        values["min_lr"] = given["lr"]  # a constant rate stays constant
+        values["min_lr"] = given["lr"]  # the preset's rate is constant: keep it so
     return values
 
 
@@ -117,7 +117,10 @@ def _model_values(known: Values, base: Values) -> dict[str, Any]:
 
 
 def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
-    """As many heads as usual, or where the width is given, about as wide ones (an even width)."""
+    """The usual number of heads; where the width is given, heads of about the usual width.
+
+    ``even`` makes the width of a head even.
+    """
     if n_embd is None or not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
         return int(base["n_head"])
     whole = n_embd // 2 if even and n_embd % 2 == 0 else n_embd
@@ -141,7 +144,7 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
 
 
 def usual_rate(model: ModelConfig) -> float:
-    """Inversely proportional to the width, as found for nets of one shape (Yang et al. 2022).
+    """The default learning rate: inversely proportional to the width (Yang et al. 2022).
 
     The constant is measured: a width of 128 learns best near 4e-3 (Tiny Shakespeare), and
     GPT-2's 768 is commonly trained at 6e-4.
@@ -150,7 +153,7 @@ def usual_rate(model: ModelConfig) -> float:
 
 
 def _affordable_iters(model: ModelConfig, rows: int, precision: str) -> int:
-    """Iterations that take CPU_SECONDS, in a round number."""
+    """The number of iterations that take about CPU_SECONDS, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
     iters = CPU_SECONDS * _CPU_FLOPS[precision] / cost
     return max(10, round(iters, -2 if iters >= 1000 else -1).__trunc__())

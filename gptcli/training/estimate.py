@@ -1,4 +1,4 @@
-"""How long training takes: a run before it starts, and any model from the pace of this device."""
+"""How long training takes: a given run, and any model from the measured pace of this device."""
 
 import time
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _REPEATS = 3
 
 
 def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
-    """Seconds for the steps and evaluations that are left. Leaves the training as it was."""
+    """Seconds that the remaining steps and evaluations take; does not change the training."""
     config, progress = training.config, training.progress
     steps = config.max_iters - progress.step
     first = -(-progress.step // config.eval_interval)
@@ -39,7 +39,7 @@ def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
 
 
 def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
-    """Seconds of an optimizer step, the best of a few that are measured.
+    """Seconds that an optimizer step takes: the fastest of a few that are measured.
 
     On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch.
     """
@@ -76,7 +76,7 @@ def _evaluation_seconds(training: TrainingRun) -> float:
 class Pace:
     """How fast a device trains: an overhead for every layer, and the rate of its arithmetic.
 
-    What is around the blocks (embeddings, head) has the overhead of one more layer.
+    Embeddings and head together have the overhead of one more layer.
     """
 
     seconds_per_layer: float
@@ -89,7 +89,7 @@ class Pace:
 
 
 def measure_pace(device: str, precision: Precision) -> Pace:
-    """Train two models a few steps, which takes about two seconds on a CPU."""
+    """Measure the pace on a few steps of two models, in about two seconds on a CPU."""
     config = TrainConfig(
         batch_size=_ROWS, max_iters=_REPEATS, lr=1e-3, min_lr=1e-3, warmup_iters=0,
         eval_interval=1, device=device, precision=precision,

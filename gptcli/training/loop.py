@@ -41,16 +41,16 @@ class TrainingRun:
     progress: Progress
 
     def stepper(self) -> Stepper:
-        """The one that does this run's optimizer steps."""
+        """Make the object that does this run's optimizer steps."""
         return Stepper(self.model, self.optimizer, self.dataset.train, self.config)
 
 
 class _Stopping(Exception):  # noqa: N818
-    """Leaves an evaluation when a stop was asked for."""
+    """Raised within the loop when the user has asked to stop."""
 
 
 def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -> Progress:
-    """Train to the last step; returns how it ended.
+    """Train to the last step; returns the final progress.
 
     Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
     saved weights untouched; MemoryExhaustedError.
@@ -140,7 +140,7 @@ class _Loop:
         self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
 
     def _part_of_train(self) -> int:
-        """Tokens that say as much about train as val does about itself; else a tenth of it."""
+        """How many tokens of train to evaluate: as many as val has, without val a tenth."""
         train, val = self._training.dataset.train, self._training.dataset.val
         if train.is_masked:
             windows = train.windows(self._training.model.config.block_size)
@@ -163,7 +163,7 @@ class _Loop:
         return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
 
     def _save(self) -> None:
-        """Publish the best first, then commit the step: no crash loses the best."""
+        """Publish the best weights first, then commit the step, so that no crash loses them."""
         training, progress = self._training, self._training.progress
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
@@ -176,7 +176,7 @@ class _Loop:
         self._reporter.saved(progress.step)
 
     def _draw(self) -> None:
-        """Draw loss.svg; where that fails, warn and train on."""
+        """Draw loss.svg; if that fails, warn and go on training."""
         directory = self._training.directory
         try:
             draw_loss(self._log.read(), directory / PLOT_FILE, directory.name)
@@ -184,7 +184,7 @@ class _Loop:
             self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
 
     def _write(self, step: int, **values: float | None) -> None:
-        """Append to metrics.jsonl; where that fails, warn and train on."""
+        """Append to metrics.jsonl; if that fails, warn and go on training."""
         try:
             self._log.append(step, **values)
         except OSError as error:

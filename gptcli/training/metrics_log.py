@@ -17,18 +17,18 @@ class MetricsLog:
         self._path = run / METRICS_FILE
 
     def append(self, step: int, **values: float | int | None) -> None:
-        """Add a line, at once on disk for whoever follows the file."""
+        """Add a line; it is written at once, so that others can follow the file."""
         line = json.dumps({"step": step, **values}, allow_nan=False)
         with self._path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(line + "\n")
 
     def cut_back(self, step: int) -> None:
-        """Drop what was logged after ``step``, and a line that a crash cut short."""
+        """Remove the lines after ``step``, and a line that a crash left incomplete."""
         kept = [line for line in self.read() if line["step"] <= step]
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def read(self) -> list[Line]:
-        """Every whole line; none where there is no file yet."""
+        """Every complete line; none if there is no file yet."""
         if not self._path.exists():
             return []
         lines = []

@@ -1,6 +1,6 @@
 """The optimizer: how it is made, and its state as named tensors.
 
-What it keeps and what that costs stands in config/optimizer_specs.py.
+config/optimizer_specs.py lists which state it keeps and what that costs.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _STEP = "step"  # how many steps a parameter has seen: a scalar
 
 
 def make_optimizer(model: GPT, config: TrainConfig) -> Optimizer:
-    """AdamW (Loshchilov and Hutter 2019) that decays matrices, not biases and norms."""
+    """Make AdamW (Loshchilov and Hutter 2019) with weight decay for matrices alone."""
     parameters = list(model.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.dim() >= 2]},

@@ -1,4 +1,4 @@
-"""What training tells whoever watches it; commands/ decides how that looks."""
+"""The events that training reports; commands/ decides how they are shown."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Losses in nats per token over val and an equal part of train, after ``step`` steps."""
+    """Losses in nats per token of val and of an equally large part of train."""
 
     step: int
     train_loss: float
@@ -37,7 +37,7 @@ class Reporter(Protocol):
         """An evaluation ended."""
 
     def warned(self, message: str) -> None:
-        """Something went wrong that training can live with."""
+        """Something went wrong that does not stop the training."""
 
     def saved(self, step: int) -> None:
         """A resume step was committed."""

@@ -1,4 +1,4 @@
-"""From a configuration, or from a run that was interrupted, to a TrainingRun."""
+"""Makes a TrainingRun, from a configuration or from an interrupted run."""
 
 import shutil
 from dataclasses import asdict, replace
@@ -52,10 +52,10 @@ def begin_training(
     overwrite: bool = False,
     start: StartingPoint | None = None,
 ) -> TrainingRun:
-    """A fresh run: its directory with all but weights, and a model with initial weights.
+    """Begin a run: write its directory, all but the weights, and make a model for it.
 
-    These are drawn, or those of ``start``. An old run gives way only when the new one is known
-    to fit the data and the memory.
+    The initial weights are random, or those of ``start``. An old run in the directory is removed
+    only after it is known that the new one fits the data and the memory.
     """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
@@ -84,7 +84,7 @@ def begin_training(
 def continue_training(
     directory: Path, record: RunRecord, dataset: Dataset, max_iters: int | None
 ) -> tuple[TrainingRun, list[str]]:
-    """A run as it was at its newest whole save, and what was wrong with newer ones.
+    """Continue a run from its newest intact save; also returns what was wrong with newer ones.
 
     Only the number of iterations may change, and only grow.
     """

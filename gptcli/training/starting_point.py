@@ -1,4 +1,4 @@
-"""``--init-from``: a new run that begins with the weights of a checkpoint."""
+"""``--init-from``: the checkpoint whose weights a new run begins with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class StartingPoint:
 
     @classmethod
     def at(cls, directory: Path) -> "StartingPoint":
-        """That of a model directory."""
+        """Read the config.json of a model directory."""
         return cls(directory, read_model_config(directory))
 
     def preset(self, given: Mapping[str, Any]) -> Preset:
-        """The model as a preset, trained at a tenth of the usual rate: it has learned before.
+        """The model as a preset with a tenth of the usual learning rate, for fine-tuning.
 
-        Raises UsageError where a flag in ``given`` wants another model than this.
+        Raises UsageError where a flag in ``given`` contradicts the model.
         """
         has = {**self.model.whole(), "family": model_type_of(self.model)}
         for name, value in given.items():
@@ -55,12 +55,12 @@ class StartingPoint:
             )
 
     def weights(self, block_size: int) -> Weights:
-        """Its parameters; of learned positions the first ``block_size``, as nanoGPT crops."""
+        """Load the parameters; learned positions are cropped to the first ``block_size``."""
         weights = load_weights(self.directory, self.model)
         if block_size < self.model.block_size and _POSITIONS in weights:
             weights[_POSITIONS] = weights[_POSITIONS][:block_size].clone()
         return weights
 
     def origin(self) -> Origin:
-        """What train.json keeps of it."""
+        """What train.json records about the checkpoint."""
         return Origin(self.directory.as_posix(), weights_hash(self.directory))

@@ -20,20 +20,20 @@ from gptcli.training.schedule import learning_rate
 
 
 @dataclass(frozen=True)
-class _Weights:
-    """What the targets of some rows weigh in the loss of their step.
+class _TargetWeights:
+    """How much the targets of some rows weigh in the loss of their step.
 
-    Without a mask each micro-batch has as many targets as any other: ``scale`` is for its
-    mean loss. With one (rows, T) they differ, so ``scale`` is for the sum over those that
-    count, 1 / their number in the whole step.
+    Without a mask all micro-batches have equally many targets, and ``scale`` multiplies the mean
+    loss of one. With a mask (rows, T) they differ: ``scale`` multiplies the sum over the targets
+    that count, and is 1 / their number in the whole step.
     """
 
     mask: NDArray[np.bool_] | None
     scale: float
 
-    def of(self, rows: slice) -> "_Weights":
+    def of(self, rows: slice) -> "_TargetWeights":
         """The weights of some of the rows."""
-        return self if self.mask is None else _Weights(self.mask[rows], self.scale)
+        return self if self.mask is None else _TargetWeights(self.mask[rows], self.scale)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The weighted loss of the rows' logits (B, T, V) and targets (B, T)."""
@@ -78,7 +78,7 @@ class Stepper:
         return loss
 
     def rehearse(self, rows: int) -> None:
-        """Compute a gradient over ``rows`` rows and drop it: what a step costs."""
+        """Compute a gradient over ``rows`` rows and discard it, to measure what a step costs."""
         starts = self._order.starts(0)[:rows]
         self._backward(starts, self._weights(starts, n_micro=1))
         self._clip()  # reading the norm waits for a GPU to finish
@@ -90,20 +90,20 @@ class Stepper:
         weights = self._weights(starts, self._config.grad_accum)
         for micro in range(self._config.grad_accum):
             if self._model.config.dropout:
-                # Not a running state: a resumed run draws what an uninterrupted one would.
+                # Seeded for each step: a resumed run draws what an uninterrupted one would.
                 torch.manual_seed(derive_seed(self._config.seed, "dropout", step, micro))
             rows = slice(micro * size, (micro + 1) * size)
             total += self._backward(starts[rows], weights.of(rows))
         return float(total)
 
-    def _weights(self, starts: Starts, n_micro: int) -> "_Weights":
-        """Every target of the step weighs the same, in whichever micro-batch it comes."""
+    def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
+        """Give every target of the step the same weight, whichever micro-batch it is in."""
         if not self._split.is_masked:
-            return _Weights(None, 1 / n_micro)
+            return _TargetWeights(None, 1 / n_micro)
         mask = self._split.gather_masks(starts + 1, self._block_size)
-        return _Weights(mask, 1 / np.count_nonzero(mask))
+        return _TargetWeights(mask, 1 / np.count_nonzero(mask))
 
-    def _backward(self, starts: Starts, weights: "_Weights") -> Tensor:
+    def _backward(self, starts: Starts, weights: _TargetWeights) -> Tensor:
         """Add the gradient of these rows' weighted loss; returns that loss."""
         device = self._config.device
         tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
@@ -118,13 +118,13 @@ class Stepper:
         return loss.detach()
 
     def _clip(self) -> float:
-        """Global norm of the gradient, scaled down to ``grad_clip`` where that is exceeded."""
+        """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
         limit = self._config.grad_clip or math.inf
         return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
 
 
 def diverged(step: int, loss: float, config: TrainConfig) -> str:
-    """What to say when a loss or a gradient is no finite number."""
+    """The message for a loss or a gradient that is not finite."""
     return (
         f"training diverged at step {step:,} (loss {loss:.4g}, or its gradient is not finite); "
         f"what was saved before is good. Try --lr {config.lr / 3:.1g} or --warmup-iters 200"

@@ -17,7 +17,7 @@ def starts_of(lengths: list[int]) -> np.ndarray:
 
 
 def one_by_one(documents: list[int], n_tokens: int, block_size: int) -> list[int]:
-    """The definition, read aloud."""
+    """The definition, followed word by word."""
     boundaries = [0]
     while boundaries[-1] < n_tokens - 1:
         end = boundaries[-1] + block_size

@@ -1,4 +1,4 @@
-"""Positions: order counts, rotary scores see distances alone, Llama 3 stretches long contexts."""
+"""Positions: order counts, rotary scores see distances alone, Llama 3 scales long contexts."""
 
 from dataclasses import replace
 from typing import get_args
