@@ -8,7 +8,8 @@ from gptcli.commands.eval.whole import condition_rows
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.bars import column_plot
 from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.tables import Cell, Figure, Share, Table, facts, records, to_text
+from gptcli.commands.view.table_layout import to_text
+from gptcli.commands.view.tables import Cell, Figure, Share, Table, facts, records
 from gptcli.evaluation.loss import (
     PositionLosses,
     doublings,

@@ -16,7 +16,8 @@ from gptcli.commands.tokenize.token_stream import EncodedText
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.bars import bar
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.tables import Figure, Share, Table, facts, to_text
+from gptcli.commands.view.table_layout import to_text
+from gptcli.commands.view.tables import Figure, Share, Table, facts
 from gptcli.commands.view.terminal import escape_controls
 from gptcli.tokenization.usage import Usage, measure_usage
 from gptcli.tokenization.vocabulary import VocabularyEntry

@@ -7,7 +7,8 @@ from dataclasses import replace
 from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.tables import Figure, Table, to_text
+from gptcli.commands.view.table_layout import to_text
+from gptcli.commands.view.tables import Figure, Table
 from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.documents import document_chunks, document_line, joined
-from gptcli.commands.view.tables import to_csv, to_markdown, to_text
+from gptcli.commands.view.table_layout import to_text
+from gptcli.commands.view.tables import to_csv, to_markdown
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,21 +1,12 @@
-"""Tables of results: aligned in a terminal, as Markdown, or as CSV."""
+"""Tables of results, and how they are written as Markdown and as CSV."""
 
 import csv
 import io
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from gptcli.commands.view.bars import bar
-from gptcli.commands.view.canvas import cell_width, clipped
 from gptcli.commands.view.numbers import rounded
 from gptcli.commands.view.terminal import escape_controls
-
-_GAP = 2
-_BAR_WIDTH = 10
-_NARROWEST_PROSE = 20
-_INDENT = "  "
-_BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
 
 @dataclass(frozen=True)
@@ -111,17 +102,6 @@ def to_markdown(tables: Iterable[Table]) -> str:
     return "\n".join(_markdown(table) for table in tables)
 
 
-def to_text(tables: Iterable[Table], width: int, colour: bool) -> str:
-    """Aligned columns for ``width`` cells: what is spare goes first, then prose is wrapped.
-
-    Numbers are never cut, however narrow it is. Laid out here because importing rich's tables
-    takes as long as counting parameters.
-    """
-    return "\n".join(
-        _aligned(part, width, colour) for table in tables for part in _folded(table, width)
-    )
-
-
 def _raw(cell: Cell) -> str | int | float:
     if isinstance(cell, Share):
         return round(cell.value, 6)
@@ -132,7 +112,8 @@ def _raw(cell: Cell) -> str | int | float:
     return "x".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
-def _text(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
+    """The cell as people read it."""
     if isinstance(cell, Share):
         return f"{cell.value:.1%}"
     if isinstance(cell, Amount):
@@ -146,126 +127,16 @@ def _text(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else escape_controls(cell)
 
 
-def _is_number(table: Table, column: int) -> bool:
+def is_number(table: Table, column: int) -> bool:
+    """Whether a column holds numbers, which stand to the right."""
     return table.has_header and any(not isinstance(row[column], str) for row in table.rows)
 
 
 def _markdown(table: Table) -> str:
-    numbers = [_is_number(table, column) for column in range(len(table.columns))]
-    rules = ["---:" if is_number else "---" for is_number in numbers]
-    rows = [[_text(cell).replace("|", "\\|") for cell in row] for row in table.rows]
+    numbers = [is_number(table, column) for column in range(len(table.columns))]
+    rules = ["---:" if to_the_right else "---" for to_the_right in numbers]
+    rows = [[cell_text(cell).replace("|", "\\|") for cell in row] for row in table.rows]
     lines = ["| " + " | ".join(cells) + " |" for cells in (list(table.columns), rules, *rows)]
     title = f"**{escape_controls(table.title)}**\n\n" if table.title else ""
     notes = "".join(f"\n{escape_controls(note)}\n" for note in table.notes)
     return title + "\n".join(lines) + "\n" + notes
-
-
-def _aligned(table: Table, width: int, colour: bool) -> str:
-    indent = _INDENT if table.title and not table.has_header else ""
-    width -= len(indent)
-    shown, has_bar = _fitting(table, width)
-    header = _header(table, shown)
-    rows = [[_text(row[column]) for column in shown] for row in table.rows]
-    numbers = [_is_number(table, column) for column in shown]
-    sizes = [max(map(cell_width, cells)) for cells in zip(*header, *rows, strict=True)]
-    narrowest = 1 if table.clips else _NARROWEST_PROSE
-    room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), narrowest)
-    titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
-    heads = [line for cells in header for line in _lines(cells, sizes, numbers, room)]
-    body = [_styled(line, _DIM, colour) for line in heads]
-    for row, cells in zip(table.rows, rows, strict=True):
-        share = next((cell for cell in row if isinstance(cell, Share)), None) if has_bar else None
-        last = clipped(cells[-1], room) if table.clips else cells[-1]
-        first, *more = _lines([*cells[:-1], last], sizes, numbers, room)
-        drawn = bar(share.value, _BAR_WIDTH) if share else ""
-        body += [f"{first}{' ' * _GAP}{_styled(drawn, _CYAN, colour)}" if drawn else first, *more]
-    notes = [line for note in table.notes for line in _wrapped(note, width)]
-    return "\n".join([*titles, *(indent + line for line in body), *notes]) + "\n"
-
-
-def _header(table: Table, shown: list[int]) -> list[list[str]]:
-    """The lines of the column names, each with a cell for every column that is shown."""
-    if not table.has_header:
-        return []
-    names = [table.columns[column] for column in shown]
-    if not table.stacks:
-        return [names]
-    return [[name.rpartition(" ")[0] for name in names], [name.split(" ")[-1] for name in names]]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of words; a path or another word that no line holds stays whole."""
-    width, text = max(width, _NARROWEST_PROSE), escape_controls(text).rstrip()
-    if len(text) <= width and text.isprintable():  # nothing to do, and that is much faster
-        return [text] if text else []
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
-def _folded(table: Table, width: int) -> Iterator[Table]:
-    """The table, or where it folds and is too wide, as many tables as it takes."""
-    left = list(range(1, len(table.columns))) if table.folds else []
-    if not left:
-        yield table
-    while left:
-        taken = next(
-            (n for n in range(len(left), 1, -1) if _width(table, [0, *left[:n]]) <= width), 1
-        )
-        shown, left = [0, *left[:taken]], left[taken:]
-        yield replace(
-            table,
-            columns=tuple(table.columns[column] for column in shown),
-            rows=tuple(tuple(row[column] for column in shown) for row in table.rows),
-        )
-
-
-def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
-    """One row, its last cell wrapped to ``room`` where it is prose."""
-    *before, last = [
-        " " * (size - cell_width(cell)) + cell
-        if is_number
-        else cell + " " * (size - cell_width(cell))
-        for cell, size, is_number in zip(cells, sizes, numbers, strict=True)
-    ]
-    start = "".join(cell + " " * _GAP for cell in before)
-    wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
-    indent = " " * cell_width(start)
-    return [
-        (prefix + line).rstrip()
-        for prefix, line in zip([start, *[indent] * (len(wrapped) - 1)], wrapped, strict=True)
-    ]
-
-
-def _padded(cell: str, size: int, to_the_right: bool) -> str:
-    air = " " * (size - cell_width(cell))
-    return air + cell if to_the_right else cell + air
-
-
-def _styled(text: str, style: str, colour: bool) -> str:
-    return f"{style}{text}{_RESET}" if colour and text else text
-
-
-def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
-    """Which columns fit, and whether the bar does; what cannot give way is folded."""
-    shown = list(range(len(table.columns)))
-    has_bar = any(isinstance(cell, Share) for row in table.rows for cell in row)
-    if has_bar and _width(table, shown) + _GAP + _BAR_WIDTH > width:
-        has_bar = False
-    for name in table.spare:
-        if _width(table, shown) > width:
-            shown.remove(table.columns.index(name))
-    return shown, has_bar
-
-
-def _width(table: Table, shown: list[int]) -> int:
-    header = _header(table, shown)
-    widths = [
-        max(
-            [
-                *(cell_width(line[place]) for line in header),
-                *(cell_width(_text(row[column])) for row in table.rows),
-            ],
-            default=0,
-        )
-        for place, column in enumerate(shown)
-    ]
-    return sum(widths) + _GAP * (len(widths) - 1)

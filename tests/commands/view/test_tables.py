@@ -1,6 +1,7 @@
 """Tables of results, for eyes and for programs."""
 
-from gptcli.commands.view.tables import Figure, Table, facts, records, to_csv, to_markdown, to_text
+from gptcli.commands.view.table_layout import to_text
+from gptcli.commands.view.tables import Figure, Table, facts, records, to_csv, to_markdown
 
 _STACKED = Table(
     "Heads",
