@@ -1,4 +1,4 @@
-"""Which run and dataset a command works on; what nobody named is said aloud."""
+"""Which run and dataset a command works on; a note on stderr tells what was chosen."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from gptcli.data.dataset import newest_dataset
 
 
 def chosen_model(given: Path | None) -> Path:
-    """The model directory that is meant: as given, be it on the hub, else the newest run."""
+    """The directory of the given model, which may be on the hub; else the newest run."""
     if given is not None:
         return named_model(given, fetching(fetch_model))
     run = newest_run()
@@ -19,17 +19,17 @@ def chosen_model(given: Path | None) -> Path:
 
 
 def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
-    """``fetch``, with what it does said."""
+    """``fetch``, with a note before it that tells the user about the download."""
 
-    def fetch_aloud(hub_id: str, hint: str) -> Path:
+    def fetch_with_note(hub_id: str, hint: str) -> Path:
         note(f"model: looking for {hub_id} in the cache of the Hugging Face hub, then on the hub")
         return fetch(hub_id, hint)
 
-    return fetch_aloud
+    return fetch_with_note
 
 
 def chosen_dataset(given: Path | None) -> Path:
-    """The dataset that is meant: as given, else the newest."""
+    """The given dataset, else the newest."""
     if given is not None:
         return given
     dataset = newest_dataset()
@@ -38,7 +38,7 @@ def chosen_dataset(given: Path | None) -> Path:
 
 
 def dataset_of(model: Path, given: Path | None) -> Path:
-    """The dataset to measure a model on: as given, else its own, else the newest."""
+    """The dataset to measure a model on: the given one, else its own, else the newest."""
     run = run_of(model)
     if given is not None or run is None:
         return chosen_dataset(given)

@@ -23,7 +23,7 @@ Door = Callable[[Any], Answer | None]
 def as_command(door: Door) -> Callable[..., None]:
     """The typer command with a flag for each field of the request that ``door`` takes.
 
-    Its help is the docstring of ``door``, and what that returns is given as it is asked for.
+    Its help is the docstring of ``door``, whose answer is written in the format asked for.
     Every command also has ``--quiet``, ``--verbose`` and ``--debug``.
     """
     request: type[FormatRequest] = door.__annotations__["request"]

@@ -1,4 +1,7 @@
-"""Where a command computes and how precisely, said aloud; and the model opened there."""
+"""The device and precision that a command computes with, and models opened for them.
+
+Notes on stderr tell what was chosen and why.
+"""
 
 from pathlib import Path
 from typing import cast
@@ -11,7 +14,7 @@ from gptcli.runtime.device import choose_device, choose_precision
 
 
 def chosen_device(asked: str) -> str:
-    """The device to compute on, said with the reason."""
+    """Choose the device; a note gives the reason."""
     choice = choose_device(asked)
     if asked == "auto":
         note(f"device: {choice.value} ({choice.reason})")
@@ -19,7 +22,7 @@ def chosen_device(asked: str) -> str:
 
 
 def chosen_precision(asked: str, device: str) -> Precision:
-    """The precision to compute in, said with the reason unless it is the plain one."""
+    """Choose the precision; a note gives the reason unless float32 was asked for."""
     choice = choose_precision(asked, device)
     if asked != "float32":
         note(f"precision: {choice.value} ({choice.reason})")
@@ -29,7 +32,7 @@ def chosen_precision(asked: str, device: str) -> Precision:
 def opened_model(
     directory: Path, device: str, precision: str = "float32", quantize: str | None = None
 ) -> LoadedModel:
-    """The model of a directory on the device that is meant, with what is odd about it said."""
+    """Load a model onto the chosen device; notes tell what is unusual about it."""
     if quantize is not None:
         check_choice("quantize", quantize, ("int8",))
     device = chosen_device(device)

@@ -19,9 +19,9 @@ _FLAG = "flag"
 
 @dataclass(frozen=True)
 class Flag:
-    """How a field stands on the command line and in the help.
+    """How a field is written on the command line and described in the help.
 
-    ``names`` None means that of the field; ``choices`` are all that it can be, checked as
+    ``names`` None means the name of the field; ``choices`` are all allowed values, checked as
     soon as the request is made.
     """
 
@@ -41,19 +41,19 @@ def option(
     choices: tuple[str, ...] = (),
     **more: Any,
 ) -> Any:
-    """A field that is an option; ``more`` goes to typer, as ``metavar`` does."""
+    """Declare a field that is an option; ``more`` is passed on to typer."""
     kept = Flag(about, names or None, panel, choices, False, MappingProxyType(more))
     return field(default=default, metadata={_FLAG: kept})
 
 
 def argument(about: str, metavar: str) -> Any:
-    """A field that is a positional argument, None where it is not given."""
+    """Declare a field that is a positional argument, None where it is not given."""
     kept = Flag(about, (metavar,), None, (), True, MappingProxyType({"metavar": metavar}))
     return field(default=None, metadata={_FLAG: kept})
 
 
 def checkpoint_argument() -> Any:
-    """The model that a command works on."""
+    """Declare the argument CHECKPOINT: the model that a command works on."""
     return argument(
         "A run or resume step, a Hugging Face directory or hub id. Default: newest run.",
         "CHECKPOINT",
@@ -61,21 +61,21 @@ def checkpoint_argument() -> Any:
 
 
 def device_option() -> Any:
-    """Where a command computes."""
+    """Declare the option --device."""
     return option("auto, cuda, mps or cpu.", default="auto")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a command was asked; UsageError where that cannot be meant.
+    """The flags of a command; raises UsageError where they break one of its rules.
 
-    The rules name fields; a field at its default is not given.
+    The rules name fields; a field with its default value counts as not given.
 
     Attributes:
-        exclusive: groups of flags of which at most one is given.
-        makes_no_use_of: a flag and those that have no meaning beside it.
-        alone: a flag and the only ones of the command that have a meaning beside it.
-        needs: a flag and those of which one must stand beside it.
+        exclusive: groups of flags of which at most one may be given.
+        makes_no_use_of: a flag, and the flags that have no effect together with it.
+        alone: a flag, and the only flags of the command that have an effect together with it.
+        needs: a flag, and the flags of which one must be given together with it.
 
     """
 
@@ -89,12 +89,12 @@ class Request:
         self._check_rules()
 
     def is_given(self, name: str) -> bool:
-        """Whether a field has another value than its default."""
+        """Whether a field differs from its default."""
         value = getattr(self, name)
         return value != _default_of(type(self), name) and value not in ([], ())
 
     def given(self, *names: str) -> dict[str, Any]:
-        """The values of those fields that are given; of all fields without ``names``."""
+        """The values of the given ones among the fields ``names`` (default: all fields)."""
         listed = names or tuple(one.name for one in fields(self))
         return {name: getattr(self, name) for name in listed if self.is_given(name)}
 
@@ -119,12 +119,12 @@ class Request:
                 raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
 
     def _check_exclusive(self, *names: str) -> None:
-        """UsageError where more than one of these flags is given."""
+        """Raise UsageError where more than one of these flags is given."""
         if len(given := [_shown(self, name) for name in names if self.is_given(name)]) > 1:
             raise UsageError(f"{given[0]} and {given[1]} exclude each other: leave one out")
 
     def _useless(self) -> Iterator[tuple[str, str]]:
-        """A flag, and one that has no meaning beside it."""
+        """Pairs of a flag and another that has no effect together with it."""
         for name, others in self.makes_no_use_of.items():
             yield from ((name, other) for other in others)
         for name, allowed in self.alone.items():
@@ -133,7 +133,7 @@ class Request:
 
 
 def own_names(request: type[Request], panel: str | None = None) -> list[str]:
-    """The fields that a command declares itself, all of them or those of a panel of its help."""
+    """The fields that a command itself declares, all or those in one panel of its help."""
     inherited = {one.name for base in request.__mro__[1:] if base in _BASES for one in fields(base)}
     return [
         one.name
@@ -147,9 +147,9 @@ class FormatRequest(Request):
     """A request whose answer comes in several formats, of which the first is the default.
 
     Attributes:
-        formats: those of the usual answer.
-        formats_with: a flag that asks for something else, and the formats of that.
-        short_forms: a flag that is short for a format, and that.
+        formats: the formats of the usual answer.
+        formats_with: a flag that asks for another answer, and the formats of that one.
+        short_forms: a flag that is short for a format, and the format.
 
     """
 
@@ -176,23 +176,23 @@ class FormatRequest(Request):
             )
 
     def is_given(self, name: str) -> bool:
-        """Whether a field has another value than its default; ``--format json`` is ``--json``."""
+        """Whether a field differs from its default; ``--format json`` also gives ``--json``."""
         short = self.short_forms.get(name)
         return super().is_given(name) or (short is not None and short == self.form)
 
     @property
     def output(self) -> Output:
-        """How the answer is given: in this format, on stdout."""
+        """How the answer is written: in the chosen format, to stdout."""
         return Output(self.chosen_form)
 
     @property
     def chosen_form(self) -> str:
-        """The format that is asked for, else the first one."""
+        """The format that the user chose, else the first one."""
         return next(iter(self._asked_forms.values()), self._formats[0])
 
     @property
     def _asked_forms(self) -> dict[str, str]:
-        """The formats that are asked for, by what stands on the command line."""
+        """The formats that the user gave, by the flag as it is written on the command line."""
         short = {
             _shown(self, name): form
             for name, form in self.short_forms.items()
@@ -202,12 +202,12 @@ class FormatRequest(Request):
 
     @property
     def _owner(self) -> str | None:
-        """The flag that asks for something else than the usual answer."""
+        """The given flag that asks for another answer than the usual one, if any."""
         return next(filter(self.is_given, self.formats_with), None)
 
     @property
     def _formats(self) -> tuple[str, ...]:
-        """Those of what is asked."""
+        """The formats of the answer that is asked for."""
         return self.formats if self._owner is None else self.formats_with[self._owner]
 
 
@@ -224,7 +224,7 @@ class OutputRequest(FormatRequest):
 
     @property
     def output(self) -> Output:
-        """How and where the answer is given."""
+        """How and where the answer is written."""
         return Output(self.chosen_form, self.out, self.overwrite)
 
 
@@ -238,7 +238,7 @@ def any_of(names: Sequence[str]) -> str:
 
 
 def flag_of(one: Field[Any]) -> Flag:
-    """How a field of a request stands on the command line."""
+    """The declaration of a request's field."""
     kept = one.metadata[_FLAG]
     assert isinstance(kept, Flag)
     return kept
@@ -251,7 +251,7 @@ def _default_of(request: type[Request], name: str) -> object:
 
 
 def _shown(request: Request, name: str) -> str:
-    """A field as it stands on the command line, ``--no-stream`` where ``stream`` is false."""
+    """A field as it is written on the command line: ``--no-stream`` if ``stream`` is false."""
     kept = flag_of(request.__dataclass_fields__[name])
     if not kept.names:
         return flag(name)

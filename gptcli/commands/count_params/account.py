@@ -1,4 +1,4 @@
-"""One model that is counted: how, for which work, and within which limits."""
+"""A model to count: by which accounting, for which workloads, and within which limits."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from gptcli.config.model import ModelConfig
 
 @dataclass(frozen=True)
 class Account:
-    """A model and what is to be counted of it.
+    """A model and what to count of it.
 
-    ``works`` has an entry for each context length, the model's own if none was named.
+    ``works`` has a workload for each context length, the model's own if none was given.
     """
 
     source: ModelSource
@@ -28,7 +28,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        """What the model is called in what is printed."""
+        """The name of the model in the output."""
         return self.source.name
 
     @property
@@ -49,12 +49,12 @@ class Account:
 
 
 def plain_account(source: ModelSource, accounting: str) -> Account:
-    """A model at its own context, nothing more asked."""
+    """A model at its own context, without any limits."""
     return Account(source, accounting, (Workload(source.config.block_size),))
 
 
 def asked_account(request: CountRequest) -> Account:
-    """The model that the flags name and change, and the work that they give it."""
+    """The model that the flags name and resize, with its workloads and limits."""
     source = choose_source(
         request.preset, request.checkpoint, request.model_config, request.explain
     )
@@ -65,7 +65,7 @@ def asked_account(request: CountRequest) -> Account:
 def _works(request: CountRequest, source: ModelSource) -> tuple[Workload, ...]:
     own, contexts = source.config.block_size, request.contexts
     if any(context > own for context in contexts):
-        note(f"{source.name} has a context of {own:,}: longer ones are counted as if it went on")
+        note(f"{source.name} has a context of {own:,}: longer ones are counted as if it had them")
     values = request.given("batch", "dtype", "precision")
     if source.stored is not None:
         values.setdefault("dtype", source.stored.dtype)

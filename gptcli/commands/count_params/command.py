@@ -1,4 +1,4 @@
-"""``gptcli count-params``: where the parameters are and what they cost, without any weights."""
+"""``gptcli count-params``: a model's parameters and what they cost, without its weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ from gptcli.commands.count_params.quantities import (
 from gptcli.commands.options import OutputRequest, option, own_names
 from gptcli.commands.view.answer import Answer
 
-_WHICH, _SIZE, _WORK, _SHOW = "Which model", "Change it", "What it is to do", "What to show"
+_WHICH, _SIZE, _WORK, _SHOW = "Which model", "Other sizes", "Workload and limits", "What to show"
 
 
 @dataclass(frozen=True)
 class CountRequest(OutputRequest):
-    """Which model, other sizes for it, what it is to do, and what to show."""
+    """A model, other sizes for it, its workload, and what to show."""
 
     formats = ("table", "json", "csv", "md", "svg")
     exclusive = (("preset", "checkpoint", "model_config"),)
@@ -44,33 +44,37 @@ class CountRequest(OutputRequest):
     vocab_size: int | None = option("Tokens in the vocabulary.", panel=_SIZE)
     dropout: float | None = option("Dropout in training.", panel=_SIZE)
     tied: bool | None = option(
-        "Whether token embedding and unembedding are one.", "--tied/--untied", panel=_SIZE
+        "Whether token embedding and unembedding share a matrix.", "--tied/--untied", panel=_SIZE
     )
     context: str | None = option(
         "Costs at these lengths: 1k,2k,8k, where 1k is 1,024.", panel=_WORK
     )
     batch: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
     dtype: str | None = option(
-        "Of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 or "
-        "int8. Default: the checkpoint's, else bfloat16.",
+        "Type of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 "
+        "or int8. Default: the checkpoint's, else bfloat16.",
         panel=_WORK,
     )
     precision: str | None = option(
-        "Of training: float32 (default) or bfloat16 products.", panel=_WORK
+        "Precision of matrix products in training: float32 (default) or bfloat16.", panel=_WORK
     )
-    train_tokens: str | None = option("Compute to train on so many tokens: 300B.", panel=_WORK)
+    train_tokens: str | None = option(
+        "Show the compute to train on this many tokens: 300B.", panel=_WORK
+    )
     device_flops: str | None = option(
-        "Operations a second that the device sustains: 150T.", panel=_WORK
+        "Operations per second that the device sustains: 150T.", panel=_WORK
     )
-    gpu_mem: str | None = option("Whether it fits into this memory: 24GB, 80GiB.", panel=_WORK)
+    gpu_mem: str | None = option(
+        "Show whether the model fits into this memory: 24GB, 80GiB.", panel=_WORK
+    )
     accounting: str = option(
-        "exact, or 3b1b: as chapter 6 of 3Blue1Brown's series.",
+        "exact, or 3b1b: as in chapter 6 of 3Blue1Brown's series.",
         default="exact",
         panel=_SHOW,
         choices=("exact", "3b1b"),
     )
     explain: bool = option(
-        "Why 124M, 163M and 117M are all called GPT-2.", default=False, panel=_SHOW
+        "Explain why 124M, 163M and 117M are all called GPT-2.", default=False, panel=_SHOW
     )
     verify: bool = option(
         "Build the model with torch, without its memory, and compare rows.",
@@ -84,22 +88,22 @@ class CountRequest(OutputRequest):
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """The sizes that are to be changed."""
+        """The sizes to change."""
         return self.given(*own_names(CountRequest, _SIZE))
 
     @property
     def asks_costs(self) -> bool:
-        """Whether any flag is about the work."""
+        """Whether a flag for the workload or its limits is given."""
         return bool(self.given(*own_names(CountRequest, _WORK)))
 
     @property
     def contexts(self) -> tuple[int, ...]:
-        """The lengths that are asked about; none stands for the model's own."""
+        """The context lengths that are asked for; empty for the model's own."""
         return () if self.context is None else parse_contexts(self.context)
 
     @property
     def limits(self) -> dict[str, int]:
-        """Tokens to train on, speed and memory of the device, as far as they are given."""
+        """The given ones of: tokens to train on, speed and memory of the device."""
         return {name: parse(getattr(self, name)) for name, parse in _LIMITS if self.is_given(name)}
 
 
@@ -113,7 +117,7 @@ _LIMITS = (
 def count_params(request: CountRequest) -> Answer:
     """Count a GPT's parameters, matrix by matrix, and what it costs to run and to train.
 
-    Reads the configuration alone, of a checkpoint also the files' headers, never weights.
+    This reads only the configuration, and of a checkpoint the headers of its files, no weights.
     """
     from gptcli.commands.count_params.run import run
 

@@ -9,7 +9,7 @@ from gptcli.accounting.kv_cache import attention_pattern, kv_cache_bytes_per_tok
 from gptcli.accounting.memory import generation_memory, training_memory
 from gptcli.accounting.workload import Workload
 from gptcli.commands.count_params.account import Account
-from gptcli.commands.view.numbers import rounded, spoken
+from gptcli.commands.view.numbers import duration, rounded
 from gptcli.commands.view.tables import Amount, Cell, Table
 from gptcli.config.model import ModelConfig
 from gptcli.config.optimizer_specs import ADAMW
@@ -17,7 +17,7 @@ from gptcli.config.optimizer_specs import ADAMW
 
 @dataclass(frozen=True)
 class Cost:
-    """One figure: its column in CSV, what it is called in a table, and its unit."""
+    """One figure: its column in CSV, its label in a table, its value and unit."""
 
     key: str
     label: str
@@ -27,14 +27,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Section:
-    """What belongs together, for each of the context lengths."""
+    """Costs that are shown in one table, for each of the context lengths."""
 
     title: str
     costs: tuple[tuple[Cost, ...], ...]
 
 
 def cost_tables(account: Account, in_full: bool) -> list[Table]:
-    """Costs by context, in full or the usual ones, and what the limits make of them."""
+    """Tables of all or of the usual costs, and what follows for the given limits."""
     sections = _sections(account) if in_full else [_usual(account)]
     tables = [_table(account, section) for section in sections]
     if account.train_tokens is not None:
@@ -45,7 +45,7 @@ def cost_tables(account: Account, in_full: bool) -> list[Table]:
 
 
 def cost_figures(account: Account) -> Table:
-    """Everything exact, a line per context: what --format csv holds."""
+    """All exact costs, a row per context, for --format csv."""
     costs = [_all(account.config, work) for work in account.works]
     columns = ("context", "batch", *(cost.key for cost in costs[0]))
     rows = tuple(
@@ -56,13 +56,13 @@ def cost_figures(account: Account) -> Table:
 
 
 def fits(account: Account, work: Workload, limit: int) -> tuple[Fit, Fit]:
-    """Training's and generation's."""
+    """Whether training and generation fit into ``limit`` bytes."""
     config = account.config
     return training_fit(config, work, limit), generation_fit(config, work, limit)
 
 
 def _usual(account: Account) -> _Section:
-    """What is shown where nobody asked for more."""
+    """The costs that are shown without flags for the workload."""
     config, work = account.config, account.works[0]
     per_token = kv_cache_bytes_per_token(config, work.value_bytes)
     cache_of_token = Cost("kv_cache_per_token", "key/value cache of a token", per_token)
@@ -157,7 +157,7 @@ def _training_table(account: Account, tokens: int) -> Table:
         ("exact, causal", compute.causal),
     )
     rows: list[tuple[Cell, ...]] = [
-        (label, Amount(value, "FLOP"), *([spoken(value / speed)] if speed else []))
+        (label, Amount(value, "FLOP"), *([duration(value / speed)] if speed else []))
         for label, value in counts
     ]
     at = f" at {rounded(speed, 'FLOP/s')}" if speed else ""

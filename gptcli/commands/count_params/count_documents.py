@@ -1,4 +1,4 @@
-"""The documents of count-params; integers are always numbers."""
+"""The JSON documents of count-params; integers are written in full."""
 
 from dataclasses import asdict, replace
 from typing import Any

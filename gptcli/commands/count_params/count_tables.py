@@ -1,4 +1,4 @@
-"""The count as tables: exact, or as the chapter keeps its score, and why names differ."""
+"""The count as tables: the exact one, the chapter's, and an explanation of GPT-2's names."""
 
 from dataclasses import asdict
 
@@ -25,7 +25,7 @@ _TOTALS = {
 
 
 def count_tables(account: Account) -> list[Table]:
-    """The rows and what belongs to them: totals, or the chapter's figures."""
+    """The rows, followed by totals or by the chapter's figures."""
     if account.accounting == "3b1b":
         return [chapter_table(account), _spoken_table(account), _reconciliation_table(account)]
     return [rows_table(account), _totals_table(account.config)]
@@ -43,7 +43,7 @@ def rows_table(account: Account) -> Table:
 
 
 def chapter_table(account: Account) -> Table:
-    """The chapter's scorekeeping, each product written out as it is spoken."""
+    """The chapter's rows, with each product written out."""
     total = account.total
     rows: list[tuple[Cell, ...]] = [
         (row.name, _product(row, account.config), row.params, Share(row.params / total))
@@ -55,7 +55,7 @@ def chapter_table(account: Account) -> Table:
 
 
 def explanation_table() -> Table:
-    """The sizes that GPT-2 is known by."""
+    """The sizes by which GPT-2 is known."""
     rows = tuple((f"{name.params / 1e6:.0f}M", name.params, name.why) for name in names_of_gpt2())
     title = "Why 124M, 163M and 117M are all called GPT-2"
     return Table(title, ("called", "params", "what is counted"), rows)
@@ -87,7 +87,7 @@ def _spoken_table(account: Account) -> Table:
     total = account.total
     figures = spoken_figures(account.config)
     rows = tuple((figure.name, figure.factors, figure.value) for figure in figures)
-    title = f"on the way (all attention is {figures[-1].value / total:.1%} of {rounded(total)})"
+    title = f"sub-totals (all attention is {figures[-1].value / total:.1%} of {rounded(total)})"
     return Table(title, ("what", "product", "params"), rows, spare=("product",))
 
 

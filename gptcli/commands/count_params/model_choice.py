@@ -1,4 +1,4 @@
-"""Which model count-params is about: a preset, a checkpoint or a config.json, then resized."""
+"""Choosing the model to count: a preset, a checkpoint or a config.json, possibly resized."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,10 +14,7 @@ from gptcli.families.registry import PRESETS, check_choices, family_of, find_pre
 def choose_source(
     preset: str | None, checkpoint: Path | None, model_config: Path | None, explain: bool
 ) -> ModelSource:
-    """The one model that the flags name; with none of them the newest run.
-
-    ``explain`` alone is about GPT-2.
-    """
+    """The model that the flags name; without any the newest run, or GPT-2 for ``explain``."""
     if preset is not None or (explain and model_config is None and checkpoint is None):
         return _preset(preset or "gpt2")
     if model_config is not None:
@@ -37,7 +34,7 @@ def named_source(name: str) -> ModelSource:
 
 
 def resize(source: ModelSource, sizes: Mapping[str, Any]) -> ModelSource:
-    """The same model with those sizes; it stays in its family."""
+    """The same model with other sizes; UsageError where its family does not allow them."""
     if not sizes:
         return source
     check_choices(family_of(source.config), sizes)

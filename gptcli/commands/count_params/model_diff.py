@@ -1,4 +1,4 @@
-"""Models side by side: two that differ, and all that have a name."""
+"""Models side by side: the differences between two, and the list of presets."""
 
 from dataclasses import asdict
 
@@ -31,7 +31,7 @@ def diff_table(a: Account, b: Account) -> Table:
 
 
 def presets_table() -> Table:
-    """Every model that has a name."""
+    """All presets with their sizes and parameter counts."""
     rows = tuple(
         (
             name,

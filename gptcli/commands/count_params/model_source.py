@@ -1,4 +1,4 @@
-"""A model that is counted: its configuration, its name, and what its files hold."""
+"""The model to count: its configuration, its name, and what its files hold."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from gptcli.config.model import ModelConfig
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """What the headers of a checkpoint's files say; ``dtype`` that of most of its numbers."""
+    """What the headers of a checkpoint's files say; ``dtype`` is that of most numbers."""
 
     files: int
     tensors: int
@@ -17,7 +17,7 @@ class StoredWeights:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A configuration, the name it goes by in what is printed, and what its files hold."""
+    """A configuration, its name in the output, and what its files hold, if there are any."""
 
     name: str
     config: ModelConfig

@@ -1,4 +1,4 @@
-"""Quantities as people write them on a command line: 8k tokens, 24GB, 312T operations a second."""
+"""Parsing quantities with units: 8k tokens, 24GB, 312T operations per second."""
 
 import re
 from collections.abc import Mapping

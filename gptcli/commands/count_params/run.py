@@ -1,4 +1,4 @@
-"""The three questions that count-params answers: one model, two compared, all that have a name."""
+"""Runs ``count-params``: counts one model, compares two, or lists the presets."""
 
 from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.commands.count_params.account import Account, asked_account, plain_account
@@ -19,7 +19,7 @@ from gptcli.errors import CheckpointError
 
 
 def run(request: CountRequest) -> Answer:
-    """Count what the request names."""
+    """Count as the flags say."""
     if request.list_presets:
         return Answer("gptcli.presets/1", presets_document, (presets_table(),))
     if request.diff is not None:
@@ -39,7 +39,7 @@ def _diff(a: Account, b: Account) -> Answer:
 
 
 def _count(request: CountRequest, account: Account) -> Answer:
-    """One model, and what it costs where that was asked or fits beside the count."""
+    """Count one model; costs are left out beside the chapter's count unless asked for."""
     verified = _verify(account) if request.verify else None
     tables = count_tables(account)
     if request.asks_costs or account.accounting == "exact":
@@ -63,18 +63,21 @@ def _picture(account: Account) -> str:
 
 
 def _verify(account: Account) -> int:
-    """Rows that agree with the model as torch builds it; CheckpointError where one does not."""
+    """Compare the rows with the model that torch builds; returns how many there are.
+
+    CheckpointError where one differs.
+    """
     from gptcli.inspection.built import disagreements  # noqa: PLC0415  torch, for --verify alone
 
     rows = parameter_rows(account.config)
     for wrong in disagreements(account.config, rows):
         raise CheckpointError(
-            f"{account.name}: {wrong.name} was counted as {_said(wrong.counted)} and built as "
-            f"{_said(wrong.built)}: please report it"
+            f"{account.name}: {wrong.name} was counted as {_shown(wrong.counted)} and built as "
+            f"{_shown(wrong.built)}: please report it"
         )
     note(f"verified: all {len(rows)} rows agree with the model that torch builds")
     return len(rows)
 
 
-def _said(row: Row | None) -> str:
+def _shown(row: Row | None) -> str:
     return "nothing" if row is None else f"{row.copies:,} of {list(row.shape)}"

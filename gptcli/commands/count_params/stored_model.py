@@ -1,4 +1,4 @@
-"""A model that is on disk or on the hub: its configuration and the headers of its files."""
+"""A model on disk or on the hub: its configuration, and its weights by their headers."""
 
 import math
 from collections import Counter
@@ -17,12 +17,12 @@ from gptcli.errors import UsageError
 
 
 def described_model(path: Path) -> ModelConfig:
-    """The model that a config.json, or the one of a directory, describes."""
+    """The model that a config.json describes; ``path`` may be its directory."""
     return read_model_config(path)
 
 
 def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeights | None]:
-    """A model directory, the newest run without one, and what its files hold."""
+    """A model directory (None: the newest run), its configuration, and what its files hold."""
     if directory is None:
         directory = newest_run()
         note(f"newest run: {directory}")
@@ -32,9 +32,9 @@ def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeigh
 
 
 def _stored_weights(directory: Path, config: ModelConfig) -> StoredWeights | None:
-    """What the files hold, read from their headers alone; None where there are no weights.
+    """Read from headers alone what the files hold; None where there are no weights.
 
-    CheckpointError where that is another model than config.json describes.
+    CheckpointError where they do not fit the model in config.json.
     """
     try:
         n_files = len(weight_files(directory))

@@ -21,14 +21,14 @@ _COLOURS: Mapping[str, str] = MappingProxyType(
 )
 _REST = "biases, norms"
 _WIDTH, _HEIGHT = 100.0, 56.0
-_POINTS = 7.2  # to a unit of these
-_LARGEST, _SMALLEST = 9.0, 5.0  # letters
-_NARROW = 40.0  # a rectangle whose name stands on end
-_LETTER = 0.62  # width of one to its height
+_POINTS = 7.2  # per unit of width and height
+_LARGEST, _SMALLEST = 9.0, 5.0  # font sizes in points
+_NARROW = 40.0  # points; below it the name of a rectangle is written upward
+_LETTER = 0.62  # width of a letter relative to its height
 
 
 def draw_rows(account: Account) -> str:
-    """Areas are parameters; biases and norms, too small to see apart, are one."""
+    """Draw areas proportional to parameters; biases and norms, which are small, are one."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def draw_rows(account: Account) -> str:
 
 
 def _sizes(account: Account) -> dict[str, int]:
-    """Parameters by what is drawn, the largest first."""
+    """The parameters of each rectangle by its name, the largest first."""
     sizes: dict[str, int] = {}
     for row in account.rows:
         name = _REST if is_bias(row.name) or is_norm(row.name) else row.name

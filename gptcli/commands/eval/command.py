@@ -16,13 +16,13 @@ from gptcli.config.data import SPLITS
 from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
-_WHAT, _HOW = "What is measured", "Instead of the figures of the whole"
+_WHAT, _HOW = "What is measured", "Instead of figures for the whole text"
 _USES_NO_TEXT = ("data", "text", "stride")
 
 
 @dataclass(frozen=True)
 class EvalRequest(OutputRequest):
-    """Which model, the text that it is to predict, and what is asked about its predictions."""
+    """A model, the text that it predicts, and what to report about its predictions."""
 
     formats_with = MappingProxyType({"per_token": ("jsonl", "npz", "html")})
     exclusive = (
@@ -37,8 +37,8 @@ class EvalRequest(OutputRequest):
     split: str = option("val or train.", default="val", panel=_WHAT, choices=SPLITS)
     text: Path | None = option("A file of raw text instead of a dataset; - is stdin.", panel=_WHAT)
     stride: int | None = option(
-        "Tokens between windows; below the context, each is seen with at least context - stride "
-        "before it. Default: the context, no overlap.",
+        "Tokens between the starts of windows; below the context, each token is predicted from at "
+        "least context - stride before it. Default: the context, no overlap.",
         panel=_WHAT,
     )
     per_token: bool = option(
@@ -58,12 +58,12 @@ class EvalRequest(OutputRequest):
         metavar="CHECKPOINT",
     )
     quantize: str | None = option(
-        "int8: what weights of one byte would lose, compared with the model as it is.",
+        "int8: compare the model with its copy that has weights of one byte.",
         panel=_HOW,
         choices=("int8",),
     )
     tasks: str | None = option(
-        "Tasks of lm-eval, or YAML files that describe one (extra: tasks).",
+        "Tasks of lm-eval, or YAML files that each describe one (needs the extra: tasks).",
         panel=_HOW,
         metavar="NAME,...",
     )
@@ -91,7 +91,7 @@ class EvalRequest(OutputRequest):
 
     @property
     def task_names(self) -> list[str]:
-        """The tasks that are asked for, by name or file."""
+        """The names or files of the tasks to run."""
         return [name.strip() for name in (self.tasks or "").split(",") if name.strip()]
 
 
@@ -99,8 +99,8 @@ def evaluate(request: EvalRequest) -> Answer | None:
     """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
     Every token but the first is predicted once, in a fixed order, so the figures are the same
-    at every call. In data with masks only what counts as a target is: completions. Under
-    torchrun the work is shared, and the result the same.
+    at every call. In data with masks only the targets that count, completions, are predicted.
+    Under torchrun several processes share the work; the result is the same.
     """
     from gptcli.commands.eval.run import run
 

@@ -1,4 +1,4 @@
-"""``eval --verify``: a model directory that proves itself."""
+"""``eval --verify``: checks whether a model directory is what its records say."""
 
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ _WORDS = MappingProxyType({True: "ok", False: "FAILED", None: "skipped"})
 
 
 def verify_answer(request: EvalRequest) -> Answer:
-    """Make every check and list what it found; CheckpointError afterwards if one failed."""
+    """Make every check and list the results; raise CheckpointError afterwards if one failed."""
     directory = chosen_model(request.checkpoint)
     findings: list[Finding] = []
     with memory_errors("try --device cpu"), progress("verifying", None, "checks") as advance:
@@ -24,10 +24,10 @@ def verify_answer(request: EvalRequest) -> Answer:
             findings.append(finding)
             advance(1)
 
-    def complain() -> None:
+    def raise_if_failed() -> None:
         if failed := [finding.name for finding in findings if finding.held is False]:
             raise CheckpointError(
-                f"{directory} does not hold what it claims ({', '.join(failed)}): "
+                f"{directory} did not pass these checks: {', '.join(failed)}: "
                 "use an earlier checkpoint, or copy it again"
             )
 
@@ -38,5 +38,5 @@ def verify_answer(request: EvalRequest) -> Answer:
         "gptcli.eval-verify/1",
         lambda: {"model": model, "checks": checks},
         [Table(model, ("result", "check", "detail"), rows, has_header=False)],
-        after=complain,
+        after=raise_if_failed,
     )

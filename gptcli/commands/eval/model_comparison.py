@@ -29,9 +29,9 @@ class Compared:
 
 
 def comparison_answer(subjects: Sequence[Subject], world: World) -> Answer:
-    """Evaluate every model on the targets of the first; differences are paired, token by token.
+    """Evaluate every model on the same targets; differences are paired, token by token.
 
-    The errors are those of windows of the longest context.
+    Standard errors are taken over windows of the longest context.
     """
     size = subjects[0].text_size()
     n_tokens, n_bytes = subjects[0].tokens.n_targets, None if size is None else size.n_bytes
@@ -64,7 +64,7 @@ def _compared(
 
 
 def _table(models: Sequence[Compared], conditions: str, window: int) -> Table:
-    """The models, what was equal, and how it is to be read."""
+    """A row per model, with notes on the conditions and on how to read the figures."""
     n_windows = next(one.difference.n_windows for one in models if one.difference is not None)
     note = _NOTE.format(n=f"{n_windows:,}", window=window)
     rows = tuple(map(_row, models))
@@ -84,13 +84,13 @@ def _row(model: Compared) -> tuple[Cell, ...]:
 
 
 def _conditions(subjects: Sequence[Subject], n_bytes: int | None) -> str:
-    """What must be equal, or is not: then in the order of the models."""
+    """The targets, and the context and stride; for each model if they differ."""
     size = "" if n_bytes is None else f" of {n_bytes:,} bytes"
     ways = [f"context {one.context:,}, stride {one.stride:,}" for one in subjects]
-    said = ways[:1]
+    listed = ways[:1]
     if len(set(ways)) > 1:
-        said = [f"{one.name}: {way}" for one, way in zip(subjects, ways, strict=True)]
-    return f"{subjects[0].tokens.n_targets:,} tokens{size}; {'; '.join(said)}."
+        listed = [f"{one.name}: {way}" for one, way in zip(subjects, ways, strict=True)]
+    return f"{subjects[0].tokens.n_targets:,} tokens{size}; {'; '.join(listed)}."
 
 
 def _document(model: Compared) -> dict[str, Any]:

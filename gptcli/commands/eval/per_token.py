@@ -16,7 +16,7 @@ from gptcli.tokenization.vocabulary import Vocabulary
 
 
 def per_token_answer(subject: Subject, form: str) -> Answer:
-    """Score every target while the answer is given; on a page those of the beginning."""
+    """Score every target while the answer is written; a page has the first ones alone."""
     n_tokens = subject.tokens.n_tokens
     if form == "html":
         n_tokens = min(n_tokens, MOST_TOKENS)
@@ -60,12 +60,12 @@ def _line(vocabulary: Vocabulary, part: TokenScores, row: int) -> dict[str, Any]
 
 
 def _text(vocabulary: Vocabulary, number: int) -> str | None:
-    """Published models have more outputs than their tokenizers have tokens."""
+    """The token's text; None for an output of the model that the tokenizer has no token for."""
     return vocabulary.entry(number).text if number < len(vocabulary) else None
 
 
 def _arrays(subject: Subject, parts: list[TokenScores]) -> Mapping[str, NDArray[Any]]:
-    """Every field of TokenScores over all targets, and the windows that they were seen in."""
+    """Every field of TokenScores over all targets, and the size of the windows."""
     return {
         "place": np.concatenate([part.places for part in parts]),
         "id": np.concatenate([part.ids for part in parts]),

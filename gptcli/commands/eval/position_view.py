@@ -1,4 +1,4 @@
-"""``eval --by position``: the loss by how much of the text a model has seen in its window."""
+"""``eval --by position``: the loss by the number of tokens seen before the target."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,7 @@ _NARROWEST_PLOT = 8
 
 
 def positions_answer(subject: Subject, world: World) -> Answer:
-    """A plot over all positions, and a table by doublings of what was seen."""
+    """A plot over all positions, and a table of ranges that double in length."""
     with subject.evaluating(world) as evaluation_pass:
         found = position_losses(evaluation_pass)
     context = subject.context

@@ -1,4 +1,4 @@
-"""The questions that eval answers: one a call, about a model and mostly about a text."""
+"""Runs ``eval``: one answer for each call, chosen by the flags."""
 
 import os
 
@@ -23,7 +23,7 @@ from gptcli.runtime.world import World
 
 
 def run(request: EvalRequest) -> Answer | None:
-    """Answer what is asked; None in every process of torchrun but the first."""
+    """Evaluate as the flags say; None in every process of torchrun but the first."""
     if request.verify:
         return verify_answer(request)
     if request.tasks is not None:
@@ -50,7 +50,7 @@ def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
 
 
 def _own_device(device: str, world: World) -> str:
-    """A GPU for each process of a machine."""
+    """The device of this process: each process of a machine gets its own GPU."""
     if world.size > 1 and choose_device(device).value == "cuda":
         return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     return device

@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The model's directory, and how coarse its weights are."""
+        """The model's directory, and its quantization if there is one."""
         directory = self.loaded.directory.as_posix()
         return directory if self.quantize is None else f"{directory} ({self.quantize})"
 
@@ -51,12 +51,12 @@ class Subject:
 
     @property
     def place(self) -> str:
-        """Where the tokens are from, in words."""
+        """Where the tokens are from, for messages."""
         return self.data if self.split is None else f"{self.data}, {self.split} split"
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What must be equal before two figures are compared, as documents have it."""
+        """What must be equal for two figures to be comparable, as documents list it."""
         return {
             "model": self.loaded.directory.as_posix(),
             "data": self.data,
@@ -67,7 +67,7 @@ class Subject:
         }
 
     def text_size(self) -> TextLength | None:
-        """Count the text that the targets stand for; None where it is not known."""
+        """The length of the text that the targets encode; None where it is unknown."""
         try:
             return target_text(self.tokens, self.loaded.tokenizer)
         except DataError as error:
@@ -81,9 +81,9 @@ class Subject:
     def evaluating(
         self, world: World = ALONE, windows: Windowing | None = None, n_targets: int | None = None
     ) -> Iterator[EvaluationPass]:
-        """Prepare a pass of the model over its windows, or over others; show its progress.
+        """Prepare a pass of the model over ``windows`` (default: all) and show its progress.
 
-        ``n_targets`` is how many targets it has, all of the tokens' if it is not given.
+        ``n_targets`` is the number of targets in them (default: all).
         """
         loaded, total = self.loaded, n_targets or self.tokens.n_targets
         with memory_errors("try --device cpu"), progress("evaluating", total, "tokens") as advance:
@@ -93,7 +93,7 @@ class Subject:
 
 
 def opened_subject(request: EvalRequest, device: str) -> Subject:
-    """Open model and text; the errors name the way out."""
+    """Open the model and the text that are asked for."""
     directory = chosen_model(request.checkpoint)
     if request.text is not None:
         subject = _of_text(opened_model(directory, device), request.text)
@@ -140,7 +140,7 @@ def _with_stride(subject: Subject, stride: int | None) -> Subject:
 
 
 def quantized_subject(subject: Subject, quantize: str) -> Subject:
-    """Open the same model with coarser weights, for the same tokens."""
+    """Open the same model with quantized weights, for the same tokens."""
     loaded = opened_model(subject.loaded.directory, subject.loaded.device, quantize=quantize)
     return replace(subject, loaded=loaded, quantize=quantize)
 
@@ -159,7 +159,7 @@ def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Sub
 
 
 def check_loss(subject: Subject, loss: float) -> None:
-    """CheckpointError where a loss is no number that a sound model could have."""
+    """Raise CheckpointError where a loss is not finite."""
     if not math.isfinite(loss):
         raise CheckpointError(
             f"{subject.loaded.directory}: the loss is {loss}: its weights are damaged, "

@@ -1,4 +1,4 @@
-"""A text coloured by how much it surprised a model, on a page that needs nothing but itself."""
+"""A self-contained page with a text coloured by how much each token surprised a model."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,14 +10,14 @@ from gptcli.commands.view.pages import render_page, visible_words
 from gptcli.evaluation.token_scores import TokenScores
 from gptcli.tokenization.vocabulary import Vocabulary
 
-MOST_TOKENS = 20_000  # with their hints what a browser still scrolls with ease
+MOST_TOKENS = 20_000  # with hints; browsers scroll larger pages slowly
 _LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # bits below which a token has a colour
 _HOTTEST = 85  # per cent; more would leave the ink too little contrast
 
 
 @dataclass(frozen=True)
 class _Level:
-    """A range of surprise and how much of the hot colour it has, in per cent."""
+    """A range of surprise, and the share of the strongest colour for it, in per cent."""
 
     label: str
     share: int
@@ -43,7 +43,7 @@ class _Score:
 
 
 def surprise_page(subject: Subject, scores: Iterable[TokenScores], n_tokens: int) -> str:
-    """The HTML of the first ``n_tokens`` of a subject, of which ``scores`` has the targets."""
+    """The HTML of the first ``n_tokens`` of a text; ``scores`` are those of its targets."""
     found = dict(_by_place(scores))
     model = visible_words(subject.loaded.directory.as_posix())
     return render_page(
@@ -87,7 +87,7 @@ def _tokens(subject: Subject, found: dict[int, _Score], n_tokens: int) -> Iterat
 
 
 def _quoted(vocabulary: Vocabulary, number: int) -> str:
-    """A token's label; published models have more outputs than their tokenizers have tokens."""
+    """A token's label, or its id for an output that the tokenizer has no token for."""
     return vocabulary.entry(number).label if number < len(vocabulary) else f"id {number}"
 
 
@@ -96,7 +96,7 @@ def _figures(found: dict[int, _Score]) -> str:
     hits = sum(score.rank == 1 for score in found.values())
     return (
         f"{len(found):,} tokens predicted, {loss:.4f} nats ({loss / math.log(2):.3f} bits) each, "
-        f"{hits / len(found):.1%} of them held for the likeliest"
+        f"{hits / len(found):.1%} of them were the likeliest"
     )
 
 
@@ -109,4 +109,4 @@ def _levels() -> Iterator[_Level]:
 def _cut(n_shown: int, n_tokens: int) -> str:
     if n_shown == n_tokens:
         return ""
-    return f"These are the first {n_shown:,} of {n_tokens:,} tokens, and the figures are of them."
+    return f"The first {n_shown:,} of {n_tokens:,} tokens are shown; the figures are of these."

@@ -20,12 +20,12 @@ Metrics = dict[str, dict[str, float]]
 
 
 def tasks_answer(request: EvalRequest) -> Answer:
-    """Let lm-eval ask the model, and list the metrics of all tasks."""
+    """Run the tasks with lm-eval, and list the metrics of each."""
     tasks = request.tasks
     check_harness()
     directory = chosen_model(request.checkpoint)
     loaded = opened_model(directory, request.device)
-    # The library and those it calls print what they like; stdout is for results.
+    # lm-eval and the libraries that it uses print to stdout, which is for results alone.
     with (
         memory_errors("try --device cpu"),
         progress("answering", None, "requests") as advance,
@@ -42,10 +42,10 @@ def tasks_answer(request: EvalRequest) -> Answer:
                 origin=str(directory),
             ) from error
         except (ConnectionError, FileNotFoundError) as error:
-            raise ResourceError(f"--tasks {tasks}: its data cannot be had: {error}") from error
+            raise ResourceError(f"--tasks {tasks}: cannot load its data: {error}") from error
         except (GptcliError, MemoryError, RuntimeError):
             raise
-        except Exception as error:  # a task is somebody's file, and anything may be wrong with it
+        except Exception as error:  # anything may be wrong in a user's task file
             reason = " ".join(str(error).split())[:300]
             raise DataError(
                 f"--tasks {tasks}: lm-eval cannot use it: {type(error).__name__}: {reason}"
@@ -58,7 +58,7 @@ def tasks_answer(request: EvalRequest) -> Answer:
 
 
 def _table(found: Metrics) -> Table:
-    """A row a metric, with its standard error where lm-eval gives one."""
+    """A row per metric, with its standard error where lm-eval gives one."""
     rows: list[tuple[Cell, ...]] = []
     for task, metrics in found.items():
         for name, value in metrics.items():

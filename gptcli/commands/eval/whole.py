@@ -1,4 +1,4 @@
-"""``eval``: the figures of all targets, and exact matches where they are arithmetic."""
+"""``eval`` without a mode: the figures of a whole text, and exact matches in arithmetic data."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Scores = dict[str, ExactMatches]
 
 
 def whole_answer(subject: Subject, world: World) -> Answer:
-    """Evaluate every target; CheckpointError where the loss is not finite."""
+    """Evaluate every target; raise CheckpointError where the loss is not finite."""
     with subject.evaluating(world) as evaluation_pass:
         result = evaluate(evaluation_pass)
     check_loss(subject, result.loss)
@@ -38,7 +38,7 @@ def whole_answer(subject: Subject, world: World) -> Answer:
 
 
 def condition_rows(subject: Subject, size: TextLength | None) -> Iterator[Row]:
-    """Say which text, how much of it, and in which windows."""
+    """The rows that say which text was evaluated, how much of it, and in which windows."""
     n_targets, context, stride = subject.tokens.n_targets, subject.context, subject.stride
     n_bytes = "unknown" if size is None else f"{size.n_bytes:,}"
     is_masked = subject.tokens.is_masked
@@ -49,14 +49,14 @@ def condition_rows(subject: Subject, size: TextLength | None) -> Iterator[Row]:
     overlap = (
         "windows do not overlap"
         if stride == context
-        else f"each is seen with at least {context - stride:,} before it"
+        else f"each token is predicted from at least {context - stride:,} before it"
     )
     yield "stride", Figure(stride, f"{stride:,} tokens: {overlap}")
     yield "data", subject.place
 
 
 def _exact_matches(subject: Subject, world: World) -> Scores | None:
-    """The score of all problems and of each operation; None where the text is something else."""
+    """The score of all problems and of each operation; None where the text is not arithmetic."""
     problems = arithmetic_problems(subject.tokens, subject.loaded.tokenizer, subject.context)
     if problems is None:
         return None
@@ -69,7 +69,7 @@ def _exact_matches(subject: Subject, world: World) -> Scores | None:
 
 
 def _figures(result: Evaluation, size: TextLength | None, scores: Scores | None) -> dict[str, Any]:
-    """Every figure of an evaluation; None for what cannot be known."""
+    """Every figure of an evaluation; None for those that are unknown."""
     return {
         "loss": result.loss,
         "perplexity": result.perplexity if math.isfinite(result.perplexity) else None,
@@ -96,15 +96,15 @@ def _bits_rows(result: Evaluation, size: TextLength | None) -> Iterator[Row]:
 
 def _perplexity(result: Evaluation) -> Figure:
     if not math.isfinite(result.perplexity):
-        return Figure(None, "beyond the largest number")
+        return Figure(None, "too large for a number")
     return Figure.of(result.perplexity, ".3f")
 
 
 def _score_rows(scores: Scores | None) -> Iterator[Row]:
     """Exact matches of all problems, and of each operation where there are several."""
     for name, score in (scores or {}).items():
-        said = f"{score.share:.2%} ({score.n_correct:,} of {score.n_problems:,} problems"
+        shown = f"{score.share:.2%} ({score.n_correct:,} of {score.n_problems:,} problems"
         if name == "all":
-            yield "exact match", Figure(score.share, f"{said}, each asked by itself)")
+            yield "exact match", Figure(score.share, f"{shown}, each asked by itself)")
         elif len(scores or {}) > 2:
-            yield f"exact match of {name}", Figure(score.share, f"{said})")
+            yield f"exact match of {name}", Figure(score.share, f"{shown})")

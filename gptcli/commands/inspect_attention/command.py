@@ -1,4 +1,4 @@
-"""``gptcli inspect-attention``: what every head does on a text."""
+"""``gptcli inspect-attention``: what every attention head looks at in a text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
 @dataclass(frozen=True)
 class InspectRequest(OutputRequest):
-    """A model, a text for it, and which heads are shown by which metric."""
+    """A model, a text, and which heads to show by which metric."""
 
     exclusive = (("text", "file"),)
     needs = MappingProxyType({"patterns": ("json_output",)})
@@ -22,14 +22,14 @@ class InspectRequest(OutputRequest):
     )
     file: Path | None = option("A file with the text; - is stdin.")
     heads: str | None = option(
-        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that does "
-        "not rest on the first token; in other formats all."
+        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not "
+        "an attention sink on the first token; in other formats all."
     )
     metric: str | None = option(
         f"What the grid shows: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}."
     )
     sort: str | None = option("The metric that ranks the heads. Default: --metric.")
-    patterns: bool = option("With --json: each head's whole matrix.", default=False)
+    patterns: bool = option("With --json: each head's full attention matrix.", default=False)
     device: str = device_option()
 
     def __post_init__(self) -> None:
@@ -49,15 +49,15 @@ class InspectRequest(OutputRequest):
 
     @property
     def is_ranked(self) -> bool:
-        """Whether a metric is named, so that the document's heads are ranked, too."""
+        """Whether a metric is given, so that the document's heads are ranked, too."""
         return (self.sort or self.metric) is not None
 
 
 def inspect_attention(request: InspectRequest) -> Answer:
-    """Show what each attention head looks at in a text, and what every row predicts.
+    """Show what each attention head looks at in a text, and what the model predicts.
 
-    Layers and heads count from 0. --json holds every head, ordered by --sort if it is given;
-    md and csv rank them.
+    Layers and heads count from 0. --json has every head, ordered by --sort if it is given; md
+    and csv rank them.
     """
     from gptcli.commands.inspect_attention.run import run
 

@@ -15,7 +15,7 @@ from gptcli.runtime.escapes import visible
 
 _LABEL_WIDTH = 10
 _HEADER_LINES = 4
-_LISTED = 16  # rows whose predictions may stand beneath
+_LISTED = 16  # rows whose predictions are listed below, at most
 _GAP = "  "
 _EARLIER = "…"
 _MASKED = "."
@@ -25,7 +25,7 @@ _SWATCHES = (0, 1, 4, 16, 36, 64, 100)
 
 @dataclass(frozen=True)
 class Layout:
-    """The window shown, its row labels, and what stands beside each row, if there is room."""
+    """The window to show, its row labels, and the text beside each row, if there is room."""
 
     window: Window
     labels: tuple[str, ...]
@@ -34,7 +34,7 @@ class Layout:
 
 
 def plan(canvas: Canvas, tokens: Sequence[Token]) -> Layout:
-    """The fullest labels that leave room for all tokens; the last tokens where none do."""
+    """Choose the longest texts that leave room for all tokens, else show only the last tokens."""
     labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
     room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
@@ -65,7 +65,7 @@ def draw_rows(
 
 
 def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
-    """What the cells mean, and what stands beside them."""
+    """The meaning of the cells and of the texts beside them."""
     window = layout.window
     if canvas.has_scale:
         scale = Text("percent ")
@@ -86,12 +86,12 @@ def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
         yield from words(
             canvas,
             f"Only the last {shown} of {window.n_tokens} tokens fit this window; the column "
-            f"{_EARLIER} holds what all earlier keys get together. --json has everything.",
+            f"{_EARLIER} has the sum over all earlier keys. --json has everything.",
         )
 
 
 def sentences(canvas: Canvas, tokens: Sequence[Token]) -> Iterator[Text]:
-    """After each of the last tokens: what the model expects, and what came."""
+    """The prediction after each of the last tokens, and the token that followed."""
     yield from heading(canvas, "What each row predicts")
     first = max(len(tokens) - _LISTED, 0)
     if first:
@@ -103,8 +103,10 @@ def sentences(canvas: Canvas, tokens: Sequence[Token]) -> Iterator[Text]:
 def expectation(prediction: Prediction) -> str:
     """``next ' cat' p=0.31, actual ' dog' p=0.12``."""
     expected = f"next {quoted(prediction.top.text)} p={prediction.top.p:.2f}"
-    came = prediction.actual
-    return expected if came is None else f"{expected}, actual {quoted(came.text)} p={came.p:.2f}"
+    actual = prediction.actual
+    if actual is None:
+        return expected
+    return f"{expected}, actual {quoted(actual.text)} p={actual.p:.2f}"
 
 
 def _short(prediction: Prediction) -> str:
@@ -122,7 +124,7 @@ def _labels(tokens: Sequence[Token], width: int) -> tuple[str, ...]:
 
 
 def _header(pieces: Sequence[str], window: Window) -> Iterator[str]:
-    """The keys' tokens, standing on their columns; downward where a column is narrow."""
+    """The keys' tokens above their columns, written downward where a column is narrow."""
     width = window.cell_width
     stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
     stacks = [[_EARLIER], *stacks] if window.is_cropped else stacks
@@ -133,7 +135,7 @@ def _header(pieces: Sequence[str], window: Window) -> Iterator[str]:
 
 
 def _stack(piece: str, width: int) -> list[str]:
-    """A token in lines of ``width``; what no column holds becomes a box."""
+    """A token in lines of ``width`` cells; a character too wide for that becomes a box."""
     parts = [part for part in chop_cells(visible(piece), width) if part]
     fitting = [part if cell_len(part) <= width else "▯" for part in parts] or [" "]
     return fitting if len(fitting) <= _HEADER_LINES else [*fitting[: _HEADER_LINES - 1], _EARLIER]
@@ -150,6 +152,6 @@ def _draw_cell(canvas: Canvas, line: Text, weight: float | None, width: int) -> 
 
 
 def _in_cell(text: str, width: int) -> str:
-    """The text at the right of a cell, a column of air behind it where there is room."""
-    air = min(width - 1, 1)
-    return " " * (width - air - cell_len(text)) + text + " " * air
+    """The text right-aligned in a cell, with a space behind it if there is room."""
+    margin = min(width - 1, 1)
+    return " " * (width - margin - cell_len(text)) + text + " " * margin

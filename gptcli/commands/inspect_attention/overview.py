@@ -25,7 +25,7 @@ _NONE = "-"
 class Overview:
     """What to show: all heads by ``metric``, ranked by ``sort``, those in ``patterns`` in full.
 
-    ``why`` says how these were chosen.
+    ``why`` tells how the latter were chosen.
     """
 
     report: AttentionReport
@@ -36,7 +36,7 @@ class Overview:
 
 
 def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
-    """All of it, line by line."""
+    """The whole overview, line by line."""
     report = overview.report
     yield from words(
         canvas,
@@ -53,7 +53,7 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
 
 
 def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
-    """Layers down, heads across, in as many bands as the width asks for."""
+    """The grid of all heads, layers down and heads across, in as many bands as needed."""
     metric = METRICS[overview.metric]
     values = [head.metrics[overview.metric].value or 0.0 for head in overview.report.heads]
     cells = [_number(head.metrics[overview.metric]) for head in overview.report.heads]
@@ -81,7 +81,7 @@ def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
 
 
 def ranking_table(heads: Sequence[HeadReport], n_heads: int, metric: str) -> Table:
-    """Ranked heads of a model of ``n_heads`` with all metrics, the one that ranks them first."""
+    """The ranked heads with all metrics; ``metric``, which ranks them, is the first column."""
     order = "lowest" if METRICS[metric].lowest_first else "highest"
     count = f"{len(heads)} of {n_heads} heads" if n_heads > len(heads) else "Heads"
     names = [metric, *(name for name in METRICS if name != metric)]

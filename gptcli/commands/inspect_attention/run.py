@@ -1,4 +1,4 @@
-"""A text goes through a model, and every head of it is measured."""
+"""Runs ``inspect-attention``: a model reads a text, and every head is measured."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ _WAY_OUT = "give a shorter text, or --device cpu"
 
 
 def run(request: InspectRequest) -> Answer:
-    """Measure all heads; what is shown of them is drawn when it is asked for."""
+    """Measure all heads; the overview is drawn when the answer is written."""
     directory = chosen_model(request.checkpoint)
     source = _source(request, directory)
     loaded = opened_model(directory, request.device)
@@ -66,7 +66,7 @@ def _answer(
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
         in_full = chosen or (most_interesting(report.heads).head,)
-        why = " (most focused that does not rest on the first token; --heads chooses)"
+        why = " (the most focused one that is no attention sink; --heads chooses)"
         overview = Overview(
             report,
             patterns_of(in_full),
@@ -98,7 +98,7 @@ def _source(request: InspectRequest, directory: Path) -> SourceText:
 
 
 def _validation_text(directory: Path) -> SourceText:
-    """The first tokens that the model was measured on."""
+    """The first tokens of the validation split."""
     try:
         dataset = Dataset.open(dataset_of(directory, None))
     except UsageError as error:
@@ -110,7 +110,7 @@ def _validation_text(directory: Path) -> SourceText:
 
 
 def _token_ids(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
-    """The last tokens of the text that fit the context, the cut said aloud."""
+    """The last tokens of the text that fit the context; a note tells if there are more."""
     try:
         ids = loaded.tokenizer.encode(source.text)
     except UnseenCharacterError as error:
@@ -123,6 +123,6 @@ def _token_ids(loaded: LoadedModel, source: SourceText, request: InspectRequest)
         ) from error
     context = loaded.model.config.block_size
     if len(ids) > context:
-        note(f"{len(ids):,} tokens: only the last {context:,} fit the context and are looked at")
+        note(f"{len(ids):,} tokens: only the last {context:,}, which fit the context, are used")
     kept: list[int] = ids[-context:].tolist()
     return kept

@@ -1,4 +1,4 @@
-"""What ``prepare`` says: of a dataset, a plan, a shard, a check, and of what is built in."""
+"""The answers of ``prepare``: a dataset, a plan, a shard, a check, the built-in sources."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Facts = list[tuple[str, Cell]]
 
 
 def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
-    """A new dataset; ``is_newest_place`` is whether train finds it without being told."""
+    """A new dataset; ``is_newest_place``: whether ``train`` finds it without --data."""
     train = "gptcli train" if is_newest_place else f"gptcli train --data {dataset.directory}"
     return Answer(
         "gptcli.prepared/1",
@@ -26,7 +26,7 @@ def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
 
 
 def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:
-    """Where a plan is and into how many parts it divides the work; a terminal shows the place."""
+    """A plan's place and number of parts; a terminal shows the place alone."""
     n_parts = len(plan.tasks)
     return Answer(
         "gptcli.planned/1",
@@ -42,7 +42,7 @@ def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:
 
 
 def shard_answer(share: WorkShare, done: int) -> Answer:
-    """What a process has done of a plan; a terminal shows the note alone."""
+    """The parts that a shard has encoded; a terminal shows the note alone."""
     name = f"shard {share.index}/{share.count}"
     return Answer(
         "gptcli.shard/1",
@@ -54,7 +54,7 @@ def shard_answer(share: WorkShare, done: int) -> Answer:
 
 
 def verified_answer(result: Verified) -> Answer:
-    """What was checked and found good."""
+    """The result of a check that found no damage."""
     place = str(result.directory)
     sizes = f"{result.files:,} files, {result.bytes:,} bytes"
     return Answer(

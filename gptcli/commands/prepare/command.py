@@ -24,13 +24,13 @@ from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"
 _ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Beyond one machine"
 _OTHER = "Instead of preparing"
-# The plan has decided the rest, or there is nothing to decide.
+# The only flags for modes without SOURCE: the plan has all others, or nothing is prepared.
 _WITHOUT_SOURCE = ("out", "overwrite", "workers")
 
 
 @dataclass(frozen=True)
 class PrepareRequest(FormatRequest):
-    """Which texts become a dataset and how, or what else is to be done."""
+    """The texts and how they become a dataset, or another task of the command."""
 
     exclusive = (("plan", "shard", "merge", "verify", "list_sources"),)
     alone = MappingProxyType(
@@ -39,15 +39,15 @@ class PrepareRequest(FormatRequest):
 
     source: list[str] | None = argument(
         "Text files, directories, globs, .jsonl, .parquet, also .gz or .zst; - for stdin; or "
-        "a built-in source (--list-sources). A file of such a name is ./python.",
+        "a built-in source (--list-sources; for a file of the same name write ./python).",
         "SOURCE",
     )
     out: Path | None = option("The dataset's directory. Default: data/NAME, after SOURCE.")
     overwrite: bool = option("Replace the dataset if it exists.", default=False)
     workers: int | None = option("Threads that encode. Default: all cores. The result is the same.")
     tokenizer: str = option(
-        "char, byte, word, bpe, wordpiece or unigram, made from the text; or one that exists: "
-        "a tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub id.",
+        "char, byte, word, bpe, wordpiece or unigram, made from the text; or an existing one: a "
+        "tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub id.",
         default="char",
         panel=_TOKENIZER,
     )
@@ -57,40 +57,50 @@ class PrepareRequest(FormatRequest):
         panel=_TOKENIZER,
     )
     special_token: list[str] | None = option(
-        "Add a token that no text becomes, as <|user|>; may be repeated.", panel=_TOKENIZER
+        "Add a special token, such as <|user|>, which text never becomes; may be repeated.",
+        panel=_TOKENIZER,
     )
     unk: bool = option(
-        "Add <unk> to char, for characters that the text lacks.", default=False, panel=_TOKENIZER
+        "Add <unk> to char, for characters that are not in the text.",
+        default=False,
+        panel=_TOKENIZER,
     )
     field: str | None = option(
-        "Where a record has its text. Default: text, else prompt and completion, else "
+        "The field with the text of a record. Default: text, else prompt and completion, else "
         "messages (loss counts on answers only).",
         panel=_READING,
     )
     errors: str = option(
-        "Bytes that are not UTF-8: strict, replace or ignore.",
+        "What to do with bytes that are not UTF-8: strict, replace or ignore.",
         default=ERRORS[0],
         panel=_READING,
         choices=ERRORS,
     )
     skip_bad: int = option(
-        "Leave out up to so many bad records.", default=PrepareConfig.skip_bad, panel=_READING
+        "Skip at most this many bad records.", default=PrepareConfig.skip_bad, panel=_READING
     )
-    val_fraction: float = option("Share that validates.", default=VAL_FRACTION, panel=_DIVISION)
+    val_fraction: float = option(
+        "Share of the validation split.", default=VAL_FRACTION, panel=_DIVISION
+    )
     split_by: str | None = option(
-        "text: the end of it validates. document: whole documents do, chosen by their hash. "
-        f"Default: document from {FEWEST_DOCUMENTS} documents on.",
+        "text: the validation split is the end of the text. document: it is whole documents, "
+        f"chosen by their hash. Default: document, if there are {FEWEST_DOCUMENTS} or more.",
         panel=_DIVISION,
         choices=tuple(SplitBy),
     )
     shuffle: bool = option("Write documents in random order.", default=False, panel=_DIVISION)
-    seed: int = option("Of the shuffled order and of arithmetic.", default=SEED, panel=_DIVISION)
-    digits: int = option(
-        "Of the largest operands.", default=ArithmeticOptions.digits, panel=_ARITHMETIC
+    seed: int = option(
+        "Seed of the shuffled order and of arithmetic.", default=SEED, panel=_DIVISION
     )
-    reverse: bool = option("Write answers from their last digit.", default=False, panel=_ARITHMETIC)
+    digits: int = option(
+        "Digits of the largest operands.", default=ArithmeticOptions.digits, panel=_ARITHMETIC
+    )
+    reverse: bool = option(
+        "Write the digits of answers in reverse.", default=False, panel=_ARITHMETIC
+    )
     count: int | None = option(
-        f"Problems. Default: {USUAL_COUNT:,}, or all there are.", panel=_ARITHMETIC
+        f"Number of problems. Default: {USUAL_COUNT:,}, or all if there are fewer.",
+        panel=_ARITHMETIC,
     )
     plan: bool = option(
         "Read the corpus and write the plan of its shards beside --out.",
@@ -98,7 +108,7 @@ class PrepareRequest(FormatRequest):
         panel=_MACHINES,
     )
     shard: str | None = option(
-        "Encode share I (from 0) of N of the plan; auto: as the SLURM array says.",
+        "Encode share I (from 0) of N of the plan; auto: that of the SLURM array task.",
         panel=_MACHINES,
         metavar="I/N",
     )
@@ -106,7 +116,7 @@ class PrepareRequest(FormatRequest):
         "Join what the shards encoded into the dataset.", default=False, panel=_MACHINES
     )
     verify: Path | None = option("Check every byte of a dataset.", panel=_OTHER, metavar="DIR")
-    list_sources: bool = option("Say what is built in.", default=False, panel=_OTHER)
+    list_sources: bool = option("List the built-in sources.", default=False, panel=_OTHER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,11 +128,11 @@ class PrepareRequest(FormatRequest):
         if not self.source and not self.given("shard", "merge", "verify", "list_sources"):
             raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
         self._check_tokenizer()
-        assert self.config and self.arithmetic, "both can be made"
+        assert self.config and self.arithmetic, "both check their values"
 
     @property
     def spec(self) -> TokenizerSpec | None:
-        """The tokenizer to make; None for one that exists."""
+        """The tokenizer to make; None for an existing one."""
         named = named_kind(self.tokenizer, self.pattern)
         if named is None:
             return None
@@ -151,17 +161,17 @@ class PrepareRequest(FormatRequest):
         if self.spec is None and shaping:
             first = flag(next(iter(shaping)))
             raise UsageError(
-                f"{first} makes a new tokenizer, --tokenizer {self.tokenizer} takes one: "
-                "leave one out"
+                f"{first} is for a new tokenizer, --tokenizer {self.tokenizer} is an existing "
+                "one: leave one of them out"
             )
 
 
 def prepare(request: PrepareRequest) -> Answer:
-    """Turn texts into a dataset: tokens to train on, tokens to validate with.
+    """Turn texts into a dataset: tokens to train on, and tokens to validate with.
 
-    One text is cut in two: its end validates. In a collection every document is followed by an
-    end-of-text token, and whole documents validate. Of records with a prompt and a completion
-    the loss counts on the completion alone.
+    A single text is cut in two, and its end is the validation split. In a collection every
+    document is followed by an end-of-text token, and whole documents are in the validation
+    split. In records with a prompt and a completion the loss counts on the completion alone.
     """
     from gptcli.commands.prepare.run import run
 

@@ -1,4 +1,4 @@
-"""The five things that ``gptcli prepare`` does."""
+"""Runs ``prepare``: makes a dataset, or does one of the other tasks of the command."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,7 +35,7 @@ from gptcli.tokenization.loading import load_tokenizer
 
 
 def run(request: PrepareRequest) -> Answer:
-    """Prepare, or do what else is asked for."""
+    """Prepare as the flags say, or do another task of the command."""
     if request.list_sources:
         return sources_answer()
     if request.verify is not None:
@@ -48,14 +48,14 @@ def run(request: PrepareRequest) -> Answer:
 
 
 class TerminalWatch:
-    """Shows stages as progress and says notes."""
+    """Shows the stages of a preparation as progress, and its notes on stderr."""
 
     def stage(self, label: str, n_bytes: int | None) -> AbstractContextManager[Advance]:
-        """Progress in bytes."""
+        """Show the progress of a stage in bytes."""
         return progress(label, n_bytes, "bytes")
 
     def note(self, message: str) -> None:
-        """Say it on stderr."""
+        """Print a note on stderr."""
         note(message)
 
 
@@ -95,7 +95,7 @@ def _verify(directory: Path) -> Answer:
 def _preparation(request: PrepareRequest) -> Preparation:
     assert request.source, "a request to prepare has sources"
     for source in request.source:
-        _say(source)
+        _announce(source)
     return Preparation(
         sources=request.source,
         tokenizer=request.spec or load_tokenizer(request.tokenizer, request.pattern),
@@ -111,12 +111,12 @@ def _directory(request: PrepareRequest) -> Path:
 
 
 def _planned(request: PrepareRequest) -> Path:
-    """The dataset-to-be that a plan was made for."""
+    """The directory of the dataset that a plan was made for."""
     assert request.out is not None, "the request has checked it"
     return request.out
 
 
-def _say(source: str) -> None:
+def _announce(source: str) -> None:
     if source in BUILT_IN_SOURCES:
         note(f"reading {BUILT_IN_SOURCES[source].about}")
         if Path(source).is_file():

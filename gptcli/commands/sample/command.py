@@ -1,4 +1,4 @@
-"""``gptcli sample``: text from a model."""
+"""``gptcli sample``: generates text with a model."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +10,7 @@ from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
 from gptcli.errors import UsageError
 
-_DRAWING, _ENDING = "What is drawn", "Where it ends"
+_DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
 _SHOWING, _COMPUTING = "What is shown", "How it is computed"
 
 
@@ -18,7 +18,7 @@ _SHOWING, _COMPUTING = "What is shown", "How it is computed"
 class SampleRequest(OutputRequest):
     """A model, a prompt, how tokens are drawn and how the text is shown.
 
-    The fields that SamplingConfig has too take their defaults from it.
+    The fields that SamplingConfig also has take their defaults from it.
     """
 
     formats = ("text", "json")
@@ -32,14 +32,14 @@ class SampleRequest(OutputRequest):
 
     checkpoint: Path | None = checkpoint_argument()
     prompt: str | None = option(
-        "Text to go on from; - is stdin. Default: an end of text, or a line break."
+        "Text to continue; - is stdin. Default: an end-of-text token, or a line break."
     )
     prompt_file: Path | None = option("A file with the prompt; - is stdin.")
     skip_unknown: bool = option(
-        "Leave out the prompt's characters that have no token.", default=False
+        "Remove characters that have no token from the prompt.", default=False
     )
     interactive: bool = option(
-        "Write, type, write on: Ctrl-C stops a text, Ctrl-D leaves.",
+        "Write a text in turns with the model: Ctrl-C stops its turn, Ctrl-D ends.",
         "--interactive",
         "-i",
         default=False,
@@ -51,7 +51,7 @@ class SampleRequest(OutputRequest):
         panel=_SHOWING,
     )
     stream: bool | None = option(
-        "Show text as it is written. Default: a single text on stdout.",
+        "Show text while it is generated. Default: for a single text on stdout.",
         "--stream/--no-stream",
         panel=_SHOWING,
     )
@@ -63,18 +63,18 @@ class SampleRequest(OutputRequest):
         choices=("auto", *PRECISIONS),
     )
     quantize: str | None = option(
-        "int8: weights of one byte, written faster; eval --quantize says what it costs.",
+        "int8: weights of one byte, for speed; eval --quantize measures what it costs.",
         panel=_COMPUTING,
         choices=("int8",),
     )
     compile_step: bool = option(
-        "On the CPU: make the fast step for this kind of model, used from then on.",
+        "On the CPU: compile the decoding step for this kind of model, once for all runs.",
         "--compile",
         default=False,
         panel=_COMPUTING,
     )
     temperature: float = option(
-        "0 always takes the likeliest token.",
+        "Temperature; 0 always takes the likeliest token.",
         "--temperature",
         "-t",
         default=SamplingConfig.temperature,
@@ -84,47 +84,47 @@ class SampleRequest(OutputRequest):
         "Draw from the k likeliest tokens.", default=SamplingConfig.top_k, panel=_DRAWING
     )
     top_p: float = option(
-        "Draw from the fewest likely tokens that have it together.",
+        "Draw from the smallest set of likeliest tokens with this probability in all.",
         default=SamplingConfig.top_p,
         panel=_DRAWING,
     )
     min_p: float = option(
-        "Leave out what is less likely than this times the likeliest.",
+        "Leave out tokens that are less likely than this times the likeliest.",
         default=SamplingConfig.min_p,
         panel=_DRAWING,
     )
     repetition_penalty: float = option(
-        "Above 1: what occurred becomes less likely.",
+        "Above 1: tokens that have occurred become less likely.",
         default=SamplingConfig.repetition_penalty,
         panel=_DRAWING,
     )
     seed: int = option(
-        "The same seed writes the same text.", default=SamplingConfig.seed, panel=_DRAWING
+        "The same seed gives the same text.", default=SamplingConfig.seed, panel=_DRAWING
     )
     num_samples: int = option(
-        "Texts to write, each with its own stream.",
+        "Number of texts, each with its own random numbers.",
         default=SamplingConfig.num_samples,
         panel=_DRAWING,
     )
     max_new_tokens: int = option(
-        "Tokens to write after the prompt.",
+        "Tokens to generate after the prompt.",
         "--max-new-tokens",
         "-n",
         default=SamplingConfig.max_new_tokens,
         panel=_ENDING,
     )
-    stop: list[str] | None = option("End before this text; may be repeated.", panel=_ENDING)
+    stop: list[str] | None = option("Stop before this string; may be repeated.", panel=_ENDING)
     ignore_eos: bool = option(
-        "Go on after an end-of-text token.", default=SamplingConfig.ignore_eos, panel=_ENDING
+        "Continue after an end-of-text token.", default=SamplingConfig.ignore_eos, panel=_ENDING
     )
     overflow: str = option(
-        "Beyond the context: window (it moves) or error.",
+        "Beyond the context: a moving window, or an error.",
         default=SamplingConfig.overflow,
         panel=_ENDING,
         choices=OVERFLOWS,
     )
     logprobs: int | None = option(
-        "With --json: of each token, and of the N likeliest.",
+        "With --json: log-probabilities of each token and of the N likeliest.",
         default=SamplingConfig.logprobs,
         panel=_SHOWING,
     )
@@ -137,22 +137,22 @@ class SampleRequest(OutputRequest):
             raise UsageError("--interactive reads stdin itself: give the prompt in another way")
 
     def sampling_config(self) -> SamplingConfig:
-        """How tokens are drawn; UsageError where a value cannot be meant."""
+        """How tokens are drawn; UsageError where a value is not allowed."""
         values = {one.name: getattr(self, one.name) for one in fields(SamplingConfig)}
         return SamplingConfig(**values | {"stop": tuple(self.stop or ())})
 
     @property
     def reads_stdin(self) -> bool:
-        """Whether the prompt is piped in."""
+        """Whether the prompt is read from stdin."""
         return "-" in (self.prompt, str(self.prompt_file))
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the text is shown as it is written: a single one on stdout, unless forbidden."""
+        """Whether text is shown while it is generated: a single text, unless forbidden."""
         return self.out is None and self.stream is not False and self.num_samples == 1
 
     def _check_stream(self) -> None:
-        """What streams is a single text on stdout, and a conversation always does."""
+        """Allow streaming for a single text on stdout alone; a conversation always streams."""
         if self.stream:
             for other in ("num_samples", "json_output", "out"):
                 self._check_exclusive("stream", other)
@@ -161,10 +161,10 @@ class SampleRequest(OutputRequest):
 
 
 def sample(request: SampleRequest) -> Answer | None:
-    """Write text with a trained model.
+    """Generate text with a trained model.
 
-    A single text streams to stdout as it is written. Past the context the model sees a
-    window: when it is full, its last half is kept.
+    A single text streams to stdout. Beyond the context the model sees a moving window: when it
+    is full, its last half is kept.
     """
     from gptcli.commands.sample.run import run
 

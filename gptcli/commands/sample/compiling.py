@@ -1,4 +1,4 @@
-"""``sample --compile``: machine code for the step that writes a token, made once and kept."""
+"""``sample --compile``: compiles the decoding step, once for all runs."""
 
 import shutil
 
@@ -12,14 +12,14 @@ _LONG = 20.0  # seconds
 _COMPILERS = ("g++", "clang++")
 
 
-def compile_aloud(loaded: LoadedModel, num_samples: int) -> None:
-    """Compile unless it was done before; where that cannot be, say so and go on without."""
+def compile_with_notes(loaded: LoadedModel, num_samples: int) -> None:
+    """Compile unless it was done before; if that is impossible, tell the user and go on."""
     if not can_compile(loaded.model):
         note("--compile is for models on the CPU with attention and a context: going on without")
     elif find_step(loaded.model, num_samples) is None:
         note(
-            "compiling the step that writes a token: about half a minute, once for this kind of "
-            "model, its precision and --num-samples"
+            "compiling the decoding step: about half a minute, once for this kind of model, its "
+            "precision and --num-samples"
         )
         try:
             compile_step(loaded.model, num_samples)
@@ -28,7 +28,7 @@ def compile_aloud(loaded: LoadedModel, num_samples: int) -> None:
 
 
 def suggest_compiling(loaded: LoadedModel, generator: TextGenerator) -> None:
-    """Say that there is a faster way, where it took long without."""
+    """Recommend --compile after a generation that took long without it."""
     is_missed = not generator.decoder.is_compiled and can_compile(loaded.model)
     if is_missed and generator.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
         note("--compile makes this two to four times as fast, after half a minute or more")

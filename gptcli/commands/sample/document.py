@@ -1,4 +1,4 @@
-"""``sample --json``: every sample with its ids, why it ended, and what the model expected."""
+"""``sample --json``: every sample with its ids, finish reason and log-probabilities."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 def samples_document(
     prompt: Prompt, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
 ) -> dict[str, Any]:
-    """The document; ``tokens_per_second`` counts the tokens of all samples."""
+    """The document of all samples; ``tokens_per_second`` counts the tokens of all."""
     return {
         "prompt": prompt.text,
         "prompt_ids": prompt.ids,

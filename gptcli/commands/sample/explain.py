@@ -7,7 +7,7 @@ from rich.text import Text
 
 from gptcli.commands.view.bars import bar
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.drawing import QUIET, heading, style, words
+from gptcli.commands.view.drawing import SECONDARY, heading, style, words
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.alternatives import Alternatives, Candidate, alternatives, model_logprobs
 from gptcli.generation.generator import TextGenerator
@@ -30,13 +30,13 @@ def explained(
     start: Prompt,
     canvas: Canvas,
 ) -> Iterator[Text | str]:
-    """The lines of each token of the first sample as it is drawn, then the text."""
+    """The lines for each token of the first sample while it is generated, then the text."""
     vocabulary = Vocabulary(loaded.tokenizer)
     greedy = config.temperature == 0
     what = "the probabilities drawn from"
     if greedy:
         what = "the model's probabilities; temperature 0 takes the likeliest"
-    yield from words(canvas, f"{_MARK} what came, its rank, and {what}", QUIET)
+    yield from words(canvas, f"{_MARK} the drawn token, its rank, and {what}", SECONDARY)
     for number, step in enumerate(generator.steps(), 1):
         values = model_logprobs(step.logits).exp() if greedy else step.probabilities
         seen = alternatives(values[0], int(step.ids[0]), _LISTED)
@@ -54,7 +54,7 @@ def _token_lines(seen: Alternatives, vocabulary: Vocabulary, canvas: Canvas) -> 
         yield _row(one, one == seen.drawn, vocabulary.entry(one.id).label, canvas)
     rest = 1 - sum(one.p for one in shown)
     if rest >= _LEAST_SHARE:
-        yield _line("", _REST_NAME, rest, canvas, QUIET)
+        yield _line("", _REST_NAME, rest, canvas, SECONDARY)
 
 
 def _row(one: Candidate, was_drawn: bool, label: str, canvas: Canvas) -> Text:

@@ -17,22 +17,23 @@ _LINE_BREAK = "\\n"
 
 
 class _Dialogue:
-    """The conversation, and what is said about it."""
+    """Shows a conversation, with notes and errors."""
 
     def __init__(self, loaded: LoadedModel, config: SamplingConfig, skip_unknown: bool) -> None:
         self._loaded = loaded
         self._overflow = config.overflow
         self._skip_unknown = skip_unknown
         self._conversation = Conversation(loaded, config)
-        self._window_is_said = False
+        self._has_announced_window = False
 
     def take_turn(self, source: PromptSource) -> None:
-        """Show what the model writes after ``source``, or what is wrong with that."""
+        """Show the model's turn after ``source``, or the error in it."""
         conversation = self._conversation
         try:
             conversation.add(self._ids(source))
-            if not self._window_is_said:
-                self._window_is_said = announce_window(conversation.context_use, self._overflow)
+            if not self._has_announced_window:
+                use = conversation.context_use
+                self._has_announced_window = announce_window(use, self._overflow)
             with contextlib.closing(conversation.go_on()) as pieces:
                 give(Answer(pieces=pieces), Output("text"))
         except (UsageError, DataError) as error:
@@ -41,7 +42,7 @@ class _Dialogue:
             note("stopped")
 
     def _ids(self, source: PromptSource) -> list[int]:
-        """UsageError for a character that has no token."""
+        """Encode the user's text; UsageError for a character that has no token."""
         if self._conversation.ids:
             return encoded(self._loaded, source, self._skip_unknown)[1]
         return begun(self._loaded, source, self._skip_unknown).ids
@@ -50,10 +51,10 @@ class _Dialogue:
 def converse(
     loaded: LoadedModel, config: SamplingConfig, first: PromptSource, skip_unknown: bool
 ) -> None:
-    """Write on from ``first`` if there is any, then in turns until stdin ends."""
+    """Let the model continue ``first``, unless it is empty; then take turns until stdin ends."""
     note(
-        f"type what comes next, {_LINE_BREAK} for a line break, nothing to go on; "
-        "Ctrl-C stops a text, Ctrl-D leaves"
+        f"type the next text, {_LINE_BREAK} for a line break, nothing to let the model go on; "
+        "Ctrl-C stops its turn, Ctrl-D ends"
     )
     dialogue = _Dialogue(loaded, config, skip_unknown)
     if first.text:

@@ -1,4 +1,4 @@
-"""The prompt of ``sample``: where it is read from, and what is said about it."""
+"""Reading and encoding the prompt of ``sample``, with notes for the user."""
 
 import os
 import sys
@@ -19,14 +19,14 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class PromptSource:
-    """A text as it was given, to the byte; ``name`` stands in messages."""
+    """A prompt exactly as it was given; ``name`` is for messages."""
 
     text: str
     name: str
 
 
 def read_prompt(request: SampleRequest) -> PromptSource:
-    """The text that is meant, which may be empty; errors as of ``read_bytes``."""
+    """Read the prompt, which may be empty; raises what ``read_bytes`` does."""
     if request.reads_stdin:
         return PromptSource(decode_utf8(sys.stdin.buffer.read(), "stdin"), "stdin")
     file = request.prompt_file
@@ -36,7 +36,7 @@ def read_prompt(request: SampleRequest) -> PromptSource:
 
 
 def begun(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> Prompt:
-    """The prompt in tokens; of an empty one, the token to begin with is said."""
+    """Encode the prompt; for an empty one, choose a first token, which a note tells."""
     text, ids = encoded(loaded, source, skip_unknown)
     if ids:
         return Prompt(text, ids)
@@ -46,7 +46,7 @@ def begun(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> Prom
 
 
 def encoded(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> tuple[str, list[int]]:
-    """The text and its ids; UsageError for a character that has none, unless it is skipped."""
+    """The text and its ids; UsageError for a character without an id, unless it is skipped."""
     text = _known(loaded.tokenizer, source.text) if skip_unknown else source.text
     try:
         return text, loaded.tokenizer.encode(text).tolist()
@@ -56,9 +56,9 @@ def encoded(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> tu
 
 
 def announce_window(use: ContextUse, overflow: str) -> bool:
-    """Say that not all tokens fit the context, where that is so; returns whether it is.
+    """Tell the user if not all tokens fit the context; returns whether that is so.
 
-    UsageError with ``overflow`` "error".
+    Raises UsageError instead if ``overflow`` is "error".
     """
     if use.fits:
         return False
@@ -83,7 +83,7 @@ def _overflow(use: ContextUse) -> str:
 
 
 def _known(tokenizer: Tokenizer, text: str) -> str:
-    """The text without the characters that have no token, which are said."""
+    """The text without the characters that have no token, which a note lists."""
     kept, unseen = without_unseen(tokenizer, text)
     if unseen:
         listed = [named(one) for one in sorted(set(unseen))]

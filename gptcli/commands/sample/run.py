@@ -1,4 +1,4 @@
-"""Texts of a model: as they are written, all at once, token by token, or as a document."""
+"""Runs ``sample``: streams a text, shows several at once, explains tokens, or converses."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,7 +7,7 @@ from itertools import chain
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.sample.command import SampleRequest
-from gptcli.commands.sample.compiling import compile_aloud, suggest_compiling
+from gptcli.commands.sample.compiling import compile_with_notes, suggest_compiling
 from gptcli.commands.sample.document import samples_document
 from gptcli.commands.sample.explain import explained
 from gptcli.commands.sample.interactive import converse
@@ -25,7 +25,7 @@ _WAY_OUT = "try a smaller --num-samples"
 
 
 def run(request: SampleRequest) -> Answer | None:
-    """Load the model and begin; None after a conversation, which shows itself."""
+    """Load the model and prepare its answer; None after a conversation, already shown."""
     config = request.sampling_config()
     source = read_prompt(request)
     loaded = opened_model(
@@ -34,7 +34,7 @@ def run(request: SampleRequest) -> Answer | None:
     config.check_fits(loaded.tokenizer.vocab_size)
     with memory_errors(_WAY_OUT):
         if request.compile_step:
-            compile_aloud(loaded, config.num_samples)
+            compile_with_notes(loaded, config.num_samples)
         if request.interactive:
             converse(loaded, config, source, request.skip_unknown)
             return None
@@ -44,7 +44,7 @@ def run(request: SampleRequest) -> Answer | None:
 
 
 def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answer:
-    """The answer in every form; the text is generated when one of them is asked for."""
+    """The answer in every form; the text is generated when one of them is written."""
     config = request.sampling_config()
     context = loaded.model.config.block_size
     announce_window(ContextUse(len(start.ids), config.max_new_tokens, context), config.overflow)
@@ -61,12 +61,12 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
         document,
         drawing=partial(explained, loaded, generator, config, start) if request.explain else None,
         pieces=None if request.explain else growing if request.is_streamed else whole,
-        after=partial(_say_speed, loaded, generator),
+        after=partial(_report_speed, loaded, generator),
     )
 
 
 def _whole_texts(start: Prompt, generator: TextGenerator, most_steps: int) -> Iterator[str]:
-    """All samples in one piece, when the last of them has ended."""
+    """All samples in one piece, after the last of them has ended."""
     _finish(generator, most_steps)
     yield _BETWEEN.join(start.text + sample.text for sample in generator.samples)
 
@@ -77,7 +77,7 @@ def _finish(generator: TextGenerator, most_steps: int) -> None:
             advance(1)
 
 
-def _say_speed(loaded: LoadedModel, generator: TextGenerator) -> None:
+def _report_speed(loaded: LoadedModel, generator: TextGenerator) -> None:
     how = (
         "by a compiled step" if generator.decoder.is_compiled else "by a step that is not compiled"
     )

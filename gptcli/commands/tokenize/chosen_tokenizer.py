@@ -1,4 +1,4 @@
-"""Which tokenizer is meant: one that is named, one made of the text, or the newest dataset's."""
+"""Choosing the tokenizer: a given one, one made from the text, or the newest dataset's."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +14,19 @@ from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import train_tokenizer
 
-_EVERY_CHARACTER = "char"  # the one kind that has to see all of a text
+_EVERY_CHARACTER = "char"  # the one kind that must see all of a text
 _UNTRAINED = "byte"
 
 
 @dataclass(frozen=True)
 class ChosenTokenizer:
-    """A tokenizer and where it is from."""
+    """A tokenizer, and where it is from, for messages."""
 
     tokenizer: Tokenizer
     origin: str
 
     def document(self) -> dict[str, Any]:
-        """What a JSON document says of it."""
+        """The tokenizer's section in a JSON document."""
         return {
             "origin": self.origin,
             "kind": self.tokenizer.kind,
@@ -38,9 +38,9 @@ class ChosenTokenizer:
 def choose_tokenizer(
     asked: str | None, pattern: str | None, source: TextSource | None
 ) -> ChosenTokenizer:
-    """The tokenizer that is asked for, else the newest dataset's, else the text's characters.
+    """The given tokenizer, else the newest dataset's, else the characters of the text.
 
-    ``source`` is the text to learn from, if there is one.
+    ``source`` is the text to train on, if there is one.
     """
     if asked is not None:
         return named_tokenizer(asked, pattern, source)
@@ -57,7 +57,7 @@ def choose_tokenizer(
 
 
 def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -> ChosenTokenizer:
-    """A kind such as ``char`` or ``bpe:512``, made of ``source``; else what ``name`` leads to."""
+    """A new tokenizer of a kind such as ``bpe:512`` from ``source``; else load ``name``."""
     spec = named_kind(name, pattern)
     if spec is None:
         return ChosenTokenizer(load_tokenizer(name, pattern), name)
@@ -65,17 +65,17 @@ def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -
         note(f"{name} names a kind of tokenizer: for the path here write ./{name}")
     if spec.kind in SIZED_KINDS and spec.vocab_size is None:
         raise UsageError(
-            f"{name} is trained to a size: write {name}:512, or load one that is trained already"
+            f"{name} is trained to a size: write {name}:512, or load one that is already trained"
         )
     if spec.kind == _UNTRAINED:
         return ChosenTokenizer(train_tokenizer(spec, ["any text gives the same"]), name)
     if source is None:
-        raise UsageError(f"{name} is made of a text and there is none here: give --file FILE")
-    return ChosenTokenizer(learn_tokenizer(spec, source)[0], f"{name}, made of this text")
+        raise UsageError(f"{name} is made from a text and there is none here: give --file FILE")
+    return ChosenTokenizer(learn_tokenizer(spec, source)[0], f"{name}, made from this text")
 
 
 def learn_tokenizer(spec: TokenizerSpec, source: TextSource) -> tuple[Tokenizer, TrainingSample]:
-    """A tokenizer made of ``source``, or of an even part of it where it is large, which is said."""
+    """Train a tokenizer on ``source``; a large one is sampled evenly, which a note tells."""
     sample = source.training_sample(is_whole=spec.kind == _EVERY_CHARACTER)
     if sample.every > 1:
         note(f"{spec.kind} learns from {share_of(sample)}")
@@ -84,7 +84,7 @@ def learn_tokenizer(spec: TokenizerSpec, source: TextSource) -> tuple[Tokenizer,
 
 
 def share_of(sample: TrainingSample) -> str:
-    """How much of the text is learnt from."""
+    """How much of the text is used for training, in words."""
     if sample.every == 1:
         return f"{sample.n_bytes:,} bytes"
     total = "" if sample.n_total is None else f" of {sample.n_total:,}"

@@ -1,4 +1,4 @@
-"""``gptcli tokenize``: what tokenizers make of a text, and of ids; and new tokenizers."""
+"""``gptcli tokenize``: tokens of a text, text of ids, and training of tokenizers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,22 +52,22 @@ class TokenizeRequest(OutputRequest):
 
     words: list[str] | None = argument("The text itself; - or nothing reads stdin.", "TEXT")
     file: list[str] | None = option(
-        "Files, directories or globs, of any size; - is stdin; shakespeare, python: built in.",
+        "Files, directories or globs of any size; - is stdin; shakespeare and python are built in.",
         panel=_TEXT,
         metavar="FILE",
     )
     field: str | None = option(
-        "Where the text of a .jsonl record or a .parquet row is.", panel=_TEXT
+        "The field with the text of a .jsonl record or a .parquet row.", panel=_TEXT
     )
     errors: str = option(
-        "Bytes that are not UTF-8: strict, replace or ignore.",
+        "What to do with bytes that are not UTF-8: strict, replace or ignore.",
         default=ERRORS[0],
         panel=_TEXT,
         choices=ERRORS,
     )
     tokenizer: str | None = option(
         "A tokenizer.json or another vocabulary, a directory, a name on the Hugging Face hub, or a "
-        "kind made of the text itself: char, byte, bpe:512. Default: the newest dataset's, else "
+        "kind made from the text itself: char, byte, bpe:512. Default: the newest dataset's, else "
         "the characters of the text.",
         panel=_WITH,
         metavar="NAME",
@@ -88,22 +88,24 @@ class TokenizeRequest(OutputRequest):
     )
     merges: str | None = option("Show how BPE builds a word.", panel=_MODES, metavar="WORD")
     train: str | None = option(
-        "Learn a tokenizer from the text, for --out: char, byte, word, bpe, wordpiece or unigram.",
+        "Train a tokenizer on the text for --out: char, byte, word, bpe, wordpiece or unigram.",
         panel=_MODES,
         metavar="KIND",
     )
     vocab_size: int | None = option(
-        f"With --train: how many tokens. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
+        f"With --train: number of tokens. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
     )
     special_token: list[str] | None = option(
-        "With --train: a token that no text becomes, such as <|user|>. The kinds with a size "
-        f"always have {END_OF_TEXT}.",
+        "With --train: add a special token, such as <|user|>, which text never becomes. The kinds "
+        f"with a size always have {END_OF_TEXT}.",
         panel=_MODES,
         metavar="TOKEN",
     )
-    ids: bool = option("The ids alone, on one line: --format ids.", default=False, panel=_SHOW)
+    ids: bool = option(
+        "Only the ids, on one line; short for --format ids.", default=False, panel=_SHOW
+    )
     limit: int | None = option(
-        "With --vocab: how many entries. Default: 100 on a terminal.", panel=_SHOW
+        "With --vocab: number of entries. Default: 100 on a terminal, else all.", panel=_SHOW
     )
     out: Path | None = option("Write to this file; with --train, to this directory.", panel=_SHOW)
 
@@ -123,7 +125,7 @@ class TokenizeRequest(OutputRequest):
 
     @property
     def output(self) -> Output:
-        """How and where the answer is given; with --train, --out is the tokenizer's directory."""
+        """How and where the answer is written; with --train, --out is the new tokenizer."""
         return super().output if self.train is None else Output(self.chosen_form)
 
     @property
@@ -133,12 +135,12 @@ class TokenizeRequest(OutputRequest):
 
     @property
     def text(self) -> str | None:
-        """The text itself, where it is an argument."""
+        """The text, if it is given as an argument."""
         return self.words[0] if self.words and not self.vocab and not self.file else None
 
     @property
     def files(self) -> list[str]:
-        """The files that are meant: a shell turns ``--file *.txt`` into one and more words."""
+        """The given files: a shell turns ``--file *.txt`` into one file and more arguments."""
         more = [] if self.vocab else self.words or []
         return [*self.file, *more] if self.file else []
 
@@ -149,9 +151,9 @@ class TokenizeRequest(OutputRequest):
 
     @property
     def spec(self) -> TokenizerSpec:
-        """The tokenizer to learn: a kind, with its size behind a colon or in --vocab-size.
+        """The tokenizer to train: a kind, with its size behind a colon or in --vocab-size.
 
-        One that is trained to a size gets <|endoftext|> too: documents end with it.
+        One that is trained to a size also gets <|endoftext|>, with which documents end.
         """
         assert self.train is not None, "only --train makes one"
         kind, size = self.train, self.vocab_size
@@ -193,7 +195,7 @@ def _are_different(names: list[str]) -> bool:
 
 
 def _check_unicode(text: str) -> None:
-    """UsageError for bytes on the command line that are not UTF-8."""
+    """Raise UsageError for bytes on the command line that are not UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -205,8 +207,8 @@ def _check_unicode(text: str) -> None:
 def tokenize(request: TokenizeRequest) -> Answer:
     """Show the tokens of a text: pieces, ids and counts.
 
-    Or compare tokenizers, look into their vocabularies, and train new ones. --format html is a
-    page of coloured tokens.
+    It also compares tokenizers, lists their vocabularies, and trains new ones. --format html is
+    a page of coloured tokens.
     """
     from gptcli.commands.tokenize.run import run
 

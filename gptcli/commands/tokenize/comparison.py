@@ -1,4 +1,4 @@
-"""``--compare``: a small vocabulary and long sequences, or the other way round."""
+"""``--compare``: the vocabularies of tokenizers, and the lengths of a text in their tokens."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,12 +25,12 @@ from gptcli.tokenization.vocabulary import VocabularyEntry
 _WIDEST_BAR = 50
 _WIDEST_NAME = 24
 _COLUMNS = ("tokenizer", "vocabulary", "tokens", "bytes/token", "used")
-_GIVING_WAY = ("used", "bytes/token")
+_SPARE = ("used", "bytes/token")
 
 
 @dataclass(frozen=True)
 class ComparedTokenizer:
-    """One tokenizer of the comparison and what it made of the text."""
+    """One tokenizer of the comparison, and its use for the text."""
 
     name: str
     chosen: ChosenTokenizer
@@ -38,25 +38,25 @@ class ComparedTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """How many tokens it knows."""
+        """The size of its vocabulary."""
         return self.chosen.tokenizer.vocab_size
 
     @property
     def used_share(self) -> float:
-        """Of the vocabulary, the part that is in the text."""
+        """The share of the vocabulary that occurs in the text."""
         return self.usage.n_used / self.vocab_size
 
 
 @dataclass
 class TextSize:
-    """Of the text, known when it has been read."""
+    """The size of the text, which is known after it has been read."""
 
     characters: int = 0
     bytes: int = 0
 
 
 def compare(names: Sequence[str], pattern: str | None, source: TextSource) -> Answer:
-    """What the tokenizers make of a text."""
+    """Encode a text with each tokenizer, and compare the results."""
     sides, size = [], TextSize()
     for name in names:
         chosen = named_tokenizer(name, pattern, source)
@@ -79,7 +79,7 @@ def compare(names: Sequence[str], pattern: str | None, source: TextSource) -> An
 
 
 def longest_labels(chosen: ChosenTokenizer, longest: Iterable[VocabularyEntry]) -> str:
-    """Tokens worth naming for their length; of some kinds all have the same."""
+    """The longest tokens; in words for kinds whose tokens all have the same length."""
     same = {"char": "one character each", "byte": "one byte each"}.get(chosen.tokenizer.kind)
     return same or " ".join(entry.label for entry in longest)
 
@@ -120,7 +120,7 @@ def _table(
         ratio = size.bytes / max(n_tokens, 1)
         counts = (side.vocab_size, n_tokens, Figure(ratio, f"{ratio:.2f}"))
         rows.append((label(side.name), *counts, Share(side.used_share)))
-    return Table(title, _COLUMNS, tuple(rows), _GIVING_WAY)
+    return Table(title, _COLUMNS, tuple(rows), _SPARE)
 
 
 def _drawing(
@@ -140,7 +140,7 @@ def _drawing(
 def _chart(
     title: str, names: Sequence[str], lengths: Sequence[float], shown: Sequence[int], width: int
 ) -> Text:
-    """A bar for each name with its figure behind it."""
+    """A bar for each name, followed by its figure."""
     widest = max(map(cell_len, names))
     figures = [f"{number:,}" for number in shown]
     room = width - widest - max(map(len, figures)) - 2
@@ -155,7 +155,7 @@ def _chart(
 
 
 def _short(name: str) -> str:
-    """Of a long path, its end."""
+    """The name; of a long path its last part."""
     whole = escape_controls(name)
     shown = whole if cell_len(whole) <= _WIDEST_NAME else escape_controls(Path(name).name)
     return clipped(shown, _WIDEST_NAME)

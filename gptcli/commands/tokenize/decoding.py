@@ -1,4 +1,4 @@
-"""Ids that somebody wrote down, turned back into text, however many there are."""
+"""``--decode``: turns a list of ids of any length back into text."""
 
 import io
 import shutil
@@ -25,14 +25,14 @@ _LONGEST_ID = 19  # digits
 
 @dataclass(frozen=True)
 class DecodedIds:
-    """The text that a tokenizer makes of ids."""
+    """A list of ids, and the text that a tokenizer decodes from it."""
 
     open_listing: Callable[[], IO[bytes]]
     chosen: ChosenTokenizer
     name: str = "--decode"
 
     def blocks(self) -> Iterator[TokenBlock]:
-        """As they are listed; UsageError for what is no id."""
+        """The ids and their text in the order of the list; UsageError for a wrong id."""
         yield from decode_blocks(self.chosen.tokenizer, listed_ids(self.open_listing()))
 
     def texts(self) -> Iterator[str]:
@@ -41,9 +41,9 @@ class DecodedIds:
 
 
 def listing(given: str, is_reread: bool, resources: ExitStack) -> Callable[[], IO[bytes]]:
-    """Opens the ids that were given, or those on stdin; ``is_reread`` if more than once.
+    """A function that opens the list of ids, from the argument or from stdin.
 
-    What has to be closed in the end goes to ``resources``.
+    ``is_reread`` allows to open stdin more than once; ``resources`` closes the copy of it.
     """
     if given != STDIN:
         return lambda: io.BytesIO(given.encode("ascii", "backslashreplace"))
@@ -77,7 +77,7 @@ def listed_ids(listing: IO[bytes]) -> Iterator[list[int]]:
 
 
 def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[TokenBlock]:
-    """All ids and their text in pieces of whole characters, as one call for all would decode."""
+    """Decode ids in pieces of whole characters; the text is that of decoding all at once."""
     decoder = IncrementalDecoder(tokenizer)
     for ids in blocks:
         yield from _block(decoder.feed(ids))

@@ -9,14 +9,14 @@ from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.tokenize.token_view import COLOURS, token_view
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.drawing import QUIET
+from gptcli.commands.view.drawing import SECONDARY
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.tokenization.merges import MergeStep, merge_steps
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 _COLUMNS = ("step", "rank", "pair", "pieces")
 _GAP = 2
-_WIDE = 60  # columns from which on there is room for the pair
+_WIDE = 60  # cells; a narrower terminal shows no pairs
 
 
 def show_merges(chosen: ChosenTokenizer, word: str) -> Answer:
@@ -61,13 +61,13 @@ def _table(steps: Sequence[MergeStep]) -> Table:
 def _drawing(
     canvas: Canvas, steps: Sequence[MergeStep], tokens: Sequence[VocabularyEntry]
 ) -> Iterator[Text | str]:
-    """The pieces after each merge, the one that it made coloured; and the tokens of the word."""
+    """The pieces after each merge, with the new one coloured, then the tokens of the word."""
     starts: list[tuple[str, ...]] = [_COLUMNS[:-1], *_starts(steps)]
     if canvas.width < _WIDE:
         starts = [start[:-1] for start in starts]
     sizes = [max(map(cell_len, column)) for column in zip(*starts, strict=True)]
     indent = sum(sizes) + _GAP * len(sizes)
-    yield Text(_aligned(starts[0], sizes) + _COLUMNS[-1], QUIET)
+    yield Text(_aligned(starts[0], sizes) + _COLUMNS[-1], SECONDARY)
     for before, step, start in zip([None, *steps], steps, starts[1:], strict=False):
         line = Text(_aligned(start, sizes))
         is_merge = before is not None and before.part == step.part
@@ -83,7 +83,7 @@ def _drawing(
 def append_wrapped(
     text: Text, labels: Sequence[str], indent: int, width: int, styles: Sequence[str] = ("none",)
 ) -> None:
-    """Append labels to a line that is ``indent`` cells long, folded under where they begin."""
+    """Append labels to a line of ``indent`` cells; further lines are indented as much."""
     used = indent
     for index, label in enumerate(labels):
         shown = clipped(label, max(width - indent, 2))
@@ -98,7 +98,7 @@ def append_wrapped(
 
 
 def _starts(steps: Sequence[MergeStep]) -> list[tuple[str, str, str]]:
-    """What stands before the pieces: number, rank and pair of each merge."""
+    """The columns before the pieces: number, rank and pair of each merge."""
     starts: list[tuple[str, str, str]] = []
     number = 0
     for before, step in zip([None, *steps], steps, strict=False):
@@ -110,7 +110,7 @@ def _starts(steps: Sequence[MergeStep]) -> list[tuple[str, str, str]]:
 
 
 def _aligned(start: Sequence[str], sizes: Sequence[int]) -> str:
-    """Numbers to the right, the pair to the left."""
+    """The columns before the pieces as text: numbers right-aligned, the pair left-aligned."""
     cells = [cell.rjust(size) for cell, size in zip(start[:2], sizes, strict=False)]
     cells += [
         cell + " " * (size - cell_len(cell))
@@ -120,7 +120,7 @@ def _aligned(start: Sequence[str], sizes: Sequence[int]) -> str:
 
 
 def _styles(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """A colour for the first piece that differs: the one that a merge made."""
+    """The style of each piece: a colour for the first that differs, the merged one."""
     same = 0
     while same < len(after) and before[same] == after[same]:
         same += 1
@@ -128,6 +128,6 @@ def _styles(before: Sequence[str], after: Sequence[str]) -> list[str]:
 
 
 def _ids(steps: Sequence[MergeStep]) -> list[int]:
-    """What is left when each part of the word is done."""
+    """The ids of the word: those after the last step of each part."""
     last = {step.part: step.ids for step in steps}
     return [number for ids in last.values() for number in ids]

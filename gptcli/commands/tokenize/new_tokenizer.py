@@ -1,4 +1,4 @@
-"""``--train``: a vocabulary learnt from text, written to a new directory."""
+"""``--train``: trains a tokenizer on a text and writes it to a new directory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from gptcli.tokenization.usage import Usage, longest_entries, measure_usage
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
 _TOKENIZER = OutputKind("tokenizer", TOKENIZER_FILE, None, frozenset({TOKENIZER_FILE}))
-_TRIED_ON = 2**21  # bytes of the text, to say how well it does
+_TRIED_ON = 2**21  # bytes of the text that are encoded to measure the tokenizer
 
 
 @dataclass(frozen=True)
 class LearntTokenizer:
-    """A new tokenizer, what it learnt from, and how it does on ``n_bytes`` of that."""
+    """A new tokenizer, its training text, and measurements on ``n_bytes`` of that."""
 
     chosen: ChosenTokenizer
     sample: TrainingSample
@@ -38,17 +38,17 @@ class LearntTokenizer:
 
     @property
     def bytes_per_token(self) -> float | None:
-        """None where nothing was made of the text."""
+        """The compression ratio; None where the text gave no tokens."""
         return self.n_bytes / self.usage.n_tokens if self.usage.n_tokens else None
 
 
 def check_place(directory: Path, overwrite: bool) -> None:
-    """UsageError, before any text is read, for a directory that is taken."""
+    """Raise UsageError, before any text is read, for a directory that is taken."""
     check_replaceable(directory, overwrite, _TOKENIZER)
 
 
 def train(spec: TokenizerSpec, directory: Path, overwrite: bool, source: TextSource) -> Answer:
-    """Learn, write and report."""
+    """Train a tokenizer, write it, and report on it."""
     with output_directory(directory, overwrite, _TOKENIZER) as building:
         learnt = _learn(spec, directory, source)
         write_text(building / TOKENIZER_FILE, learnt.chosen.tokenizer.to_json())
@@ -77,7 +77,7 @@ def _learn(spec: TokenizerSpec, directory: Path, source: TextSource) -> LearntTo
 
 
 def _trial(texts: Iterator[str]) -> Iterator[str]:
-    """So many of the texts that they are worth measuring, and at least one."""
+    """The first texts, together about _TRIED_ON bytes, at least one."""
     n_bytes = 0
     for text in texts:
         yield text

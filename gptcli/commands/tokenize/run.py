@@ -1,4 +1,4 @@
-"""The things that ``gptcli tokenize`` does, one function for each."""
+"""Runs ``tokenize``: one function for each of its modes."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,7 +21,7 @@ from gptcli.data.corpus.utf8 import Errors
 
 
 def run(request: TokenizeRequest) -> Answer:
-    """Do what is asked for; what it needs is closed when the answer has been given."""
+    """Answer as the flags say; files stay open until the answer has been written."""
     with ExitStack() as resources:
         answer = _answer(request, resources)
         return replace(answer, resources=resources.pop_all())
@@ -49,7 +49,7 @@ def _show(request: TokenizeRequest, source: TextSource) -> Answer:
 
 
 def _decode(request: TokenizeRequest, given: str, resources: ExitStack) -> Answer:
-    """A table of decoded ids is their text, to the byte."""
+    """Decode ids; the default format is their text, byte for byte."""
     chosen = _chosen(request, None)
     open_listing = listing(given, is_reread=request.chosen_form == "json", resources=resources)
     stream = DecodedIds(open_listing, chosen)
@@ -68,7 +68,7 @@ def _chosen(request: TokenizeRequest, source: TextSource | None) -> ChosenTokeni
 
 
 def _text_of_files(request: TokenizeRequest, resources: ExitStack) -> TextSource | None:
-    """The text of --file, for tokenizers that are made of one."""
+    """The text of --file, for tokenizers that are made from it."""
     return _source(request, resources) if request.files else None
 
 

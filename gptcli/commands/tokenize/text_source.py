@@ -24,9 +24,9 @@ class TextChunk:
     """A chunk of the text.
 
     Attributes:
-        n_bytes: its size as it lies in the input.
-        read: gives its texts; any thread may call it.
-        place: where a character is, from the number of the text and its offset in that.
+        n_bytes: its size in the input.
+        read: returns its texts; any thread may call it.
+        place: where a character is, for messages; takes the number of the text and the offset.
 
     """
 
@@ -37,7 +37,10 @@ class TextChunk:
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """Texts to learn a vocabulary from: ``n_bytes`` of ``n_total`` (None: nobody knows)."""
+    """Texts to train a tokenizer on: every ``every``-th chunk, ``n_bytes`` of ``n_total``.
+
+    ``n_total`` is None where it is unknown.
+    """
 
     texts: Callable[[], Iterator[str]]
     n_bytes: int
@@ -50,24 +53,24 @@ class TextSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name of the text, for messages."""
         ...
 
     @property
     def is_argument(self) -> bool:
-        """Whether it stood on the command line, which bounds it."""
+        """Whether it was given on the command line, so that it is short."""
         ...
 
     def n_bytes(self) -> int:
-        """How large it is, or is expected to be, in UTF-8."""
+        """Its size in UTF-8, possibly an estimate."""
         ...
 
     def chunks(self, cuts: Cuts = Cuts.ANYWHERE) -> Iterator[TextChunk]:
-        """All of it in order, cut where ``cuts`` allows; by default anywhere."""
+        """All chunks in order, cut where ``cuts`` allows; by default anywhere."""
         ...
 
     def training_sample(self, is_whole: bool) -> TrainingSample:
-        """What to learn from: all of it, or an even part where it is large."""
+        """The texts to train on: all, or an even sample of a large text."""
         ...
 
 
@@ -112,7 +115,7 @@ class ArgumentText:
 
 @dataclass(frozen=True)
 class CorpusText:
-    """A corpus; of records, their texts."""
+    """The texts of a corpus, which may be those of its records."""
 
     corpus: Corpus
     options: ReadOptions
@@ -120,7 +123,7 @@ class CorpusText:
 
     @property
     def name(self) -> str:
-        """How the corpus is called."""
+        """The name of the corpus, for messages."""
         return self.corpus.title
 
     def n_bytes(self) -> int:
@@ -142,7 +145,7 @@ class CorpusText:
         return TrainingSample(texts, sample.n_bytes, sample.n_total, sample.every)
 
     def _documents(self) -> Iterator[str]:
-        """What a sample of everything gives, but with an error for a bad record."""
+        """All documents; DataError for a bad record, which a sample would skip."""
         for reader in self._readers(Cuts.WORDS):
             for chunk in reader.chunks():
                 for document in _documents(reader, chunk):

@@ -1,4 +1,4 @@
-"""The tokens of a text in every format, however long it is."""
+"""The tokens of a text of any length, in every format."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ _SHOWN = 1000  # tokens of a text that are worth colouring
 
 
 def token_answer(stream: TokenStream) -> Answer:
-    """The tokens for programs and for browsers."""
+    """The tokens as JSON, as ids, or as a page."""
     return Answer(
         "gptcli.tokens/1",
         lambda: _document(stream),
@@ -29,12 +29,12 @@ def token_answer(stream: TokenStream) -> Answer:
 
 
 def shown_tokens(stream: TokenStream) -> Answer:
-    """The beginning of a text, each piece over its id, and the counts of all of it."""
+    """The first tokens of a text, each piece over its id, and the counts of the whole text."""
     ids, counts = beginning(stream, _SHOWN)
     vocabulary = Vocabulary(stream.chosen.tokenizer)
     entries = [vocabulary.entry(number) for number in ids]
 
-    def say_what_is_left_out() -> None:
+    def note_the_rest() -> None:
         if len(ids) < counts.tokens:
             note(f"the first {len(ids):,} of {counts.tokens:,} tokens are shown: --ids prints all")
 
@@ -43,12 +43,12 @@ def shown_tokens(stream: TokenStream) -> Answer:
             token_view(entries, canvas.width),
             counts_line(counts, stream.chosen),
         ],
-        after=say_what_is_left_out,
+        after=note_the_rest,
     )
 
 
 def _document(stream: TokenStream) -> Document:
-    """In as many passes over the text as there are long parts."""
+    """The document; ids, pieces and text each take one pass over the text."""
     counts = TokenCounts()
     return {
         "tokenizer": stream.chosen.document(),
@@ -63,7 +63,7 @@ def _document(stream: TokenStream) -> Document:
 
 
 def _numbers(stream: TokenStream, counts: TokenCounts) -> Iterator[Iterator[str]]:
-    """The ids of each block, written; they are added to ``counts``."""
+    """The ids of each block as decimal numbers; also adds the block to ``counts``."""
     numbers = [str(number) for number in range(stream.chosen.tokenizer.vocab_size)]
     for block in stream.blocks():
         counts.add(block)
@@ -71,7 +71,7 @@ def _numbers(stream: TokenStream, counts: TokenCounts) -> Iterator[Iterator[str]
 
 
 def _pieces(stream: TokenStream) -> Iterator[Iterator[str]]:
-    """The pieces of each block, written as JSON."""
+    """The pieces of each block as JSON strings."""
     vocabulary, known = Vocabulary(stream.chosen.tokenizer), dict[int, str]()
     for block in stream.blocks():
         ids = block.ids.tolist()

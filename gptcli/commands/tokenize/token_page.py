@@ -7,13 +7,13 @@ from gptcli.commands.tokenize.token_stream import TokenStream, beginning, counts
 from gptcli.commands.view.pages import render_page, visible_words
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
-_MOST_TOKENS = 100_000  # what a browser still scrolls with ease
+_MOST_TOKENS = 100_000  # browsers scroll larger pages slowly
 _LONGEST_HINT = 64  # bytes
 
 
 @dataclass(frozen=True)
 class _PageToken:
-    """Everything that the page shows of a token; ``hint`` is what pointing at it says."""
+    """Everything that the page shows of a token; ``hint`` is its tooltip."""
 
     label: str
     number: int
@@ -22,7 +22,7 @@ class _PageToken:
 
 
 def token_page(stream: TokenStream, most_tokens: int = _MOST_TOKENS) -> str:
-    """The HTML of a text's tokens; of a long text the first ``most_tokens``, which it says."""
+    """The HTML of a text's tokens; of a long text only the first ``most_tokens``."""
     ids, counts = beginning(stream, most_tokens)
     vocabulary = Vocabulary(stream.chosen.tokenizer)
     token = cache(lambda number: _page_token(vocabulary.entry(number)))
@@ -50,4 +50,4 @@ def _page_token(entry: VocabularyEntry) -> _PageToken:
 def _cut(n_shown: int, n_tokens: int) -> str:
     if n_shown == n_tokens:
         return ""
-    return f"These are the first {n_shown:,} of {n_tokens:,} tokens; the counts are of the whole."
+    return f"The first {n_shown:,} of {n_tokens:,} tokens are shown; the counts are of all."

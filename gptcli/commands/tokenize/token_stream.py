@@ -1,4 +1,4 @@
-"""A text and its ids, block by block, however long it is."""
+"""A text of any length and its ids, block by block."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _Ids = NDArray[Any]
 
 @dataclass(frozen=True)
 class TokenBlock:
-    """Some of a text and exactly its ids."""
+    """A part of a text and its ids."""
 
     text: str
     ids: _Ids
@@ -30,7 +30,7 @@ class TokenBlock:
 
 @dataclass
 class TokenCounts:
-    """What has been seen of a text."""
+    """The size of the text that has been read so far."""
 
     characters: int = 0
     bytes: int = 0
@@ -45,25 +45,25 @@ class TokenCounts:
 
     @property
     def bytes_per_token(self) -> float | None:
-        """None for a text without tokens."""
+        """The compression ratio; None for a text without tokens."""
         return self.bytes / self.tokens if self.tokens else None
 
 
 class TokenStream(Protocol):
-    """A text and its tokens, which can be gone through more than once."""
+    """A text and its tokens, which can be read more than once."""
 
     @property
     def name(self) -> str:
-        """What the text is called."""
+        """The name of the text, for messages."""
         ...
 
     @property
     def chosen(self) -> ChosenTokenizer:
-        """What makes the tokens."""
+        """The tokenizer."""
         ...
 
     def blocks(self) -> Iterator[TokenBlock]:
-        """All of it."""
+        """All blocks in order."""
         ...
 
     def texts(self) -> Iterator[str]:
@@ -73,7 +73,7 @@ class TokenStream(Protocol):
 
 @dataclass(frozen=True)
 class EncodedText:
-    """The tokens that a tokenizer makes of a text."""
+    """A text, encoded by a tokenizer block by block."""
 
     source: TextSource
     chosen: ChosenTokenizer
@@ -84,13 +84,13 @@ class EncodedText:
         return self.source.name
 
     def blocks(self) -> Iterator[TokenBlock]:
-        """Chunk by chunk; UsageError or DataError for a character without an id."""
+        """A block per chunk; UsageError or DataError for a character without an id."""
         for texts, arrays in self.arrays():
             ids = np.concatenate(arrays) if arrays else np.array([], int)
             yield TokenBlock("".join(texts), ids)
 
     def arrays(self) -> Iterator[tuple[list[str], list[_Ids]]]:
-        """The texts of each chunk and the ids of each text, on all cores where it pays."""
+        """The texts of each chunk and the ids of each text; files are encoded on all cores."""
         tokenizer = self.chosen.tokenizer
         if self.source.is_argument:
             encode = self._encoder(lambda texts: [tokenizer.encode(text) for text in texts])

@@ -1,4 +1,4 @@
-"""Tokens for people: coloured pieces with their ids beneath."""
+"""Tokens for a terminal: coloured pieces with their ids below."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.commands.view.canvas import clipped
-from gptcli.commands.view.drawing import QUIET
+from gptcli.commands.view.drawing import SECONDARY
 from gptcli.tokenization.vocabulary import VocabularyEntry
 
 # Colours only, no bold or dim: without colours it is plain text.
@@ -64,4 +64,4 @@ def _append_row(view: Text, cells: Sequence[_Cell]) -> None:
         view.append("\n" if index == last else " " * (cell.width - cell_len(cell.label) + 1))
     for index, cell in enumerate(cells):
         padding = "\n" if index == last else " " * (cell.width - len(cell.number) + 1)
-        view.append(cell.number + padding, style=QUIET)
+        view.append(cell.number + padding, style=SECONDARY)

@@ -13,7 +13,7 @@ from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
 from gptcli.tokenization.vocabulary import Vocabulary, VocabularyEntry
 
-_ON_A_TERMINAL = 100  # entries, unless told otherwise
+_ON_A_TERMINAL = 100  # entries, without --limit
 _WIDEST_TOKEN = 24  # cells, on a terminal
 
 
@@ -24,10 +24,10 @@ def list_vocabulary(
     vocabulary = Vocabulary(chosen.tokenizer)
     entries = list(vocabulary if query is None else vocabulary.search(query))
     if not entries:
-        raise UsageError(f"no token of {chosen.origin} has {query!r} in it: ask for less of it")
+        raise UsageError(f"no token of {chosen.origin} contains {query!r}: search for less of it")
     shown = entries[: _ON_A_TERMINAL if limit is None and is_terminal else limit]
 
-    def say_what_is_left_out() -> None:
+    def note_the_rest() -> None:
         if len(shown) < len(entries):
             hint = "" if limit else f": --limit {len(entries)}, or a pipe, shows all"
             note(f"the first {len(shown):,} of {len(entries):,} entries are shown{hint}")
@@ -38,7 +38,7 @@ def list_vocabulary(
         lambda: _document(chosen, query, len(entries), shown),
         [table],
         drawing=lambda canvas: [_listed(table, canvas)],
-        after=say_what_is_left_out,
+        after=note_the_rest,
     )
 
 
@@ -76,7 +76,7 @@ def _table(entries: Sequence[VocabularyEntry]) -> Table:
 
 
 def _listed(table: Table, canvas: Canvas) -> str:
-    """One line for each; on a terminal none is wider than it, elsewhere none is cut."""
+    """One line per entry; on a terminal it is cut to the width, elsewhere it is whole."""
     width = sys.maxsize
     if canvas.is_terminal:
         width, widest = canvas.width, min(_WIDEST_TOKEN, max(canvas.width - 20, 2))

@@ -1,4 +1,4 @@
-"""``gptcli train``: from a dataset to a run."""
+"""``gptcli train``: trains a model on a dataset and writes a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ _MAY_CHANGE = ("resume", "data", "max_iters")
 
 
 def _default(name: str) -> str:
-    """What the configuration says where that does not depend on the device."""
+    """The default in the configuration, for the help, unless it depends on the device."""
     for config in (ModelConfig, TrainConfig):
         default = getattr(config, name, None)  # dataclass defaults are class attributes
         if default is not None and name not in FILLED:
@@ -33,13 +33,13 @@ def _default(name: str) -> str:
 
 
 def _filled(name: str, panel: str, about: str, *names: str) -> Any:
-    """A flag that shapes model or training; left out, it is filled in."""
+    """A flag of the model or the training, for which ``train`` chooses a value if needed."""
     return option(about + _default(name), *names, panel=panel)
 
 
 @dataclass(frozen=True)
 class TrainRequest(FormatRequest):
-    """A new run, one that goes on, or the list of presets."""
+    """A new run, a run to resume, or the list of presets."""
 
     exclusive = (("preset", "init_from"),)
     alone = MappingProxyType({"list_presets": ("device", "precision")})
@@ -48,18 +48,21 @@ class TrainRequest(FormatRequest):
     out: Path | None = option("Run directory. Default: runs/DATASET.")
     overwrite: bool = option("Replace the run at --out or the default name.", default=False)
     preset: str | None = option("A model by name, such as lecture or gpt2.")
-    list_presets: bool = option("The models by name, and what they cost here.", default=False)
+    list_presets: bool = option(
+        "List the presets, and what it costs to train them here.", default=False
+    )
     init_from: Path | None = option(
-        "Begin with its weights: a run, a Hugging Face directory or hub id.", metavar="CHECKPOINT"
+        "Begin with the weights of a run, a Hugging Face directory or hub id.",
+        metavar="CHECKPOINT",
     )
     config: Path | None = option(
-        "Values for any of these flags; what the command line says wins.",
+        "A file with values for any of these flags; the command line wins.",
         metavar="FILE.toml",
         is_eager=True,
         callback=read_config_file,
     )
     resume: Path | None = option(
-        "Go on with a run as it was; only --max-iters may grow.", metavar="RUN"
+        "Continue a run as it was; only --max-iters may grow.", metavar="RUN"
     )
     device: str = device_option()
     precision: str = option("auto, float32 or bfloat16.", default="auto")
@@ -94,10 +97,10 @@ class TrainRequest(FormatRequest):
         "eval_interval", _LENGTH, "Steps between evaluations, each followed by a save."
     )
     eval_batches: int | None = _filled(
-        "eval_batches", _LENGTH, "Cap an evaluation. Default: the whole split."
+        "eval_batches", _LENGTH, "Batches per evaluation. Default: the whole split."
     )
     order: str | None = _filled("order", _LENGTH, "shuffled (each token once an epoch) or random.")
-    seed: int | None = _filled("seed", _LENGTH, "Of weights, order and dropout.")
+    seed: int | None = _filled("seed", _LENGTH, "Seed of weights, order and dropout.")
 
     lr: float | None = _filled("lr", _OPTIMIZER, "Learning rate after the warm-up.")
     min_lr: float | None = _filled(
@@ -124,7 +127,7 @@ class TrainRequest(FormatRequest):
 
     @property
     def shaping(self) -> dict[str, Any]:
-        """The flags that are given of those that shape model and training."""
+        """The given ones among the flags of model and training."""
         return self.given(
             *(
                 name
@@ -137,8 +140,8 @@ class TrainRequest(FormatRequest):
 def train(request: TrainRequest) -> Answer:
     """Train a GPT on a prepared dataset.
 
-    What is left out is filled in for the device and said: on a GPU the lecture's values,
-    on a CPU a run of about ten minutes. Ctrl-C saves; --resume goes on.
+    Values that you do not give are chosen for the device and printed: on a GPU the lecture's
+    values, on a CPU a run of about ten minutes. Ctrl-C saves the run; --resume continues it.
     """
     from gptcli.commands.train.run import run
 

@@ -1,4 +1,4 @@
-"""``--config FILE.toml``: any flag of the command, where the command line does not give it."""
+"""``--config FILE.toml``: values for flags that the command line does not give."""
 
 import difflib
 import tomllib
@@ -25,7 +25,7 @@ def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def _flags(context: typer.Context) -> dict[str, str]:
-    """Every flag's name, as a file writes it, and the parameter that it sets."""
+    """The name of every flag, as written in a file, and the parameter that it sets."""
     return {
         option.lstrip("-").replace("-", "_"): parameter.name or ""
         for parameter in context.command.params

@@ -1,4 +1,4 @@
-"""``train --list-presets``: the models by name, with what training them takes here."""
+"""``train --list-presets``: all presets, with the memory and time to train them here."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from gptcli.accounting.memory import training_memory
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.numbers import spoken
+from gptcli.commands.view.numbers import duration
 from gptcli.commands.view.tables import Amount, Table
 from gptcli.config.training import Precision
 from gptcli.families.registry import PRESETS
@@ -30,7 +30,7 @@ class _Cost:
 
 
 def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
-    """Memory is the peak of a training step with the rows and the context that are shown."""
+    """The costs of all presets; memory is the peak of a training step."""
     costs = _costs(device, precision, pace)
     rows = tuple(
         (
@@ -38,7 +38,7 @@ def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
             Amount(cost.params),
             Amount(cost.training_bytes, "B"),
             f"{cost.batch_size} x {cost.block_size:,}",
-            spoken(cost.seconds_per_1000),
+            duration(cost.seconds_per_1000),
             cost.about,
         )
         for cost in costs

@@ -1,4 +1,4 @@
-"""What ``train`` does: begin a run, go on with one, or list what can be trained here."""
+"""Runs ``train``: begins a run, resumes one, or lists the presets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ _SMALLER = "choose a smaller model, --batch-size or --block-size"
 
 
 def run(request: TrainRequest) -> Answer:
-    """Train as it is asked, to the end or to a Ctrl-C."""
+    """Train as the flags say, to the last step or until Ctrl-C."""
     if request.list_presets:
         return _list_presets(request)
     if request.resume is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.numbers import spoken
+from gptcli.commands.view.numbers import duration
 from gptcli.commands.view.progress_bar import StepBar
 from gptcli.commands.view.tables import Cell, Figure, facts
 from gptcli.commands.view.terminal import escape_controls, note, verbosity, warn
@@ -25,7 +25,7 @@ _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum
 def announce(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> None:
-    """Say what is about to happen, how large it is and how long it will take."""
+    """Tell the user the size of the run and about how long it will take."""
     model, config, dataset = training.model, training.config, training.dataset
     n_params = sum(parameter.numel() for parameter in model.parameters())
     tokens = config.rows_per_iter * model.config.block_size
@@ -40,11 +40,11 @@ def announce(
     if verbosity().quiet:
         return
     seconds = estimate_seconds(training, stop)
-    note(f"estimated time: about {spoken(seconds)}{_hint(seconds, config.device, preset, given)}")
+    note(f"estimated time: about {duration(seconds)}{_hint(seconds, config.device, preset, given)}")
 
 
 def _windows(dataset: Dataset, block_size: int) -> float:
-    """How many rows it takes to see all that there is to learn once."""
+    """The number of rows in one epoch."""
     if dataset.record.is_masked:
         return len(dataset.train.windows(block_size).starts)
     return dataset.train.n_tokens / block_size
@@ -54,18 +54,20 @@ def _hint(seconds: float, device: str, preset: str | None, given: Mapping[str, A
     if device != "cpu" or seconds < 3 * CPU_SECONDS:
         return ""
     if not preset and "max_iters" not in given:
-        return f" (planned for {spoken(CPU_SECONDS)}: is this CPU slow, or busy with other work?)"
+        return f" (planned for {duration(CPU_SECONDS)}: is this CPU slow, or busy with other work?)"
     sizes = [flag(name) for name in _SIZES if name in given]
     cause = f"--preset {preset}" if preset else ", ".join(sizes)
-    return f" on this CPU; without {cause} it would be about {spoken(CPU_SECONDS)}" if cause else ""
+    return (
+        f" on this CPU; without {cause} it would be about {duration(CPU_SECONDS)}" if cause else ""
+    )
 
 
 def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answer:
-    """What came of a finished run."""
+    """The result of a finished run."""
     run = training.directory.as_posix()
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
     best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
-    line = f"{run}: {best}, {progress.step:,} steps, {spoken(seconds)}"
+    line = f"{run}: {best}, {progress.step:,} steps, {duration(seconds)}"
     loss, seconds = progress.best_loss, round(seconds, 3)
     cells: dict[str, Cell] = {
         "run": run,
@@ -73,7 +75,7 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
         "best_step": progress.best_step,
         "measured_on": split,
         "best_loss": Figure.of(loss, ".4f"),
-        "seconds": Figure(seconds, spoken(seconds)),
+        "seconds": Figure(seconds, duration(seconds)),
     }
     document = {**cells, "best_loss": loss, "seconds": seconds}
     return Answer(
@@ -81,11 +83,11 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
         lambda: document,
         (facts("", cells.items()),),
         drawing=lambda canvas: [escape_controls(line)],
-        after=_say_next,
+        after=_suggest_next,
     )
 
 
-def _say_next() -> None:
+def _suggest_next() -> None:
     note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
 
 
@@ -95,7 +97,7 @@ class RunView:
     def __init__(self, training: TrainingRun) -> None:
         self._total = training.config.max_iters
         self._first = training.progress.step
-        self._started = self._spoken = self._pace_from = time.perf_counter()
+        self._started = self._last_line = self._pace_from = time.perf_counter()
         self._bar = StepBar(self._total, self._first)
 
     @property
@@ -111,22 +113,22 @@ class RunView:
         self._bar.stop()
 
     def stepped(self, report: StepReport) -> None:
-        """Move the bar; without one, say how it goes every now and then."""
+        """Move the bar; without one, print a line every now and then."""
         pace = f"loss {report.loss:.4f}  {report.tokens_per_second:,.0f} tokens/s"
         self._bar.move(report.step, pace)
         now = time.perf_counter()
-        if not self._bar.is_shown and now - self._spoken > _QUIET_SECONDS:
-            self._spoken = now
+        if not self._bar.is_shown and now - self._last_line > _QUIET_SECONDS:
+            self._last_line = now
             done = report.step - self._first
             left = (now - self._pace_from) * (self._total - report.step) / done
-            note(f"step {report.step:,}/{self._total:,}  {pace}  {spoken(left)} left")
+            note(f"step {report.step:,}/{self._total:,}  {pace}  {duration(left)} left")
 
     def evaluating(self, done: int) -> None:
         """Show that an evaluation is under way."""
         self._bar.move(None, f"evaluating, {done:,} tokens")
 
     def evaluated(self, report: EvaluationReport) -> None:
-        """One line that stays."""
+        """Print a line."""
         if report.step == self._first:
             self._pace_from = time.perf_counter()  # steps only, without what comes before them
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
@@ -136,8 +138,8 @@ class RunView:
         )
 
     def warned(self, message: str) -> None:
-        """Something went wrong that training can live with."""
+        """Warn of something that does not stop the training."""
         warn(message)
 
     def saved(self, step: int) -> None:
-        """Saving is silent: it happens at every evaluation."""
+        """Show nothing: every evaluation is followed by a save."""

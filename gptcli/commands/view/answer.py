@@ -1,11 +1,11 @@
-"""What a command found, in every form that it can be given in."""
+"""The result of a command, in all the forms in which it can be written."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # every command knows its answer before it is known what that needs
+if TYPE_CHECKING:  # command.py imports this file, and a wrong flag must fail fast
     from numpy.typing import NDArray
     from rich.text import Text
 
@@ -21,19 +21,19 @@ class Answer:
 
     Attributes:
         schema: the name of the JSON document, as ``gptcli.eval/1``.
-        document: the rest of it. A value may be ``Streamed``, so that no length is too long.
+        document: its content. A value may be streamed (documents.py), of any length.
         tables: what ``table`` and ``md`` show.
         csv: the table that ``csv`` holds; the first one if it is not named.
-        drawing: what a terminal shows in place of the tables, line by line or in larger parts.
+        drawing: what ``table`` shows in place of the tables, line by line or in larger parts.
         pieces: text that is shown as it grows, in place of tables and drawing.
-        is_exact: whether ``pieces`` are given to the byte, without a line end behind them.
-        ids: token ids, written, in groups of any size (``ids``).
+        is_exact: whether ``pieces`` are written byte for byte, without a final line end.
+        ids: token ids as decimal numbers, in groups of any size (``ids``).
         lines: documents of one line each (``jsonl``).
-        page: a page that needs nothing but itself (``html``).
+        page: a self-contained page (``html``).
         picture: a drawing (``svg``).
         arrays: numbers by name (``npz``).
-        after: what remains to be said or raised when the result has been given.
-        resources: what is closed at the very end.
+        after: called when the result has been written, for notes and errors.
+        resources: closed at the very end.
 
     """
 

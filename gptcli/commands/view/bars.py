@@ -1,23 +1,23 @@
-"""Bars of characters: one that lies, and a row that stands along an axis."""
+"""Bars made of block characters: a horizontal bar, and a row of columns over an axis."""
 
 from collections.abc import Sequence
 
-_LYING = " ▏▎▍▌▋▊▉"
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_ACROSS = " ▏▎▍▌▋▊▉"  # eighths of a cell, from the left
+_UPWARD = " ▁▂▃▄▅▆▇█"  # eighths of a cell, from below
 _HEIGHT = 8
 _LABEL_WIDTH = 8
 
 
 def bar(share: float, width: int) -> str:
-    """``share`` (0 to 1) of ``width`` cells, filled to an eighth of a cell."""
+    """A bar that fills ``share`` (0 to 1) of ``width`` cells, to an eighth of a cell."""
     full, rest = divmod(round(share * width * 8), 8)
-    return "█" * full + (_LYING[rest] if rest else "")
+    return "█" * full + (_ACROSS[rest] if rest else "")
 
 
 def column_plot(values: Sequence[float | None], left: str, right: str) -> list[str]:
-    """Columns from the least value up to the largest; None leaves a gap.
+    """Columns on a scale from the smallest value to the largest; None leaves a gap.
 
-    ``left`` and ``right`` stand under the ends of the axis.
+    ``left`` and ``right`` label the ends of the axis.
     """
     known = [value for value in values if value is not None]
     low, high = min(known), max(known)
@@ -34,4 +34,4 @@ def column_plot(values: Sequence[float | None], left: str, right: str) -> list[s
 
 
 def _row(heights: Sequence[int], row: int) -> str:
-    return "".join(_EIGHTHS[min(max(height - 8 * row, 0), 8)] for height in heights)
+    return "".join(_UPWARD[min(max(height - 8 * row, 0), 8)] for height in heights)

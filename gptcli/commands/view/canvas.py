@@ -1,4 +1,4 @@
-"""What results are laid out for: how wide a line may be, and which colours there are."""
+"""The properties of the output that a layout depends on: width and colours."""
 
 import os
 import shutil
@@ -14,9 +14,10 @@ _USUAL_WIDTH = 80
 
 @dataclass(frozen=True)
 class Canvas:
-    """A terminal, a pipe or a file; without colours digits and letters speak.
+    """The width and colours of a terminal, a pipe or a file.
 
     ``has_scale`` is whether there are enough colours, 256 or more, for a scale of shades.
+    Without colours, results are shown by digits and letters alone.
     """
 
     width: int = _FILE_WIDTH
@@ -26,20 +27,20 @@ class Canvas:
 
     @classmethod
     def of(cls, out: Path | None) -> "Canvas":
-        """Stdout as it is, or the file ``out``."""
+        """The canvas of the file ``out``, or of stdout if it is None."""
         if out is not None:
             return cls()
-        width = shutil.get_terminal_size().columns or _USUAL_WIDTH  # COLUMNS=0 hides nothing
+        width = shutil.get_terminal_size().columns or _USUAL_WIDTH  # COLUMNS may be 0
         in_colour = _wants_colour()
         return cls(width, in_colour, in_colour and _has_many_colours(), sys.stdout.isatty())
 
     def literal(self, text: str) -> str:
-        """The text as it is, but on a terminal without what would steer that."""
+        """The text as it is; on a terminal with control characters spelled out."""
         return escape_controls(text) if self.is_terminal else text
 
 
 def cell_width(text: str) -> int:
-    """The cells of a terminal that the text takes: two for a wide character."""
+    """The number of terminal cells that the text takes: two for a wide character."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415  slow, and most tables are plain
@@ -48,7 +49,7 @@ def cell_width(text: str) -> int:
 
 
 def clipped(text: str, width: int) -> str:
-    """The text in at most ``width`` cells, with a mark where some was cut off."""
+    """The text in at most ``width`` cells, with an ellipsis where it was cut."""
     if cell_width(text) <= width:
         return text
     from rich.cells import set_cell_size  # noqa: PLC0415  slow
@@ -57,7 +58,7 @@ def clipped(text: str, width: int) -> str:
 
 
 def _wants_colour() -> bool:
-    """On a terminal, or where FORCE_COLOR says so; https://no-color.org goes before both."""
+    """True on a terminal or with FORCE_COLOR; NO_COLOR (https://no-color.org) wins over both."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))

@@ -1,4 +1,7 @@
-"""JSON: one document of any length, or one a line. Never NaN, nothing that a terminal obeys."""
+"""Writing JSON: one document of any length, or one per line.
+
+NaN becomes null, and control characters are escaped, so that no terminal acts on them.
+"""
 
 import json
 import math
@@ -7,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _INDENT = "  "
-# JSON allows these inside strings, but a terminal obeys some of them: controls, line ends,
-# and marks that reverse the order of what stands around them.
+# JSON allows these inside strings, but terminals act on some of them: controls, line ends,
+# and marks that reverse the order of the text around them.
 _UNSAFE = (
     *range(0x7F, 0xA0),
     0x61C,
@@ -37,7 +40,7 @@ class StreamedText:
 
 @dataclass(frozen=True)
 class Computed:
-    """A value that is computed when all before it has been written, as a count of a stream is."""
+    """A value that is computed after everything before it is written, such as a count."""
 
     value: Callable[[], Any]
 
@@ -46,7 +49,7 @@ Later = StreamedList | StreamedText | Computed
 
 
 def document_chunks(schema: str, document: Mapping[str, Any]) -> Iterator[str]:
-    """An indented document, "schema" first; lists of numbers or words stand on one line."""
+    """An indented document, "schema" first; a list of numbers or words is one line."""
     yield from _value({"schema": schema, **document}, "")
     yield "\n"
 
@@ -67,7 +70,7 @@ def written(value: Any) -> str:
 
 
 def joined(groups: Iterable[Iterable[str]], separator: str) -> Iterator[str]:
-    """All words of all groups with the separator between any two, a chunk for each group."""
+    """All words of all groups with the separator between them, one chunk per group."""
     lead = ""
     for group in groups:
         if words := separator.join(group):
@@ -98,7 +101,7 @@ def _value(value: Any, indent: str) -> Iterator[str]:
 def _block(
     opening: str, items: Iterable[tuple[str | None, Any]], closing: str, indent: str
 ) -> Iterator[str]:
-    """One item a line, with its name where it has one."""
+    """One item per line, with its name if it has one."""
     inner, lead = indent + _INDENT, "\n"
     yield opening
     for name, item in items:

@@ -1,4 +1,4 @@
-"""Coloured lines for a canvas: shades of a quantity, and words folded to its width."""
+"""Coloured lines for a canvas: shades for quantities, and text wrapped to its width."""
 
 from collections.abc import Iterable, Iterator
 from io import StringIO
@@ -13,8 +13,8 @@ from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.palette import ink_on, sequential
 from gptcli.runtime.escapes import visible
 
-QUIET = "bright_black"
-"""The style of what is beside the matter. No bold or dim: without colours it is plain text."""
+SECONDARY = "bright_black"
+"""The style of secondary text; a colour, so that it is plain text without colours."""
 
 _QUOTED_WIDTH = 24
 _INDENT = "  "
@@ -29,7 +29,7 @@ def shade(canvas: Canvas, share: float) -> Style:
 
 
 def style(canvas: Canvas, definition: str) -> Style:
-    """A style by its name, none where there are no colours."""
+    """The style of that definition; a plain one where there are no colours."""
     return Style.parse(definition) if canvas.in_colour else Style.null()
 
 
@@ -46,12 +46,12 @@ def words(canvas: Canvas, sentence: str, definition: str = "none") -> Iterator[T
 
 
 def quoted(piece: str) -> str:
-    """A token for a sentence: invisible characters made visible, a long one cut."""
+    """A token in quotes: invisible characters made visible, a long one cut."""
     return f"'{clipped(visible(piece), _QUOTED_WIDTH)}'"
 
 
 def printed(text: Text, canvas: Canvas) -> str:
-    """The text as the canvas shows it, with the codes of its colours where it has them."""
+    """The text as a string, with colour codes if the canvas has colours."""
     if not canvas.in_colour:
         return "\n".join(line.rstrip() for line in text.plain.split("\n"))
     console = Console(
@@ -74,6 +74,6 @@ def _folded(parts: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    """A word that no line holds (a long path) is broken anywhere."""
+    """The word, in pieces if it is longer than a line, as a long path may be."""
     room = max(width - len(_INDENT), 2)
     return [word] if cell_len(word) <= room else chop_cells(word, room)

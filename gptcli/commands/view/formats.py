@@ -1,4 +1,4 @@
-"""Every format that a result can be given in: a new one is a function and a line here."""
+"""Every output format; a new one is a function and a line here."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ Chunks = Iterator[str | bytes]
 
 
 def _table(answer: Answer, canvas: Canvas) -> Chunks:
-    """For eyes: text as it grows, a drawing, or tables."""
+    """For people: text as it is generated, a drawing, or tables."""
     if answer.pieces is not None:
         yield from _pieces(answer, canvas)
     elif answer.drawing is not None:

@@ -1,4 +1,4 @@
-"""Sizes and durations as people say them."""
+"""Sizes and durations in a form that people read."""
 
 _SCALES = (
     (10**21, "Z"), (10**18, "E"), (10**15, "P"), (10**12, "T"),
@@ -9,7 +9,7 @@ _YEAR = 31_557_600  # a mean one of 365.25 days
 
 
 def rounded(value: int, unit: str = "") -> str:
-    """Four digits and a decimal scale: 124.4M, 175.2B, but 9.664 GB and 734.8 TFLOP."""
+    """A number with four digits and a decimal prefix: 124.4M, 175.2B, 9.664 GB, 734.8 TFLOP."""
     scales = [(scale, name.replace("B", "G") if unit else name) for scale, name in _SCALES]
     for scale, name in scales:
         if abs(value) >= scale:
@@ -18,8 +18,8 @@ def rounded(value: int, unit: str = "") -> str:
     return f"{value} {unit}".rstrip()
 
 
-def spoken(seconds: float) -> str:
-    """``42 s``, ``9 min 40 s``, ``14 h 5 min``, ``3 days 4 h``, ``33.2 years``."""
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: ``42 s``, ``9 min 40 s``, ``3 days 4 h``."""
     total = round(seconds)
     if total >= 2 * _YEAR:
         return f"{total / _YEAR:,.1f} years"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from gptcli.errors import UsageError
 
 _NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz"})
-"""Formats that nobody wants to read in a terminal, and a name for their file."""
+"""Formats that are not for a terminal, and an example of a file name."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves: no script, no font, no network."""
+"""Self-contained HTML pages: no script, no font, no network."""
 
 from functools import cache
 from importlib.resources import files
@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from gptcli.runtime.escapes import visible
 
-if TYPE_CHECKING:  # jinja2 is for those who ask for a page
+if TYPE_CHECKING:  # jinja2 is needed for pages alone
     from jinja2 import Environment
 
 
 def render_page(package: str, template: str, **values: Any) -> str:
-    """The page that a template of ``package`` makes; it extends the frame in page.html.
+    """Render a template of ``package``, which extends the frame in page.html.
 
-    Whatever is in the values is escaped on its way into the page.
+    All values are escaped.
     """
     return _environment(package).get_template(template).render(**values)
 
 
 def visible_words(text: str) -> str:
-    """A name on one line: what is invisible is made visible, but for its spaces."""
+    """A name on one line, with invisible characters made visible, except for spaces."""
     return " ".join(map(visible, text.split(" ")))
 
 

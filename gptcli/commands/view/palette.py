@@ -1,4 +1,4 @@
-"""Colours for quantities: one sequential scale that is safe for the colour-blind.
+"""Colours for quantities: a sequential scale that colour-blind readers can see.
 
 Dark violet over green to yellow, even in lightness, after matplotlib's viridis (van der Walt
 and Smith 2015), interpolated between nine of its colours.
@@ -21,7 +21,7 @@ _LIGHT = 0.18  # relative luminance above which black has the better contrast
 
 
 def sequential(share: float) -> Colour:
-    """The colour of a share from 0 to 1; what lies outside is taken to the nearest end."""
+    """The colour of a share from 0 to 1; other values are clamped."""
     place = min(max(share, 0.0), 1.0) * (len(_ANCHORS) - 1)
     index = min(int(place), len(_ANCHORS) - 2)
     low, high, rest = _ANCHORS[index], _ANCHORS[index + 1], place - index
@@ -30,7 +30,7 @@ def sequential(share: float) -> Colour:
 
 
 def ink_on(background: Colour) -> Colour:
-    """Black or white, whichever reads better there (WCAG 2.2, relative luminance)."""
+    """Black or white, whichever is more legible there (WCAG 2.2, relative luminance)."""
     red, green, blue = (_linear(channel / 255) for channel in background)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return (0, 0, 0) if luminance > _LIGHT else (255, 255, 255)

@@ -1,4 +1,4 @@
-"""How far long work is: a moving bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a moving bar on a terminal, a line now and then elsewhere."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ _BETWEEN_LINES = 10.0
 
 
 class StepBar:
-    """A bar of steps with words beside it, on terminals that can move one."""
+    """A progress bar of steps with a text beside it, on terminals that can show one."""
 
     def __init__(self, total: int, first: int) -> None:
         from rich.progress import (  # noqa: PLC0415  slow
@@ -41,19 +41,19 @@ class StepBar:
         self._task = self._bar.add_task("", total=total, completed=first)
 
     def start(self) -> None:
-        """Show it."""
+        """Show the bar."""
         self._bar.start()
 
     def stop(self) -> None:
-        """Take it away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def move(self, step: int | None, words: str) -> None:
-        """Say how things are, at ``step`` or where it stands."""
+        """Move the bar to ``step`` (None: leave it) and replace the text beside it."""
         self._bar.update(self._task, completed=step, description=words)
 
     def say(self, line: str) -> None:
-        """A line above it that stays; a note where no bar is shown."""
+        """Print a line above the bar; a note where no bar is shown."""
         if self.is_shown:
             self._bar.console.print(line)
         else:
@@ -64,8 +64,8 @@ class StepBar:
 def progress(label: str, total: int | None, unit: str) -> Iterator[Advance]:
     """A function to call with the number of units done since the last call.
 
-    ``total`` None: nobody knows how many there are. What is over within two seconds shows
-    nothing. The rate of bytes is given in MB.
+    ``total`` is None where the number of units is unknown. Work of less than two seconds shows
+    nothing. The rate of bytes is shown in MB.
     """
     shown = _Bar(label, total, unit) if is_interactive() else _Lines(label, total, unit)
     try:
@@ -75,7 +75,7 @@ def progress(label: str, total: int | None, unit: str) -> Iterator[Advance]:
 
 
 class _Lines:
-    """Progress for logs."""
+    """Progress as lines, for logs."""
 
     def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.unit = label, unit
@@ -104,7 +104,7 @@ class _Lines:
 
 
 class _Bar:
-    """Progress for eyes."""
+    """Progress as a bar, for terminals."""
 
     def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit

@@ -18,7 +18,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Amount:
-    """A number that people read rounded and programs read exactly; ``unit`` B means bytes."""
+    """A number that is rounded for people and exact for programs; ``unit`` B means bytes."""
 
     value: int
     unit: str = ""
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as programs read it and, with its unit, as people do; None is a gap for both."""
+    """A number for programs, and its text for people; None leaves the cell empty."""
 
     value: float | int | None
     text: str
@@ -52,12 +52,13 @@ class Table:
     """A titled table.
 
     Attributes:
-        spare: columns that give way, first named first, where room is scarce.
-        folds: none gives way: the columns stand in several tables, each with the first.
-        clips: the last column is cut at the end of the line, and is not wrapped.
-        has_header: without one, as in ``facts``, everything stands to the left.
-        notes: sentences below it that say how it is to be read; csv has none.
-        stacks: a terminal shows names of several words on two lines.
+        spare: columns that are left out, the first named first, where the width is too small.
+        folds: where the width is too small, divide the columns over several tables, each of
+            which repeats the first column.
+        clips: cut the last column at the end of the line, instead of wrapping it.
+        has_header: whether column names are shown; without them all cells are left-aligned.
+        notes: sentences below the table on how to read it; csv has none.
+        stacks: show column names of several words on two lines.
 
     """
 
@@ -73,12 +74,12 @@ class Table:
 
 
 def facts(title: str, rows: Iterable[tuple[str, Cell]]) -> Table:
-    """Names with their values, one pair a line."""
+    """A table of names and values, one pair per line."""
     return Table(title, ("name", "value"), tuple(rows), has_header=False)
 
 
 def records(rows: Sequence[Mapping[str, float | str | None]]) -> Table:
-    """A document's list of objects that have the same names, for ``csv``."""
+    """A table for ``csv`` of a document's list of objects, which all have the same keys."""
 
     def cell(value: float | str | None) -> Cell:
         if isinstance(value, str):
@@ -89,7 +90,7 @@ def records(rows: Sequence[Mapping[str, float | str | None]]) -> Table:
 
 
 def to_csv(table: Table) -> str:
-    """The exact values, one line a row, column names without spaces."""
+    """CSV with the exact values; column names have no spaces."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(name.replace("/", "_per_").replace(" ", "_") for name in table.columns)
@@ -98,7 +99,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(tables: Iterable[Table]) -> str:
-    """Pipe tables under their titles, numbers to the right, as in the terminal."""
+    """Markdown tables under their titles, with the texts that a terminal shows."""
     return "\n".join(_markdown(table) for table in tables)
 
 

@@ -1,4 +1,4 @@
-"""What a command says beside its result, on stderr, and the lines that a user types."""
+"""Messages on stderr, and the lines that a user types."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ _CONTROLS = {
 
 @dataclass(frozen=True)
 class Verbosity:
-    """What the user wants to hear on stderr."""
+    """Which messages the user wants to see on stderr."""
 
     quiet: bool = False
     verbose: bool = False
@@ -35,18 +35,18 @@ def set_verbosity(verbosity: Verbosity) -> None:
 
 
 def verbosity() -> Verbosity:
-    """What is in force."""
+    """The verbosity of this process."""
     return _verbosity.get()
 
 
 def note(message: str) -> None:
-    """Say on stderr what was chosen or done; silent with ``--quiet``."""
+    """Tell the user what was chosen or done; silent with ``--quiet``."""
     if not verbosity().quiet:
         _say(message)
 
 
 def detail(message: str) -> None:
-    """Say on stderr what only ``--verbose`` wants to hear."""
+    """Tell the user more, with ``--verbose`` alone."""
     if verbosity().verbose:
         note(message)
 
@@ -57,18 +57,18 @@ def complain(message: str) -> None:
 
 
 def warn(message: str) -> None:
-    """Say on stderr what the user must know, also with ``--quiet``."""
+    """Tell the user what must be known, also with ``--quiet``."""
     _say("warning: " + " ".join(message.splitlines()))
 
 
 def _say(message: str) -> None:
-    # Long work goes on when nobody listens any more.
+    # Long work goes on when stderr has been closed.
     with contextlib.suppress(OSError):
         print(escape_controls(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def escape_controls(text: str) -> str:
-    """The text with control characters (ESC above all) spelled out, newline and tab kept."""
+    """The text with control characters, such as ESC, spelled out; newline and tab stay."""
     return text.translate(_CONTROLS)
 
 
@@ -85,18 +85,18 @@ def is_interactive() -> bool:
 
 
 def stdin_is_terminal() -> bool:
-    """Whether somebody types what is read from stdin."""
+    """Whether stdin is a terminal, not a pipe or a file."""
     return sys.stdin.isatty()
 
 
 def typed_lines(prompt: str) -> Iterator[str]:
-    """The lines of stdin until it ends; in a terminal they are edited and remembered.
+    """The lines of stdin until it ends; in a terminal with editing and a history.
 
-    A Ctrl-C begins the line anew.
+    Ctrl-C starts the line again.
     """
     with contextlib.suppress(ImportError):  # Windows: its console edits lines itself
         import readline  # noqa: F401, PLC0415  importing it changes input(), and Windows has none
-    if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no text ends nothing
+    if isinstance(sys.stdin, io.TextIOWrapper):  # so that bytes that are not UTF-8 raise no error
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
     while (line := _typed_line(prompt)) is not None:
         yield line

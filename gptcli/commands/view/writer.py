@@ -1,4 +1,4 @@
-"""Gives an answer: the one place from which results reach stdout or a file."""
+"""Writes an answer: the one place from which results reach stdout or a file."""
 
 import sys
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from gptcli.commands.view.terminal import note
 
 
 def give(answer: Answer | None, output: Output) -> None:
-    """Write a result as it is asked for; None where nothing is left to give.
+    """Write an answer in the format and to the place that were asked for.
 
-    That is so in all processes of torchrun but one, and after a conversation.
+    None writes nothing: in all processes of torchrun but one, and after a conversation.
     """
     if answer is None:
         return
@@ -30,7 +30,7 @@ def give(answer: Answer | None, output: Output) -> None:
 
 
 def _to_stdout(chunks: Chunks, is_live: bool) -> None:
-    """What is live is seen as it grows; a Ctrl-C ends its line."""
+    """Write to stdout, if ``is_live`` each chunk at once; Ctrl-C ends the line."""
     try:
         for chunk in chunks:
             assert isinstance(chunk, str), "bytes go to a file"

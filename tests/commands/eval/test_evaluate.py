@@ -39,7 +39,7 @@ def test_a_stride_is_said_and_counts_each_token_once(cli, trained: Path) -> None
     assert (plain["context"], plain["stride"], strided["stride"]) == (16, 16, 5)
     assert strided["tokens"] == plain["tokens"]
     assert strided["loss"] != plain["loss"]
-    assert "each is seen with at least 11 before it" in cli("eval", "--stride", 5).stdout
+    assert "each token is predicted from at least 11 before it" in cli("eval", "--stride", 5).stdout
 
 
 @pytest.mark.parametrize("stride", [0, 17])

@@ -97,9 +97,9 @@ def test_newlines_break_the_line():
 def test_a_long_text_is_cut_and_the_page_says_so():
     html = page_of("ab" * 50, most_tokens=30)
     assert len(Page(html).labels) == 30
-    assert "the first 30 of 100 tokens" in html
+    assert "The first 30 of 100 tokens are shown" in html
     assert "100 characters, 100 bytes, 100 tokens" in html
-    assert "the first" not in page_of("ab" * 15, most_tokens=30)
+    assert "The first" not in page_of("ab" * 15, most_tokens=30)
 
 
 def test_a_page_goes_to_a_file_or_a_pipe(cli, monkeypatch):

@@ -1,8 +1,8 @@
-"""Durations as people say them."""
+"""Durations in the two largest units."""
 
 import pytest
 
-from gptcli.commands.view.numbers import spoken
+from gptcli.commands.view.numbers import duration
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from gptcli.commands.view.numbers import spoken
     ],
 )
 def test_two_units_at_most(seconds: float, words: str) -> None:
-    assert spoken(seconds) == words
+    assert duration(seconds) == words
