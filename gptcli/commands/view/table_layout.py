@@ -1,6 +1,6 @@
-"""Tables laid out for a terminal, a pipe or a file of some width.
+"""The layout of tables for a terminal, a pipe or a file of a given width.
 
-Written here because importing rich's tables takes as long as counting parameters.
+It does not use rich, whose import takes as long as counting parameters.
 """
 
 import textwrap
@@ -20,9 +20,9 @@ _BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
 
 
 def to_text(tables: Iterable[Table], width: int, colour: bool) -> str:
-    """Aligned columns for ``width`` cells: what is spare goes first, then prose is wrapped.
+    """Aligned columns in ``width`` cells; if they do not fit, spare columns go, text wraps.
 
-    Numbers are never cut, however narrow it is.
+    Numbers are never cut.
     """
     return "\n".join(
         _aligned(part, width, colour) for table in tables for part in _folded(table, width)
@@ -63,15 +63,15 @@ def _header(table: Table, shown: list[int]) -> list[list[str]]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of words; a path or another word that no line holds stays whole."""
+    """The text in lines of at most ``width``; a word longer than that is not divided."""
     width, text = max(width, _NARROWEST_PROSE), escape_controls(text).rstrip()
-    if len(text) <= width and text.isprintable():  # nothing to do, and that is much faster
+    if len(text) <= width and text.isprintable():  # textwrap would be much slower
         return [text] if text else []
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _folded(table: Table, width: int) -> Iterator[Table]:
-    """The table, or where it folds and is too wide, as many tables as it takes."""
+    """The table; if it folds and is too wide, several tables with some of its columns."""
     left = list(range(1, len(table.columns))) if table.folds else []
     if not left:
         yield table
@@ -88,10 +88,10 @@ def _folded(table: Table, width: int) -> Iterator[Table]:
 
 
 def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
-    """One row, its last cell wrapped to ``room`` where it is prose."""
+    """The lines of one row; its last cell is wrapped to ``room`` if it is text."""
     *before, last = [
-        _padded(cell, size, to_the_right)
-        for cell, size, to_the_right in zip(cells, sizes, numbers, strict=True)
+        _padded(cell, size, is_number)
+        for cell, size, is_number in zip(cells, sizes, numbers, strict=True)
     ]
     start = "".join(cell + " " * _GAP for cell in before)
     wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
@@ -102,9 +102,9 @@ def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -
     ]
 
 
-def _padded(cell: str, size: int, to_the_right: bool) -> str:
-    air = " " * (size - cell_width(cell))
-    return air + cell if to_the_right else cell + air
+def _padded(cell: str, size: int, is_number: bool) -> str:
+    padding = " " * (size - cell_width(cell))
+    return padding + cell if is_number else cell + padding
 
 
 def _styled(text: str, style: str, colour: bool) -> str:
@@ -112,7 +112,7 @@ def _styled(text: str, style: str, colour: bool) -> str:
 
 
 def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
-    """Which columns fit, and whether the bar does; what cannot give way is folded."""
+    """The columns to show, without spare ones that do not fit; and whether the bar fits."""
     shown = list(range(len(table.columns)))
     has_bar = any(isinstance(cell, Share) for row in table.rows for cell in row)
     if has_bar and _width(table, shown) + _GAP + _BAR_WIDTH > width:
