@@ -170,10 +170,8 @@ class FormatRequest(Request):
         if others and owner is None and form not in self.formats:
             raise UsageError(f"--format {form} is for {any_of(others)}: give both, or leave it out")
         if form not in self._formats:
-            beside = "" if owner is None else f" with {flag(owner)}"
-            raise UsageError(
-                f"--format {form} is unknown: choose one of {', '.join(self._formats)}{beside}"
-            )
+            why = "is unknown" if owner is None else f"is not for {flag(owner)}"
+            raise UsageError(f"{first} {why}: choose one of {', '.join(self._formats)}")
 
     def is_given(self, name: str) -> bool:
         """Whether a field differs from its default; ``--format json`` also gives ``--json``."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.checks import check_choice
+from gptcli.config.checks import check_choice, check_whole
 from gptcli.config.model import LARGEST_SIZES, ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
@@ -131,6 +131,8 @@ def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
 def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, Any]:
     values = {name: known[name] for name in TRAIN_FLAGS if name in known}
     values.setdefault("batch_size", base["batch_size"])
+    for name in ("batch_size", "grad_accum"):  # before they divide
+        check_whole(name, values.get(name, 1), 1)
     if "max_iters" not in values:
         rows = values["batch_size"] * values.get("grad_accum", 1)
         values["max_iters"] = base.get("max_iters") or _affordable_iters(

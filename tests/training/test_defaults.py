@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.accounting.flops import sequence_flops
+from gptcli.errors import UsageError
 from gptcli.families.registry import find_preset
 from gptcli.training.defaults import CPU_SECONDS, resolve
 
@@ -74,3 +75,9 @@ def test_a_cpu_run_costs_about_the_same_whatever_is_given(precision: str, sizes)
 
 def test_vocabulary_comes_from_the_data_not_from_the_preset() -> None:
     assert fill("cpu", preset="gpt2").model.vocab_size == 65
+
+
+@pytest.mark.parametrize("name", ["batch_size", "grad_accum"])
+def test_no_rows_at_all_are_refused_before_they_divide(name: str) -> None:
+    with pytest.raises(UsageError, match="0 is too small: it must be at least 1"):
+        fill(**{name: 0})

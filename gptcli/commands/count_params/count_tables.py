@@ -10,7 +10,7 @@ from gptcli.accounting.parameters import (
 )
 from gptcli.accounting.scorekeeping import reconciliation, spoken_figures
 from gptcli.commands.count_params.account import Account
-from gptcli.commands.view.numbers import rounded
+from gptcli.commands.view.numbers import counted, rounded
 from gptcli.commands.view.tables import Amount, Cell, Change, Share, Table
 from gptcli.config.model import ModelConfig
 
@@ -68,7 +68,8 @@ def headline(account: Account) -> str:
         return f"{account.name}: no layers, width {c.n_embd:,}, vocabulary {c.vocab_size:,}"
     shared = "" if c.n_kv_head is None else f" ({c.n_kv_head:,} of keys and values)"
     return (
-        f"{account.name}: {c.n_layer:,} layers, {c.n_head:,} heads of {c.head_size:,}{shared}, "
+        f"{account.name}: {counted(c.n_layer, 'layer')}, "
+        f"{counted(c.n_head, 'head')} of {c.head_size:,}{shared}, "
         f"width {c.n_embd:,}, context {c.block_size:,}, vocabulary {c.vocab_size:,}"
     )
 

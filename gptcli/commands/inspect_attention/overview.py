@@ -8,6 +8,7 @@ from rich.text import Text
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import heading, quoted, shade, words
+from gptcli.commands.view.numbers import counted
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
@@ -40,8 +41,9 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
     report = overview.report
     yield from words(
         canvas,
-        f"{escape_controls(report.directory.as_posix())}: {report.config.n_layer} layers of "
-        f"{report.config.n_head} heads, looking at {len(report.tokens)} tokens",
+        f"{escape_controls(report.directory.as_posix())}: "
+        f"{counted(report.config.n_layer, 'layer')} of {counted(report.config.n_head, 'head')}, "
+        f"looking at {counted(len(report.tokens), 'token')}",
     )
     yield from _grid(canvas, overview)
     heads = report.heads

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from gptcli.tokenization.vocabulary import VocabularyEntry
 _WIDEST_BAR = 50
 _WIDEST_NAME = 24
 _COLUMNS = ("tokenizer", "vocabulary", "tokens", "bytes/token", "used")
+_CSV_COLUMNS = ("tokenizer", "vocabulary", "tokens", "bytes_per_token", "used")
 _SPARE = ("used", "bytes/token")
 
 
@@ -73,7 +74,7 @@ def compare(names: Sequence[str], pattern: str | None, source: TextSource) -> An
         "gptcli.comparison/1",
         lambda: _document(source.name, size, sides),
         [table, longest],
-        csv=_table("", sides, size, str),
+        csv=replace(_table("", sides, size, str), columns=_CSV_COLUMNS),
         drawing=lambda canvas: _drawing(canvas, table, longest, sides),
     )
 

@@ -8,7 +8,7 @@ from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration
-from gptcli.commands.view.tables import Amount, Table
+from gptcli.commands.view.tables import Amount, Table, records
 from gptcli.config.training import Precision
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
@@ -45,11 +45,12 @@ def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
     )
     table = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
 
+    presets = [asdict(cost) for cost in costs]
+
     def document() -> dict[str, Any]:
-        presets = [asdict(cost) for cost in costs]
         return {"device": device, "presets": presets}
 
-    return Answer("gptcli.preset-costs/1", document, (table,))
+    return Answer("gptcli.preset-costs/1", document, (table,), csv=records(presets))
 
 
 def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:

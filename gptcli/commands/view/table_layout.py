@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gptcli.commands.view.bars import bar
 from gptcli.commands.view.canvas import cell_width, clipped
-from gptcli.commands.view.tables import Share, Table, cell_text, is_number
+from gptcli.commands.view.tables import Share, Table, cell_text, is_number, one_line
 from gptcli.commands.view.terminal import escape_controls
 
 _GAP = 2
@@ -39,7 +39,7 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
     sizes = [max(map(cell_width, cells)) for cells in zip(*header, *rows, strict=True)]
     narrowest = 1 if table.clips else _NARROWEST_PROSE
     room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), narrowest)
-    titles = [_styled(line, _BOLD, colour) for line in _wrapped(table.title, width)]
+    titles = [_styled(line, _BOLD, colour) for line in _wrapped(one_line(table.title), width)]
     heads = [line for cells in header for line in _lines(cells, sizes, numbers, room)]
     body = [_styled(line, _DIM, colour) for line in heads]
     for row, cells in zip(table.rows, rows, strict=True):
@@ -56,7 +56,7 @@ def _header(table: Table, shown: list[int]) -> list[list[str]]:
     """The lines of the column names, each with a cell for every column that is shown."""
     if not table.has_header:
         return []
-    names = [table.columns[column] for column in shown]
+    names = [one_line(table.columns[column]) for column in shown]
     if not table.stacks:
         return [names]
     return [[name.rpartition(" ")[0] for name in names], [name.split(" ")[-1] for name in names]]
@@ -112,14 +112,17 @@ def _styled(text: str, style: str, colour: bool) -> str:
 
 
 def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
-    """The columns to show, without spare ones that do not fit; and whether the bar fits."""
+    """The columns to show, without spare ones that do not fit; and whether the bar fits.
+
+    The first column, which names the rows, stays. Others may have one name, as two models may.
+    """
     shown = list(range(len(table.columns)))
     has_bar = any(isinstance(cell, Share) for row in table.rows for cell in row)
     if has_bar and _width(table, shown) + _GAP + _BAR_WIDTH > width:
         has_bar = False
     for name in table.spare:
         if _width(table, shown) > width:
-            shown.remove(table.columns.index(name))
+            shown.remove(next(one for one in shown[1:] if table.columns[one] == name))
     return shown, has_bar
 
 

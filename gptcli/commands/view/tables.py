@@ -90,10 +90,10 @@ def records(rows: Sequence[Mapping[str, float | str | None]]) -> Table:
 
 
 def to_csv(table: Table) -> str:
-    """CSV with the exact values; column names have no spaces."""
+    """CSV: exact values, column names without spaces, control characters escaped."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(name.replace("/", "_per_").replace(" ", "_") for name in table.columns)
+    writer.writerow(escape_controls(name).replace(" ", "_") for name in table.columns)
     writer.writerows([_raw(cell) for cell in row] for row in table.rows)
     return buffer.getvalue()
 
@@ -110,6 +110,8 @@ def _raw(cell: Cell) -> str | int | float:
         return cell.value
     if isinstance(cell, Figure):
         return "" if cell.value is None else cell.value
+    if isinstance(cell, str):
+        return escape_controls(cell)
     return "x".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
@@ -125,7 +127,12 @@ def cell_text(cell: Cell) -> str:
         return " x ".join(f"{size:,}" for size in cell)
     if isinstance(cell, Figure):
         return cell.text
-    return f"{cell:,}" if isinstance(cell, int) else escape_controls(cell)
+    return f"{cell:,}" if isinstance(cell, int) else one_line(cell)
+
+
+def one_line(text: str) -> str:
+    """The text with everything spelled out that is no character of a line, as in a path."""
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def is_number(table: Table, column: int) -> bool:
@@ -136,8 +143,11 @@ def is_number(table: Table, column: int) -> bool:
 def _markdown(table: Table) -> str:
     numbers = [is_number(table, column) for column in range(len(table.columns))]
     rules = ["---:" if to_the_right else "---" for to_the_right in numbers]
-    rows = [[cell_text(cell).replace("|", "\\|") for cell in row] for row in table.rows]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (list(table.columns), rules, *rows)]
-    title = f"**{escape_controls(table.title)}**\n\n" if table.title else ""
+    header, *rows = [
+        [cell_text(cell).replace("|", "\\|") for cell in row]
+        for row in (table.columns, *table.rows)
+    ]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, rules, *rows)]
+    title = f"**{one_line(table.title)}**\n\n" if table.title else ""
     notes = "".join(f"\n{escape_controls(note)}\n" for note in table.notes)
     return title + "\n".join(lines) + "\n" + notes

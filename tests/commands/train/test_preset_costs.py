@@ -1,5 +1,6 @@
 """``train --list-presets`` and ``--preset``: the models by name."""
 
+import csv
 import json
 
 import pytest
@@ -31,6 +32,14 @@ def test_the_list_is_json_with_exact_numbers(cli) -> None:
     assert one["training_bytes"] == training_memory(PRESETS["gpt2-xl"].model, work).peak
     assert one["training_bytes"] > 12 * one["params"]
     assert one["seconds_per_1000"] > 0
+
+
+def test_csv_has_the_exact_numbers_too(cli) -> None:
+    rows = list(
+        csv.DictReader(cli("train", "--list-presets", "--format", "csv").stdout.split("\n"))
+    )
+    assert [row["preset"] for row in rows] == list(PRESETS)
+    assert all(float(row["seconds_per_1000"]) > 0 for row in rows)
 
 
 @pytest.mark.parametrize("rung", [name for name in PRESETS if name.startswith("lecture-")])

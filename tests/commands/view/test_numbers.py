@@ -2,7 +2,7 @@
 
 import pytest
 
-from gptcli.commands.view.numbers import duration
+from gptcli.commands.view.numbers import counted, duration
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,7 @@ from gptcli.commands.view.numbers import duration
 )
 def test_two_units_at_most(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_one_has_no_plural() -> None:
+    assert [counted(n, "layer") for n in (0, 1, 1200)] == ["0 layers", "1 layer", "1,200 layers"]

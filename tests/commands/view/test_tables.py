@@ -1,5 +1,8 @@
 """Tables of results, for eyes and for programs."""
 
+import csv
+import io
+
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Figure, Table, facts, records, to_csv, to_markdown
 
@@ -51,3 +54,32 @@ def test_a_clipped_column_ends_at_the_end_of_the_line() -> None:
     table = Table("", ("id", "bytes"), (("a", "20 74 68 65"), ("b", "41")), clips=True)
     assert to_text([table], 10, False).splitlines() == ["id  bytes", "a   20 74…", "b   41"]
     assert "20 74 68 65" in to_text([table], 100, False)
+
+
+def test_what_a_name_holds_is_spelled_out_in_header_title_and_cells() -> None:
+    name = "a\nb\x1b[31m|c"
+    table = Table(name, ("row", name), ((name, name),))
+    assert to_markdown([table]).splitlines() == [
+        "**a\\nb\\x1b[31m|c**",
+        "",
+        "| row | a\\nb\\x1b[31m\\|c |",
+        "| --- | --- |",
+        "| a\\nb\\x1b[31m\\|c | a\\nb\\x1b[31m\\|c |",
+    ]
+    assert "\x1b" not in to_text([table], 100, False)
+    assert len(to_text([table], 100, False).splitlines()) == 3
+    assert list(csv.reader(io.StringIO(to_csv(table)))) == [
+        ["row", "a\nb\\x1b[31m|c"],
+        ["a\nb\\x1b[31m|c", "a\nb\\x1b[31m|c"],
+    ]
+
+
+def test_columns_of_one_name_give_way_one_after_the_other() -> None:
+    table = Table("", ("row", "row", "row", "change"), (("a", 1, 2, 3),), spare=("row", "row"))
+    assert to_text([table], 30, False) == "row  row  row  change\na      1    2       3\n"
+    assert to_text([table], 16, False) == "row  row  change\na      2       3\n"
+    assert to_text([table], 5, False) == "row  change\na         3\n"
+
+
+def test_a_path_in_a_header_stays_a_path_in_csv() -> None:
+    assert to_csv(Table("", ("row", "runs/a"), ())) == "row,runs/a\n"
