@@ -34,10 +34,10 @@ class Dataset:
 
     @classmethod
     def open(cls, directory: Path) -> "Dataset":
-        """Open and check all that can be checked without reading the tokens.
+        """Open a dataset, and check everything but the content of the token files.
 
-        Raises UsageError where there is no dataset, DataError where its files are not what
-        dataset.json says, CheckpointError where tokenizer.json is another one.
+        Raises UsageError where there is no dataset, DataError where its files differ from
+        dataset.json, CheckpointError where tokenizer.json is that of another dataset.
         """
         record = read_record(directory)
         for split in SPLITS:
@@ -120,7 +120,7 @@ def _check_sizes(directory: Path, split: str, record: DatasetRecord) -> None:
 
 @dataclass(frozen=True)
 class _Contents:
-    """How many items of how many bytes a file should hold."""
+    """The number of items that a file should hold, and the bytes of each."""
 
     count: int
     noun: str

@@ -19,22 +19,22 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def shard_file(split: str, index: int) -> str:
-    """Where shard ``index`` of a split lies, relative to the dataset."""
+    """The path of shard ``index`` of a split, relative to the dataset."""
     return f"{split}/part-{index:05d}.bin"
 
 
 def mask_file(split: str, index: int) -> str:
-    """The mask of shard ``index``: a byte per token, 1 where it counts as a target, else 0."""
+    """The path of the mask of shard ``index``: a byte per token, 1 for a target, else 0."""
     return f"{split}/part-{index:05d}.mask"
 
 
 def starts_file(split: str) -> str:
-    """The tokens at which the documents of a masked split start, little-endian uint64."""
+    """The path of the document starts of a masked split, as little-endian uint64."""
     return f"{split}/documents.bin"
 
 
 def narrowest_dtype(vocab_size: int) -> str:
-    """The smallest of the known types that holds every id."""
+    """The smaller of the two types of token files, if it can hold every id."""
     return "uint16" if vocab_size <= 2**16 else "uint32"
 
 
@@ -52,7 +52,7 @@ class Shard:
 class SplitRecord:
     """The size of a split in several units, and its shards in order.
 
-    ``targets`` (the ones in the masks) and ``starts_sha256`` are those of a masked split alone.
+    Only a masked split has ``targets`` (the ones in its masks) and ``starts_sha256``.
     """
 
     tokens: int
@@ -87,7 +87,7 @@ class DatasetRecord:
 
     @property
     def identity(self) -> str:
-        """Sha256 of the content alone: the same text prepared elsewhere has the same."""
+        """Sha256 of the content: the same text, prepared elsewhere, has the same identity."""
         splits = {name: self.splits[name] for name in SPLITS}
         content: dict[str, Any] = {
             "dtype": self.dtype,
@@ -102,7 +102,7 @@ class DatasetRecord:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """What is written to dataset.json; what there is no mask for is left out."""
+        """The content of dataset.json, without the fields of masks where there are none."""
         return {"format": FORMAT, **asdict(self, dict_factory=_without_none)}
 
 
@@ -111,7 +111,7 @@ def _without_none(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_record(content: bytes, place: str) -> DatasetRecord:
-    """Read dataset.json, trusting nothing; DataError names ``place`` and the bad field."""
+    """Parse and check dataset.json; DataError names ``place`` and the bad field."""
     try:
         return _record(parse_object(content))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -156,7 +156,7 @@ def _split(name: str, value: dict[str, Any]) -> SplitRecord:
 
 
 def _check_masks(name: str, split: SplitRecord) -> None:
-    """Raise ValueError where only some of the masks are there, or a count is impossible."""
+    """Raise ValueError where some masks are missing, or a count is impossible."""
     parts = [split.targets, *(shard.mask_sha256 for shard in split.shards)]
     if any((part is not None) != split.is_masked for part in parts):
         raise ValueError(f"{name} has some of its masks only")
@@ -167,7 +167,7 @@ def _check_masks(name: str, split: SplitRecord) -> None:
 
 
 def _shard(split: str, index: int, value: dict[str, Any]) -> Shard:
-    # Only the expected name is taken: a record cannot point outside its directory.
+    # Only the expected name is accepted, so that a record cannot point outside its directory.
     if value["file"] != shard_file(split, index):
         raise ValueError(f"shard {value['file']!r}, expected {shard_file(split, index)!r}")
     return Shard(

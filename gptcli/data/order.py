@@ -1,6 +1,6 @@
 """The order in which training sees the data: a pure function of seed, step and row.
 
-There is no state to save: any step can be asked for at no cost, by any process.
+There is no state to save: any process can compute the order of any step at no cost.
 """
 
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ _ROUNDS = 6
 class WindowOrder:
     """Where the windows of block_size + 1 tokens start, for a split of ``n_tokens``.
 
-    ``windows`` are all the starts that there are, for a split whose windows are not laid
-    anywhere; one too near the end of the split is moved back from it.
+    ``windows`` are the only allowed starts, for a masked split, whose windows begin at
+    documents; one too near the end of the split is moved back.
     """
 
     n_tokens: int
@@ -44,13 +44,13 @@ class WindowOrder:
 
     @property
     def windows_per_epoch(self) -> int:
-        """One more than fit, so that every phase still reaches both ends of the text."""
+        """The number of windows in an epoch: one more than fit, to reach both ends at any phase."""
         if self.windows is not None:
             return self.windows.size
         return -(-(self.n_tokens - 1) // self.block_size) + 1
 
     def _shuffled(self, epoch: int, positions: Starts) -> Starts:
-        """Windows in a random order: the given ones, or side by side from a random phase."""
+        """Starts in a random order: of the given windows, or of adjacent ones from a phase."""
         key = derive_seed(self.seed, "order", epoch)
         window = permute(positions, self.windows_per_epoch, key)
         if self.windows is not None:
@@ -63,7 +63,7 @@ class WindowOrder:
         return self.n_tokens - 1 - self.block_size
 
     def _random(self, step: int) -> Starts:
-        """Independent uniform offsets, as in the lecture; of the given windows, where they are."""
+        """Independent uniform starts, as in the lecture; if windows are given, among theirs."""
         generator = np.random.Generator(np.random.Philox(derive_seed(self.seed, "offset", step)))
         if self.windows is not None:
             drawn = generator.integers(0, self.windows.size, self.rows_per_step)
@@ -74,8 +74,8 @@ class WindowOrder:
 def permute(index: Starts, size: int, key: int) -> Starts:
     """A keyed permutation of range(size), computed for the given indices alone.
 
-    A Feistel network (Luby and Rackoff 1988) permutes the next power of four; indices
-    that fall outside ``size`` walk on along their cycle until they are inside.
+    A Feistel network (Luby and Rackoff 1988) permutes the next power of four; it is applied
+    again to indices outside ``size``, until they are inside (cycle walking).
     """
     half_bits = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
     result = _feistel(index, half_bits, key)

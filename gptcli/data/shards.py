@@ -17,9 +17,9 @@ START = np.dtype("<u8")  # the position of a document
 
 @dataclass(frozen=True)
 class Content:
-    """What the numbers of a file are: stored as ``dtype``, each below ``limit``.
+    """The numbers in a file: their ``dtype``, and the ``limit`` below which they must be.
 
-    ``noun`` and ``fault`` make the message where one is not: "token id 70 ... is not in ...".
+    ``noun`` and ``fault`` are for the error message: "token id 70 ... is not in ...".
     """
 
     dtype: "np.dtype[Any]"
@@ -38,12 +38,12 @@ def token_content(dtype: str, vocab_size: int) -> Content:
 
 
 class Shards:
-    """Reads numbers 0 to n - 1 over as many files as there are.
+    """Reads the numbers of several files as one array.
 
-    Every read checks that they are below the limit, so that a damaged shard ends in a
-    DataError with its place and not in a crash of the embedding. Files are mapped into memory,
-    and stay open; with ``is_mapped`` False they are opened for each read, for there may be more
-    of them than a process may have open.
+    Every read checks that they are below the limit, so that a damaged shard raises a DataError
+    with its place, instead of an index error in the embedding. Files are mapped into memory,
+    and stay open; with ``is_mapped`` False they are opened for each read, since there may be
+    more of them than a process may have open.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class Shards:
 
 
 def map_file(path: Path, dtype: "np.dtype[Any]") -> NDArray[Any]:
-    """The whole of a raw file without reading it; ResourceError where that cannot be done."""
+    """Map a raw file into memory; ResourceError where that is refused."""
     try:
-        # As a plain array: the subclass costs time at each slice.
+        # As a plain array, since slices of the subclass memmap are slow.
         return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)
     except (OSError, ValueError) as error:
         raise ResourceError(f"cannot read {path}: {error}") from error

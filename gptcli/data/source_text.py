@@ -1,4 +1,4 @@
-"""Reading text as strict UTF-8, or an error that says where it is not."""
+"""Reading text as strict UTF-8, with errors that tell where it is not."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class SourceText:
-    """A text, where it is from, and the size and sha256 of its UTF-8 bytes."""
+    """A text, its name for messages, and the size and sha256 of its UTF-8 bytes."""
 
     name: str
     text: str
@@ -23,7 +23,7 @@ class SourceText:
 
 
 def read_text(path: Path) -> SourceText:
-    """The text of a file or a FIFO, line ends and all; DataError where it is no text."""
+    """Read the text of a file or a FIFO with its line ends; DataError where it is not text."""
     return decode_text(read_bytes(path), str(path))
 
 
@@ -52,12 +52,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_stdin() -> SourceText:
-    """The text that is piped in."""
+    """Read the text from stdin."""
     return decode_text(sys.stdin.buffer.read(), "stdin")
 
 
 def decode_text(content: bytes, name: str) -> SourceText:
-    """``content`` as UTF-8; DataError also where nothing but white space is left."""
+    """``content`` as UTF-8; DataError also where it holds only white space."""
     return whole_text(decode_utf8(content, name), name, content)
 
 
@@ -75,7 +75,7 @@ def decode_utf8(content: bytes, name: str) -> str:
 
 
 def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText:
-    """A SourceText of text that is already decoded; DataError if there is nothing in it."""
+    """A SourceText of decoded text; DataError if it is empty or only white space."""
     if not text or text.isspace():
         raise DataError(
             f"{name} {'holds only white space' if text else 'is empty'}: give some text"
@@ -85,7 +85,7 @@ def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText
 
 
 def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
-    """The message for a text with ``byte`` at ``place``; ``start``: how the text begins."""
+    """The message for a text with ``byte`` at ``place``; ``start`` is its beginning, for a hint."""
     if start.startswith(_UTF16_MARKS):
         hint = "it starts like UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`"
     elif b"\0" in start[:8192]:

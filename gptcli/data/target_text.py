@@ -1,4 +1,4 @@
-"""The size of the text that the targets of a split encode, for figures per byte and character."""
+"""The length of the text that a split's targets encode, for bits per byte and character."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class TextLength:
 
 
 def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLength | None:
-    """The length of the text of all targets; None where that of some token is unknown.
+    """The length of the text of all targets; None if that of a token is unknown.
 
     Without a mask that is all text but the first token's.
     """
@@ -64,7 +64,7 @@ def _masked_text(split: TokenSplit, tokenizer: Tokenizer) -> TextLength | None:
 
 @dataclass(frozen=True)
 class _Lengths:
-    """The length of each token in bytes and characters, and which tokens have an unknown one."""
+    """The length of each token in bytes and characters, and whether it is unknown."""
 
     n_bytes: NDArray[np.int64]
     n_characters: NDArray[np.int64]

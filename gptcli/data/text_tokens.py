@@ -1,4 +1,4 @@
-"""A raw text as tokens in memory, to be read as a split is."""
+"""A raw text as tokens in memory, with the interface of a split."""
 
 from dataclasses import dataclass
 
@@ -27,12 +27,12 @@ class TextTokens:
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens there are."""
+        """The number of tokens."""
         return len(self.ids)
 
     @property
     def n_targets(self) -> int:
-        """How many tokens are predicted: all but the first."""
+        """The number of tokens that are predicted: all but the first."""
         return max(0, self.n_tokens - 1)
 
     def read(self, start: int, length: int) -> NDArray[np.int64]:

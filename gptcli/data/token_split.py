@@ -21,7 +21,7 @@ _TOKENS_AT_ONCE = 2**24
 
 
 class TokenSplit:
-    """Tokens 0 to ``n_tokens - 1`` of a split, over as many shards as there are.
+    """The tokens of a split, over all of its shards.
 
     In a masked split a mask says which of them count as targets; in any other all do.
     """
@@ -42,17 +42,17 @@ class TokenSplit:
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens the split has."""
+        """The number of tokens."""
         return self._record.tokens
 
     @property
     def n_characters(self) -> int:
-        """How many characters they are the encoding of."""
+        """The number of characters that the tokens encode."""
         return self._record.characters
 
     @property
     def n_bytes(self) -> int:
-        """How many bytes those characters take in UTF-8."""
+        """The number of bytes of those characters in UTF-8."""
         return self._record.bytes
 
     @property
@@ -61,7 +61,7 @@ class TokenSplit:
         return self._record.is_masked
 
     def read(self, start: int, length: int) -> NDArray[np.int64]:
-        """Tokens ``start`` to ``start + length - 1``; DataError for an id that cannot be one."""
+        """Tokens ``start`` to ``start + length - 1``; DataError for an id beyond the vocabulary."""
         return self._tokens.read(start, length).astype(np.int64)
 
     def gather(self, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -69,7 +69,7 @@ class TokenSplit:
         return self._tokens.gather(starts, length).astype(np.int64)
 
     def read_mask(self, start: int, length: int) -> NDArray[np.bool_]:
-        """Which of the tokens that ``read`` gives count; DataError for what is no mask."""
+        """The mask of the tokens that ``read`` gives; DataError where it is damaged."""
         assert self.is_masked, "a split without masks"
         return self._masks.read(start, length).view(np.bool_)
 
@@ -80,9 +80,9 @@ class TokenSplit:
 
     @cached_property
     def n_targets(self) -> int:
-        """How many tokens are there to predict: not the first, and only those that count.
+        """The number of targets: all tokens that count, except the first token.
 
-        Reads the whole mask; DataError where dataset.json says another number.
+        Reads the whole mask; DataError where the number differs from dataset.json.
         """
         if not self.is_masked:
             return max(0, self.n_tokens - 1)

@@ -1,8 +1,8 @@
-"""Writing token files: raw little-endian numbers, the same bytes however they come in.
+"""Writing token files: raw little-endian numbers.
 
-Of a split there are its tokens (uint16 or uint32), where not all count as targets a mask beside
-them (a byte per token), and the positions at which documents start (uint64). Tokens and masks
-may be divided over several files, the shards.
+The files of a split are its tokens (uint16 or uint32), a mask if not all of them count as
+targets (a byte per token), and the positions at which documents start (uint64). Tokens and
+masks may be divided over several files, the shards.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ class EncodedTokens:
         ids: the tokens.
         mask: a byte for each, 1 where it counts as a target; None: all do.
         starts: the positions in ``ids`` at which documents begin.
-        characters: of the text.
-        bytes: of the text in UTF-8.
+        characters: the number of characters of the text.
+        bytes: the number of bytes of the text in UTF-8.
 
     """
 
@@ -48,9 +48,9 @@ class TokenFiles:
     """The names of the files of a split, within their directory.
 
     Attributes:
-        tokens: of the tokens of shard n.
-        mask: of the mask of shard n; None: there are no masks.
-        starts: of the document starts; None: they are not written.
+        tokens: the name for the tokens of shard n.
+        mask: the name for the mask of shard n; None: there are no masks.
+        starts: the name for the document starts; None: they are not written.
 
     """
 
@@ -69,10 +69,10 @@ def dataset_files(split: str, is_masked: bool) -> TokenFiles:
 
 
 class TokenWriter:
-    """Appends tokens, masks and document starts to new files; close it to get the record of them.
+    """Appends tokens, masks and document starts to new files; ``close`` returns their record.
 
-    ``shard_tokens`` alone decides where a shard ends, never how the tokens came in; None: all
-    go to one, which is there even without any.
+    A shard has ``shard_tokens`` tokens, however many are appended at a time; None: one shard,
+    which is written even if it is empty.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class TokenWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # After an error: an open file could not be removed on Windows.
+        # Needed after an error, since Windows cannot remove open files.
         for file in (self._tokens, self._mask, self._starts):
             if file is not None:
                 file.close()
@@ -119,7 +119,7 @@ class TokenWriter:
                 self._end_shard()
 
     def close(self) -> SplitRecord:
-        """Finish the last shard."""
+        """Finish the last shard; returns the record of the files."""
         self._end_shard()
         return SplitRecord(
             tokens=self._written,
@@ -159,7 +159,7 @@ class TokenWriter:
         self._tokens, self._mask, self._in_shard = None, None, 0
 
     def _open(self, name: str) -> "_HashedFile":
-        # What is one file and not shards is read again soon: it may stay in memory.
+        # A single file is soon read again, so it may stay in the system's cache.
         return _HashedFile(self._directory / name, settles=self._shard_tokens is not None)
 
 

@@ -1,6 +1,6 @@
-"""Windows of a masked split: each begins with a document, where one begins near enough.
+"""Windows of a masked split, which begin at documents where possible.
 
-A model then sees a question whole before the answer that counts, as it will when it is used.
+A model then sees a whole question before the answer that counts, as when it is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ _TOKENS_AT_ONCE = 2**24
 class Windows:
     """Window i predicts tokens ``starts[i] + 1`` to ``ends[i]``; ``counts[i]`` of them count.
 
-    No two windows share a target. None is without one: there would be nothing to learn in it.
+    No two windows share a target, and every window has at least one.
     """
 
     starts: Positions
@@ -28,26 +28,25 @@ class Windows:
     counts: NDArray[np.int32]
 
     def tokens_with(self, n_targets: int) -> int:
-        """How many tokens hold the first windows that have ``n_targets``, at least one window."""
+        """The number of tokens up to the end of the window that completes ``n_targets``."""
         assert self.ends.size, "a split without targets"
         reached = np.searchsorted(np.cumsum(self.counts, dtype=np.int64), n_targets)
         return int(self.ends[min(int(reached), self.ends.size - 1)]) + 1
 
     def within(self, n_tokens: int) -> "Windows":
-        """What of the windows lies in the first ``n_tokens``; the counts are at most these."""
+        """The windows cut off at the first ``n_tokens``; their counts are upper limits."""
         kept = int(np.searchsorted(self.starts, n_tokens - 1))
         ends = np.minimum(self.ends[:kept], n_tokens - 1)
         return Windows(self.starts[:kept], ends, self.counts[:kept])
 
 
 def window_boundaries(documents: Positions, n_tokens: int, block_size: int) -> Positions:
-    """Where windows of ``block_size`` targets start, and at the end the last target.
+    """The starts of windows of ``block_size`` targets, followed by the last target.
 
-    ``documents`` are the starts of the documents in order, the first 0. Each window is
-    followed by one at the last document start that it reaches, so that few documents are
-    cut; in a document that it does not reach beyond, by one at its own end. Window i is
-    answerable for the targets after ``boundaries[i]`` up to ``boundaries[i + 1]``: all but token
-    0, each once.
+    ``documents`` are the starts of the documents in order, the first is 0. The next window
+    starts at the last document start that a window reaches, so that few documents are cut; within
+    a document that is longer than a window, it starts at the window's end. Window i counts the
+    targets after ``boundaries[i]`` up to ``boundaries[i + 1]``: all but token 0, each once.
     """
     last = max(n_tokens - 1, 0)
     return np.concatenate([*_starts(documents, last, block_size), np.array([last])])
@@ -65,12 +64,15 @@ def _starts(documents: Positions, last: int, block_size: int) -> Iterator[Positi
         reach = starts + (more + 1) * block_size
         jumps = np.searchsorted(documents[:n_documents], reach, side="right") - 1
         jumps[reach >= last] = n_documents
-        chosen, first = _walk(jumps, first)
+        chosen, first = _visited(jumps, first)
         yield _repeated(starts[chosen], more[chosen] + 1, block_size)
 
 
-def _walk(jumps: Positions, first: int) -> tuple[Positions, int]:
-    """Follow ``jumps`` from its first item, which has the index ``first``, until beyond it."""
+def _visited(jumps: Positions, first: int) -> tuple[Positions, int]:
+    """Follow ``jumps``, whose first item has the index ``first``, to the end of the array.
+
+    Returns the visited places in the array, and the index of the item after them.
+    """
     follow, visited, index = jumps.tolist(), [], 0
     while index < len(follow):
         visited.append(index)
@@ -85,7 +87,7 @@ def _repeated(starts: Positions, times: Positions, step: int) -> Positions:
 
 
 def counted_windows(boundaries: Positions, block_size: int, read_mask: ReadMask) -> Windows:
-    """The windows between ``boundaries`` that have a target, and how many each."""
+    """The windows between ``boundaries`` that have targets, with the number of each."""
     at_once = max(1, _TOKENS_AT_ONCE // block_size)
     counts = np.empty(boundaries.size - 1, dtype=np.int32)
     for first in range(0, counts.size, at_once):

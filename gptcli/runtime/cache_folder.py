@@ -1,4 +1,4 @@
-"""The folder for what can be downloaded or compiled again."""
+"""The folder for files that can be downloaded or compiled again."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """The folder of gptcli where this system keeps caches."""
+    """The folder of gptcli among the caches of this system."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""Which device and precision to compute with, and why. The only file of runtime with torch."""
+"""Choosing device and precision, with the reason; the only file here that imports torch."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen value and the reason, for the user to read."""
+    """A chosen value, and the reason to tell the user."""
 
     value: str
     reason: str
 
 
 def choose_device(asked: str) -> Choice:
-    """CUDA, then MPS, then CPU for ``auto``; UsageError for a device that is not here."""
+    """Choose CUDA, then MPS, then CPU for ``auto``; UsageError for a missing device."""
     kind, _, index = asked.partition(":")
     check_choice("device", kind if kind == "cuda" else asked, DEVICES)
     here = {
@@ -44,7 +44,7 @@ def choose_device(asked: str) -> Choice:
 
 
 def choose_precision(asked: str, device: str) -> Choice:
-    """The precision of matrix products in training; weights stay in float32 throughout."""
+    """Choose the precision of matrix products in training; weights are always in float32."""
     check_choice("precision", asked, ("auto", *PRECISIONS))
     if asked != "auto":
         return Choice(asked, "as asked")
@@ -92,7 +92,7 @@ def _check_cuda_index(asked: str, index: str) -> None:
 
 @contextlib.contextmanager
 def memory_errors(hint: str) -> Iterator[None]:
-    """Turn the device's "out of memory" into a MemoryExhaustedError with the way out."""
+    """Turn errors of exhausted memory into a MemoryExhaustedError with a remedy, ``hint``."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -106,9 +106,9 @@ def memory_errors(hint: str) -> Iterator[None]:
 
 
 def check_memory(n_bytes: int, hint: str) -> None:
-    """MemoryExhaustedError for what cannot fit into this machine's memory.
+    """Raise MemoryExhaustedError for a model that cannot fit into this machine's memory.
 
-    Checked beforehand: a system that is out of memory kills the process without a message.
+    A system that is out of memory would kill the process without a message.
     """
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return

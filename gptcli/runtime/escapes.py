@@ -1,4 +1,4 @@
-"""Escapes for characters that a terminal would hide or obey."""
+"""Escapes for characters that a terminal would hide or act on."""
 
 import unicodedata
 from functools import lru_cache
@@ -6,14 +6,14 @@ from functools import lru_cache
 _SIGNS = {"\n": "⏎", " ": "·", "\t": "⇥", "\r": "\\r"}
 # Controls, formats (bidi overrides among them), private, unassigned, surrogates, odd spaces.
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp", "Zs"})
-_CARRIER = "◌"  # what typography puts under a combining mark that stands alone
+_CARRIER = "◌"  # the usual base for a combining mark that is shown alone
 
 
 def visible(text: str) -> str:
     """The text on one line: newline as ⏎, space as ·, tab as ⇥, other invisibles escaped.
 
-    Nothing of it can move the cursor, change colours or reorder what is around it. A leading
-    combining mark gets a dotted circle, so that it does not join what is printed before it.
+    The result cannot move the cursor, change colours or reorder the text around it. A leading
+    combining mark gets a dotted circle, so that it does not join the character before it.
     """
     shown = "".join(map(_show, text))
     return _CARRIER + shown if text and unicodedata.combining(text[0]) else shown

@@ -1,4 +1,4 @@
-"""Writing files and directories so that a crash leaves the old or the new, never a part."""
+"""Writing files and directories atomically: a crash leaves the old or the new, never a part."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ _LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
 
 
 def is_there(name: str) -> bool:
-    """Whether a path leads to anything; a text too long for a name does not."""
+    """Whether a path exists; False also for a text that cannot be a path."""
     try:
         return Path(name).exists()
     except (OSError, ValueError):
@@ -46,9 +46,9 @@ def sync_directory(path: Path) -> None:
 
 
 def settle(descriptor: int) -> None:
-    """Force what was written so far to the disk, and out of the memory that caches it.
+    """Force written data to the disk, and drop it from the system's cache.
 
-    The system slows down whoever has much unwritten, and takes fresh memory for every byte.
+    Otherwise the system slows down a process with much unwritten data.
     """
     os.fsync(descriptor)
     if hasattr(os, "posix_fadvise"):
@@ -80,7 +80,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace ``path`` by readable JSON, atomically. NaN is refused: it is not JSON."""
+    """Replace ``path`` by indented JSON, atomically; ValueError for NaN, which is not JSON."""
     # In ASCII, since a path may hold bytes that UTF-8 has no characters for.
     text = json.dumps(value, indent=2, allow_nan=False)
     write_text(path, text + "\n")
@@ -88,9 +88,10 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A temporary sibling to fill; it becomes ``path`` whole when the block ends well.
+    """Yield a temporary directory to fill, which is renamed to ``path`` when the block ends.
 
-    An existing ``path`` is replaced: whoever calls this has asked before.
+    An existing ``path`` is replaced; the caller has checked that it may be. After an error
+    nothing is left.
     """
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def interrupted_writes(parent: Path) -> set[str]:
-    """The names in ``parent`` of which a killed run left something half-written."""
+    """The names in ``parent`` for which a killed run left unfinished files."""
     if not parent.is_dir():
         return set()
     matches = [_LEFTOVER.fullmatch(entry.name) for entry in parent.iterdir()]
@@ -113,9 +114,9 @@ def interrupted_writes(parent: Path) -> set[str]:
 
 
 def remove_stale(parent: Path, name: str) -> None:
-    """Clear what a killed run left of ``parent/name``; call it under its lock.
+    """Remove what a killed run left of ``parent/name``; call it while holding its lock.
 
-    Where the run died between the two renames of a replacement, the old state comes back.
+    If the run was killed between the two renames of a replacement, the old state is restored.
     """
     if not parent.is_dir():
         return
@@ -132,7 +133,7 @@ def remove_stale(parent: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into a ResourceError that names the place."""
+    """Turn an OSError into a ResourceError that names the path."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Files by name from the Hugging Face hub, or from a server that HF_ENDPOINT names."""
+"""Downloading files from the Hugging Face hub, or from the server in HF_ENDPOINT."""
 
 import contextlib
 import os
@@ -21,16 +21,16 @@ def is_hub_id(name: str) -> bool:
 
 
 def may_be_on_hub(name: str) -> bool:
-    """Whether ``name`` is for the hub: never where its owner is a folder here."""
+    """Whether ``name`` may be on the hub: not if its owner is a local folder."""
     parent = Path(name).parent
     return is_hub_id(name) and (parent == Path() or not parent.is_dir())
 
 
 @dataclass(frozen=True)
 class HubFiles:
-    """What a repository is asked for: the first of the ``choices`` that it has all files of.
+    """The files to download: the first of the ``choices`` of which a repository has all files.
 
-    ``what`` they make and what to give ``instead`` stand in messages.
+    ``what`` the files are, and what to give ``instead``, are for messages.
     """
 
     what: str
@@ -39,11 +39,11 @@ class HubFiles:
 
 
 def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
-    """A directory with the files of the first choice that the model on the hub has.
+    """Download the files of the first choice that a model on the hub has; returns their directory.
 
-    It lies in the cache of huggingface_hub, which is all there is to use where the hub cannot
-    be reached. ``hint`` ends the messages of failure. Raises UsageError for a name that is not
-    on the hub or has no such files there, ResourceError where they cannot be had.
+    It is in the cache of huggingface_hub, which is used alone where the hub cannot be reached.
+    ``hint`` ends the error messages. Raises UsageError for a name that is not on the hub or has
+    no such files there, ResourceError where they cannot be downloaded.
     """
     if not is_hub_id(hub_id):
         raise UsageError(f"{hub_id!r} is no name of a model on the hub{hint}")
@@ -66,9 +66,9 @@ def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
 
 
 def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
-    """Why the hub cannot be asked for the model; None where it can.
+    """Ask the hub for the model; returns the reason where that is impossible, else None.
 
-    Asked once and here: downloading tries for 20 seconds before it takes its copy.
+    Without this, a download would try for 20 seconds before it uses the cache.
     """
     from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
 
@@ -86,13 +86,16 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
         return None
     except errors.OfflineModeIsEnabled:
         return "which HF_HUB_OFFLINE forbids to ask"
-    except Exception as error:  # whatever a network and the library's HTTP client come up with
+    except Exception as error:  # networks and the library's HTTP client raise many kinds
         return f"which cannot be asked ({_reason(error)})"
     return None
 
 
 def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | None:
-    """The directory of the files; None where one is not there, or not in the cache if offline."""
+    """Download the files; returns their directory, None where one is missing.
+
+    If ``is_offline``, files are looked for in the cache alone.
+    """
     from huggingface_hub import errors, hf_hub_download
 
     try:
@@ -105,7 +108,7 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
         if isinstance(error, errors.EntryNotFoundError) and not is_lost:
             return None
         raise ResourceError(
-            f"{hub_id}: its {' and '.join(files)} cannot be had from {_endpoint()} "
+            f"{hub_id}: its {' and '.join(files)} cannot be downloaded from {_endpoint()} "
             f"({_reason(error)}): try again"
         ) from None
     return Path(paths[0]).parent
@@ -122,7 +125,7 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's bars, log lines and warnings away: we say what there is to say."""
+    """Silence the library's progress bars, log lines and warnings: gptcli has its own messages."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,

@@ -1,4 +1,4 @@
-"""One writer at a time in a directory, by a lock file that goes when the writer does."""
+"""Locks that allow one writer at a time in a directory."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ else:
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Be the only process that writes ``directory`` while the block runs.
+    """Hold the lock of ``directory`` while the block runs, so that no other process writes it.
 
-    The lock file lies beside the directory, not in it: a run is a model directory that can be
-    published. It is removed when the block ends, and so is a folder that was made for it alone.
-    The system frees the lock of a process that dies; the file that it leaves is used again and
+    The lock file is beside the directory, not in it, because a run is a model directory that can
+    be published. It is removed when the block ends, and so is a folder that was made for it alone.
+    The system frees the lock of a process that is killed; the file that is left is used again and
     then removed. Raises ResourceError, naming the holder, where another process has the lock,
     and where the file cannot be written.
     """
@@ -68,7 +68,7 @@ def _holder(lock: Path) -> str:
 if sys.platform == "win32":
 
     def _acquire(lock: Path) -> Callable[[], None] | None:
-        """Lock the file and return what unlocks and removes it; None where it is locked."""
+        """Lock the file; returns a function that unlocks and removes it, None if it is locked."""
         handle = FileLock(lock, timeout=0)
         try:
             handle.acquire()
@@ -84,7 +84,7 @@ if sys.platform == "win32":
 else:
 
     def _acquire(lock: Path) -> Callable[[], None] | None:
-        """Lock the file and return what unlocks and removes it; None where it is locked."""
+        """Lock the file; returns a function that unlocks and removes it, None if it is locked."""
         while True:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
@@ -109,5 +109,5 @@ else:
 
     def _release(lock: Path, descriptor: int) -> None:
         with contextlib.suppress(OSError):  # in a folder that was made read-only meanwhile
-            lock.unlink()  # while it is locked: later it could be another process's
+            lock.unlink()  # before unlocking, since then the file could be another process's
         os.close(descriptor)

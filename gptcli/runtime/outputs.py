@@ -1,4 +1,4 @@
-"""Where a command writes: names that are free, the newest output, and what may be replaced."""
+"""The directories that commands write: free names, the newest one, and which may be replaced."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gptcli.runtime.small_files import parse_object, read_bounded
 
 
 def free_name(parent: Path, name: str) -> Path:
-    """``parent/name``, or ``parent/name-2`` and so on where that is taken."""
+    """``parent/name``, or if that is taken ``parent/name-2`` and so on."""
     candidate, number = parent / name, 2
     while candidate.exists() or candidate.is_symlink():
         candidate = parent / f"{name}-{number}"
@@ -22,7 +22,7 @@ def free_name(parent: Path, name: str) -> Path:
 
 
 def output_path(out: Path | None, parent: Path, name: str, overwrite: bool) -> Path:
-    """Where to write: ``out`` as the user said it, else a free default name.
+    """Where to write: ``out`` if the user gave it, else a free default name.
 
     Raises UsageError when ``out`` is taken and ``overwrite`` is not given.
     """
@@ -34,7 +34,7 @@ def output_path(out: Path | None, parent: Path, name: str, overwrite: bool) -> P
 
 
 def timestamp() -> str:
-    """The present moment in UTC as ISO 8601, precise enough to order by."""
+    """The present time in UTC as ISO 8601, precise enough to sort by."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -67,9 +67,9 @@ def _created(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
 
 @dataclass(frozen=True)
 class OutputKind:
-    """How to know a directory that gptcli wrote: its record, and all that may lie in it.
+    """How to recognize a directory that gptcli wrote: its record, and all that may be in it.
 
-    ``format`` is what the record says of itself; None where it is in a format of others.
+    ``format`` is the format that the record names; None for a record in a foreign format.
     """
 
     noun: str
@@ -79,7 +79,7 @@ class OutputKind:
 
 
 def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> None:
-    """UsageError unless ``directory`` is free, or of this kind and ``overwrite`` is given."""
+    """Raise UsageError unless ``directory`` is free, or of this kind with ``overwrite``."""
     if directory.name in ("", ".."):
         raise UsageError(f"--out {directory} has no name of its own: name a new directory")
     if not (directory.exists() or directory.is_symlink()):
@@ -100,10 +100,10 @@ def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> Non
 
 @contextlib.contextmanager
 def output_directory(directory: Path, overwrite: bool, kind: OutputKind) -> Iterator[Path]:
-    """Yield a folder to fill; it becomes ``directory`` when the block ends well.
+    """Yield a folder to fill, which is renamed to ``directory`` when the block ends.
 
-    ResourceError if another process is building there, UsageError for what is not ours to
-    replace.
+    Raises ResourceError if another process is writing there, UsageError where ``directory``
+    must not be replaced.
     """
     check_replaceable(directory, overwrite, kind)
     with exclusive(directory):

@@ -1,4 +1,4 @@
-"""How long work reports its progress to whoever started it."""
+"""The interface by which long work reports its progress to the caller."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -10,17 +10,17 @@ Advance = Callable[[int], None]
 
 
 def no_progress(count: int) -> None:
-    """Ignore progress: the default where nobody asks for it."""
+    """Ignore the progress; the default."""
 
 
 class Watch(Protocol):
-    """Receives the stages of a longer work, and notes about what it chose."""
+    """Receives the stages of long work, and notes about its choices."""
 
     def stage(self, label: str, n_bytes: int | None) -> AbstractContextManager[Advance]:
         """Begin a stage that works through ``n_bytes`` of text (None: unknown)."""
 
     def note(self, message: str) -> None:
-        """Report a choice that the user should know of."""
+        """Report a choice that the user should know about."""
 
 
 class Unwatched:

@@ -1,4 +1,4 @@
-"""Asking long work to stop: a handler sets a flag, the work looks at it between steps."""
+"""Stopping long work by a signal: the handler sets a flag, which is checked between steps."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ class StopRequest:
         return self.signal_name is not None
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
-        """Note the signal; a second Ctrl-C interrupts at once."""
+        """Remember the signal; a second Ctrl-C interrupts at once."""
         if self.signal_name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
@@ -26,12 +26,12 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch the signals that mean "please stop" while the block runs."""
+    """Catch the signals that ask a process to stop, while the block runs."""
     request = StopRequest()
     before = {}
     for name in _NAMES:
         number = getattr(signal, name, None)
-        # nohup and the like have a signal ignored on purpose.
+        # Programs such as nohup let a signal be ignored on purpose.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, request.receive)
     try:

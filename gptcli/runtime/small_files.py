@@ -8,8 +8,8 @@ _LARGEST_RECORD = 4_000_000
 
 
 def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
-    """The whole file. OSError where it cannot be read, ValueError above ``limit`` bytes."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    """Read a whole file; OSError where it cannot be read, ValueError above ``limit`` bytes."""
+    if path.exists() and not path.is_file():  # reading a pipe would block
         raise ValueError("it is no regular file")
     with path.open("rb") as file:
         content = file.read(limit + 1)

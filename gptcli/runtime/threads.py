@@ -1,4 +1,4 @@
-"""Work spread over threads, with results in the order of the items."""
+"""Mapping a function over items with several threads, with results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ _Result = TypeVar("_Result")
 def ordered_map(
     function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
 ) -> Iterator[_Result]:
-    """``function`` of every item, in their order, at most ``workers`` at a time.
+    """Apply ``function`` to all items, ``workers`` at a time; yields the results in order.
 
-    Items are taken only as fast as results are, so that memory holds few of either. It pays
-    where ``function`` leaves the interpreter's lock, as native encoders do.
+    Items are taken only as fast as results are, so that memory holds few of either. It is faster
+    than a plain map if ``function`` releases the interpreter lock, as native encoders do.
     """
     waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="gptcli") as pool:
@@ -26,6 +26,6 @@ def ordered_map(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:  # an error, a Ctrl-C, or nobody wants the rest
+        finally:  # after an error or Ctrl-C, or if the caller does not need the rest
             for future in waiting:
                 future.cancel()

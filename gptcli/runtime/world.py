@@ -1,4 +1,4 @@
-"""Which of the processes that torchrun started this one is."""
+"""The rank of this process, and the number of processes that torchrun started."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class World:
-    """The process of number ``rank`` among ``size`` that share the work."""
+    """The rank of a process, and the world size: how many processes share the work."""
 
     rank: int = 0
     size: int = 1
@@ -16,5 +16,5 @@ ALONE = World()
 
 
 def launched() -> World:
-    """Read from the environment which process this is; ALONE without torchrun."""
+    """Read rank and world size from torchrun's environment; ALONE without torchrun."""
     return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))

@@ -1,4 +1,4 @@
-"""Encoding large texts: for each kind of tokenizer the fastest way to its ids."""
+"""Encoding large texts, by the fastest way for each kind of tokenizer."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,18 +16,18 @@ from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError
 
-# tiktoken gives up beyond a million steps back, which white space of that length takes.
+# tiktoken fails after a million steps of backtracking, which very long white space takes.
 LONG_BLANK = 2**17
-STEP = 2**14  # characters; the library takes twice the time per character for whole megabytes
+STEP = 2**14  # characters; the library takes twice the time per character for megabytes at once
 _PLACES = {Cuts.WORDS: re.compile(r"[^\W_](?=[ \n])"), Cuts.SPACES: re.compile(r"[^\W_](?= )")}
 
 
 class BulkEncoder(Protocol):
-    """Texts to ids, safe to call from several threads at once.
+    """Encodes texts; safe to call from several threads at once.
 
     Attributes:
-        leaves_lock: whether it works mostly outside the interpreter's lock, so that several
-            threads are faster than one. Look-ups of characters and bytes do not.
+        leaves_lock: whether it mostly releases the interpreter lock, so that several threads
+            are faster than one. Look-ups of characters and bytes do not.
 
     """
 
@@ -36,13 +36,13 @@ class BulkEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
         """One array per text, of the dtype asked for: the ids that Tokenizer.encode gives.
 
-        UnseenCharacterError for a character without an id: its ``offset`` counts within its
-        text and ``text_index`` says which text. DataError for what is not valid Unicode.
+        Raises UnseenCharacterError for a character without an id, whose ``offset`` is within
+        the text number ``text_index``, and DataError for text that is not valid Unicode.
         """
 
 
 def bulk_encoder(tokenizer: Tokenizer, dtype: str) -> BulkEncoder:
-    """The fastest encoder that is proven to give the ids of ``tokenizer.encode``.
+    """The fastest encoder that provably gives the ids of ``tokenizer.encode``.
 
     ``dtype`` is "uint16" or "uint32"; UsageError where the vocabulary does not fit it.
     """
@@ -88,7 +88,7 @@ class _ByteEncoder:
 
 
 class LibraryEncoder:
-    """Every kind, by the ``tokenizers`` library, in pieces where the tokenizer allows it."""
+    """Encodes for every kind with the ``tokenizers`` library, in pieces where that is exact."""
 
     leaves_lock = True
 
@@ -116,7 +116,7 @@ class LibraryEncoder:
 
 
 class TiktokenEncoder:
-    """A byte-level BPE by tiktoken, and by the library what tiktoken cannot."""
+    """Encodes for a byte-level BPE with tiktoken, and with the library where tiktoken fails."""
 
     leaves_lock = True
 
@@ -133,15 +133,15 @@ class TiktokenEncoder:
         if _has_long_blank(text):
             return self._library.encode([text])[0]
         _check_unicode(text)
-        # An array at once: a list of so many numbers would be made under the interpreter's lock.
+        # To an array, because making a list of so many numbers would hold the interpreter lock.
         ids = self._encoding.encode_to_numpy(text, disallowed_special=())
         return ids.astype(self._dtype)
 
 
 def _has_long_blank(text: str) -> bool:
-    """Whether LONG_BLANK characters at a multiple of that are white space alone.
+    """Whether one of the blocks of LONG_BLANK characters is only white space.
 
-    So it is in every run that is twice as long.
+    That is so for every run of white space that is twice as long.
     """
     starts = range(0, len(text) - LONG_BLANK + 1, LONG_BLANK)
     return any(text[start : start + LONG_BLANK].isspace() for start in starts)

@@ -1,4 +1,4 @@
-"""Byte-level tokenizers: the letters that spell bytes, and bytes to ids by one look-up."""
+"""Byte-level tokenizers: the letters that represent bytes, and a table from bytes to ids."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,9 +13,9 @@ _OPTIONS = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_su
 
 @cache
 def byte_letters() -> tuple[str, ...]:
-    """The printable character that stands for each byte value in a byte-level vocabulary.
+    """The printable character that represents each byte value in a byte-level vocabulary.
 
-    A byte that is printable in Latin-1 is itself, the others are U+0100 and on, in order.
+    A byte that is printable in Latin-1 represents itself, the others are U+0100, U+0101 ...
     """
     itself = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))
@@ -24,12 +24,12 @@ def byte_letters() -> tuple[str, ...]:
 
 @cache
 def byte_values() -> Mapping[str, int]:
-    """The byte that each of the letters stands for."""
+    """The byte value that each letter represents."""
     return MappingProxyType({letter: value for value, letter in enumerate(byte_letters())})
 
 
 class ByteTable:
-    """Ids by byte value, of a tokenizer for which is_byte_tokenizer is true."""
+    """Ids by byte value, for a tokenizer for which is_byte_tokenizer is true."""
 
     def __init__(self, vocabulary: Mapping[str, int], dtype: str) -> None:
         ids = [vocabulary[letter] for letter in byte_letters()]
@@ -68,7 +68,7 @@ def is_plain_byte_level(content: Mapping[str, Any]) -> bool:
 
 
 def _ends_in_bytes(pre_tokenizer: Mapping[str, Any] | None) -> bool:
-    """Whether it splits text without loss and then spells bytes as letters."""
+    """Whether a pre-tokenizer splits text without loss and then writes bytes as letters."""
     if pre_tokenizer is None:
         return False
     if pre_tokenizer["type"] == "Sequence":

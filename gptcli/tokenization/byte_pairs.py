@@ -1,23 +1,24 @@
-"""A byte-level BPE on tiktoken, where that is proven to give the ids of the library.
+"""A byte-level BPE computed by tiktoken, where that provably gives the ids of the library.
 
 tiktoken merges any two neighbours that are a token together, the lowest id first; the library
 merges those that its list of merges names, the first of the list first. They agree when
 
-- the merges stand in the order of their products' ids, each product made by one merge alone and
-  behind its parts, and
+- the merges are in the order of their products' ids, each product is made by exactly one merge,
+  and that comes after those of its parts, and
 - each product, encoded alone by the library, is one token.
 
-For then every merge on the way to a product has a lower id than the product, and when those are
-done its two parts are what is left of it. In any word, when tiktoken is about to merge two
-neighbours into a product, no merge so far has crossed the ends of the product's text and none of
-a lower id is left to do: within them the same merges were done as alone, so the two neighbours
-are its two parts, and the library's rule says the same. tiktoken also takes a word that is a
-token as it is, which the second condition makes the same. Splitting into words comes first, by
-the same regular expression.
+Proof: every merge that contributes to a product has a lower id than the product, and when these
+are done, its two parts are left. In any word, when tiktoken is about to merge two neighbours
+into a product, no merge so far has crossed the ends of the product's text, and no merge with a
+lower id is left to do. So within these ends the same merges were done as for the product alone,
+the two neighbours are its two parts, and the library merges the same pair. tiktoken also looks
+up a whole word, and takes it if it is a token; the second condition makes that the same. Both
+first split the text into words, by the same regular expression.
 
-With ``ignore_merges`` the library too takes a word that is a token as it is. Then there may be
-tokens without a merge. tiktoken would join two neighbours into one of them, whatever their ids;
-by the argument above these would be all that merges leave of it alone. So none may be left in two.
+With ``ignore_merges`` the library also looks up whole words. Then there may be tokens without a
+merge. tiktoken would join two neighbours into such a token, whatever their ids; by the argument
+above, these would be the two tokens that merges leave of it alone. So no such token may be left
+as two tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ _Pairs = Sequence[tuple[str, str]]
 
 
 def tiktoken_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding | None:
-    """The same tokenizer on tiktoken; None where it is another kind, or equality is not proven."""
+    """The same tokenizer for tiktoken; None for another kind, or if equality is not proven."""
     content = tokenizer.content
     pattern = split_pattern(content["pre_tokenizer"])
     if pattern is None or not is_plain_byte_level(content):
@@ -49,7 +50,7 @@ def tiktoken_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding | None:
     ranks = {
         bytes([values[letter] for letter in token]): number for token, number in vocabulary.items()
     }
-    # Without a special token its search for them stops at every character.
+    # Without any special token, tiktoken's search for them would stop at every character.
     return tiktoken.Encoding(
         "gptcli",
         pat_str=grouped(pattern),
@@ -59,7 +60,7 @@ def tiktoken_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding | None:
 
 
 def split_pattern(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
-    """The known expression that splits text before its bytes are taken; None for other ways."""
+    """The known regular expression that splits text into words; None for another way."""
     match pre_tokenizer:
         case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
             return SPLIT_PATTERNS["gpt2"]
@@ -80,10 +81,10 @@ def split_pattern(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
 
 
 def _without_special(tokenizer: Tokenizer) -> dict[str, int] | None:
-    """The tokens that stand for bytes; None if a byte is missing or a token is of other letters.
+    """The tokens of byte letters; None if a byte is missing, or a token has other letters.
 
-    A special token may be listed among them. It must not be what the library would look up:
-    it is no word, and the merges do not make it.
+    The vocabulary may also list special tokens. The library must not be able to look these up:
+    they must not be single words, and no merge makes them.
     """
     special, letters = tokenizer.special_tokens, set(byte_letters())
     vocabulary: Mapping[str, int] = tokenizer.content["model"]["vocab"]
@@ -96,7 +97,7 @@ def _without_special(tokenizer: Tokenizer) -> dict[str, int] | None:
 
 
 def _in_order(vocabulary: Mapping[str, int], merges: _Pairs) -> bool:
-    """Whether merges have the order of their products, each one new and behind its parts."""
+    """Whether the merges are in the order of their products' ids, each after its parts."""
     known, before = set(byte_letters()), -1
     for left, right in merges:
         product = vocabulary.get(left + right, -1)
@@ -108,7 +109,7 @@ def _in_order(vocabulary: Mapping[str, int], merges: _Pairs) -> bool:
 
 
 def _agree(vocabulary: Mapping[str, int], merges: _Pairs, takes_words: bool) -> bool:
-    """Whether products are one token alone, and no other token can come about in tiktoken."""
+    """Whether each product alone is one token, and tiktoken cannot make any other token."""
     model = models.BPE(dict(vocabulary), list(merges))
     products = [left + right for left, right in merges]
     if not all(len(model.tokenize(product)) == 1 for product in products):

@@ -1,4 +1,4 @@
-"""Where a text may be cut so that the pieces encode to exactly the ids of the whole."""
+"""Where a text may be cut so that the pieces together have exactly the ids of the whole."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ _Part = Mapping[str, Any]  # a component of a parsed tokenizer.json
 _LOCAL_NORMALIZERS = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 # Pre-tokenizers that drop white space, so that all of it is a boundary.
 _DROP_SPACE = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
-# Those that look at one character, or at a run of its like, at a time.
+# Pre-tokenizers that only depend on one character, or on a run of the same kind.
 _LOCAL_SPLITS = ("Digits", "Punctuation", "CharDelimiterSplit")
 
 
@@ -30,7 +30,7 @@ _BY_STRENGTH = (Cuts.NOWHERE, Cuts.SPACES, Cuts.WORDS)
 
 
 def cuts_of(tokenizer: Tokenizer) -> Cuts:
-    """Where texts for this tokenizer may be cut: the proven cases only, else NOWHERE."""
+    """Where texts for this tokenizer may provably be cut; NOWHERE for unknown cases."""
     content = tokenizer.content
     if tokenizer.kind in ("char", "byte"):
         return Cuts.ANYWHERE
@@ -45,14 +45,14 @@ def cuts_of(tokenizer: Tokenizer) -> Cuts:
 
 
 def _stays_in_a_word(token: _Part) -> bool:
-    """Whether finding an added token in a text never depends on white space."""
+    """Whether an added token is found in a text regardless of white space."""
     looks_around = token["lstrip"] or token["rstrip"] or token["single_word"]
     has_space = any(character.isspace() for character in token["content"])
     return not (looks_around or has_space)
 
 
 def _of_normalizer(normalizer: _Part | None, drops_space: bool) -> Cuts:
-    """Where a text may be cut in spite of a normalizer.
+    """Where a text may be cut if it is normalized.
 
     A letter may become several characters and end in a mark or a sign, which some splits join
     with a newline, but none with a space.
@@ -71,10 +71,10 @@ def _of_normalizer(normalizer: _Part | None, drops_space: bool) -> Cuts:
 
 
 def _of_pre_tokenizer(part: _Part | None) -> Cuts | None:
-    """Where a pre-tokenizer surely divides a text.
+    """Where a pre-tokenizer certainly divides a text.
 
-    NOWHERE: it may leave such a place within a word, yet divides what is left and right of it
-    as if the other side were not there. None: not even that is known.
+    NOWHERE: it may not divide at such a place, but it divides the text on either side of it
+    independently of the other side. None: not even that is known.
     """
     match part:
         case {"type": "Sequence", "pretokenizers": parts}:
@@ -104,7 +104,7 @@ def _of_pre_tokenizer(part: _Part | None) -> Cuts | None:
 
 
 def _of_sequence(parts: list[_Part]) -> Cuts | None:
-    """The most cuts that one of them allows, if all are known and none changes the text."""
+    """The most cuts that one pre-tokenizer allows, if all are known and none changes the text."""
     respelt = any(part["type"] in ("ByteLevel", "Metaspace") for part in parts[:-1])
     found = [_of_pre_tokenizer(part) for part in parts]
     known = [cuts for cuts in found if cuts is not None]

@@ -1,4 +1,4 @@
-"""Feeding texts to a trainer of the library."""
+"""Feeding texts in pieces to a trainer of the library."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from gptcli.errors import DataError
 from gptcli.runtime.progress import Advance
 
-# The library holds 256 pieces at a time, and counts the words of short ones fastest.
+# The library holds 256 pieces at a time, and is fastest at counting words in short ones.
 PIECE = 2**14  # characters
-# What words are made of: letters, digits, signs or white space.
+# The kinds of characters of which words consist: letters, digits, signs or white space.
 _KINDS = (r"[^\W\d_]", r"\d", r"(?:[^\w\s]|_)", r"\s")
 _PLACE = re.compile(r"[^\W_](?=[ \n])")  # where Cuts.WORDS allows a cut
 LONG = 512  # characters; the time that a trainer takes for a word is the square of its length
@@ -16,7 +16,7 @@ _LONG_WORD = re.compile("|".join(f"{kind}{{{LONG}}}" for kind in _KINDS))
 
 
 class Feed:
-    """Reads texts once, reports progress, and keeps an error that the library would replace."""
+    """Reads texts once, reports progress, and keeps errors that the library would replace."""
 
     def __init__(self, texts: Iterable[str], advance: Advance) -> None:
         self._texts = texts
@@ -25,7 +25,7 @@ class Feed:
         self._error: BaseException | None = None
 
     def texts(self) -> Iterator[str]:
-        """The texts as they come."""
+        """The texts, unchanged."""
         for text in self._texts:
             self._is_empty = self._is_empty and not text
             yield text
@@ -34,8 +34,8 @@ class Feed:
     def pieces(self, divide_words: bool = True) -> Iterator[str]:
         """The texts in short pieces, cut between words.
 
-        With ``divide_words`` those of more than twice LONG characters are divided too. An error
-        of the texts ends them; ``check`` raises it.
+        With ``divide_words`` words of more than twice LONG characters are divided too. An error
+        in the texts ends the pieces; ``check`` raises it.
         """
         try:
             for text in self.texts():
@@ -45,7 +45,7 @@ class Feed:
             self._error = error
 
     def check(self) -> None:
-        """Raise what went wrong: the error of the texts, DataError where there was no text."""
+        """Raise the error in the texts, if any; DataError where there was no text."""
         if self._error:
             raise self._error
         if self._is_empty:
@@ -61,7 +61,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _without_long_words(piece: str) -> Iterator[str]:
-    """The piece, cut before each LONG characters that are within a word."""
+    """The piece, cut every LONG characters where that is within a long word."""
     start = 0
     for place in range(LONG, len(piece) - LONG, LONG):
         if _LONG_WORD.match(piece, place):

@@ -1,4 +1,4 @@
-"""Decoding ids as they come, in whole characters, to the text of decoding them at once."""
+"""Decoding ids one after another, in whole characters, to the same text as all at once."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _MOST_HELD = 2**18  # tokens without one whole character among them
 
 @dataclass(frozen=True)
 class Piece:
-    """Some whole characters and the ids that they come from."""
+    """Some whole characters, and their ids."""
 
     text: str
     ids: list[int]
@@ -19,9 +19,9 @@ class Piece:
 class IncrementalDecoder:
     """Gives the text of ids as soon as no later id can change it.
 
-    A token may hold a part of a character, and may be written otherwise at the beginning of a
-    text than within it; so a piece ends where a character does, and is decoded together with
-    the token before it.
+    A token may hold a part of a character, and may have another text at the beginning than
+    within a text; so a piece ends where a character does, and is decoded together with the
+    token before it.
     """
 
     def __init__(self, tokenizer: Tokenizer, most_held: int = _MOST_HELD) -> None:
@@ -32,7 +32,7 @@ class IncrementalDecoder:
         self._pending: list[int] = []
 
     def feed(self, ids: list[int]) -> Piece:
-        """Take ids and give the text that is certain by now; the rest is held back."""
+        """Take ids and return the text that is certain by now; the rest is held back."""
         held = len(self._pending)
         self._pending += ids
         cut = self._last_whole(held)
@@ -41,13 +41,13 @@ class IncrementalDecoder:
         return self._take(cut)
 
     def finish(self) -> Piece:
-        """Give what was held back, U+FFFD for bytes that never became a character."""
+        """Return the text that was held back, with U+FFFD for incomplete characters."""
         return self._take(len(self._pending))
 
     def _last_whole(self, held: int) -> int:
-        """After how many ids the text surely ends in a whole character; 0 if nowhere.
+        """The largest number of pending ids after which a character certainly ends; 0 if none.
 
-        Of the first ``held`` that is known: after none of them.
+        After the first ``held`` ids none ends, as an earlier call has found.
         """
         places = range(len(self._pending), held, -1)
         return next((n for n in places if self._vocabulary.ends_whole(self._pending, n)), 0)

@@ -1,4 +1,4 @@
-"""The kinds of tokenizer that can be made from a text, and how one is asked for: ``bpe:4096``."""
+"""The kinds of tokenizer that can be made from a text, and how they are written: ``bpe:4096``."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ DEFAULT_VOCAB_SIZE = 4096  # of the sized kinds
 LARGEST_VOCAB_SIZE = 2**20  # trainers take memory for all of it, and abort where there is none
 END_OF_TEXT = "<|endoftext|>"
 UNK = "<unk>"  # stands for every character or word that a vocabulary lacks
-# Letters between marks: splits keep the two apart, so that no piece of a text spells all of it.
+# Letters between signs: splits separate the two, so that no piece of a text has the whole name.
 _SPECIAL = re.compile(r"<[^\s]*[^\W_][^\s]*>")
 _SIZE = re.compile(r"[0-9]{1,18}")
 _BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
@@ -20,17 +20,17 @@ _BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
 
 @dataclass(frozen=True)
 class TokenizerSpec:
-    """The tokenizer to make: everything that decides on it but the text.
+    """The tokenizer to make: everything that decides it except the text.
+
+    Raises UsageError for a tokenizer that cannot be made from any text.
 
     Attributes:
         kind: one of KINDS.
-        vocab_size: tokens in all, special ones included, for the SIZED_KINDS (None there
-            means DEFAULT_VOCAB_SIZE); it has no place with the others.
-        unk: whether ``char`` gets a token for characters that it has not seen. ``word``
-            always has one, the others have no need of it.
-        special_tokens: names of tokens that no text can become; they get the last ids.
-
-    Raises UsageError for what cannot be made, whatever the text.
+        vocab_size: all tokens, special ones included, for the SIZED_KINDS (None there means
+            DEFAULT_VOCAB_SIZE); not allowed for the others.
+        unk: whether ``char`` gets a token for characters that are not in the text. ``word``
+            always has one, the others do not need it.
+        special_tokens: names of tokens that text never becomes; they get the last ids.
 
     """
 
@@ -66,8 +66,8 @@ class TokenizerSpec:
 def parse_spec(text: str) -> TokenizerSpec | None:
     """``"char"``, ``"bpe"`` or ``"bpe:512"`` as a TokenizerSpec.
 
-    None where ``text`` names no kind: it is a path or a hub id then, or a slip (see
-    ``nearest_kind``). UsageError for a kind with a size that is none.
+    None where ``text`` names no kind: then it is a path or a hub id, or a typing error (see
+    ``nearest_kind``). UsageError for a kind with a wrong size.
     """
     kind, colon, size = text.partition(":")
     if kind not in KINDS:
@@ -80,9 +80,9 @@ def parse_spec(text: str) -> TokenizerSpec | None:
 
 
 def named_kind(name: str, pattern: str | None) -> TokenizerSpec | None:
-    """The kind that ``name`` stands for; None for a tokenizer that exists.
+    """The kind that ``name`` means; None for an existing tokenizer.
 
-    UsageError for a ``pattern`` beside a kind: it shapes tokenizers that exist.
+    UsageError for a ``pattern`` together with a kind: it is for existing tokenizers.
     """
     spec = parse_spec(name)
     if spec is not None and pattern is not None:
@@ -91,7 +91,7 @@ def named_kind(name: str, pattern: str | None) -> TokenizerSpec | None:
 
 
 def nearest_kind(text: str) -> str | None:
-    """The kind that ``text`` may have been meant to be, for a message; None if none is near."""
+    """The kind that the user may have meant by ``text``, for a message; None if none is near."""
     kind = text.partition(":")[0].lower()
     near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.6)
     return near[0] if near else None

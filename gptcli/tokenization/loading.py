@@ -27,11 +27,11 @@ _ACCEPTED = (
 
 
 def load_tokenizer(name: str | Path, pattern: str | None = None) -> Tokenizer:
-    """The tokenizer that a path or, where nothing has that path, a hub id stands for.
+    """Load the tokenizer at a path or, if nothing has that path, of a hub id.
 
-    ``pattern`` says how a .tiktoken file splits text and has no other use. Raises UsageError
-    for a name that stands for nothing, CheckpointError for a damaged tokenizer, ResourceError
-    for what cannot be read or fetched.
+    ``pattern`` tells how a .tiktoken file splits text, and is for these alone. Raises UsageError
+    where there is no tokenizer of that name, CheckpointError for a damaged one, ResourceError
+    for one that cannot be read or downloaded.
     """
     path = Path(name)
     if _exists(path):
@@ -56,12 +56,12 @@ def _exists(path: Path) -> bool:
 
 
 def _looks_like_path(name: str) -> bool:
-    """Whether ``name`` was meant for a file here: never to be sent over the network."""
+    """Whether ``name`` is meant to be a local file, which must not be sent over the network."""
     return not may_be_on_hub(name) or Path(name).suffix in _SUFFIXES
 
 
 def _hint(name: str | Path) -> str:
-    """The end of a message that says what may have been meant; empty where nothing is near."""
+    """The end of an error message with a suggestion; empty if no name is near."""
     path = Path(name)
     try:
         there = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]

@@ -12,7 +12,7 @@ from gptcli.errors import UsageError
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.vocabulary import Vocabulary
 
-LONGEST_WORD = 1000  # characters; more is no word, and nobody reads that many steps
+LONGEST_WORD = 1000  # characters; more is not a word, and would give too many steps to read
 _NEVER = 2**62  # the rank of a pair that is not merged
 
 
@@ -21,12 +21,12 @@ class MergeStep:
     """A word after one merge, or before the first.
 
     Attributes:
-        part: which of the chunks that the pre-tokenizer makes of the word, from 0.
-        pieces: the tokens at this point, for eyes (invisible characters made visible).
+        part: the number, from 0, of the pre-token, one of those into which the word is divided.
+        pieces: the tokens after this step, to show (invisible characters made visible).
         ids: their ids.
         pair: the two pieces just merged, None at the start of a part and for a part that is
             looked up as a whole.
-        rank: place of the merge in the list of merges, from 0: the lowest goes first.
+        rank: the place of the merge in the list of merges, from 0; the lowest is done first.
 
     """
 
@@ -38,9 +38,9 @@ class MergeStep:
 
 
 def merge_steps(tokenizer: Tokenizer, word: str) -> list[MergeStep]:
-    """How ``word`` becomes tokens, part after part; the last steps hold what encode gives.
+    """The merges that build ``word``, part after part; the last steps have the ids of encode.
 
-    Raises UsageError for a tokenizer that does not merge, and for a text that is no word.
+    Raises UsageError for a tokenizer that does not merge, and for a text that is not a word.
     """
     content = tokenizer.content
     model = content["model"]
@@ -75,12 +75,12 @@ def merged(
 
 
 def last_merge(token: AnyStr, ranks: Mapping[AnyStr, int]) -> tuple[AnyStr, AnyStr] | None:
-    """The two pieces that ``token`` is made of, where ranks are known of products alone.
+    """The two pieces that are merged to ``token``, from the ranks of products alone.
 
     Vocabularies without a list of merges (tiktoken's, SentencePiece's) join the neighbours
-    whose product has the lowest rank, until none is known. In any text that ends up with this
-    token, the merges within it are those that the token alone would see; so its last one is
-    the only one that makes it. None for a token that no merges reach.
+    whose product has the lowest rank, until no product is known. In any text with this token,
+    the merges within it are those of the token alone, so its last merge is the only one that
+    makes it. None for a token that no merges make.
     """
     pieces = [token[index : index + 1] for index in range(len(token))]
     possible = [_rank(ranks, pieces, index) for index in range(len(pieces) - 1)]
@@ -116,8 +116,8 @@ def _check(tokenizer: Tokenizer, model: Mapping[str, Any], word: str) -> None:
 
 
 def _pre_tokens(content: Mapping[str, Any], word: str) -> list[str]:
-    """The pre-tokens of a word: normalized, divided, and spelt as in the vocabulary."""
-    model = {**content["model"], "vocab": {}, "merges": []}  # quick to build, and not needed
+    """The pre-tokens of a word: normalized, divided, and written as in the vocabulary."""
+    model = {**content["model"], "vocab": {}, "merges": []}  # not needed, and slow to build
     bare = {**content, "model": {**model, "unk_token": None}, "added_tokens": []}
     inner = tokenizers.Tokenizer.from_str(json.dumps(bare))
     text = inner.normalizer.normalize_str(word) if inner.normalizer else word
@@ -139,7 +139,7 @@ def _steps_of(
 
 
 def _first_pieces(chunk: str, model: Mapping[str, Any]) -> list[str]:
-    """One piece per character; bytes, or one for a run of them, where it is not known."""
+    """A piece per character; for unknown characters their bytes, or the unknown token."""
     pieces: list[str] = []
     unk = model["unk_token"]
     for character in chunk:

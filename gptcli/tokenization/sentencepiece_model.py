@@ -27,7 +27,7 @@ _UNIGRAM, _BPE = 1, 2  # model types and kinds of pieces, by their numbers in th
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 _KINDS = frozenset({_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE})
 _COMPOSED = {"nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"}  # rules whose results are in form C
-# What the library's graphemes join to the character before, which it would then lose.
+# Characters that the library joins to the one before as a grapheme, and would then lose.
 _JOINING = (
     r"(?<=[\s\S])(?=[\p{M}\x{200c}\x{200d}\x{ff9e}\x{ff9f}\x{1f3fb}-\x{1f3ff}\x{e0020}-\x{e007f}])"
     r"|(?<=\r)(?=\n)"
@@ -37,9 +37,9 @@ _JOINING = (
 def sentencepiece_tokenizer(content: bytes, name: str) -> Tokenizer:
     """The tokenizer of a .model file's content; ``name`` is for messages.
 
-    Control pieces (``<s>``, ``</s>``) and the unknown become special tokens, which text never
-    spells. Raises UsageError without the extra packages, CheckpointError for a damaged file or
-    one with properties that the library cannot reproduce.
+    Control pieces (``<s>``, ``</s>``) and the unknown one become special tokens, which text
+    never becomes. Raises UsageError without the optional packages, CheckpointError for a damaged
+    file or one with properties that the library cannot reproduce.
     """
     model = _parse(content, name)
     _check_supported(model, name)
@@ -70,7 +70,7 @@ def _parse(content: bytes, name: str) -> Any:
         ) from None
     try:
         return layout.ModelProto.FromString(content)
-    except Exception:  # protobuf's errors have no base that is worth its import
+    except Exception:  # importing protobuf for its error class is not worth it
         raise CheckpointError(
             f"{name} is no SentencePiece model, or it is cut short: get it again"
         ) from None
@@ -142,7 +142,7 @@ def _normalizers(spec: Any) -> Iterator[dict[str, Any]]:
     """SentencePiece's normalization in its order: rules, spaces, prefix, spaces to U+2581."""
     prefix = [{"type": "Prepend", "prepend": SPACE}] if spec.add_dummy_prefix else []
     if not spec.remove_extra_whitespaces:
-        yield from prefix  # also before a text of which the rules leave nothing
+        yield from prefix  # also for a text of which the rules leave nothing
     if spec.precompiled_charsmap:
         yield from _rules(spec)
     if spec.remove_extra_whitespaces:
@@ -155,9 +155,9 @@ def _normalizers(spec: Any) -> Iterator[dict[str, Any]]:
 def _rules(spec: Any) -> Iterator[dict[str, Any]]:
     """Replacement of single characters by the model's rules, then composition.
 
-    The library applies rules by grapheme and drops what a shorter rule leaves of it; a mark
-    between the characters of a grapheme keeps them apart. Rules for several characters only
-    ever compose what the rules for single ones decompose, which form C does as well.
+    The library applies rules to graphemes, and drops the rest of a grapheme that a shorter rule
+    leaves; a mark between its characters separates them. Rules for several characters only
+    compose what those for single ones decompose, which form C does as well.
     """
     mark = "\x01" if spec.name.startswith("nmt") else "\ufdd0"  # nmt rules drop it from text
     yield _replace({"Regex": _JOINING}, mark)
@@ -168,7 +168,7 @@ def _rules(spec: Any) -> Iterator[dict[str, Any]]:
 
 
 def _splits(model: Any, pieces: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """Divisions that change no ids, or that keep text from spelling a special token."""
+    """Divisions that change no ids, or that prevent text from becoming a special token."""
     own = sorted((piece for piece in pieces if pieces[piece] == _USER_DEFINED), key=len)
     is_unigram = model.trainer_spec.model_type == _UNIGRAM
     if own and not is_unigram:
@@ -181,9 +181,9 @@ def _splits(model: Any, pieces: Mapping[str, int]) -> Iterator[dict[str, Any]]:
 
 
 def _reserved(pieces: Mapping[str, int]) -> str:
-    """What matches the beginning of text that spells a control piece, unknown or byte.
+    """A regular expression for the beginning of control, unknown and byte pieces in text.
 
-    The library looks these up in text like any other piece. A division within them, at a
+    The library would look these up in text like any other piece. A division within them, at a
     place where no other piece has those two characters in a row, makes that impossible.
     """
     normal = [piece for piece, kind in pieces.items() if kind in (_NORMAL, _USER_DEFINED)]
@@ -247,7 +247,7 @@ def _bpe(model: Any) -> dict[str, Any]:
         "merges": [pair for pair in pairs if pair and ranks.keys() >= {*pair}],
         "fuse_unk": True,
         "byte_fallback": model.trainer_spec.byte_fallback,
-        "ignore_merges": _USER_DEFINED in kinds,  # these are not merged but stand by themselves
+        "ignore_merges": _USER_DEFINED in kinds,  # these are looked up whole, not merged
     }
 
 

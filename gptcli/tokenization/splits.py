@@ -1,13 +1,13 @@
-"""Regular expressions by which tokenizers divide text into words, under their known names.
+"""Regular expressions with which tokenizers split text into words, by their known names.
 
-All of them divide between an alphanumeric character and a space or newline after it, whatever
-else is around: nothing but white space may follow a letter's or a digit's place in a match.
+All of them split between an alphanumeric character and a space or newline after it, whatever
+the text around: no match continues from a letter or digit to white space.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# Of the white space before a word the last character is left to the word.
+# The last character of the white space before a word belongs to the word.
 _SPACES = r"|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 
@@ -37,10 +37,10 @@ SPLIT_PATTERNS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Those of the kinds that are made here: word, wordpiece and unigram.
+# The expressions of the kinds that are trained here: word, wordpiece and unigram.
 WORD_SPLIT = r"\w+(?:['\x{2019}]\w+)*|\s|."
-# A # stands alone, so that no word begins like a continued one. Longest-match search takes the
-# square of a word's length: no word has more than 32 characters.
+# A # is a word by itself, so that no word begins like a continuing piece. No word has more than
+# 32 characters, since the longest-match search takes the square of the length.
 WORDPIECE_SPLIT = r"#| ?\p{L}{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{N}#]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
 UNIGRAM_SPLIT = r" ?\S+" + _SPACES
 
@@ -48,9 +48,9 @@ KNOWN_SPLITS = frozenset([*SPLIT_PATTERNS.values(), WORD_SPLIT, WORDPIECE_SPLIT,
 
 
 def grouped(pattern: str) -> str:
-    """The same expression, written so that tiktoken's engine is 1.5 times as fast on it.
+    """The same expression, written so that tiktoken's engine is 1.5 times as fast.
 
-    What needs no look-ahead stands in one group, which its fast automaton takes as a whole.
+    The part without look-ahead is one group, which its fast automaton matches as a whole.
     """
     easy = pattern.removesuffix(_SPACES)
     return f"(?:{easy}){_SPACES}" if easy != pattern else pattern

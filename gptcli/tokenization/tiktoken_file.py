@@ -1,4 +1,4 @@
-"""tiktoken's files: a ``BASE64 RANK`` line per token, without merges and the split pattern."""
+"""tiktoken's files: a line ``BASE64 RANK`` per token, without merges and split pattern."""
 
 import base64
 import difflib
@@ -31,12 +31,12 @@ def is_tiktoken(content: bytes) -> bool:
 
 
 def tiktoken_tokenizer(content: bytes, pattern: str | None, name: str) -> Tokenizer:
-    """The byte-level BPE whose ids are tiktoken's for that file and that ``pattern``.
+    """The byte-level BPE with tiktoken's ids for that file and that ``pattern``.
 
-    ``pattern``: a name in SPLIT_PATTERNS, one of tiktoken's encodings, or a regular
+    ``pattern`` is a name in SPLIT_PATTERNS, one of tiktoken's encodings, or a regular
     expression; text between its matches is kept, which tiktoken would drop. The file lists no
-    special tokens: <|endoftext|> gets the lowest id that the file leaves free (for GPT-2's
-    50256, as published). Raises UsageError for the pattern, CheckpointError for the file.
+    special tokens: <|endoftext|> gets the lowest free id (for GPT-2 50256, as published).
+    Raises UsageError for a wrong pattern, CheckpointError for a damaged file.
     """
     regex = _split_regex(pattern, name)
     ranks = _parse(content, name)
@@ -48,14 +48,14 @@ def tiktoken_tokenizer(content: bytes, pattern: str | None, name: str) -> Tokeni
     entries = {_spelt(token, letters): ranks[token] for token in by_rank}
     merges = [(_spelt(pair[0], letters), _spelt(pair[1], letters)) for pair in pairs if pair]
     special = {END_OF_TEXT: end}
-    # A token that no merges reach is found by tiktoken where it is a whole word.
+    # tiktoken finds a token that no merges make where it is a whole word.
     return byte_level_tokenizer(
         entries | special, merges, special, name, regex, ignore_merges=None in pairs
     )
 
 
 def _split_regex(pattern: str | None, name: str) -> str | None:
-    """The regular expression; None for GPT-2's, which the library has of itself."""
+    """The regular expression; None for GPT-2's, which is built into the library."""
     known = ", ".join(SPLIT_PATTERNS)
     if pattern is None:
         raise UsageError(
@@ -65,13 +65,13 @@ def _split_regex(pattern: str | None, name: str) -> str | None:
     named = _ENCODINGS.get(pattern, pattern)
     if named in SPLIT_PATTERNS:
         return None if named == "gpt2" else SPLIT_PATTERNS[named]
-    if re.fullmatch(r"[\w-]*", pattern):  # as a regular expression it would match itself alone
+    if re.fullmatch(r"[\w-]*", pattern):  # as a regular expression it would match only itself
         near = difflib.get_close_matches(pattern, [*SPLIT_PATTERNS, *_ENCODINGS], n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {known}, or an expression"
         raise UsageError(f"--pattern {pattern!r} is not known: {hint}")
     try:
         tokenizers.Regex(pattern)
-    except Exception as error:  # the library knows no narrower class
+    except Exception as error:  # the library raises no narrower class
         reason = " ".join(str(error).split())[:120]
         raise UsageError(
             f"--pattern is no regular expression ({reason}): {pattern!r:.200}"

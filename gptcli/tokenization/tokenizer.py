@@ -1,4 +1,4 @@
-"""A tokenizer: text to token ids and back, of whatever kind tokenizer.json describes."""
+"""A tokenizer of any kind that tokenizer.json can describe: text to token ids and back."""
 
 import contextlib
 import hashlib
@@ -26,10 +26,10 @@ ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>
 
 
 class Tokenizer:
-    """A tokenizer of the ``tokenizers`` library; characters take a faster way to equal ids.
+    """A tokenizer of the ``tokenizers`` library, with a faster way for single characters.
 
-    Text never becomes a special token, whatever it spells, and nothing is added, truncated
-    or padded.
+    Text never becomes a special token, even if it contains its name, and nothing is added,
+    truncated or padded.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -66,13 +66,13 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, text: str, name: str = TOKENIZER_FILE) -> "Tokenizer":
-        """Build from the text of a tokenizer.json; ``name`` stands in the CheckpointError."""
+        """Build from the text of a tokenizer.json; ``name`` is for the CheckpointError."""
         try:
             with _without_panic_messages():
                 return cls(tokenizers.Tokenizer.from_str(text))
         except (KeyboardInterrupt, MemoryError):
             raise
-        except BaseException as error:  # the library raises Exception; a panic is not even that
+        except BaseException as error:  # a panic of the library is not an Exception
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise CheckpointError(
                 f"{name} is no usable tokenizer ({reason}): get or make it again"
@@ -80,12 +80,12 @@ class Tokenizer:
 
     @property
     def inner(self) -> tokenizers.Tokenizer:
-        """The library's object, for callers that change nothing about it."""
+        """The library's object, which callers must not change."""
         return self._inner
 
     @property
     def content(self) -> Mapping[str, Any]:
-        """What tokenizer.json says, parsed."""
+        """The parsed content of tokenizer.json."""
         return self._content
 
     @cached_property
@@ -99,7 +99,7 @@ class Tokenizer:
         return "word" if name == "wordlevel" else name
 
     def character_table(self, dtype: str) -> CharacterTable | None:
-        """The table from characters to ids of ``dtype``; None for other kinds than char."""
+        """The table from characters to ids of ``dtype``; None unless the kind is char."""
         if not is_character_tokenizer(self._content):
             return None
         model = self._content["model"]
@@ -112,7 +112,7 @@ class Tokenizer:
 
     @cached_property
     def special_tokens(self) -> Mapping[str, int]:
-        """Ids of the tokens that no text becomes, by name, in the order of their ids."""
+        """Ids of the tokens that text never becomes, by name, in the order of their ids."""
         special = [token for token in self._content["added_tokens"] if token["special"]]
         return {token["content"]: token["id"] for token in special}
 
@@ -124,9 +124,9 @@ class Tokenizer:
 
     @cached_property
     def identity(self) -> str:
-        """Sha256 of what decides the ids; the same however the file is written.
+        """Sha256 of everything that decides the ids, regardless of how the file is formatted.
 
-        Null and false are left out, so that an option the library gains later, off by
+        Null and false are left out, so that an option that the library adds later, off by
         default, changes nothing.
         """
         parts = ("model", "normalizer", "pre_tokenizer", "decoder", "added_tokens")
@@ -150,7 +150,7 @@ class Tokenizer:
         return np.array(ids, dtype=np.int64)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, by as many threads as the library likes."""
+        """The ids of each text; the library uses several threads."""
         try:
             found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
         except (KeyboardInterrupt, MemoryError):
@@ -184,7 +184,7 @@ class Tokenizer:
 
 @contextlib.contextmanager
 def _without_panic_messages() -> Iterator[None]:
-    """Hide what the library's Rust code writes straight to stderr before a panic is raised."""
+    """Hide the message that the library's Rust code writes to stderr before a panic."""
     sys.stderr.flush()
     with Path(os.devnull).open("wb") as nowhere:
         stderr = os.dup(2)

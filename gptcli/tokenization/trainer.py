@@ -1,7 +1,7 @@
-"""Making tokenizers from text.
+"""Training tokenizers on text.
 
-All of them are lossless: what they decode is what they encoded, white space and all, but for the
-words that ``word`` and the characters that ``char`` did not learn. The others go down to bytes.
+All of them are lossless: decoding gives the encoded text with its white space, except for words
+that ``word`` and characters that ``char`` have not learned. The others can fall back to bytes.
 """
 
 import re
@@ -21,13 +21,13 @@ from gptcli.tokenization.splits import UNIGRAM_SPLIT, WORD_SPLIT, WORDPIECE_SPLI
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unigram import alphabet_of, learn_pieces
 
-CONTINUES = "##"  # begins the pieces of wordpiece that go on with a word
+CONTINUES = "##"  # begins the pieces of wordpiece that continue a word
 _LONGEST_WORD = 256  # bytes; WORDPIECE_SPLIT makes no longer ones
-_DECIMALS = 10  # of a score: of more the library may read another number than it wrote
+_DECIMALS = 10  # of a score; with more, the library may read another number than it wrote
 _BYTE_NAMES = tuple(f"<0x{value:02X}>" for value in range(256))
-# What spells the tokens that no text becomes must be there to spell them as text.
+# The characters in the names of special tokens, so that text can contain these names.
 _NEEDED = sorted({*"".join(_BYTE_NAMES), *UNK})
-# The words of UNIGRAM_SPLIT, the long ones divided: trainers need the square of a word's length.
+# The words of UNIGRAM_SPLIT, long ones divided: training takes the square of a word's length.
 _SPACED_WORDS = re.compile(r" ?\S{1,512}|\s{1,512}(?!\S)|\s{1,512}")
 
 
@@ -36,13 +36,13 @@ def train_tokenizer(
     texts: Iterable[str],
     advance: Advance = no_progress,
 ) -> Tokenizer:
-    """The tokenizer that ``spec`` asks for, learned from ``texts``, read once and in order.
+    """Train the tokenizer that ``spec`` asks for on ``texts``, which are read once, in order.
 
     A text is a chunk of at most about 1 MiB that was cut where Cuts.WORDS allows.
     ``advance`` is called with the UTF-8 bytes of each text consumed. The same texts give the
     same tokenizer, byte for byte. It may have fewer tokens than asked for where there is
-    little text. Raises DataError where there is no text, UsageError where the vocabulary asked
-    for cannot hold what every text needs.
+    little text. Raises DataError where there is no text, UsageError where the vocabulary is
+    too small for the tokens that every text needs.
     """
     feed = Feed(texts, advance)
     if spec.kind == "char":
@@ -59,7 +59,7 @@ def character_tokenizer(
     """A tokenizer of the distinct ``characters``, ids in the order of their code points.
 
     ``characters`` may be a text. With ``unk`` the next id stands for every other character;
-    without, encoding one is an error. Then come the ``special_tokens``, which no text becomes.
+    without, encoding one is an error. The ``special_tokens`` follow.
     """
     alphabet = sorted(set(characters))
     if not alphabet:
@@ -89,14 +89,14 @@ def _bytes(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
         pass
     vocabulary = {letter: value for value, letter in enumerate(byte_letters())}
     inner = tokenizers.Tokenizer(models.BPE(vocabulary, []))
-    # Words change nothing without merges, and spare the library one of a megabyte.
+    # Without merges, splitting changes no ids, but spares the library words of a megabyte.
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     return inner
 
 
 def _byte_pairs(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
-    """GPT-2's: merges of bytes within the words of its split."""
+    """GPT-2's kind: merges of bytes within words."""
     inner = tokenizers.Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
@@ -110,7 +110,7 @@ def _byte_pairs(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
 
 
 def _words(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
-    """The most frequent words, white spaces and punctuation marks, <unk> for the others."""
+    """The most frequent words, white spaces and punctuation marks, and <unk> for the others."""
     inner = tokenizers.Tokenizer(models.WordLevel(unk_token=UNK))
     inner.pre_tokenizer = _split(WORD_SPLIT)
     room = _room(spec, 2, f"{UNK} and a word")
@@ -123,7 +123,7 @@ def _words(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
 
 
 def _word_pieces(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
-    """BERT's: the longest piece that fits, then the longest that continues, on bytes."""
+    """BERT's kind, on bytes: the longest piece that fits, then the longest that continues."""
     letters = sorted(byte_letters())
     continuing = [CONTINUES + letter for letter in letters]
     inner = tokenizers.Tokenizer(models.WordPiece(unk_token=UNK))
@@ -132,7 +132,7 @@ def _word_pieces(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
     trainer = trainers.WordPieceTrainer(
         vocab_size=_room(spec, 512, "bytes, at the beginning of words and within,"),
         initial_alphabet=letters,
-        special_tokens=continuing,  # or they get ids, and merges an order, by chance
+        special_tokens=continuing,  # else their ids, and the order of merges, vary
         continuing_subword_prefix=CONTINUES,
         show_progress=False,
     )
@@ -150,16 +150,16 @@ def _word_piece_tokenizer(
     model.continuing_subword_prefix = CONTINUES
     inner = tokenizers.Tokenizer(model)
     inner.pre_tokenizer = pre_tokenizer
-    # A # of the text stands alone, so that ## at the beginning of a piece is never text.
+    # A # in the text is a word by itself, so that ## at the beginning of a piece is never text.
     joined = decoders.Replace(tokenizers.Regex(f"^{CONTINUES}"), "")
     inner.decoder = decoders.Sequence([joined, decoders.ByteLevel()])
     return inner
 
 
 def _unigrams(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
-    """SentencePiece's: the likeliest pieces of words with the space before them, or bytes.
+    """SentencePiece's kind: the likeliest pieces of words with the space before them, or bytes.
 
-    The space stays one, where SentencePiece writes U+2581, so that a U+2581 in a text is itself.
+    Spaces are not written as U+2581, as SentencePiece does, so that a U+2581 in text is kept.
     """
     words: Counter[str] = Counter()
     for text in feed.texts():
@@ -170,7 +170,7 @@ def _unigrams(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
     taken = frozenset({UNK, *_BYTE_NAMES, *spec.special_tokens})
     learned = learn_pieces(words, alphabet, room, taken)
     pieces = [(piece, round(score, _DECIMALS)) for piece, score in learned]
-    # A token that is no text must be worse than spelling it with characters.
+    # A token that is not text must be less likely than the characters of its name.
     worst = round(min(score for _, score in pieces) * len(_BYTE_NAMES[0]) - 1, _DECIMALS)
     vocabulary = [*((name, worst) for name in _BYTE_NAMES), *pieces, (UNK, worst)]
     unk_id = len(vocabulary) - 1
@@ -185,7 +185,7 @@ def _split(pattern: str) -> pre_tokenizers.PreTokenizer:
 
 
 def _room(spec: TokenizerSpec, needed: int, what: str) -> int:
-    """The vocabulary without special tokens; UsageError where it is less than ``needed``."""
+    """The size without special tokens; UsageError where it is less than ``needed``."""
     n_special = len(spec.special_tokens)
     least = needed + n_special
     if spec.size < least:

@@ -1,8 +1,8 @@
-"""The pieces of a unigram tokenizer (Kudo 2018), learned so that the same text gives the same.
+"""Training the pieces of a unigram tokenizer (Kudo 2018), reproducibly.
 
-The library's own trainer sums in the order of a hash table that differs from run to run, and ties
-then fall this way or that. So the loop is here, over sums of whole numbers; what takes the time,
-the seeds (merges) and every segmentation, is the library's.
+The library's own trainer sums in the order of a hash table, which differs from run to run, and
+so ties are decided at random. Therefore the loop is here, over sums of whole numbers; the slow
+parts, the seeds (merges) and every segmentation, are computed by the library.
 """
 
 import math
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from tokenizers import models, pre_tokenizers, trainers
 
 LONGEST_PIECE = 16  # characters
-MOST_CHARACTERS = 2**24  # of distinct words to learn from: the most frequent ones
-COVERAGE = 0.9995  # of all characters are pieces at least; the rest are left to bytes
-_SEEDS = 4  # times the pieces wanted
-_KEPT = 0.75  # of the pieces per round
+MOST_CHARACTERS = 2**24  # in the distinct words to train on, the most frequent ones
+COVERAGE = 0.9995  # the share of characters that are pieces; the rest is left to bytes
+_SEEDS = 4  # the number of seeds, in multiples of the pieces wanted
+_KEPT = 0.75  # the share of pieces that a pruning keeps
 _ROUNDS = 2  # segmentations between prunings
-_RARE = 0.1  # what a piece that is never used counts
+_RARE = 0.1  # the count of a piece that is never used
 _SEPARATOR = "\0"
 _BATCH = 2**14  # words
 _FEED = 2**16  # characters
@@ -30,7 +30,7 @@ Pieces = dict[str, float]
 
 
 def alphabet_of(words: Mapping[str, int], needed: Iterable[str] = ()) -> list[str]:
-    """The most frequent characters, COVERAGE of the text, and the ``needed`` ones, in order."""
+    """The most frequent characters, COVERAGE of the text, and the ``needed`` ones, sorted."""
     counts: Counter[str] = Counter()
     for word, count in words.items():
         for character in word:
@@ -48,10 +48,10 @@ def alphabet_of(words: Mapping[str, int], needed: Iterable[str] = ()) -> list[st
 def learn_pieces(
     words: Mapping[str, int], alphabet: Sequence[str], size: int, taken: frozenset[str]
 ) -> list[tuple[str, float]]:
-    """``size`` pieces, or all there are, with their log-probabilities, the likeliest first.
+    """At most ``size`` pieces with their log-probabilities, the likeliest first.
 
-    ``words`` are those of the text with their counts. The ``alphabet`` is among the pieces, no
-    other character occurs in them, and none of them is ``taken``.
+    ``words`` are those of the text with their counts. All of the ``alphabet`` are pieces, no
+    other character occurs in them, and none of them is in ``taken``.
     """
     known = _most_frequent(_of_alphabet(words, frozenset(alphabet)))
     seeds = _seeds(known, alphabet, _SEEDS * size)
@@ -70,7 +70,7 @@ def learn_pieces(
 
 
 def _of_alphabet(words: Mapping[str, int], alphabet: frozenset[str]) -> Counter[str]:
-    """The words, divided at characters that are not in the alphabet."""
+    """The words with their counts, divided at characters that are not in the alphabet."""
     known: Counter[str] = Counter()
     for word, count in words.items():
         if alphabet.issuperset(word):
@@ -95,7 +95,7 @@ def _most_frequent(words: Mapping[str, int]) -> dict[str, int]:
 
 
 def _seeds(words: Mapping[str, int], alphabet: Sequence[str], size: int) -> set[str]:
-    """What a BPE would make of the words, and the alphabet."""
+    """The seeds: the tokens of a BPE trained on the words, and the alphabet."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Split(_SEPARATOR, "removed")
     trainer = trainers.BpeTrainer(
@@ -109,7 +109,7 @@ def _seeds(words: Mapping[str, int], alphabet: Sequence[str], size: int) -> set[
 
 
 def _repeated(words: Mapping[str, int]) -> Iterator[str]:
-    """Texts with each word as often as it counts."""
+    """Texts in which each word is repeated by its count."""
     held: list[str] = []
     n_held = 0
     for word, count in words.items():
@@ -130,7 +130,7 @@ def _log_probabilities(counts: Pieces) -> Pieces:
 
 
 def _segment(words: Sequence[str], weights: NDArray[np.float64], scores: Pieces) -> Pieces:
-    """How often each piece stands in the likeliest segmentations of all words."""
+    """The number of times that each piece occurs in the likeliest segmentations of all words."""
     unknown = ("", min(scores.values()))  # no word needs it: all characters are pieces
     inner = tokenizers.Tokenizer(models.Unigram([unknown, *scores.items()], 0, False))
     counts = np.zeros(len(scores) + 1)
@@ -144,7 +144,7 @@ def _segment(words: Sequence[str], weights: NDArray[np.float64], scores: Pieces)
 
 
 def _pruned(counts: Pieces, scores: Pieces, size: int) -> Pieces:
-    """The ``size`` pieces without which the text would become least likely; all characters."""
+    """Keep all characters, and those pieces whose removal costs most, ``size`` in all."""
     total = sum(counts.values())
     losses = {
         piece: _loss(piece, counts, scores, total) if count else 0.0
@@ -157,7 +157,7 @@ def _pruned(counts: Pieces, scores: Pieces, size: int) -> Pieces:
 
 
 def _loss(piece: str, counts: Pieces, scores: Pieces, total: float) -> float:
-    """What the log-likelihood of the text loses if others take the piece's place."""
+    """The decrease of the text's log-likelihood if other pieces replace this one."""
     count = counts[piece]
     others = _without(piece, scores)
     log_total = math.log(total + count * (len(others) - 1))

@@ -1,4 +1,4 @@
-"""A character that a tokenizer has no id for, and what a user is told about it."""
+"""The error for a character without an id, and its message for the user."""
 
 from gptcli.errors import DataError, UsageError
 from gptcli.runtime.escapes import named
@@ -11,7 +11,7 @@ class UnseenCharacterError(DataError):
         character: the character.
         offset: its place in the text, in characters from 0.
         why: what is wrong with it, as the end of a sentence.
-        text_index: which of several texts that is.
+        text_index: the number of the text, if there are several.
 
     """
 
@@ -26,20 +26,20 @@ class UnseenCharacterError(DataError):
 def unseen_error(
     error: UnseenCharacterError,
     source: str,
-    way_out: str,
+    remedy: str,
     *,
     is_prompt: bool,
     place: str | None = None,
     origin: str | None = None,
 ) -> UsageError | DataError:
-    """Return the error to raise for the text ``source``, with the way out.
+    """Return the error to raise for the text ``source``, with a ``remedy``.
 
-    A prompt, or a text that is an argument itself, is a wrong argument (UsageError, exit code
-    2); any other text is bad data (DataError, 3). ``place`` (default: the offset in characters)
-    says where in the text the character is, ``origin`` whose vocabulary lacks it.
+    A prompt, or a text on the command line, is a wrong argument (UsageError, exit code 2); any
+    other text is bad data (DataError, exit code 3). ``place`` is where the character is (default:
+    its offset), ``origin`` the tokenizer's, for the message.
     """
     kind = UsageError if is_prompt else DataError
     where = f"offset {error.offset:,}" if place is None else place
     at = f" at {where}" if where else ""
     of = f" of {origin}" if origin else ""
-    return kind(f"{source}: character {named(error.character)}{at} {error.why}{of}: {way_out}")
+    return kind(f"{source}: character {named(error.character)}{at} {error.why}{of}: {remedy}")

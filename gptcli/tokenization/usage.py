@@ -1,4 +1,4 @@
-"""What a tokenizer makes of a text: a small vocabulary gives long sequences, a large one short."""
+"""Measuring the tokens of a text: how many, how many different ones, and the longest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _LONGEST = 5
 
 @dataclass(frozen=True)
 class Usage:
-    """What a tokenizer made of a text.
+    """The tokens of a text in numbers.
 
     Attributes:
-        n_tokens: length of the text in tokens.
-        n_used: how many different tokens are in it.
+        n_tokens: the length of the text in tokens.
+        n_used: the number of different tokens in it.
         longest: its longest tokens, by characters, the longest first.
 
     """
@@ -31,7 +31,7 @@ class Usage:
 def measure_usage(
     tokenizer: Tokenizer, ids: Iterable[NDArray[np.integer]], n_longest: int = _LONGEST
 ) -> Usage:
-    """Count a text that comes as arrays of its ids."""
+    """Measure a text, given as arrays of ids."""
     is_used = np.zeros(tokenizer.vocab_size, dtype=bool)
     n_tokens = 0
     for some in ids:
@@ -45,6 +45,6 @@ def measure_usage(
 def longest_entries(
     entries: Iterable[VocabularyEntry], count: int = _LONGEST
 ) -> tuple[VocabularyEntry, ...]:
-    """The longest of them in characters, special ones left out, the lower id first among equals."""
+    """The longest entries in characters, without special ones; the lower id wins ties."""
     plain = [entry for entry in entries if not entry.is_special]
     return tuple(sorted(plain, key=lambda entry: (-len(entry.text), entry.number))[:count])

@@ -1,4 +1,4 @@
-"""The vocabulary of a tokenizer: what every id stands for, byte for byte."""
+"""The vocabulary of a tokenizer: the bytes that every id represents."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ from gptcli.tokenization.byte_level import byte_values
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _UNFINISHED = "\ufffd"
-_LONGEST_CHARACTER = 4  # bytes, so that as many tokens hold it
+_LONGEST_CHARACTER = 4  # bytes, and so at most as many tokens
 _BYTE_NAME = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-# Decoders of the library that put tokens one after the other and change nothing between them.
+# Decoders of the library that concatenate tokens without any change.
 _PLAIN = frozenset({"ByteLevel", "Fuse", "ByteFallback"})
 
 
@@ -22,8 +22,8 @@ class VocabularyEntry:
     """One token of a vocabulary.
 
     Attributes:
-        content: the UTF-8 that it stands for; of byte-level tokenizers perhaps part of a character.
-        is_special: it stands for no text of its own: a boundary, or whatever is unknown.
+        content: its text in UTF-8, in byte-level tokenizers possibly a part of a character.
+        is_special: whether it has no text of its own: a boundary, or the unknown token.
 
     """
 
@@ -38,12 +38,12 @@ class VocabularyEntry:
 
     @property
     def label(self) -> str:
-        """The token to show: invisible characters made visible, parts of characters as \\xNN."""
+        """The token for display: invisible characters made visible, parts of them as \\xNN."""
         return visible(self.content.decode("utf-8", "backslashreplace"))
 
 
 class Vocabulary:
-    """Entries by id, in order, or searched for."""
+    """All entries, by id, in order, or by a search."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -59,12 +59,12 @@ class Vocabulary:
         return map(self.entry, range(len(self)))
 
     def entry(self, number: int) -> VocabularyEntry:
-        """What ``number`` stands for, which must be below ``len(self)``."""
+        """The entry of the id ``number``, which must be below ``len(self)``."""
         return VocabularyEntry(number, self._bytes(number), self._is_special(number))
 
     @cached_property
     def adds_up(self) -> bool:
-        """Whether a text is what its tokens stand for, one after the other."""
+        """Whether every text is the concatenation of its tokens' texts."""
         return bool(self._decoders) and self._decoders <= _PLAIN
 
     @cached_property
@@ -82,10 +82,10 @@ class Vocabulary:
                 yield entry
 
     def ends_whole(self, ids: Sequence[int], end: int) -> bool:
-        """Whether a text surely ends in a whole character after ``end`` of its tokens.
+        """Whether a text certainly ends in a whole character after ``end`` of its tokens.
 
-        A run of byte tokens is text or not as a whole, so that the next one may undo the last.
-        UsageError outside the vocabulary.
+        A run of byte tokens is valid or invalid as a whole, so that the next token may change
+        the text of the last. UsageError for an id outside the vocabulary.
         """
         last = ids[max(end - _LONGEST_CHARACTER, 0) : end]
         if self._tokenizer.decode(last).endswith(_UNFINISHED):
@@ -111,7 +111,7 @@ class Vocabulary:
         return (name if self._decoders <= _PLAIN else self._text_within(number)).encode()
 
     def _text_within(self, number: int) -> str:
-        """What a token adds to a text, its leading space too, which many decoders drop at first."""
+        """The text that a token adds, with its leading space, which many decoders drop at first."""
         reference, before = self._reference
         after = self._tokenizer.decode([reference, number])
         added = after.removeprefix(before)

@@ -1,4 +1,4 @@
-"""Byte-level BPE vocabularies in two files, as GPT-2's came: the entries, and the merges."""
+"""Byte-level BPE vocabularies in two files, as published for GPT-2: entries and merges."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from gptcli.runtime.small_files import parse_object
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.tokenizer import Tokenizer
 
-# Entries that no merge makes: <s>, <|endoftext|>, [PAD], and what fairseq fills up with.
+# Entries that no merge makes: <s>, <|endoftext|>, [PAD], and the padding of fairseq.
 _SPECIAL = re.compile(r"<.+>|\[.+\]|madeupword\d+", re.DOTALL)
 
 
@@ -44,10 +44,10 @@ def byte_level_tokenizer(
     pattern: str | None = None,
     ignore_merges: bool = False,
 ) -> Tokenizer:
-    """A byte-level BPE of its parts; ``pattern`` splits text into words, None as GPT-2 does.
+    """Build a byte-level BPE; ``pattern`` splits text into words, None is that of GPT-2.
 
-    ``entries`` and ``merges`` are spelt in byte_letters, the ids of ``special`` may be in
-    ``entries`` or follow them. With ``ignore_merges`` a word that is an entry is not built.
+    ``entries`` and ``merges`` are written in byte_letters, the ids of ``special`` may be in
+    ``entries`` or follow them. With ``ignore_merges`` a word that is an entry is looked up whole.
     """
     content = {
         "version": "1.0",
@@ -111,7 +111,7 @@ def _parse_entries(content: bytes, name: str) -> dict[str, int]:
 
 
 def check_ids(numbers: Iterable[Any], name: str) -> None:
-    """CheckpointError unless they are 0 to N-1 in some order."""
+    """Raise CheckpointError unless the numbers are 0 to N-1 in some order."""
     listed = list(numbers)
     if any(type(number) is not int for number in listed) or sorted(listed) != [*range(len(listed))]:
         raise CheckpointError(f"{name}: its ids are not 0 to N-1, each once; get it again")

@@ -105,7 +105,7 @@ def test_no_network_is_a_resource_error_at_once(hub, monkeypatch, capfd):
 def test_a_cache_that_cannot_be_written_is_a_resource_error(hub, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ResourceError, match=r"tokenizer\.json cannot be had"):
+    with pytest.raises(ResourceError, match=r"tokenizer\.json cannot be downloaded"):
         fetch_tokenizer("owner/chars")
 
 

@@ -1,8 +1,8 @@
-"""Arithmetic to learn: problems with their answers, none of them twice.
+"""Problems of arithmetic with their answers, each of them once.
 
-All problems of a kind are numbered, and a keyed permutation of the numbers says which are made
-and in which order. Sums and products are numbered by unordered pairs, so that 2+3 and 3+2 never
-both occur, and whoever divides the problems into train and val divides the facts.
+All problems of a kind are numbered, and a keyed permutation of the numbers decides which are
+made and in which order. Sums and products are numbered by unordered pairs, so that 2+3 and 3+2
+never both occur: no problem of val is in train with its operands swapped.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Exercise:
 
 
 def count_exercises(operators: str, digits: int) -> int:
-    """How many different problems there are."""
+    """The number of different problems."""
     return sum(_KINDS[operator].count(10**digits) for operator in operators)
 
 
@@ -58,7 +58,7 @@ def exercises(operators: str, options: ArithmeticOptions) -> Iterator[Exercise]:
 
 
 def write_exercises(operators: str, options: ArithmeticOptions, file: BinaryIO) -> str:
-    """Write problems as lines of JSON; what they are, in a few words."""
+    """Write problems as lines of JSON; returns a description in a few words."""
     count = 0
     for exercise in exercises(operators, options):
         count += 1
@@ -68,7 +68,7 @@ def write_exercises(operators: str, options: ArithmeticOptions, file: BinaryIO) 
 
 
 def _exercises(operators: str, numbers: Numbers, options: ArithmeticOptions) -> Iterator[Exercise]:
-    """The problems with these numbers: kind after kind they share one range."""
+    """The problems with these numbers; each kind has a range of them, one after another."""
     size = 10**options.digits
     parts: list[tuple[Numbers, str, Numbers, Numbers, Numbers]] = []
     first = 0
@@ -128,7 +128,7 @@ def _quotient(numbers: Numbers, size: int, _: int) -> tuple[Numbers, Numbers, Nu
 
 @dataclass(frozen=True)
 class _Kind:
-    """How many problems there are with operands below a size, and problem number n of them."""
+    """Counts the problems with operands below a size, and makes those with given numbers."""
 
     count: Callable[[int], int]
     make: Callable[[Numbers, int, int], tuple[Numbers, Numbers, Numbers]]

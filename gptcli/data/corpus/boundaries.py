@@ -1,4 +1,4 @@
-"""Where bytes may be cut, found from a block and the few bytes before it alone."""
+"""Finding boundaries: places where bytes may be cut, from a block and a few bytes before it."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from functools import partial
 from gptcli.tokenization.cuts import Cuts
 
 LONGEST_CHARACTER = 4  # bytes of UTF-8
-_WINDOWS = (2**8, 2**14)  # a safe place is usually near
+_WINDOWS = (2**8, 2**14)  # bytes searched first, as a safe place is usually near
 
 # The space or newline, if the character before it is alphanumeric: \w is that or an underscore.
 SAFE_PLACES = {
@@ -19,7 +19,7 @@ SAFE_PLACES = {
 
 @dataclass(frozen=True)
 class ByteBlock:
-    """A block of an input: its offset, the bytes before it, its own, and whether it is the last."""
+    """A block of an input: its offset, a few bytes before it, its content, and if it is last."""
 
     offset: int
     before: bytes
@@ -33,7 +33,7 @@ FindBoundary = Callable[[ByteBlock], int | None]
 def text_boundary(cuts: Cuts) -> FindBoundary:
     """Return the search for the first place in a block where ``cuts`` allows a boundary.
 
-    Where it allows none in the block, that is the first place between two characters.
+    If there is none in the block, the search returns the first place between two characters.
     """
     safe = SAFE_PLACES.get(cuts)
     return _character_boundary if safe is None else partial(_safe_or_forced, safe)
@@ -58,8 +58,8 @@ def _safe_or_forced(safe: re.Pattern[str], block: ByteBlock) -> int:
 def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | None:
     """Find the first match from byte ``least`` on, counted from there.
 
-    What is no UTF-8, among it half a character at the edges, becomes surrogates, which are not
-    alphanumeric: nothing is taken for a safe place that is not one.
+    Bytes that are not UTF-8, such as half a character at the edges, become surrogates, which are
+    not alphanumeric, so that they never make a place look safe.
     """
     if not any(sign in content for sign in b" \n"):  # much faster than the pattern
         return None
@@ -74,7 +74,7 @@ def _first_match(safe: re.Pattern[str], content: bytes, least: int) -> int | Non
 def _character_boundary(block: ByteBlock) -> int:
     """Find the first byte that begins a character.
 
-    A character has at most four bytes: after three that continue one it has ended.
+    A character has at most four bytes, so it ends after at most three that continue it.
     """
     most = LONGEST_CHARACTER - 1
     beginnings = (i for i, byte in enumerate(block.content[:most]) if byte & 0xC0 != 0x80)

@@ -13,7 +13,7 @@ from gptcli.errors import DataError, ResourceError, UsageError
 # A zstd block of 4 bytes may hold 128 KiB, so a piece decompresses to 64 MiB at the most.
 _ZSTD_PIECE = 2048
 _LARGEST_ZSTD_WINDOW = 2**31  # what `zstd --long=31` needs
-_ENOUGH_TO_JUDGE = 2**20
+_ENOUGH_TO_ESTIMATE = 2**20  # decompressed bytes
 
 
 class Compression(StrEnum):
@@ -50,10 +50,10 @@ def open_bytes(path: Path, name: str, compression: Compression) -> io.BufferedRe
 
 
 def estimated_size(path: Path, name: str, compression: Compression, n_bytes: int) -> int:
-    """About how many bytes a compressed file of ``n_bytes`` gives, judged by its first MiB."""
+    """Estimate the decompressed size of a file of ``n_bytes`` from its first MiB."""
     with open_bytes(path, name, compression) as file:
-        given = len(file.read(_ENOUGH_TO_JUDGE))
-        if given < _ENOUGH_TO_JUDGE:
+        given = len(file.read(_ENOUGH_TO_ESTIMATE))
+        if given < _ENOUGH_TO_ESTIMATE:
             return given
         assert isinstance(file.raw, _Reported)
         return max(given, n_bytes * given // max(file.raw.consumed(), 1))
@@ -70,7 +70,7 @@ def check_zstandard(name: str) -> None:
 
 
 class _Reported(io.RawIOBase):
-    """The bytes of a stream, whose errors are raised as errors of gptcli."""
+    """A stream whose errors are raised as errors of gptcli."""
 
     def __init__(self, stream: Any, name: str, compression: Compression) -> None:
         self._stream: io.FileIO | _Stream = stream
@@ -109,7 +109,7 @@ class _Reported(io.RawIOBase):
         return self._offset
 
     def consumed(self) -> int:
-        """How many bytes of the file were read, compressed as they are."""
+        """The number of compressed bytes that were read."""
         return self._offset if isinstance(self._stream, io.FileIO) else self._stream.consumed()
 
     def close(self) -> None:
@@ -119,12 +119,12 @@ class _Reported(io.RawIOBase):
 
 
 class _GzipStream(gzip.GzipFile):
-    """Gzip of one member or several; a file without any is truncated."""
+    """Reads gzip of one or more members; an empty file counts as truncated."""
 
     _is_begun = False
 
     def readinto(self, buffer: Any, /) -> int:
-        content = self.read1(len(buffer))  # one piece: an error behind it does not lose it
+        content = self.read1(len(buffer))  # one piece, so that a later error does not lose it
         if not content and not self._is_begun and not self.consumed():
             raise EOFError
         self._is_begun = True
@@ -137,9 +137,9 @@ class _GzipStream(gzip.GzipFile):
 
 
 class _ZstdStream:
-    """Zstd of one frame or several.
+    """Reads zstd of one or more frames.
 
-    Fed by hand: the library's own stream takes a truncated file for a whole one.
+    It feeds the decompressor itself, since the library's stream accepts truncated files.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Cutting an input into chunks that are the same whichever range of it is read.
+"""Cutting an input into chunks, which are the same whichever range of it is read.
 
-An input is seen in blocks of ``step`` bytes. Each block but the first has at most one boundary,
-which depends on the block and the few bytes before it alone. So every range is cut as the whole
-is, from any start, and a chunk of text is shorter than two blocks, however long a line is.
+An input is divided into blocks of ``step`` bytes. Each block but the first has at most one
+boundary, which depends on the block and the few bytes before it alone. So a range has the same
+boundaries as the whole input, and a chunk of text is shorter than two blocks, however long a
+line is.
 """
 
 import abc
@@ -26,7 +27,7 @@ class Cutter:
         source: the input.
         find: the boundary within a block, counted from its start; None where there is none.
         step: the size of a block, at least 4 bytes.
-        longest: of a chunk, in bytes; for boundaries that may be far apart.
+        longest: the longest chunk in bytes, where boundaries may be far apart.
 
     """
 
@@ -122,7 +123,7 @@ class Cutter:
 
 
 class CutReader(abc.ABC):
-    """The part of a Reader that follows from how its input is cut: all but ``parse``."""
+    """A Reader whose input is cut by a Cutter; subclasses add ``parse``."""
 
     @property
     @abc.abstractmethod
@@ -155,7 +156,7 @@ class CutReader(abc.ABC):
 
 
 def line_of(source: TextInput, offset: int) -> int:
-    """The line, from 1, that ``offset`` is on: reads the input up to there."""
+    """The number, from 1, of the line with ``offset``; reads the input up to there."""
     line, left = 1, offset
     with source.open() as file:
         while left > 0 and (content := file.read(min(left, 2**20))):

@@ -1,4 +1,4 @@
-"""The files that a path or a pattern stands for."""
+"""Finding the files of a path, a directory or a glob."""
 
 import contextlib
 import difflib
@@ -17,7 +17,7 @@ from gptcli.tokenization.tokenizer import TOKENIZER_FILE
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file as the user would name it, where it is, and what the system says of it."""
+    """A file with its name for messages, its path, and its status."""
 
     name: str
     path: Path
@@ -42,10 +42,10 @@ class Found:
 def find_files(source: str, names: Iterable[str] = ()) -> Found:
     """The file of that name, all files below a directory, or all that match a glob.
 
-    In the order of their paths. Below a directory, hidden entries, symlinked directories, what
-    is no file, datasets and models are passed over. Raises UsageError for what is not there,
-    with the nearest of ``names`` and of the files beside it, or is a device, and ResourceError
-    for what cannot be looked at.
+    Files are in the order of their paths. Below a directory, hidden entries, symlinked
+    directories, devices, datasets and models are skipped. Raises UsageError for a device and
+    for a missing file, for which it suggests the nearest of ``names`` and of the files beside
+    it, and ResourceError where the system refuses access.
     """
     if not source:
         raise UsageError("a source without a name is not there: name a text file")
@@ -68,7 +68,7 @@ def find_files(source: str, names: Iterable[str] = ()) -> Found:
 
 
 def is_glob(source: str) -> bool:
-    """Whether this is a pattern, and not a file whose name looks like one."""
+    """Whether this is a pattern, not an existing file whose name looks like one."""
     return glob.has_magic(source) and not os.path.lexists(source)
 
 

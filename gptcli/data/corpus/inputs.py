@@ -1,4 +1,4 @@
-"""From the sources that a user names to the files to read."""
+"""From the sources that a user names to the inputs to read."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from gptcli.errors import DataError, ResourceError, UsageError
 
 
 class DocumentLayout(StrEnum):
-    """How documents lie in an input: one text, one per line, or one per row."""
+    """How documents are arranged in an input: one text, one per line, or one per row."""
 
     TEXT = "text"
     JSONL = "jsonl"
@@ -39,9 +39,9 @@ class TextInput:
     """One file to read, with the size and time that it had when it was found.
 
     Attributes:
-        name: what the user calls it, for messages.
-        path: where it is; absolute. For stdin, a pipe or a built-in source: its spooled copy.
-        layout: how its documents lie in it.
+        name: the name by which the user knows it, for messages.
+        path: its absolute path; for stdin, a pipe or a built-in source that of its copy.
+        layout: how documents are arranged in it.
         compression: how it is stored.
         n_bytes: its size on disk.
         modified_ns: when it was last written, in nanoseconds.
@@ -65,7 +65,7 @@ class TextInput:
         return open_bytes(self.path, self.name, self.compression)
 
     def expected_bytes(self) -> int:
-        """How many bytes ``open`` gives; judged by the first of them if they are compressed."""
+        """The number of bytes that ``open`` gives; an estimate if they are compressed."""
         if self.compression is Compression.NONE:
             return self.n_bytes
         return estimated_size(self.path, self.name, self.compression, self.n_bytes)
@@ -107,9 +107,9 @@ class Corpus:
 
     Attributes:
         inputs: at least one.
-        is_collection: whether documents are many: several files, a directory, a glob, records.
-        name: what a dataset of it is called by default.
-        title: what it is, for the record and messages: the source, or "3 files".
+        is_collection: whether it has many documents: several files, a directory, a glob, records.
+        name: the default name of a dataset made from it.
+        title: a description for the record and messages: the source, or "3 files".
         n_skipped: files of directories that were left out as binary.
 
     """
@@ -124,7 +124,7 @@ class Corpus:
 def find_corpus(
     sources: Sequence[str], spool: Path, arithmetic: ArithmeticOptions | None = None
 ) -> Corpus:
-    """The files that ``sources`` name, in their order; only what cannot be reread is copied.
+    """Find the inputs that ``sources`` name, in their order.
 
     A source is the name of a built-in one (which wins over a file of that name: ``./python`` is
     the file), ``-`` for stdin, a FIFO, a file, a directory (with all below it, in the order of
@@ -133,8 +133,8 @@ def find_corpus(
     must stay as long as the corpus is used. ``arithmetic`` shapes the built-ins "addition" and
     "calculator".
 
-    Raises UsageError for what is not there, is no text or is named twice, and ResourceError
-    where the system refuses to read, or to write the copies.
+    Raises UsageError for a source that is missing, is not text or is named twice, and
+    ResourceError where the system refuses to read, or to write the copies.
     """
     if not sources:
         raise UsageError("nothing to read: name a text file")
@@ -155,10 +155,10 @@ def find_corpus(
 
 
 def corpus_name(sources: Sequence[str]) -> str:
-    """What a dataset is called by default: ``books/input.txt.gz`` gives ``input``.
+    """The default name of a dataset: ``books/input.txt.gz`` gives ``input``.
 
-    Of a directory its name, of a glob that of the directory it begins with, of several sources
-    the first's.
+    A directory gives its own name, a glob that of the directory with which it begins; of
+    several sources the first one counts.
     """
     source = sources[0]
     if source in BUILT_IN_SOURCES:
@@ -179,7 +179,7 @@ def corpus_name(sources: Sequence[str]) -> str:
 def _is_directory(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a name too long, for one: whoever reads it says so
+    except OSError:  # for example a name that is too long: reading it will raise the error
         return False
 
 
@@ -207,7 +207,7 @@ def _find(source: str) -> Found:
 
 
 def _refuse_repetitions(found: Sequence[Found]) -> None:
-    """Raise UsageError for a file named twice: it might be trained on and validated with."""
+    """Raise UsageError for a file named twice, which could be in both train and val."""
     names: dict[tuple[object, ...], str] = {}
     for one in found:
         for identity, name in _identities(one):
@@ -249,14 +249,15 @@ def _take(found: Found, copy: Path, options: ArithmeticOptions) -> _Taken:
 
 def _take_built_in(name: str, copy: Path, options: ArithmeticOptions) -> _Taken:
     source = BUILT_IN_SOURCES[name]
-    said: list[str] = []
-    write_copy(copy, lambda file: said.append(source.write(file, options)))
+    descriptions: list[str] = []
+    write_copy(copy, lambda file: descriptions.append(source.write(file, options)))
+    (description,) = descriptions
     taken = _input(name, copy, name + source.suffix)
-    return _Taken((taken,), f"{name} ({said[0]})" if said[0] else name)
+    return _Taken((taken,), f"{name} ({description})" if description else name)
 
 
 def _input(name: str, path: Path, file_name: str | None = None) -> TextInput:
-    """The input at ``path``; the end of its name says its layout and compression."""
+    """The input at ``path``; its layout and compression follow from the end of its name."""
     layout, compression = _form(name if file_name is None else file_name)
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""A file with one record of JSON per line."""
+"""Reading a file with one record of JSON per line."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class JsonlReader(CutReader):
-    """Reads records in chunks of whole lines; records.py says which records there are."""
+    """Reads records in chunks of whole lines; records.py defines the records."""
 
     source: TextInput
     options: ReadOptions
@@ -26,7 +26,7 @@ class JsonlReader(CutReader):
     longest_line: int = LONGEST_LINE
 
     def parse(self, chunk: Chunk) -> Parsed:
-        """See Reader. A record that gives no document is a problem; blank lines are passed over."""
+        """See Reader. A record without a document is a problem; blank lines are skipped."""
         assert isinstance(chunk.content, bytes)
         documents: list[Document] = []
         problems: list[Problem] = []
@@ -56,7 +56,7 @@ class JsonlReader(CutReader):
 
 
 def _document(line: str, offset: int, field: str | None) -> Document:
-    """The document of one line; ValueError says why there is none."""
+    """The document of one line; raises ValueError with the reason if there is none."""
     try:
         parts = record_parts(json.loads(line), field)
     except json.JSONDecodeError as error:

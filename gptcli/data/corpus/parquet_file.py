@@ -23,7 +23,7 @@ class Group:
 
 
 class TextColumn:
-    """What one column of an open file holds."""
+    """One column of texts in an open file."""
 
     def __init__(self, file: Any, name: str, column: str) -> None:
         _check_column(file.schema_arrow, name, column)
@@ -32,7 +32,7 @@ class TextColumn:
         self.groups = tuple(_groups(file.metadata, column))
 
     def contents(self, group: Group, rows: int) -> Iterator[tuple[bytes | None, ...]]:
-        """The texts of a row group, at most so many at a time; None for a null."""
+        """The texts of a row group, at most ``rows`` at a time; None for a null."""
         import pyarrow
 
         row = group.start
@@ -54,7 +54,7 @@ class TextColumn:
 def open_column(path: Path, name: str, column: str) -> Iterator[TextColumn]:
     """Open a column of a file, for a ``with`` block.
 
-    Raises DataError where the file is not sound or has no such column, ResourceError where
+    Raises DataError where the file is damaged or has no such column, ResourceError where
     reading is refused and UsageError where pyarrow is missing.
     """
     check_pyarrow(name)
@@ -104,7 +104,7 @@ def _check_column(schema: Any, name: str, column: str) -> None:
 
 @contextmanager
 def _reported(name: str, place: str) -> Iterator[None]:
-    """Turn what pyarrow raises into our errors."""
+    """Turn the errors of pyarrow into those of gptcli."""
     import pyarrow
 
     try:

@@ -1,4 +1,4 @@
-"""A Parquet file: one document per row, in a column of strings."""
+"""Reading a Parquet file with one document per row, in a column of strings."""
 
 import hashlib
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class ParquetReader:
     most_rows: int = 1024
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
-        """See Reader. DataError for what is no sound Parquet, or has no such column."""
+        """See Reader. DataError where the file is damaged, or has no such column."""
         with self._opened() as file:
             for group in file.groups:
                 if group.end > start and (end is None or group.start < end):
@@ -73,7 +73,7 @@ class ParquetReader:
         return list(zip(boundaries, [*boundaries[1:], None], strict=True))
 
     def expected_bytes(self) -> int:
-        """What the file says of the column: less than the texts have, if they repeat."""
+        """The size of the column according to the file; less than that of texts that repeat."""
         with self._opened() as file:
             return sum(group.n_bytes for group in file.groups)
 

@@ -1,4 +1,4 @@
-"""A corpus that is always there: the source of the running interpreter's standard library."""
+"""A corpus that is always available: the source of the interpreter's standard library."""
 
 import sysconfig
 import tokenize
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from gptcli.errors import DataError, ResourceError
 
-# Tests repeat themselves, the rest is another program or not the standard library.
+# Tests are repetitive; the others are programs or not part of the standard library.
 _LEFT_OUT = frozenset(
     {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__"}
 )
@@ -17,8 +17,8 @@ _LEFT_OUT = frozenset(
 def write_standard_library(file: BinaryIO, root: Path | None = None) -> str:
     """Write every .py file below ``root`` (the standard library), in the order of their paths.
 
-    Line ends become newlines. Says how many files there are, and how many, if any, were left
-    out as they could not be decoded.
+    Line ends become newlines. Returns how many files there are, and how many, if any, were left
+    out because they could not be decoded.
     """
     root = root or Path(sysconfig.get_path("stdlib"))
     count = skipped = 0

@@ -1,4 +1,4 @@
-"""The reader of an input: one for each layout of documents."""
+"""Opening inputs with the reader for their layout."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,9 @@ def open_readers(inputs: Sequence[TextInput], options: ReadOptions, cuts: Cuts) 
 
 
 def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
-    """The reader of an input; texts are cut where ``cuts`` says, for they are encoded in chunks.
+    """Open an input; texts are cut into chunks where ``cuts`` allows.
 
-    Raises UsageError where the extra package that reads it is missing.
+    Raises UsageError where an optional package to read it is missing.
     """
     if source.compression is Compression.ZSTD:
         check_zstandard(source.name)

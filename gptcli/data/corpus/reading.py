@@ -25,7 +25,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class DocumentPart:
-    """A piece of a document's text: a target to learn, or only to read, as a prompt is."""
+    """A piece of a document's text, which is a target of the loss or, as a prompt, is not."""
 
     text: str
     is_target: bool = True
@@ -38,8 +38,8 @@ class Document:
     Attributes:
         parts: in order; one, except in prompts with completions and in conversations.
         offset: its first byte in the decompressed input; in Parquet its row, from 0.
-        key: sha256 that decides between train and val: of its text, or for a text file of the
-            first 64 KiB, so that all its pieces have the same.
+        key: the sha256 that decides between train and val: that of its text, or for a text file
+            that of the first 64 KiB, so that all its pieces have the same.
         is_start: whether this piece begins the document.
         is_end: whether this piece ends it.
 
@@ -53,13 +53,13 @@ class Document:
 
     @property
     def has_text(self) -> bool:
-        """Whether it is not empty."""
+        """Whether the text is not empty."""
         return any(part.text for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A record that gives no document: its offset (as in Document) and the reason."""
+    """A bad record, which gives no document: its offset (as in Document) and the reason."""
 
     offset: int
     reason: str
@@ -81,7 +81,7 @@ class Chunk:
     Attributes:
         offset: its first byte in the decompressed input; in Parquet its first row.
         content: its bytes; in Parquet the bytes of each row's text, or None for a null.
-        is_last: whether the input (not only the range) ends with it.
+        is_last: whether it is the last chunk of the input, not only of a range.
         n_bytes: the size of the content.
 
     """
@@ -103,31 +103,31 @@ class Reader(Protocol):
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """The chunks from ``start`` to ``end`` (boundaries, from ``ranges``) in order.
 
-        In constant memory. At its end it makes sure that the file is still what was found:
-        DataError if it changed while it was read.
+        It takes constant memory. After the last chunk it raises DataError if the file has
+        changed while it was read.
         """
         ...
 
     def parse(self, chunk: Chunk) -> Parsed:
-        """The documents of a chunk: pure, and safe to call from several threads.
+        """The documents of a chunk; a pure function, safe to call from several threads.
 
         Raises DataError for bytes that are not UTF-8, unless the options allow them.
         """
         ...
 
     def place(self, offset: int) -> str:
-        """Where ``offset`` is, as "line 1,234" or "row 5", for messages: it reads the input."""
+        """The place of ``offset`` for messages, as "line 1,234" or "row 5"; reads the input."""
         ...
 
     def ranges(self) -> list[tuple[int, int | None]]:
-        """Where machines may divide the input: about 64 MiB each, in order; None is the end.
+        """Ranges of about 64 MiB, in order, for several machines; None is the end.
 
         A compressed input is one range.
         """
         ...
 
     def expected_bytes(self) -> int:
-        """What ``chunks`` will give together: exact for plain files, else an estimate."""
+        """The size of all chunks together: exact for plain files, else an estimate."""
         ...
 
     def expected_chunks(self) -> int:

@@ -1,12 +1,12 @@
-"""From records of JSON to the parts of documents: what to learn, and what only to read.
+"""From records of JSON to the parts of documents, of which only some are targets of the loss.
 
-Three shapes, the first that fits:
-    {"text": "..."}                                       all of it is learnt
-    {"prompt": "...", "completion": "..."}                the completion is
-    {"messages": [{"role": "...", "content": "..."}]}     what the assistant says is
+There are three shapes; the first that fits is taken:
+    {"text": "..."}                                       all of the text is a target
+    {"prompt": "...", "completion": "..."}                the completion is a target
+    {"messages": [{"role": "...", "content": "..."}]}     the assistant's messages are targets
 A conversation becomes "role: content" and a newline for each turn; the content of an assistant's
-turn and the newline that ends it are learnt, so that a model learns to end its turn. Nothing is
-put between a prompt and its completion. With ``field`` the text is in the field of that name.
+turn and the newline that ends it are targets, so that a model learns to end its turn. There is
+nothing between a prompt and its completion. With ``field`` the text is in the field of that name.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from typing import Any
 from gptcli.data.corpus.reading import DocumentPart
 
 ROLES = ("system", "user", "assistant")
-_LEARNT = "assistant"
+_TARGET_ROLE = "assistant"
 _NAMES_SHOWN = 5
 
 
 def record_parts(record: Any, field: str | None = None) -> tuple[DocumentPart, ...]:
-    """The parts of the document that a record holds; ValueError says what is wrong with it."""
+    """The parts of a record's document; raises ValueError with the reason for a bad record."""
     if not isinstance(record, dict):
         raise ValueError(f"the line holds {_kind(record)}, not an object")
     if field is not None:
@@ -51,7 +51,7 @@ def _turn(turn: Any, number: int) -> tuple[DocumentPart, ...]:
     if role not in ROLES:
         roles = ", ".join(ROLES)
         raise ValueError(f"message {number} has the role {role[:40]!r}: there are {roles}")
-    if role == _LEARNT:
+    if role == _TARGET_ROLE:
         return (DocumentPart(f"{role}: ", is_target=False), DocumentPart(f"{content}\n"))
     return (DocumentPart(f"{role}: {content}\n", is_target=False),)
 

@@ -43,16 +43,16 @@ def _from_cache(path: Path) -> bytes | None:
 
 
 def _download(url: str) -> bytes:
-    way_out = "download it by hand, then `gptcli prepare FILE`"
+    remedy = "download it by hand, then `gptcli prepare FILE`"
     try:
         content = _fetch(url)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        raise ResourceError(f"cannot download {url} ({reason}): {way_out}") from error
+        raise ResourceError(f"cannot download {url} ({reason}): {remedy}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise ResourceError(
-            f"{url} is not Tiny Shakespeare (sha256 {found[:12]}, not {SHA256[:12]}): {way_out}"
+            f"{url} is not Tiny Shakespeare (sha256 {found[:12]}, not {SHA256[:12]}): {remedy}"
         )
     return content
 

@@ -19,10 +19,10 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class BuiltInSource:
-    """A built-in text: a line about it, and what writes it.
+    """A built-in text: a line about it, and a function that writes it.
 
-    ``write`` writes it into a file and says what it wrote, if there is more to say than the
-    name; ``suffix`` is that of such a file.
+    ``write`` writes the text to a file and returns a description, which may be empty; ``suffix``
+    is that of such a file.
     """
 
     about: str

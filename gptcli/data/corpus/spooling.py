@@ -1,4 +1,4 @@
-"""Copies of inputs that can be read only once: stdin, pipes and what is made here."""
+"""Copying inputs that can be read only once: stdin, pipes and built-in sources."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _BLOCK = 2**20
 
 
 def _copy(source: BinaryIO, name: str, target: Path) -> None:
-    """Copy what is left of ``source`` into the new file ``target``, block by block.
+    """Copy the rest of ``source`` into the new file ``target``, block by block.
 
     Raises ResourceError where reading ``name`` or writing is refused.
     """
@@ -25,14 +25,14 @@ def _copy(source: BinaryIO, name: str, target: Path) -> None:
 
 
 def copy_stdin(target: Path) -> None:
-    """Copy what is piped in; UsageError where nothing can be."""
+    """Copy stdin; UsageError where it is closed."""
     if sys.stdin is None:
         raise UsageError("stdin is closed: name a file instead of -")
     _copy(sys.stdin.buffer, "stdin", target)
 
 
 def copy_pipe(path: Path, target: Path) -> None:
-    """Copy what is written into a FIFO, until all who write have closed it."""
+    """Copy a FIFO, until all writers have closed it."""
     try:
         source = path.open("rb")
     except OSError as error:

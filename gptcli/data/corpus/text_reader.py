@@ -1,4 +1,4 @@
-"""Reading a file that is one text."""
+"""Reading a file that contains one text."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gptcli.tokenization.cuts import Cuts
 
 STEP = 2**20
 STEPS = {
-    Cuts.ANYWHERE: 2**18,  # what takes little time per byte gains from the processor's caches
+    Cuts.ANYWHERE: 2**18,  # encoding is so fast per byte that the processor's caches matter
     Cuts.NOWHERE: 2**22,  # fewer forced cuts, where each may cost a token
 }
 KEY_BYTES = 2**16
@@ -25,7 +25,7 @@ KEY_BYTES = 2**16
 class TextReader(CutReader):
     """Reads a text in chunks of about ``step`` bytes, cut where ``cuts`` allows.
 
-    Where it allows no place for a whole step, the cut is between two characters.
+    If it allows none within a whole step, the cut is between any two characters.
     """
 
     source: TextInput
@@ -68,7 +68,7 @@ def open_text(source: TextInput, options: ReadOptions, cuts: Cuts) -> TextReader
 
 
 def not_text(source: TextInput, offset: int, byte: int) -> DataError:
-    """The error for the first byte that is not UTF-8, with its place and the ways out."""
+    """The error for the first byte that is not UTF-8, with its place and a remedy."""
     with source.open() as file:
         start = file.read(2**13)
     place = f"at offset {offset:,} (line {line_of(source, offset):,})"

@@ -1,4 +1,4 @@
-"""A part of a large corpus, spread evenly over it, to learn a vocabulary from."""
+"""An even sample of a large corpus, to train a tokenizer on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class TextSample:
     Attributes:
         readers: of the inputs.
         n_bytes: about how many bytes the chunks have together.
-        n_total: how many the corpus has; None: unknown, as it is compressed or Parquet.
-        every: 1: all of the corpus.
-        limit: no text is given beyond so many bytes.
+        n_total: the bytes of the corpus; None where they are unknown (compressed, Parquet).
+        every: 1 is all of the corpus.
+        limit: texts end after this many bytes.
 
     """
 
@@ -30,9 +30,9 @@ class TextSample:
     limit: int
 
     def texts(self) -> Iterator[str]:
-        """The texts, read anew at each call: of a chunk, or of a document in records.
+        """The texts of chunks or, in records, of documents; each call reads them again.
 
-        Bad records are passed over: whoever reads all of the corpus reports them.
+        Bad records are skipped: they are reported when all of the corpus is read.
         """
         left = self.limit
         for reader, chunk in self._chunks():
@@ -54,7 +54,7 @@ class TextSample:
 
 
 def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> TextSample:
-    """A sample of at most ``limit`` bytes: a function of the inputs and the limit alone."""
+    """A sample of at most ``limit`` bytes, which depends on the inputs and the limit alone."""
     expected = sum(reader.expected_bytes() for reader in readers)
     every = max(1, -(-expected // limit))
     return TextSample(

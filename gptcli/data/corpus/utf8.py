@@ -1,4 +1,4 @@
-"""Decoding bytes, with a choice of what to do where they are not UTF-8."""
+"""Decoding bytes, with a choice for those that are not UTF-8."""
 
 from typing import Literal, get_args
 
@@ -19,6 +19,6 @@ def decode(content: bytes, errors: Errors) -> tuple[str, int]:
         if errors == "strict":
             raise
     replaced = content.decode("utf-8", "replace")
-    # These bytes are the character itself wherever they stand.
+    # The text may already contain U+FFFD, which does not count.
     count = replaced.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
     return (replaced if errors == "replace" else content.decode("utf-8", "ignore")), count

@@ -11,13 +11,13 @@ from gptcli.errors import ResourceError
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.tokenizer import Tokenizer
 
-_SMALL = 2**28  # bytes; below it no estimate is worth its time
+_SMALL = 2**28  # bytes; smaller datasets are not worth the time of an estimate
 _MARGIN = 1.05
 _SAMPLED_CHUNKS = 4
 
 
 def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -> None:
-    """Raise ResourceError where the disk of ``building`` cannot hold what is expected."""
+    """Raise ResourceError where the dataset will not fit on the disk of ``building``."""
     free = shutil.disk_usage(building).free
     # A token stands for at least one byte.
     needed = _size(plan, tokenizer, plan.scan.bytes)
@@ -33,7 +33,7 @@ def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -
 
 
 def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
-    """The bytes on disk of so many tokens and an end-of-text for each document."""
+    """The bytes on disk of the tokens of a text and an end-of-text for each document."""
     tokens = text_tokens + plan.scan.documents
     item_size = ITEM_SIZES[narrowest_dtype(tokenizer.vocab_size)] + plan.scan.is_masked
     copies = 2 if plan.config.shuffle else 1

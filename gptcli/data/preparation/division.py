@@ -15,7 +15,7 @@ _KEYS = 2**64
 
 @dataclass(frozen=True)
 class Cut:
-    """Where val begins: an input by its number, and an offset in it."""
+    """The place where val begins: the number of an input, and an offset in it."""
 
     input: int
     offset: int
@@ -23,9 +23,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Division:
-    """Val is all from ``cut`` on; without one, the documents of the lowest keys.
+    """Divides documents: val is everything from ``cut`` on or, without one, the lowest keys.
 
-    By keys a document, and every copy of it, goes to the same split whatever is around it.
+    By its key a document, and every copy of it, is in the same split in whatever corpus.
     """
 
     val_fraction: float
@@ -40,12 +40,12 @@ class Division:
         return "val" if is_val else "train"
 
     def begins_val(self, number: int, document: Document) -> bool:
-        """Whether val begins here, perhaps in the middle of what was one text."""
+        """Whether val begins with this document, which may be the middle of a text."""
         return self.cut == Cut(number, document.offset)
 
 
 def choose_split(asked: SplitBy | None, is_collection: bool, documents: int) -> SplitBy:
-    """What the user asked for; else by document in a collection that has enough of them."""
+    """The user's choice; by default by document in a collection that has enough of them."""
     if asked is not None:
         return asked
     many = is_collection and documents >= FEWEST_DOCUMENTS
@@ -55,7 +55,7 @@ def choose_split(asked: SplitBy | None, is_collection: bool, documents: int) -> 
 def divide(
     readers: Sequence[Reader], scan: Scan, split_by: SplitBy, config: PrepareConfig
 ) -> Division:
-    """The division of a scanned corpus; DataError where a side would stay empty."""
+    """The division of a scanned corpus; DataError where one split would be empty."""
     if split_by is SplitBy.DOCUMENT or config.val_fraction == 0:
         return Division(config.val_fraction)
     target = int((1 - config.val_fraction) * scan.characters)
@@ -69,7 +69,7 @@ def divide(
 
 
 def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
-    """Find the place of character ``target``; in records, the start of the next one."""
+    """Find the place of character ``target``; among records, the start of the next record."""
     index = bisect_left(scan.marks, target + 1, key=lambda mark: mark.characters_before) - 1
     mark = scan.marks[index]
     reader = readers[mark.input]
@@ -94,7 +94,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
 
 
 def _byte_of(content: bytes, characters: int) -> int:
-    """The length in bytes of the first ``characters``; what is not UTF-8 counts as replaced."""
+    """The length in bytes of the first ``characters``; invalid bytes count as U+FFFD."""
 
     def decoded(length: int) -> int:
         return len(content[:length].decode("utf-8", "replace"))

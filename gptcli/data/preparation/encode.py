@@ -108,5 +108,5 @@ def _unseen(
     if reader.source.layout is DocumentLayout.TEXT:
         offset += len(texts[error.text_index][: error.offset].encode("utf-8"))
     source = f"{reader.source.name}, {reader.place(offset)}"
-    way_out = "leave --tokenizer out, or give one made with --unk"
-    return unseen_error(error, source, way_out, is_prompt=False, place="")
+    remedy = "leave --tokenizer out, or give one made with --unk"
+    return unseen_error(error, source, remedy, is_prompt=False, place="")

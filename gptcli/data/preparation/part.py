@@ -1,4 +1,4 @@
-"""Parts: tokens between encoding and the dataset, of one task or of all before a shuffle."""
+"""Parts: directories of encoded tokens, of one task or of all before a shuffle."""
 
 import contextlib
 import hashlib
@@ -28,7 +28,7 @@ _DOCUMENTS = 4096  # gathered at a time
 
 
 class PartWriter:
-    """Appends tokens of both splits to a directory; ``close`` makes it a whole part."""
+    """Appends tokens of both splits to a directory; ``close`` completes the part."""
 
     def __init__(self, directory: Path, dtype: str, is_masked: bool) -> None:
         self._directory = directory
@@ -52,7 +52,7 @@ class PartWriter:
         self._writers[split].write(encoded)
 
     def close(self, plan: str) -> None:
-        """Record what the files hold, and of which plan (its sha256) they are a part."""
+        """Write the record of the files; ``plan`` is the sha256 of the plan of the part."""
         splits = {split: writer.close() for split, writer in self._writers.items()}
         record = {
             "plan": plan,
@@ -98,7 +98,7 @@ class PartTokens:
     def open(
         cls, parts: Sequence[Path], split: str, vocab_size: int, is_masked: bool
     ) -> "PartTokens":
-        """Open the files of all parts; DataError where one is not as it was written."""
+        """Open the files of all parts; DataError where one has another size than recorded."""
         content = token_content(narrowest_dtype(vocab_size), vocab_size)
         recorded = [_recorded_sizes(part, split) for part in parts]
         for part, sizes in zip(parts, recorded, strict=True):
@@ -145,7 +145,7 @@ def _check_size(part: Path, name: str, n_bytes: int) -> None:
 
 
 def check_part(directory: Path) -> None:
-    """Raise DataError unless every byte of a part is as it was written."""
+    """Raise DataError unless all files of a part have the recorded sha256."""
     for name, expected in _record_of(directory).get("sha256", {}).items():
         try:
             with (directory / name).open("rb") as file:
@@ -157,11 +157,11 @@ def check_part(directory: Path) -> None:
 
 
 def in_order(parts: PartTokens) -> Iterator[EncodedTokens]:
-    """The tokens of a split as they are, in blocks."""
+    """The tokens of a split in the order of the parts, in blocks."""
     boundaries = [*range(0, max(parts.n_tokens, 1), _BLOCK), parts.n_tokens]
     for first, last in pairwise(boundaries):
         ids, mask = parts.read(first, last)
-        # A document may start at the very end: it is white space that has no tokens.
+        # A document of white space may have no tokens, and so start at the very end.
         low, high = np.searchsorted(parts.starts, [first, last + (last == parts.n_tokens)])
         yield _sized(parts, first == 0, ids, mask, parts.starts[low:high] - first)
 
@@ -193,7 +193,7 @@ def _sized(
     mask: NDArray[np.uint8] | None,
     starts: NDArray[np.int64],
 ) -> EncodedTokens:
-    """Tokens, of which the first ones stand for the whole text: its size counts once."""
+    """Encoded tokens; the first ones carry the size of the whole text, so that it counts once."""
     if is_first:
         return EncodedTokens(ids, mask, starts, parts.characters, parts.bytes)
     return EncodedTokens(ids, mask, starts)

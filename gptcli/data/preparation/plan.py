@@ -1,4 +1,4 @@
-"""The plan of a preparation: all that decides the dataset's bytes, and the tasks of the work."""
+"""The plan of a preparation: everything that decides the dataset's bytes, and its tasks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Task:
-    """A range of one input, to be encoded alone; ``end`` None is the end of the input."""
+    """A range of one input, encoded independently; ``end`` None is the end of the input."""
 
     input: int
     start: int
@@ -48,7 +48,7 @@ class Plan:
 def make_plan(
     corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, config: PrepareConfig, watch: Watch
 ) -> tuple[Plan, Tokenizer]:
-    """Read the corpus once, make the tokenizer unless there is one, and divide the work."""
+    """Scan the corpus, make the tokenizer unless there is one, and divide the work."""
     if config.shuffle and not corpus.is_collection:
         raise UsageError(
             f"--shuffle orders documents anew, {corpus.title} is one text: leave it out"
@@ -73,7 +73,8 @@ def make_plan(
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
         watch.note(
-            f"{scan.documents:,} documents are too few to divide: the end of the text validates"
+            f"{scan.documents:,} documents are too few to divide: the validation split is the end "
+            "of the text"
         )
     division = divide(readers, scan, split_by, config)
     tasks = tuple(_tasks(readers, division))
@@ -84,7 +85,7 @@ def make_plan(
 def encode_tasks(
     plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
 ) -> Iterator[dict[str, EncodedTokens]]:
-    """The tokens of these tasks in order, by split, from as many threads as help."""
+    """Encode these tasks in order, by split, on several threads where that is faster."""
     readers = open_readers(plan.corpus.inputs, plan.read, cuts_of(tokenizer))
     encoder = ChunkEncoder(tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection)
 
@@ -104,7 +105,7 @@ def encode_tasks(
 
 
 def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
-    """The ranges of the inputs, divided once more where val begins."""
+    """The ranges of the inputs; the one in which val begins is divided there."""
     cut = division.cut
     for number, reader in enumerate(readers):
         for start, end in reader.ranges():

@@ -1,4 +1,4 @@
-"""plan.json: writing a plan, and reading it in other processes."""
+"""plan.json: writing a plan, and reading it in another process."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

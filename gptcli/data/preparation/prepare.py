@@ -1,4 +1,4 @@
-"""Preparing a dataset from a corpus in one go."""
+"""Preparing a dataset from a corpus in one process."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _UNSHUFFLED = ".unshuffled"
 
 @dataclass(frozen=True)
 class Preparation:
-    """What to prepare, and how."""
+    """The sources of a dataset, its tokenizer, and all options."""
 
     sources: Sequence[str]
     tokenizer: TokenizerChoice = field(default_factory=lambda: TokenizerSpec("char"))
@@ -46,8 +46,8 @@ def prepare(
 ) -> Dataset:
     """Encode a corpus into a new dataset at ``directory``.
 
-    The directory appears whole or not at all; ResourceError if another process is writing it,
-    or if the disk has no room for what is expected.
+    The directory appears complete or not at all. Raises ResourceError if another process is
+    writing it, or if the dataset will not fit on the disk.
     """
     watch = watch or Unwatched()
     with output_directory(directory, overwrite, DATASET) as building:

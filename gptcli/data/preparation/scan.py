@@ -1,4 +1,4 @@
-"""The first pass over a corpus: what is in it, before anything is written."""
+"""The first pass over a corpus, which measures and checks it before anything is written."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _Item = tuple[int, Reader, Chunk]
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a chunk begins: its input, its offset, and the characters before it."""
+    """The start of a chunk: its input, its offset, and the number of characters before it."""
 
     input: int
     offset: int
@@ -28,8 +28,8 @@ class Mark:
 class Scan:
     """The size of a corpus in every unit, and the sha256 of its bytes.
 
-    Of several inputs, the sha256 is that of theirs. ``replaced`` counts sequences that were not
-    UTF-8, ``bad`` the records left out; ``alphabet`` is empty unless it was asked for.
+    For several inputs, ``sha256`` is the hash of their hashes. ``replaced`` counts sequences that
+    were not UTF-8, ``bad`` the records left out; ``alphabet`` is empty unless it was asked for.
     """
 
     title: str
@@ -64,7 +64,7 @@ def scan_corpus(
     with_alphabet: bool = False,
     advance: Advance = no_progress,
 ) -> Scan:
-    """Read the corpus once.
+    """Read the corpus once, and measure it.
 
     Raises DataError where there is no text, where more than ``skip_bad`` records are bad, or
     where bytes are not UTF-8 and may not be replaced.
@@ -83,7 +83,7 @@ def scan_corpus(
                 yield number, reader, chunk
                 advance(chunk.n_bytes)
 
-    # One thread beside this one, which reads: decoding holds the interpreter's lock.
+    # One thread beside this one, which reads: decoding holds the interpreter lock.
     for result in ordered_map(tally, items(), workers=1):
         totals.add(result)
     alphabet = "" if seen is None else "".join(map(chr, np.flatnonzero(seen).tolist()))

@@ -1,8 +1,9 @@
-"""One preparation on many machines that share a disk and nothing else: plan, encode, merge.
+"""One preparation on many machines that share only a disk: plan, encode, merge.
 
-``plan`` writes PLAN/ beside the dataset-to-be; every shard encodes its tasks into parts of it;
-``merge`` makes of them, byte for byte, what ``prepare`` makes alone. A part appears whole or not
-at all, and always with the same bytes, so that shards may be killed, repeated or run twice.
+``plan_preparation`` writes a directory beside the future dataset; each shard encodes its tasks
+into parts there; ``merge`` joins them to the same bytes that ``prepare`` writes alone. A part
+appears complete or not at all, and always with the same bytes, so that shards may be killed,
+repeated or run twice.
 """
 
 import contextlib
@@ -41,14 +42,14 @@ PLAN = OutputKind(
 
 @dataclass(frozen=True)
 class WorkShare:
-    """Which tasks a process does: every ``count``-th, from number ``index``."""
+    """The tasks of one process: every ``count``-th, from number ``index`` on."""
 
     index: int
     count: int
 
 
 def parse_share(text: str) -> WorkShare:
-    """Parse ``3/16``, the fourth of sixteen; ``auto`` takes the place in a SLURM array."""
+    """Parse ``3/16``, the fourth of sixteen; ``auto`` is the share of a SLURM array task."""
     if text == "auto":
         return _slurm_share()
     match = _SHARD.fullmatch(text)
@@ -78,14 +79,14 @@ def _slurm_share() -> WorkShare:
 
 
 def plan_directory(directory: Path) -> Path:
-    """Where the plan of a dataset is: ``data/big.plan`` for ``data/big``."""
+    """The directory of a dataset's plan: ``data/big.plan`` for ``data/big``."""
     return directory.with_name(f"{directory.name}.plan")
 
 
 def plan_preparation(
     request: Preparation, directory: Path, *, overwrite: bool = False, watch: Watch | None = None
 ) -> Plan:
-    """Read the corpus once and write down what the shards of ``directory`` have to do."""
+    """Scan the corpus, and write the plan for the shards of the dataset at ``directory``."""
     watch = watch or Unwatched()
     check_replaceable(directory, overwrite, DATASET)
     place = plan_directory(directory)
@@ -103,7 +104,7 @@ def plan_preparation(
 def encode_share(
     directory: Path, share: WorkShare, *, workers: int = 1, watch: Watch | None = None
 ) -> int:
-    """Do the tasks of a share that are not done yet; returns how many it did."""
+    """Encode the missing parts of a share; returns how many there were."""
     watch = watch or Unwatched()
     place = plan_directory(directory)
     plan, tokenizer = read_plan(place, workers)
@@ -125,7 +126,7 @@ def merge(
 ) -> Dataset:
     """Join the parts into the dataset and remove the plan.
 
-    UsageError while parts are missing, with the number of the first.
+    Raises UsageError while parts are missing, with the number of the first.
     """
     watch = watch or Unwatched()
     place = plan_directory(directory)
@@ -154,7 +155,7 @@ def merge(
 def _encode_task(
     place: Path, number: int, plan: Plan, tokenizer: Tokenizer, identity: str, advance: Advance
 ) -> None:
-    """Make one part, under a temporary name; of several processes the first puts it in place."""
+    """Encode one part under a temporary name; the first process that is done renames it."""
     part = _part(place, number)
     building = part.with_name(f".tmp-{part.name}-{secrets.token_hex(4)}")
     with reported(part):
@@ -196,7 +197,7 @@ def _identity(place: Path) -> str:
 
 
 def _at_home(plan: Plan, building: Path, place: Path) -> Plan:
-    """The plan with the paths that spooled inputs will have when the plan is in place."""
+    """The plan with the final paths of copied inputs, after the directory is renamed."""
     building, place = building.resolve(), place.resolve()
     inputs = tuple(
         replace(one, path=place / one.path.relative_to(building))

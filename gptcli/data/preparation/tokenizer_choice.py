@@ -1,4 +1,4 @@
-"""The tokenizer of a dataset: one that exists, or one that is made from the corpus."""
+"""The tokenizer of a dataset: an existing one, or one made from the corpus."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ TokenizerChoice = Tokenizer | TokenizerSpec
 def ready_tokenizer(
     corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, watch: Watch
 ) -> Tokenizer | None:
-    """The chosen tokenizer, trained on a sample of the corpus where it has to be.
+    """The chosen tokenizer, trained on a sample of the corpus if necessary.
 
-    None for characters: which there are is known when the corpus has been scanned.
+    None for characters, which are known after the corpus has been scanned.
     """
     if isinstance(choice, Tokenizer):
         return choice
@@ -43,7 +43,7 @@ def ready_tokenizer(
 
 
 def scanned_tokenizer(choice: TokenizerChoice, scan: Scan, is_collection: bool) -> Tokenizer:
-    """One id per character of the corpus; among documents there is an end-of-text too."""
+    """A tokenizer with an id per character of the corpus, and an end-of-text for documents."""
     assert isinstance(choice, TokenizerSpec), "a tokenizer that exists needs no scan"
     specials = _with_end(choice.special_tokens) if is_collection else choice.special_tokens
     return character_tokenizer(scan.alphabet, choice.unk, specials)

@@ -1,4 +1,4 @@
-"""Checking every checksum, id and mask of a dataset, which opening it does not read."""
+"""Checking every checksum, id and mask of a dataset, which opening it does not."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BLOCK = 2**22
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read and found to be as recorded."""
+    """The size of a dataset that was found to be undamaged."""
 
     directory: Path
     files: int
@@ -26,8 +26,8 @@ class Verified:
 def verify_dataset(directory: Path, advance: Advance = no_progress) -> Verified:
     """Read and check the whole dataset.
 
-    DataError for the first file that is not what dataset.json says, or that holds an id outside
-    the vocabulary; CheckpointError for another tokenizer.
+    Raises DataError for the first file that differs from dataset.json, or that holds an id
+    outside the vocabulary; CheckpointError for another tokenizer.
     """
     dataset = Dataset.open(directory)
     files = n_bytes = 0
@@ -65,7 +65,7 @@ def _check(file: Path, expected: str, advance: Advance) -> int:
 
 
 def _check_meaning(split: TokenSplit) -> None:
-    """Read all tokens, masks and document starts: files as recorded may hold impossible ones."""
+    """Read and check all tokens, masks and document starts, whose files have the right hash."""
     for start in range(0, split.n_tokens, _BLOCK):
         split.read(start, min(_BLOCK, split.n_tokens - start))
     if split.is_masked:
