@@ -1,6 +1,6 @@
 """Every failure that gptcli foresees, each with the exit code that scripts can rely on.
 
-A message says what is wrong, where (path, offset, line) and the way out, in one line.
+A message says what is wrong, where (path, offset, line) and the remedy, in one line.
 """
 
 

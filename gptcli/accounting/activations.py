@@ -1,8 +1,8 @@
-"""What a training step holds between forward and backward pass, in bytes.
+"""The memory of activations: what a training step keeps between forward and backward pass.
 
-Two answers. The textbook's is a formula for GPT-2 in 16 bit with dropout. This build's follows
-the model's own code tensor by tensor, as torch 2.13 runs it on a CPU: what each operation
-keeps for its gradient, and what is alive beside it when its turn comes in the backward pass.
+There are two answers. The textbook's is a formula for GPT-2 in 16 bit with dropout. The exact
+one follows the model's code tensor by tensor, as torch 2.13 runs it on a CPU: what each
+operation keeps for its gradient, and what exists beside it during its backward pass.
 
 N tokens = batch x context T, C = n_embd, H = n_head, K = n_kv_head, D = head size,
 I = inner size, V = vocabulary.
@@ -39,9 +39,9 @@ class Textbook:
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes that a part of the model keeps, and that its backward pass needs beside them.
+    """Bytes that a part of the model keeps, and further ones during its backward pass.
 
-    ``gradient`` is what it leaves behind then: the gradients of its matrices.
+    ``gradient`` are the bytes of the gradients that it leaves behind.
     """
 
     saved: int
@@ -62,17 +62,17 @@ def textbook_activations(config: ModelConfig, work: Workload) -> Textbook:
 
 
 def activation_peak(config: ModelConfig, work: Workload) -> int:
-    """Most bytes alive at once beside weights, gradients and optimizer."""
+    """The peak of activations in bytes, without weights, gradients and optimizer state."""
     return max(held for held, _ in _moments(config, work))
 
 
 def activation_and_gradient_peak(config: ModelConfig, work: Workload) -> int:
-    """Most bytes of activations and gradients together: gradients grow as activations are freed."""
+    """The peak of activations and gradients together: the latter grow as the former are freed."""
     return max(held + gradients for held, gradients in _moments(config, work))
 
 
 def _moments(config: ModelConfig, work: Workload) -> Iterator[tuple[int, int]]:
-    """Bytes of activations and of gradients while each part goes backward, the last first."""
+    """Bytes of activations and of gradients during each part's backward pass, the last first."""
     parts = list(_parts(config, work))
     held, gradients = sum(part.saved for part in parts), 0
     # The caller holds the logits until the backward pass is over.
@@ -101,7 +101,7 @@ def _embedding(config: ModelConfig, work: Workload) -> Part:
     saved = 0
     if config.embedding_norm:
         saved = _kept_by_norm(config, work, config.n_embd)
-    tied = table if config.tied else 0  # the head's share waits for this one
+    tied = table if config.tied else 0  # the head's gradient is added to this one
     return Part(saved, stream + table + positions + tied, table + positions)
 
 
@@ -163,7 +163,7 @@ def _mlp(config: ModelConfig, work: Workload) -> Part:
     half = _half(work)
     weights = _weights(config, "blocks.*.mlp.up", "blocks.*.mlp.gate")
     written = _projection(config, work, inner, "blocks.*.mlp.down")
-    # A rectifier is told backward from what it gave, other functions from what they got.
+    # ReLU's gradient follows from its output, that of other functions from their input.
     kept = {"relu": 1}.get(config.activation, 2) + 2 * config.gated
     saved = (
         _kept_by_reading(config, work)
@@ -176,7 +176,7 @@ def _mlp(config: ModelConfig, work: Workload) -> Part:
 
 
 def _head(config: ModelConfig, work: Workload) -> Part:
-    """The final norm, the read-out and the loss: softmax and its two gradients in float32."""
+    """The final norm, the head and the loss: softmax and its two gradients in float32."""
     N, C, V = work.tokens, config.n_embd, config.vocab_size
     half, weights = _half(work), _weights(config, "lm_head")
     saved = _kept_by_reading(config, work) + _weights_copied(work, weights)
@@ -213,7 +213,7 @@ def _kept_by_reading(config: ModelConfig, work: Workload) -> int:
 
 
 def _kept_by_norm(config: ModelConfig, work: Workload, size: int) -> int:
-    copies = 2 if config.norm == "rms" else 1  # one before the gain, one as it came
+    copies = 2 if config.norm == "rms" else 1  # its input, and RMSNorm's result before the gain
     return copies * _FULL * work.tokens * size if config.norm != "none" else 0
 
 
@@ -223,7 +223,7 @@ def _weights(config: ModelConfig, *modules: str) -> int:
     return sum(sizes.get(f"{module}.weight", 0) for module in modules)
 
 
-@lru_cache(maxsize=1)  # what fits is searched with many workloads of one model
+@lru_cache(maxsize=1)  # searching what fits tries many workloads of one model
 def _untied_sizes(config: ModelConfig) -> Mapping[str, int]:
     untied = replace(config, tied=False)
     return {one.name: math.prod(one.shape) for one in parameters(untied)}
@@ -246,5 +246,5 @@ def _attention_bytes(config: ModelConfig, work: Workload) -> int:
 
 
 def _half(work: Workload) -> int:
-    """Bytes of what matrix products read and write."""
+    """Bytes of a number that matrix products read and write."""
     return 2 if work.precision == "bfloat16" else _FULL

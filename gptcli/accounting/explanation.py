@@ -19,7 +19,7 @@ class Name:
 
 
 def names_of_gpt2() -> tuple[Name, ...]:
-    """The counts that are in use for GPT-2, beginning with that of the model as built."""
+    """The counts by which GPT-2 is known, beginning with that of the model as built."""
     gpt2 = PRESETS["gpt2"].model
     totals = count_totals(gpt2)
     no_qkv_bias = exact_count(replace(gpt2, tied=False, qkv_bias=False))

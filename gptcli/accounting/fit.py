@@ -14,7 +14,7 @@ from gptcli.config.model import ModelConfig
 
 @dataclass(frozen=True)
 class Remedy:
-    """A flag with a value that fits, and the bytes that are needed then."""
+    """A flag with a value with which the model fits, and the bytes that it then needs."""
 
     flag: str
     needs: int
@@ -22,10 +22,10 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Fit:
-    """``largest_batch`` is that at the context asked for, 0 where not even one fits.
+    """Whether a use of a model fits into ``limit`` bytes, and what would make it fit.
 
-    ``remedies`` are empty where it fits, and where nothing does: then only a model of at most
-    ``largest_model`` parameters would.
+    ``largest_batch`` is that at the given context, 0 if no batch fits. ``remedies`` are empty if
+    it fits, and if no flag helps: then only a model of at most ``largest_model`` parameters fits.
     """
 
     use: str
@@ -87,7 +87,7 @@ def _fit(
 
 
 def _largest(needs: Callable[[int], int], limit: int) -> int:
-    """The largest whole number whose needs are within the limit; they grow with it."""
+    """The largest whole number whose needs, which grow with it, are within the limit."""
     fitting, beyond = 0, LARGEST + 1
     while beyond - fitting > 1:
         middle = (fitting + beyond) // 2

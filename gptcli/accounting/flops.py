@@ -51,8 +51,8 @@ def sequence_flops(config: ModelConfig, context: int) -> Flops:
 class TrainingCompute:
     """Operations to train on so many tokens, in sequences of one length.
 
-    ``six_nd`` is the rule of thumb, 6 x parameters x tokens: it leaves attention's square out
-    and counts embeddings as if they were multiplied. The GPT-3 paper's 3.14e23 is of it.
+    ``six_nd`` is the rule of thumb, 6 x parameters x tokens: it leaves out attention's square
+    and counts embeddings as if they were multiplied. The GPT-3 paper's 3.14e23 follows it.
     """
 
     tokens: int

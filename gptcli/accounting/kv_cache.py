@@ -1,4 +1,4 @@
-"""What grows with the context: the attention pattern and the keys and values kept."""
+"""Sizes that grow with the context: the attention pattern, and the cached keys and values."""
 
 from dataclasses import dataclass
 
@@ -30,5 +30,5 @@ def attention_pattern(
 
 
 def kv_cache_bytes_per_token(config: ModelConfig, bytes_per_value: int = HALF_PRECISION) -> int:
-    """A key and a value in every layer: 2 x layers x key/value heads x head size."""
+    """Bytes of a token's keys and values: 2 x layers x key/value heads x head size numbers."""
     return 2 * config.n_layer * config.key_value_heads * config.head_size * bytes_per_value

@@ -1,4 +1,4 @@
-"""What training and generation take on one device, in bytes."""
+"""The memory of training and generation on one device, in bytes."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
 from gptcli.config.optimizer_specs import ADAMW
 
-_WEIGHT = _GRADIENT = 4  # float32, whatever matrix products are taken in
+_WEIGHT = _GRADIENT = 4  # float32, whatever the precision of matrix products
 _STATE = ADAMW.bytes_per_parameter
 TRAINING_BYTES_PER_PARAMETER = _WEIGHT + _GRADIENT + _STATE
 
@@ -27,7 +27,7 @@ class TrainingMemory:
 
 @dataclass(frozen=True)
 class GenerationMemory:
-    """Weights, the cache filled to the context, and reading a prompt as long as that."""
+    """Bytes of weights, of the cache filled to the context, and to read a prompt of that length."""
 
     weights: int
     kv_cache: int
@@ -62,7 +62,7 @@ def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
 
 
 def _working(config: ModelConfig, work: Workload) -> int:
-    """Bytes of the widest moment: in a block for the whole prompt, or of the last logits."""
+    """The largest working memory in bytes: of a block for the whole prompt, or of the logits."""
     widest = work.tokens * max(_attending(config), _computing(config))
     logits = work.tokens * config.n_embd + work.batch * config.vocab_size
     return work.value_bytes * max(widest, logits)

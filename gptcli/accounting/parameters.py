@@ -1,4 +1,4 @@
-"""Where the parameters of a GPT are: one row per kind of matrix, from its configuration alone."""
+"""The parameters of a GPT: one row per kind of matrix, from its configuration alone."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -8,9 +8,9 @@ from gptcli.config.model import ModelConfig
 from gptcli.families.shapes import Parameter, attention_heads, parameters
 
 BUFFERS = 0
-"""Numbers a model stores beside its parameters. Ours has none: the causal mask is computed."""
+"""Numbers that a model stores beside its parameters: none, as the causal mask is computed."""
 
-# The model's modules by the names that the literature gives their matrices.
+# The model's modules -> the names of their matrices in the literature.
 _NAMES = {
     "lm_head": "unembedding",
     "gate": "gate_projection",
@@ -57,10 +57,9 @@ class Totals:
 
 
 def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
-    """Every kind of parameter in the order that data meets them; absent kinds have no row.
+    """A row for every kind of parameter, from the input to the output of the model.
 
-    A tied unembedding stands there with 0 copies; keys and values that several queries share
-    are counted once.
+    A tied unembedding has 0 copies; keys and values that several queries share are counted once.
     """
     rows = rows_of(parameters(replace(config, tied=False)), config)
     if not config.tied:
@@ -69,7 +68,7 @@ def parameter_rows(config: ModelConfig) -> tuple[Row, ...]:
 
 
 def rows_of(found: Iterable[Parameter], config: ModelConfig) -> tuple[Row, ...]:
-    """One row per kind of matrix or vector; a matrix's bias and norm come behind it."""
+    """One row per kind of matrix or vector; a matrix is followed by its bias and norm."""
     copies: dict[tuple[str, tuple[int, ...]], int] = {}
     for one in found:
         for row in _pieces(one, config):

@@ -1,4 +1,4 @@
-"""The count as 3Blue1Brown keeps it for GPT-3: Deep Learning, chapter 6.
+"""The count of parameters as in 3Blue1Brown's Deep Learning, chapter 6, for GPT-3.
 
 https://www.3blue1brown.com/lessons/attention: weight matrices alone, embedding and
 unembedding apart, no positions, biases or norms.
@@ -37,7 +37,7 @@ _ORDER = (
 def chapter_rows(config: ModelConfig) -> tuple[Row, ...]:
     """The chapter's eight rows, in its order and with its shapes (outputs x inputs).
 
-    Models of other families than GPT's have a gate more, or fewer of them.
+    A gated MLP has one row more; components that a model lacks have none.
     """
     rows = {row.name: row for row in parameter_rows(replace(config, tied=False))}
     embedding = Row("embedding", rows["token_embedding"].shape[::-1], 1)

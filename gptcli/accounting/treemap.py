@@ -1,4 +1,4 @@
-"""Rectangles whose areas are shares: Bruls, Huizing and van Wijk 2000, "Squarified treemaps"."""
+"""Treemaps, rectangles whose areas are given (Bruls et al. 2000, "Squarified treemaps")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Left lower corner, width and height."""
+    """A rectangle by its lower left corner, width and height."""
 
     x: float
     y: float
@@ -15,7 +15,7 @@ class Rectangle:
 
 
 def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
-    """One rectangle a size, the largest first; they fill the room and are near to square."""
+    """One rectangle per size, the largest first; they fill the room and are almost square."""
     assert all(size > 0 for size in sizes), "every size is above 0"
     assert list(sizes) == sorted(sizes, reverse=True), "the largest comes first"
     placed: list[Rectangle] = []
@@ -28,7 +28,7 @@ def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
 
 
 def _row_length(sizes: Sequence[float], room: Rectangle) -> int:
-    """How many make a row: the next one would make its worst rectangle more oblong."""
+    """The number of rectangles in a row: one more would make its narrowest one narrower."""
     worst = [_worst(sizes, count, room) for count in range(1, len(sizes) + 1)]
     better = (count for count in range(1, len(sizes)) if worst[count] > worst[count - 1])
     return next(better, len(sizes))
@@ -53,7 +53,7 @@ def _cut(room: Rectangle, share: float) -> tuple[Rectangle, Rectangle]:
 
 
 def _divide(strip: Rectangle, sizes: Sequence[float]) -> list[Rectangle]:
-    """The strip, cut across its longer side; of a square its height."""
+    """Cut the strip across its longer side; a square is cut across its height."""
     total, start, parts = sum(sizes), 0.0, []
     for size in sizes:
         share = size / total

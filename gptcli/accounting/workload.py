@@ -1,4 +1,4 @@
-"""What a model is asked to do, as far as its memory depends on it."""
+"""The workload of a model, on which its memory depends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,10 +10,10 @@ from gptcli.config.training import PRECISIONS, Precision
 DTYPES: Mapping[str, int] = MappingProxyType(
     {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "float64": 8}
 )
-"""Bytes of one number."""
+"""Bytes of one number of each type."""
 
 LARGEST = 10**9
-"""Most sequences, and most tokens of one."""
+"""The most sequences, and the most tokens in a sequence."""
 
 
 @dataclass(frozen=True)

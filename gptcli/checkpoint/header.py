@@ -37,7 +37,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 
     Raises UsageError where there is no such file, CheckpointError where it is damaged.
     """
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    if path.exists() and not path.is_file():  # reading a pipe would block
         raise CheckpointError(f"{path} is no regular file")
     try:
         with path.open("rb") as file:

@@ -1,10 +1,10 @@
-"""Checks that the configuration objects share; every message names the flag."""
+"""Checks of values that configurations share; every message names the flag."""
 
 import math
 
 from gptcli.errors import UsageError
 
-_LARGEST = 1e300  # an int beyond the floats must not reach them
+_LARGEST = 1e300  # an int may be too large for a float
 
 
 def flag(name: str) -> str:

@@ -9,8 +9,8 @@ VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
 SPLITS = ("train", "val")
 USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
-# From here on whole documents validate, unless told otherwise: of fewer, a tenth may be none
-# of them, or most of the text.
+# From this number on, whole documents are the validation split by default: a tenth of fewer
+# documents may be none of them, or most of the text.
 FEWEST_DOCUMENTS = 100
 _MOST_DIGITS = 9  # of operands: products stay below 2**63
 
@@ -49,10 +49,10 @@ class ArithmeticOptions:
     """Which problems are made; the same options make the same problems.
 
     Attributes:
-        digits: at most in an operand; in a division, in the quotient and the divisor.
-        reverse: whether answers are written from their last digit on, behind the sign.
-        count: how many problems; None: USUAL_COUNT, or all where there are fewer.
-        seed: of the choice and the order.
+        digits: the most digits of an operand; in a division, of the quotient and the divisor.
+        reverse: whether the digits of answers are reversed, behind the sign.
+        count: how many problems; None: USUAL_COUNT, or all if there are fewer.
+        seed: decides which problems are chosen, and their order.
 
     """
 

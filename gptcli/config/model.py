@@ -1,4 +1,4 @@
-"""What a GPT is made of, in one frozen object, and what it refuses."""
+"""The configuration of a GPT in one frozen object, which refuses impossible models."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -42,17 +42,17 @@ class ModelConfig:
     ``key_value_heads``, ``head_size`` and ``inner_size`` give; the usual size given is None.
 
     - ``dropout`` acts on attention weights and on what attention and MLP add to the stream.
-    - ``rope_reversed`` turns rotary pairs the other way, as nanochat does.
+    - ``rope_reversed`` rotates pairs in the other direction, as nanochat does.
     - ``norm`` "rms" has a gain, "plain_rms" no parameters. ``qk_norm`` normalises the queries
       and keys of every head, ``embedding_norm`` the stream before the first block.
     - ``gated`` multiplies the MLP's hidden layer by the activation of a second one (Shazeer
       2020, arXiv:2002.05202). ``n_inner`` 0 leaves the MLP out.
-    - ``logit_cap`` c makes of every logit x c tanh(x / c).
-    - ``bias`` governs the linear layers of a block and layer norms, ``qkv_bias`` query, key
-      and value alone (the lecture leaves them out).
-    - ``tied``: token embedding and language-model head are one matrix.
-    - Only the lecture's rungs lack the ``residual`` stream, the ``projections`` that write to
-      it, or the ``lm_head``: then the stream itself is the logits.
+    - ``logit_cap`` c replaces every logit x by c tanh(x / c).
+    - ``bias`` is for the linear layers of a block and layer norms, ``qkv_bias`` for query, key
+      and value alone (the lecture has none there).
+    - ``tied``: token embedding and language-model head share one matrix.
+    - Only models of the lecture's ladder lack the ``residual`` stream, the ``projections`` that
+      write to it, or the ``lm_head``: then the stream itself is the logits.
     """
 
     n_layer: int
@@ -104,7 +104,7 @@ class ModelConfig:
 
     @property
     def _usual_inner_size(self) -> int:
-        """4 n_embd; of a gated MLP, which has three matrices, 2/3 of that costs the same."""
+        """4 n_embd; 2/3 of that in a gated MLP, which has three matrices, for the same cost."""
         return -(-8 * self.n_embd // 192) * 64 if self.gated else 4 * self.n_embd
 
     @classmethod
@@ -211,7 +211,7 @@ def _check_without_projections(config: ModelConfig) -> None:
 
 
 def _check_without_head(config: ModelConfig) -> None:
-    """Without a head, the stream itself is the logits."""
+    """Raise UsageError unless the stream itself can be the logits."""
     if config.tied or config.lm_head_bias:
         raise UsageError("a model without lm_head can neither be tied nor have the head's bias")
     if config.n_embd != config.vocab_size:

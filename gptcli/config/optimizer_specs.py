@@ -1,6 +1,6 @@
-"""Optimizers: what each keeps for every parameter, and so what it costs in memory.
+"""Optimizers: the state that each keeps for every parameter, and its cost in memory.
 
-How one is made stands in training/optimizers.py; a new one is an entry here and one there.
+training/optimizers.py makes them; a new one is an entry here and one there.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _FLOAT32 = 4  # bytes
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An optimizer of torch, and the tensors that it keeps beside every parameter.
+    """An optimizer of torch, and the tensors that it keeps for every parameter.
 
     ``name`` is that of torch's class, ``state`` has torch's names of the tensors. Each is as
     large as the parameter, in float32.
@@ -23,7 +23,7 @@ class OptimizerSpec:
 
     @property
     def bytes_per_parameter(self) -> int:
-        """Bytes of state per number of the model."""
+        """Bytes of state per parameter of the model."""
         return _FLOAT32 * len(self.state)
 
 

@@ -1,4 +1,4 @@
-"""How text is drawn from a GPT, in one frozen object; the defaults of ``gptcli sample``."""
+"""The configuration of sampling in one frozen object; the defaults of ``gptcli sample``."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,11 +12,11 @@ OVERFLOWS: tuple[str, ...] = get_args(Overflow)
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Temperature 0 is greedy; what is None, 0 or 1 by default leaves the distribution alone.
+    """How tokens are drawn and where a text ends; the defaults leave the distribution unchanged.
 
-    ``stop`` strings end a sample and do not belong to its text. ``logprobs`` N also keeps the
-    N likeliest tokens of each step, as the model has them: before any of this. ``overflow``
-    says what becomes of a text beyond the context: a moving window, or an error.
+    Temperature 0 is greedy. ``stop`` strings end a sample and do not belong to its text.
+    ``logprobs`` N also keeps the N likeliest tokens of each step by the model's own distribution.
+    ``overflow`` is what happens beyond the context: a moving window, or an error.
     """
 
     max_new_tokens: int = 500
@@ -55,7 +55,7 @@ class SamplingConfig:
         check_choice("overflow", self.overflow, OVERFLOWS)
 
     def check_fits(self, vocab_size: int) -> None:
-        """Raise UsageError where more tokens are asked for than there are."""
+        """Raise UsageError where a value is larger than the vocabulary."""
         for flag, value in (("--top-k", self.top_k), ("--logprobs", self.logprobs)):
             if value is not None and value > vocab_size:
                 raise UsageError(

@@ -1,4 +1,4 @@
-"""How a GPT is trained, in one frozen object; stored whole in train.json."""
+"""The configuration of training in one frozen object, which train.json stores."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that shapes the numbers of a run, resolved: no value means "decide later".
+    """Everything that decides the numbers of a run; all values are resolved, none is "auto".
 
     ``batch_size`` counts rows of ``block_size`` tokens per micro-batch; one iteration takes
     ``grad_accum`` of them. ``min_lr`` equal to ``lr`` keeps the rate constant after the
@@ -64,5 +64,5 @@ class TrainConfig:
 
     @property
     def rows_per_iter(self) -> int:
-        """Rows of block_size tokens that one optimizer step sees."""
+        """The number of rows of block_size tokens in one optimizer step."""
         return self.batch_size * self.grad_accum

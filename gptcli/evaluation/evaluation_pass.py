@@ -1,4 +1,4 @@
-"""One pass of a model over a split, and what it predicts for each batch of targets.
+"""One pass of a model over a split, and its predictions for each batch of targets.
 
 N targets of a batch that count, V = vocabulary.
 """
@@ -83,9 +83,9 @@ class EvaluationPass:
     """A model over the windows of a split, in float32 and eval mode.
 
     Batch i falls into bucket i mod 64, and each bucket belongs to one process of the ``world``.
-    A bucket is summed in the order of its batches, then the buckets in theirs, so the number
-    of processes changes no digit. ``advance`` hears after each batch how many targets it had.
-    ``max_batches`` ends the pass early.
+    The batches of a bucket are summed in order, then the buckets in order, so the number of
+    processes changes no digit. ``advance`` is called after each batch with its number of
+    targets. ``max_batches`` ends the pass early.
     """
 
     model: GPT
@@ -99,7 +99,7 @@ class EvaluationPass:
     def sums(
         self, size: int, measure: Callable[[Predictions], NDArray[np.float64]]
     ) -> NDArray[np.float64]:
-        """Add up over all batches the ``size`` numbers that ``measure`` takes of each."""
+        """Add up, over all batches, the ``size`` numbers that ``measure`` returns for each."""
         buckets = np.zeros((_BUCKETS, size))
         with _evaluating(self.model):
             for number, predictions in self._own():

@@ -1,8 +1,8 @@
 """How many problems of arithmetic a model solves, each asked by itself.
 
-A model that always takes the likeliest token writes exactly the answer if, after the question
+A model that always takes the likeliest token generates exactly the answer if, after the question
 and any part of the answer, the next token of the answer is the likeliest. So one pass over all
-problems tells what greedy generation would write right.
+problems tells which answers greedy generation would get right.
 """
 
 import re
@@ -91,7 +91,7 @@ def arithmetic_problems(
 def exact_match(
     evaluation_pass: EvaluationPass, problems: ArithmeticProblems
 ) -> dict[str, ExactMatches]:
-    """Count what is solved of each operation that occurs; the windows are the ``problems``."""
+    """Count the solved problems of each operation; the windows are the ``problems``."""
     size = len(OPERATIONS)
 
     def measure(predictions: Predictions) -> NDArray[np.float64]:

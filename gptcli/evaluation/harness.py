@@ -14,8 +14,8 @@ _MISSING = "--tasks needs lm-eval: install it with `pip install 'gptcli[tasks]'`
 
 
 def check_harness() -> None:
-    """UsageError where lm-eval is not installed."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # progress is shown by whoever asks for tasks
+    """Raise UsageError where lm-eval is not installed."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the caller shows the progress
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     try:
         import lm_eval  # noqa: F401
@@ -28,9 +28,8 @@ def run_tasks(
 ) -> dict[str, Any]:
     """Run tasks, given by name or as YAML files, and return the metrics of each.
 
-    ``limit`` caps the examples of each task; ``advance`` counts answered requests.
-
-    A task file may name Python code of its own, which lm-eval runs.
+    ``limit`` caps the examples of each task; ``advance`` counts answered requests. A task file
+    may name Python code of its own, which lm-eval runs.
     """
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager

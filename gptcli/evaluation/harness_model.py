@@ -48,7 +48,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[Likelihood]:
         """The likelihood of the ids of each continuation after the ids of its context."""
-        # Windows hold context + 1 tokens; of a longer request the end counts.
+        # Windows hold context + 1 tokens; longer requests keep only their end.
         rows = [(context + target)[-self._context - 1 :] for _, context, target in requests]
         counts = [
             min(len(target), len(row) - 1)

@@ -1,7 +1,7 @@
 """The loss over a split, as a whole and by the number of tokens that a target is predicted from.
 
 N tokens have the targets 1 .. N-1, in windows of the context; the last may be shorter. In a
-masked split only those that count are targets, and windows start at documents.
+masked split only the tokens that count are targets, and windows start at documents.
 """
 
 import math
@@ -20,7 +20,7 @@ from gptcli.runtime.progress import Advance, no_progress
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Sum of the losses in nats over ``n_targets`` tokens, ``n_correct`` of them predicted."""
+    """The sum of the losses in nats over ``n_targets``; of ``n_correct`` argmax is right."""
 
     loss_sum: float
     n_targets: int
@@ -97,7 +97,7 @@ class PositionLosses:
 
 
 def position_losses(evaluation_pass: EvaluationPass) -> PositionLosses:
-    """Evaluate apart the targets that were predicted from 1, 2, .. context tokens."""
+    """Evaluate the targets by the number of tokens, 1 to context, that precede them."""
     context = evaluation_pass.model.config.block_size
 
     def measure(predictions: Predictions) -> NDArray[np.float64]:
@@ -111,7 +111,7 @@ def position_losses(evaluation_pass: EvaluationPass) -> PositionLosses:
 
 
 def doublings(context: int) -> Iterator[tuple[int, int]]:
-    """1, 2, 3 to 4, 5 to 8, .. up to ``context``."""
+    """The ranges 1, 2, 3 to 4, 5 to 8, .. up to ``context``."""
     first = last = 1
     while first <= context:
         yield first, min(last, context)
@@ -119,6 +119,6 @@ def doublings(context: int) -> Iterator[tuple[int, int]]:
 
 
 def even_parts(context: int, most: int) -> Iterator[tuple[int, int]]:
-    """1 to ``context`` in at most ``most`` parts of nearly equal size."""
+    """The range 1 to ``context``, in at most ``most`` parts of nearly equal size."""
     boundaries = np.linspace(0, context, min(context, most) + 1).round().astype(int).tolist()
     yield from ((low + 1, high) for low, high in pairwise(boundaries))

@@ -1,4 +1,4 @@
-"""Whether one model predicts the same tokens better than another, beyond what is chance."""
+"""The paired difference between two models' losses on the same tokens, with its error."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 class PairedDifference:
     """Mean difference of the loss in nats per token, and its standard error over windows.
 
-    The error is None where there is a single window: it cannot vary.
+    The error is None where there is a single window.
     """
 
     mean: float

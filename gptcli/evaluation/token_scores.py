@@ -17,7 +17,7 @@ ALTERNATIVES = 5
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Each array has a row per target, in the order of the text.
+    """Scores of targets: each array has a row per target, in the order of the text.
 
     Attributes:
         places: where the target stands in the split (N,).
@@ -38,7 +38,7 @@ class TokenScores:
 
 
 def token_scores(evaluation_pass: EvaluationPass) -> Iterator[TokenScores]:
-    """Score every target that counts, a batch at a time; CheckpointError at a NaN."""
+    """Score every target that counts, batch by batch; CheckpointError for a loss of NaN."""
     return map(_scores, evaluation_pass.predictions())
 
 

@@ -46,8 +46,8 @@ def _files(directory: Path) -> Finding:
     except _PROBLEMS as error:
         return Finding("files", False, str(error))
     if n_files is None:
-        return Finding("files", None, "nothing says what their sha256 should be")
-    return Finding("files", True, f"{n_files} have the size and sha256 that were written down")
+        return Finding("files", None, "there is no record of their sha256")
+    return Finding("files", True, f"{n_files} have the recorded size and sha256")
 
 
 def _saved_steps(directory: Path) -> Iterator[Finding]:
@@ -74,8 +74,8 @@ def _data(directory: Path) -> Iterator[Finding]:
     except _PROBLEMS as error:
         yield Finding("data", False, str(error))
         return
-    said = "is what the run was trained on" if same else "is not what the run was trained on"
-    yield Finding("data", same, f"{record.directory} {said}")
+    verb = "is" if same else "is not"
+    yield Finding("data", same, f"{record.directory} {verb} what the run was trained on")
 
 
 def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
     except PeerMissingError as reason:
         yield Finding("transformers", None, str(reason))
         return
-    except Exception as error:  # whatever another library raises over these files
+    except Exception as error:  # the library may raise anything for damaged files
         yield Finding("transformers", False, f"it cannot load the directory: {_one_line(error)}")
         return
     checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (

@@ -1,4 +1,4 @@
-"""What is known of a family of models: its switches, its files and its named members."""
+"""The description of a family of models: its switches, its files and its presets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -7,7 +7,7 @@ from typing import Any
 
 from gptcli.config.model import ModelConfig
 
-# Every member of every family chooses these.
+# Every model of every family chooses these.
 _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "dropout")
 
 
@@ -17,7 +17,7 @@ def _nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named model, a line on what it is, and the training values it insists on."""
+    """A named model, a line about it, and its own training values."""
 
     model: ModelConfig
     about: str
@@ -26,10 +26,10 @@ class Preset:
 
 @dataclass(frozen=True)
 class FieldConverter:
-    """Fields of config.json that are more than another name for one field of ModelConfig.
+    """Converts fields of config.json that do not correspond to one field of ModelConfig each.
 
     ``covers`` are the fields of ModelConfig that they hold. ``read`` takes the whole
-    config.json and raises UsageError for what the model does not do.
+    config.json and raises UsageError for what our model does not support.
     """
 
     covers: tuple[str, ...]
@@ -39,11 +39,11 @@ class FieldConverter:
 
 @dataclass(frozen=True)
 class ConfigFields:
-    """How a family's config.json spells a ModelConfig.
+    """How a family's config.json represents a ModelConfig.
 
-    ``names``: Hugging Face's field -> ours. ``optional``: what stands for a field that a file
-    leaves out, as in transformers; it must have the others. ``fixed``: what transformers can
-    be told and our model does not do, with the only value accepted. ``constants`` are written
+    ``names``: Hugging Face's field -> ours. ``optional``: the values of fields that a file may
+    leave out, as in transformers; all others are required. ``fixed``: options of transformers
+    that our model does not support, with the only value accepted. ``constants`` are written
     and not read. ``architecture`` is transformers' class, None where it has none.
     """
 
@@ -67,10 +67,10 @@ class TensorNames:
     - ``replacements``: (ours, theirs), applied to a parameter's name one after another.
     - ``splits_attention``: query, key and value are three matrices, not one.
     - ``transposes_blocks``: matrices within blocks are stored as (inputs, outputs).
-    - ``always``: switches that the files have whatever the model has; parameters that it
-      lacks are zeros there.
-    - ``optional_prefix``: some files leave it out.
-    - ``ignored``: endings of tensors that some files have beside the weights.
+    - ``always``: switches that are on in the files of every model; parameters that the model
+      itself lacks are zeros there.
+    - ``optional_prefix``: a prefix of names that some files leave out.
+    - ``ignored``: endings of the names of tensors that are not weights.
     """
 
     replacements: tuple[tuple[str, str], ...] = ()
@@ -91,10 +91,9 @@ class TensorNames:
 class Family:
     """A family of models; ``name`` is its model_type in config.json.
 
-    ``switches`` are the values that differ from ModelConfig's defaults. Of all switches a
-    member may change only those that are ``free``; for these ``switches``, or the default,
-    is what a new model starts from. ``rank`` orders the families in lists, and a model that
-    could belong to several belongs to the first.
+    ``switches`` are the values that differ from ModelConfig's defaults. A model of the family
+    may change only the switches that are ``free``. ``rank`` orders the families in lists, and a
+    model that could belong to several belongs to the first.
     """
 
     name: str
@@ -107,11 +106,11 @@ class Family:
 
     @property
     def is_known_to_transformers(self) -> bool:
-        """Whether transformers can build its members."""
+        """Whether transformers can build models of the family."""
         return self.config_fields.architecture is not None
 
     def may_choose(self, name: str) -> bool:
-        """Whether a member may have another value than the family's."""
+        """Whether a model of the family may have another value of this field."""
         return name in self.free or name in _SIZES
 
     def has_member(self, config: ModelConfig) -> bool:

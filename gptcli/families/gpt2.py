@@ -61,7 +61,7 @@ _TENSORS = TensorNames(
     ),
     transposes_blocks=True,  # its linear layers are Conv1D
     always=MappingProxyType({"bias": True, "qkv_bias": True}),
-    optional_prefix="transformer.",  # which the first release lacks
+    optional_prefix="transformer.",  # missing in the first release
     ignored=(".attn.bias", ".attn.masked_bias"),  # causal masks of older releases
 )
 

@@ -1,6 +1,7 @@
-"""The models of Karpathy's lecture "Let's build GPT", from the bigram up, and its training.
+"""The models of Karpathy's lecture "Let's build GPT", from the bigram up, and their training.
 
-Each rung is the one before with a part more, so a rung is ModelConfig less that part.
+They form a ladder: each model has one part more than the one before. Below they are derived
+from the last to the first, by leaving parts out.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.families import gpt2
 from gptcli.families.family import Family, Preset
 
-_VOCABULARY = 65  # characters of Tiny Shakespeare; a run takes its dataset's
+_VOCABULARY = 65  # characters of Tiny Shakespeare; a run has its dataset's vocabulary
 
 _SWITCHES = MappingProxyType(
     {"activation": "relu", "qkv_bias": False, "lm_head_bias": True, "tied": False}
@@ -34,7 +35,7 @@ _TRAINING: Mapping[str, object] = MappingProxyType(
     }
 )
 _SMALL_TRAINING = MappingProxyType({**_TRAINING, "batch_size": 32, "lr": 1e-3, "min_lr": 1e-3})
-# The lecture's bigram.py; attention does not bear this rate.
+# As in the lecture's bigram.py; models with attention diverge at this rate.
 _BIGRAM_TRAINING = MappingProxyType(
     {**_SMALL_TRAINING, "max_iters": 3000, "lr": 1e-2, "min_lr": 1e-2}
 )
@@ -85,7 +86,7 @@ _PRESETS = {
     ),
 }
 
-# GPT-2's names; transformers cannot build these models, so config.json has a section of ours.
+# GPT-2's names; other fields are in a section of ours, since transformers has no such model.
 CONFIG_FIELDS = replace(gpt2.CONFIG_FIELDS, architecture=None, fixed=MappingProxyType({}))
 
 FAMILY = Family(

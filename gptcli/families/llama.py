@@ -1,6 +1,6 @@
-"""Llama 3 (Grattafiori et al. 2024, arXiv:2407.21783) and what is built as it is.
+"""Llama 3 (Grattafiori et al. 2024, arXiv:2407.21783) and models of the same architecture.
 
-Qwen3 and nanochat grew from it and take their share of this file.
+Qwen3 and nanochat are derived from it and use parts of this file.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def _write_rope(config: ModelConfig) -> dict[str, Any]:
 def _read_rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     """ModelConfig's fields of rotary positions, from the form of transformers 4 or 5.
 
-    Raises UsageError for kinds of scaling that the model does not do.
+    Raises UsageError for kinds of scaling that the model does not support.
     """
     scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     if not isinstance(scaling, dict):
@@ -137,7 +137,7 @@ def rotary_model(
 def _llama3(
     n_layer: int, n_head: int, n_embd: int, n_inner: int, factor: float = 0.0, tied: bool = False
 ) -> ModelConfig:
-    """Eight key/value heads; 3.1 and later extend 8,192 tokens to 131,072."""
+    """A Llama 3 with eight key/value heads; 3.1 and later extend 8,192 tokens to 131,072."""
     return rotary_model(
         SWITCHES,
         (n_layer, n_head, 8, n_embd, n_inner),

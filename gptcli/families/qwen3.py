@@ -13,7 +13,7 @@ _SWITCHES = MappingProxyType({**llama.SWITCHES, "qk_norm": True, "norm_epsilon":
 
 
 def _optional() -> dict[str, object]:
-    """Llama's, but key/value heads have to be given."""
+    """Llama's optional fields, but key/value heads are required."""
     usual = {**llama.CONFIG_FIELDS.optional, "head_dim": _HEAD_DIM}
     del usual["num_key_value_heads"]
     return usual

@@ -1,6 +1,6 @@
-"""The families that there are, and to which of them a configuration belongs.
+"""All families, and the family to which a configuration belongs.
 
-A file of this folder that has a FAMILY adds it: there is no list to keep.
+Every file of this folder that has a FAMILY adds one; no list has to be kept.
 """
 
 import difflib
@@ -36,7 +36,7 @@ CUSTOM = Family(
     free=tuple(field.name for field in fields(ModelConfig)),
     config_fields=OWN_FIELDS,
 )
-"""What belongs to no family: every switch is free."""
+"""The family of all other models, in which every switch is free."""
 
 TRAINABLE = tuple(name for name, one in FAMILIES.items() if one.is_known_to_transformers)
 """The families that transformers can build, which --family offers."""
@@ -57,7 +57,7 @@ def family_of(config: ModelConfig) -> Family:
 
 
 def model_type_of(config: ModelConfig) -> str:
-    """The name in config.json: the family's, or one of our own where transformers has none."""
+    """The model_type in config.json: the name of the configuration's family."""
     return family_of(config).name
 
 

@@ -1,7 +1,7 @@
 """Name and shape of every parameter of a GPT, from its configuration alone, without torch.
 
-The one list that files, counts and checks read: a component with parameters has its lines
-here. C = n_embd, D = head size, V = vocabulary.
+Files, counts and checks are all derived from this list: a new component with parameters adds
+its lines here. C = n_embd, D = head size, V = vocabulary.
 """
 
 import math
@@ -15,7 +15,7 @@ from gptcli.config.model import ModelConfig
 class Parameter:
     """A kind of parameter: ``shape`` as (outputs, inputs), and how many there are of it.
 
-    The name is the model's; ``blocks.*.`` stands for that of every layer.
+    The name is the one in the model; ``blocks.*.`` stands for all layers.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
-        """Numbers in all copies together."""
+        """The number of parameters in all copies together."""
         return math.prod(self.shape) * self.copies
 
 

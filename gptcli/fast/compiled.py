@@ -1,9 +1,9 @@
-"""The decoding step as machine code, kept on the disk for every model of the same shape.
+"""The decoding step as machine code, kept on disk for all models of the same shape.
 
 Eager torch leaves three quarters of the memory's bandwidth unused when it multiplies a matrix
-by one row, and spends as long again between its kernels. AOTInductor makes one library of the
-whole step; the weights stay the model's own, so all checkpoints of a shape share it. Loading it
-takes milliseconds and none of the compiler.
+by one row, and spends as long again between its kernels. AOTInductor compiles the whole step to
+one library, which takes the weights from the model, so all checkpoints of a shape share it.
+Loading it takes milliseconds and does not need the compiler.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class CompiledStep:
     """A compiled DecodingStep for ``batch_size`` rows, bound to the weights of one model."""
 
     def __init__(self, library: Path, model: GPT, batch_size: int) -> None:
-        # The C++ class itself: torch's Python wrapper imports the whole compiler.
+        # The C++ class, because torch's Python wrapper imports the whole compiler.
         self._runner = torch._C._aoti.AOTIModelPackageLoader(str(library), "model", False, 1, -1)
         weights = {
             f"model.{name}": value.detach() for name, value in _tensors(packed(model, batch_size))
@@ -75,7 +75,7 @@ class CompiledStep:
 
 
 def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
-    """The step for ``batch_size`` rows, where it has been compiled before on this machine."""
+    """The step for ``batch_size`` rows, if it has been compiled on this machine; else None."""
     if not can_compile(model):
         return None
     for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
@@ -87,13 +87,13 @@ def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
 
 
 def can_compile(model: GPT) -> bool:
-    """Whether there is such a step at all: on the CPU, with attention to positions before."""
+    """Whether the model can have a compiled step: on the CPU, with attention and a context."""
     is_here = model.token_embedding.weight.device.type == "cpu"
     return is_here and model.config.n_layer > 0 and model.config.block_size >= _SHORTEST
 
 
 def compile_step(model: GPT, batch_size: int) -> None:
-    """Make what find_step finds; half a minute for small models, and more with their layers.
+    """Compile the step that find_step finds; it takes half a minute or, with many layers, more.
 
     ResourceError where there is no C++ compiler, or no room for the library.
     """
@@ -101,7 +101,7 @@ def compile_step(model: GPT, batch_size: int) -> None:
     with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
-        warnings.simplefilter("ignore")  # they are meant for torch's developers
+        warnings.simplefilter("ignore")  # torch's warnings are for its developers
         made = Path(scratch) / f"{key}.pt2"
         _compile(_exported(model, batch_size), made)
         library = folder / f"{key}-{_digest(made)}.pt2"
@@ -136,7 +136,7 @@ def _compile(program: "ExportedProgram", path: Path) -> None:
     from torch._inductor.utils import fresh_cache  # noqa: PLC0415  slow
 
     try:
-        with fresh_cache(dir=str(path.parent)):  # else it keeps what it made on the way
+        with fresh_cache(dir=str(path.parent)):  # else intermediate files would stay in its cache
             aoti_compile_and_package(program, package_path=str(path), inductor_configs=_COMPILING)
     except RuntimeError as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -144,7 +144,7 @@ def _compile(program: "ExportedProgram", path: Path) -> None:
 
 
 def _folder() -> Path:
-    """The folder of libraries, each named after its key and its sha256, which shows damage."""
+    """The folder of libraries, each named by its key and its sha256, to detect damage."""
     return cache_folder() / "steps"
 
 
@@ -186,7 +186,7 @@ def _sources() -> str:
 
 @cache
 def _processor() -> str:
-    """The processor and its instruction sets: many machines may share one home directory."""
+    """The processor and its instruction sets, since machines may share a home directory."""
     known = (sys.platform, platform.machine(), platform.processor(), str(os.cpu_count()))
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,8 +1,8 @@
-"""One new token per row: the model's step without Python's or a cache object's bookkeeping.
+"""The decoding step, one new token per row, in a form that torch can export.
 
-It is what GPT.hidden computes for T = 1, in a form that torch can export: nothing but the cached
-keys and values is state. B rows, S positions with the new one, L = block_size, C = n_embd,
-H = n_head, K = n_kv_head, D = head size, V = vocabulary.
+It computes what GPT.hidden does for T = 1; its only state are the cached keys and values.
+B rows, S positions with the new one, L = block_size, C = n_embd, H = n_head, K = n_kv_head,
+D = head size, V = vocabulary.
 """
 
 import torch

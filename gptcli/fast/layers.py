@@ -1,7 +1,7 @@
-"""The layers of a finished model, exchanged in place for faster ones with the same weights.
+"""Faster layers with the same weights, which replace those of a finished model in place.
 
-``model/`` says what is computed, this how it is computed fast here. A model is finished when it
-has its weights, drawn or loaded: then ``use_fast_layers`` once, before it trains or is asked.
+``model/`` defines what is computed; this file computes it fast on the present machine. A model
+is finished when it has its weights: then call ``use_fast_layers`` once.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from gptcli.model.attention import Attention, attend
 
 _Model = TypeVar("_Model", bound=nn.Module)
 _SMALL_HEAD = 64  # numbers
-_FEW_ROWS = 2  # MKL is the faster one up to here
+_FEW_ROWS = 2  # up to here MKL is faster
 
 
 def use_fast_layers(model: _Model) -> _Model:
-    """Exchange linear layers and the kernel of attention; the parameters stay the model's own."""
+    """Replace linear layers and the kernel of attention; the parameters stay the same objects."""
     replace_linear(model, OneDNNLinear)
     for module in model.modules():
         if isinstance(module, Attention):
@@ -29,7 +29,7 @@ def use_fast_layers(model: _Model) -> _Model:
 
 
 def replace_linear(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
-    """Put what ``make`` makes of each linear layer in its place."""
+    """Replace each linear layer by what ``make`` returns for it."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Linear):
@@ -52,12 +52,12 @@ def attend_fast(
 
 
 class OneDNNLinear(nn.Linear):
-    """A linear layer with the weights of another, by way of oneDNN where that is faster.
+    """A linear layer with the weights of another, computed by oneDNN where that is faster.
 
-    For float32 on x86, torch takes MKL, which keeps to AVX2 on AMD's processors. oneDNN, which
-    torch also carries, uses AVX-512 wherever the CPU has it: 410 instead of 190 GFLOP/s were
-    measured on two Zen 5 cores. So every CPU with AVX-512 takes it, whoever made it. (For
-    bfloat16 torch takes oneDNN by itself.)
+    For float32 on x86, torch uses MKL, which is limited to AVX2 on AMD's processors. oneDNN,
+    which is also part of torch, uses AVX-512 on every CPU that has it: 410 instead of 190
+    GFLOP/s were measured on two Zen 5 cores. So it is used on all CPUs with AVX-512. (For
+    bfloat16 torch uses oneDNN by itself.)
     """
 
     def __init__(self, linear: nn.Linear) -> None:

@@ -1,8 +1,8 @@
-"""Weights in the order in which a few rows use them, for a step that writes several samples.
+"""Weights packed into tiles, for decoding steps of several samples.
 
-As many outputs as a register has lanes make a tile, and a tile is read input by input: one load
-serves every row, no sum runs across a register, and memory is read from end to end. (Goto and
-van de Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4.)
+A tile has as many outputs as a register has lanes, and is read input by input: one load serves
+every row, no sum runs across a register, and memory is read from end to end. (Goto and van de
+Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4.)
 """
 
 import copy
@@ -15,8 +15,8 @@ from gptcli.fast.layers import replace_linear
 from gptcli.fast.row_products import stored
 from gptcli.model.gpt import GPT
 
-_LANES = 16  # float32 in AVX-512's registers; others take two or four for a tile
-_MOST_ROWS = 16  # the sums of each stay in registers
+_LANES = 16  # float32 numbers in an AVX-512 register; others need two or four registers
+_MOST_ROWS = 16  # whose sums fit into the registers
 
 
 class PackedLinear(nn.Module):

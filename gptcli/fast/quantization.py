@@ -1,7 +1,7 @@
-"""Weights of one byte: a token is written as fast as its weights are read.
+"""Weights of one byte, since the speed of generation is that of reading the weights.
 
-Each output's row of a matrix is scaled so that its largest number is 127, and rounded; what is
-multiplied with it keeps its precision. (Absmax quantisation, row by row: Dettmers et al. 2022,
+Each output's row of a matrix is scaled so that its largest number is 127, and rounded; its
+inputs keep their precision. (Absmax quantisation, row by row: Dettmers et al. 2022,
 arXiv:2208.07339, section 2.1.)
 """
 
@@ -13,14 +13,14 @@ from gptcli.fast.layers import replace_linear
 from gptcli.fast.row_products import row_product, stored
 from gptcli.model.gpt import GPT
 
-_FEW_ROWS = 4  # the library's kernel reads the weights anew for each
-_LANES = 16  # numbers that it takes at once: it reads beyond the end of other widths
+_FEW_ROWS = 4  # torch's kernel reads the weights again for each row
+_LANES = 16  # numbers per load of torch's kernel: it would read beyond the end of other widths
 
 
 class Int8Linear(nn.Module):
     """A linear layer with weights (out, in) in int8 and one scale per output.
 
-    For a few rows on the CPU what is multiplied is rounded to bfloat16.
+    For a few rows on the CPU the inputs are rounded to bfloat16.
     """
 
     weight: Tensor
@@ -47,7 +47,7 @@ class Int8Linear(nn.Module):
         return F.linear(x, self.weight.to(x.dtype) * self.scale.to(x.dtype)[:, None], self.bias)
 
     def _by_kernel(self, x: Tensor) -> Tensor:
-        """Multiply by torch's int8 kernel, which is fast only for bfloat16."""
+        """Multiply with torch's int8 kernel, which is fast only for bfloat16."""
         rows, scale = x.flatten(0, -2).bfloat16(), stored(self.scale.bfloat16())
         output = torch._weight_int8pack_mm(rows, self.weight, scale).to(x.dtype)
         output = output if self.bias is None else output + self.bias

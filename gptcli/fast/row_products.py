@@ -1,4 +1,4 @@
-"""A matrix times one row, written as a sum: what a compiler streams from memory."""
+"""The product of a matrix and one row, written as a sum that compilers compute fast."""
 
 import sys
 
@@ -11,10 +11,10 @@ _BYTES = 4  # in a word
 def row_product(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, scale: Tensor | None = None
 ) -> Tensor:
-    """F.linear of a single row (1, 1, in) as a sum, which compilers stream from memory.
+    """F.linear of a single row (1, 1, in), as a sum for which compilers read memory once.
 
-    Two cores read 53 GB/s of weights this way and 14 through the library's product. ``scale``
-    is that of each output, for weights that are whole numbers.
+    Two cores read 53 GB/s of weights this way, and 14 GB/s by the usual matrix product.
+    ``scale`` has a factor for each output of int8 weights.
     """
     row = stored(x.flatten().float())
     in_fours = weight.dtype == torch.int8 and weight.shape[1] % _BYTES == 0
@@ -31,12 +31,12 @@ def _sums(row: Tensor, weight: Tensor) -> Tensor:
 
 
 def _sums_of_bytes(row: Tensor, weight: Tensor) -> Tensor:
-    """The same for int8, in fours: compilers load words into vectors, but bytes one by one."""
+    """The same for int8 weights, four in a word: compilers load vectors of words, single bytes."""
     words = weight.view(torch.int32)  # (out, in / 4); on big-endian machines the other way round
     places = range(_BYTES) if sys.byteorder == "little" else reversed(range(_BYTES))
     columns = stored(row.view(-1, _BYTES).t().contiguous())  # (4, in / 4)
     shifts = [8 * (_BYTES - 1 - place) for place in places]
-    # Up, so that the byte's sign is the word's, and down again.
+    # Shifted up, so that the byte's sign is the word's, and down again.
     first, second, third, fourth = (
         column * ((words << shift) >> 8 * (_BYTES - 1)).float()
         for column, shift in zip(columns, shifts, strict=True)
@@ -46,5 +46,5 @@ def _sums_of_bytes(row: Tensor, weight: Tensor) -> Tensor:
 
 
 def stored(values: Tensor) -> Tensor:
-    """The same values, in memory: compilers would compute them anew for every output."""
+    """The same values stored in memory, or compilers would compute them for every output."""
     return values.as_strided(values.shape, values.stride())

@@ -1,4 +1,4 @@
-"""The rows of a model that is really built, to hold against those that were counted."""
+"""Compares the counted parameters with those of a model that torch builds."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from gptcli.model.initialization import empty_model
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A row that was counted and built differently; None where it is missing."""
+    """A row that differs between count and built model; None where it is missing."""
 
     name: str
     counted: Row | None
@@ -18,7 +18,7 @@ class Disagreement:
 
 
 def disagreements(config: ModelConfig, counted: tuple[Row, ...]) -> list[Disagreement]:
-    """Where rows differ from the model that torch builds, without memory for its weights."""
+    """The rows that differ from the model that torch builds, without memory for its weights."""
     built = {row.name: row for row in built_rows(config)}
     claimed = {row.name: row for row in counted if row.copies}
     return [
@@ -29,7 +29,7 @@ def disagreements(config: ModelConfig, counted: tuple[Row, ...]) -> list[Disagre
 
 
 def built_rows(config: ModelConfig) -> tuple[Row, ...]:
-    """One row per kind of parameter, those of different layers together."""
+    """One row per kind of parameter of the built model, all layers together."""
     model = empty_model(config, "meta")
     found = (Parameter(name, tuple(one.shape)) for name, one in model.named_parameters())
     return rows_of(found, config)

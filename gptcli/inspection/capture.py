@@ -1,7 +1,7 @@
-"""Explicit attention, layer by layer, checked against the fused path that the model runs.
+"""Explicit attention, layer by layer, checked against the fused kernel that the model runs.
 
-Fused attention returns no weights, so they are computed again, in float32, from what each
-layer really received; what each layer really wrote says whether they are right.
+Fused attention returns no weights, so they are computed again, in float32, from the recorded
+input of each layer; its recorded output shows whether they are right.
 T positions, C = n_embd, H = n_head, D = head size, V = vocabulary.
 """
 
@@ -20,7 +20,7 @@ from gptcli.model.positions import PositionSignal
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """What one layer's attention received and wrote, (T, C) each, and was told of positions."""
+    """The input and the output of one layer's attention, (T, C) each, and its positions."""
 
     received: Tensor
     written: Tensor
@@ -38,9 +38,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class Check:
-    """How far explicit attention is from what it should be; the worst of what was looked at.
+    """The largest errors of explicit attention.
 
-    ``fused_max_error`` is the largest absolute deviation of the attention module's output.
+    ``row_sum_max_error`` is that of the sums of its rows, which should be 1; ``future_mass_max``
+    the largest weight on the future; ``fused_max_error`` that of the attention's output.
     """
 
     row_sum_max_error: float
@@ -59,7 +60,7 @@ class LayerAttention:
 
 @torch.inference_mode()
 def record(model: GPT, token_ids: Sequence[int]) -> Recording:
-    """Run the model as it is, in eval mode, and keep what passed through its attention."""
+    """Run the model in eval mode, and keep the inputs and outputs of its attention."""
     ids = torch.tensor(token_ids, device=model.token_embedding.weight.device)
     layers: list[LayerRecord] = []
     hooks = [
@@ -115,7 +116,7 @@ def _keep(
 
 
 def _of_every_head(part: Tensor, n_head: int) -> Tensor:
-    """Keys and values (K, T, D) as often as queries share them: (H, T, D)."""
+    """Repeat keys and values (K, T, D) for all the queries that share them: (H, T, D)."""
     return part.repeat_interleave(n_head // part.shape[0], dim=0)
 
 

@@ -1,4 +1,4 @@
-"""Which head is meant: layers and heads count from 0, ``L0.H3`` is the fourth of the first."""
+"""Names of heads: layers and heads count from 0, so ``L0.H3`` is the fourth of the first layer."""
 
 import re
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from gptcli.inspection.metrics import METRICS
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric of one head; None where there was no row to take it over."""
+    """A metric of one head, the mean over ``rows``; None where there are none."""
 
     value: float | None
     rows: int
@@ -37,7 +37,7 @@ def relative_entropy(pattern: Tensor) -> Tensor:
 
 
 def first_token(pattern: Tensor) -> Tensor:
-    """Weight on token 0: near 1 in a head that rests there (an attention sink)."""
+    """Weight on token 0: near 1 in a head that uses it as an attention sink."""
     return pattern[:, 1:, 0]
 
 

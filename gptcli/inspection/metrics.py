@@ -1,4 +1,4 @@
-"""The metrics of an attention head by name; measures.py computes them. No torch is needed here."""
+"""The names of the metrics of an attention head; measures.py computes them, with torch."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ DEFAULT_METRIC = "entropy"
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric says about a head, its unit, and which end of it is the more marked."""
+    """What a metric says about a head, its unit, and whether the lowest value ranks first."""
 
     about: str
     unit: str

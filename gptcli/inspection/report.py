@@ -1,4 +1,4 @@
-"""What a text does to a model's attention: every head measured, every row labelled."""
+"""A report on a model's attention for a text: metrics of every head, tokens, predictions."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -41,7 +41,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a row makes the model expect next, and what came; None after the last token."""
+    """The likeliest next token, and the actual one; None after the last token."""
 
     top: Guess
     actual: Guess | None
@@ -67,7 +67,7 @@ class Link:
 
 @dataclass(frozen=True)
 class HeadReport:
-    """The metrics of a head and its strongest links, those of row 0 left out."""
+    """The metrics of a head and its strongest links, without those of row 0."""
 
     head: Head
     metrics: Mapping[str, Measured]
@@ -76,7 +76,7 @@ class HeadReport:
 
 @dataclass(frozen=True)
 class AttentionReport:
-    """A model directory, the tokens it saw, its heads in order, and how exact all this is."""
+    """A model directory, the tokens that it read, its heads in order, and the largest errors."""
 
     directory: Path
     config: ModelConfig
@@ -118,7 +118,7 @@ def head_patterns(model: GPT, recording: Recording, heads: Collection[Head]) -> 
 
 
 def strongest_links(pattern: Tensor, count: int) -> tuple[Link, ...]:
-    """The largest weights of a pattern (T, T), strongest first; row 0 has no choice."""
+    """The largest weights of a pattern (T, T), strongest first, without row 0."""
     n_tokens = pattern.shape[0]
     past = (
         pattern[1:]
@@ -134,7 +134,7 @@ def strongest_links(pattern: Tensor, count: int) -> tuple[Link, ...]:
 
 
 def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...]:
-    """The tokens of a recording, each with the likeliest next one and the one that came."""
+    """The tokens of a recording, each with the likeliest next token and the actual one."""
     logits = recording.logits.float()
     scale = logits.logsumexp(dim=-1)  # (T,)
     best, top = logits.max(dim=-1)
@@ -154,7 +154,7 @@ def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...
 
 
 def most_interesting(heads: Collection[HeadReport]) -> HeadReport:
-    """The most focused head that does not rest on the first token.
+    """The most focused head that is not an attention sink on the first token.
 
     That is the largest (1 - relative entropy) x (1 - weight on token 0); the first of equals.
     """
@@ -162,7 +162,7 @@ def most_interesting(heads: Collection[HeadReport]) -> HeadReport:
 
 
 def ranked(heads: Collection[HeadReport], metric: str) -> list[HeadReport]:
-    """Heads by a metric, the most marked first; the order of the model among equals."""
+    """The heads ranked by a metric; equal ones stay in the order of the model."""
     sign = 1 if METRICS[metric].lowest_first else -1
     return sorted(heads, key=lambda report: sign * (report.metrics[metric].value or 0.0))
 
@@ -170,7 +170,7 @@ def ranked(heads: Collection[HeadReport], metric: str) -> list[HeadReport]:
 def report_json(
     report: AttentionReport, heads: Collection[HeadReport], patterns: Patterns
 ) -> dict[str, Any]:
-    """The document of ``--json`` for these heads; with the matrix of those in ``patterns``."""
+    """The document of ``--json`` for these heads, with the matrices in ``patterns``."""
     return {
         "model": {
             "directory": report.directory.as_posix(),
@@ -196,7 +196,7 @@ def _head_json(report: HeadReport, pattern: Tensor | None) -> dict[str, Any]:
 
 
 def _short(weight: float) -> float:
-    """A float32 without the digits that it does not have."""
+    """A float32 rounded to the digits that it has."""
     return float(f"{weight:.9g}")
 
 
@@ -208,7 +208,7 @@ def _guesses(tokenizer: Tokenizer, ids: list[int], probabilities: list[float]) -
 
 
 def _piece(tokenizer: Tokenizer, number: int) -> str:
-    """The token's text; a padded vocabulary has ids that no text stands for."""
+    """The token's text, or its id: a padded vocabulary has ids without a text."""
     return tokenizer.piece(number) if number < tokenizer.vocab_size else f"<id {number}>"
 
 

@@ -1,4 +1,4 @@
-"""Which part of a pattern a terminal has room for, before anything is drawn."""
+"""The part of a pattern that fits into a terminal."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ CELL_WIDTHS = (4, 2, 1)  # a percentage, a square, a single character
 class Window:
     """The last tokens of a pattern, from token ``first`` on, in cells of ``cell_width``.
 
-    Where tokens are left out, one more column in front holds what they get together.
+    Where tokens are left out, one more column in front has the sum of their weights.
     """
 
     first: int
@@ -36,7 +36,7 @@ class Window:
 
 
 def fit_window(n_tokens: int, room: int) -> Window:
-    """The widest cells in which all tokens fit into ``room`` characters, else the last tokens."""
+    """Choose the widest cells in which all tokens fit ``room`` characters, else the last ones."""
     for cell_width in CELL_WIDTHS:
         if n_tokens * cell_width <= room:
             return Window(0, n_tokens, cell_width)

@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 def empty_embedding(n_rows: int, width: int) -> nn.Embedding:
-    """An embedding without values: nn.Embedding draws some, for which it loads a compiler."""
+    """An embedding without values; drawing them on the meta device would load a compiler."""
     values = torch.empty(n_rows, width)
     table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
     return table

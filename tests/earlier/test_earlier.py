@@ -171,7 +171,7 @@ def test_a_run_is_evaluated_to_the_loss_it_had(earlier, name):
 def test_a_run_is_verified(earlier, name):
     said = earlier("eval", f"runs/{name}", "--verify").stdout
     lines = [" ".join(line.split()) for line in said.splitlines()]
-    assert "ok files 5 have the size and sha256 that were written down" in lines
+    assert "ok files 5 have the recorded size and sha256" in lines
     assert "ok data data/plain is what the run was trained on" in lines
     saved = "ok saved steps 2 have every file as it was saved"
     assert (saved in lines) == (name == "plain")

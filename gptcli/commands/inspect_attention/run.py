@@ -33,7 +33,7 @@ from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 _STDIN = Path("-")
 _DEFAULT_TOKENS = 32
-_WAY_OUT = "give a shorter text, or --device cpu"
+_REMEDY = "give a shorter text, or --device cpu"
 
 
 def run(request: InspectRequest) -> Answer:
@@ -45,9 +45,9 @@ def run(request: InspectRequest) -> Answer:
     if not config.n_layer:
         raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
     chosen = () if request.heads is None else parse_heads(request.heads, config)
-    with memory_errors(_WAY_OUT):
+    with memory_errors(_REMEDY):
         answer = _answer(request, loaded, _token_ids(loaded, source, request), chosen)
-    answer.resources.enter_context(memory_errors(_WAY_OUT))
+    answer.resources.enter_context(memory_errors(_REMEDY))
     return answer
 
 

@@ -51,8 +51,8 @@ def encoded(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> tu
     try:
         return text, loaded.tokenizer.encode(text).tolist()
     except UnseenCharacterError as error:
-        way_out = "leave it out, give --skip-unknown, or train on text that has it"
-        raise unseen_error(error, source.name, way_out, is_prompt=True) from error
+        remedy = "leave it out, give --skip-unknown, or train on text that has it"
+        raise unseen_error(error, source.name, remedy, is_prompt=True) from error
 
 
 def announce_window(use: ContextUse, overflow: str) -> bool:
@@ -75,10 +75,10 @@ def announce_window(use: ContextUse, overflow: str) -> bool:
 
 
 def _overflow(use: ContextUse) -> str:
-    way_out = f"-n {use.room} fits" if use.room > 0 else "shorten the prompt"
+    remedy = f"-n {use.room} fits" if use.room > 0 else "shorten the prompt"
     return (
         f"--overflow error: a prompt of {use.n_prompt:,} token{'s' * (use.n_prompt != 1)} and "
-        f"{use.n_new:,} more exceed the context of {use.context:,}: {way_out}"
+        f"{use.n_new:,} more exceed the context of {use.context:,}: {remedy}"
     )
 
 

@@ -21,7 +21,7 @@ from gptcli.generation.prompt import ContextUse, Prompt
 from gptcli.runtime.device import memory_errors
 
 _BETWEEN = "\n---------------\n"
-_WAY_OUT = "try a smaller --num-samples"
+_REMEDY = "try a smaller --num-samples"
 
 
 def run(request: SampleRequest) -> Answer | None:
@@ -32,14 +32,14 @@ def run(request: SampleRequest) -> Answer | None:
         chosen_model(request.checkpoint), request.device, request.precision, request.quantize
     )
     config.check_fits(loaded.tokenizer.vocab_size)
-    with memory_errors(_WAY_OUT):
+    with memory_errors(_REMEDY):
         if request.compile_step:
             compile_with_notes(loaded, config.num_samples)
         if request.interactive:
             converse(loaded, config, source, request.skip_unknown)
             return None
         answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
-    answer.resources.enter_context(memory_errors(_WAY_OUT))
+    answer.resources.enter_context(memory_errors(_REMEDY))
     return answer
 
 

@@ -90,8 +90,8 @@ def _folded(table: Table, width: int) -> Iterator[Table]:
 def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
     """The lines of one row; its last cell is wrapped to ``room`` if it is text."""
     *before, last = [
-        _padded(cell, size, is_number)
-        for cell, size, is_number in zip(cells, sizes, numbers, strict=True)
+        _padded(cell, size, aligns_right)
+        for cell, size, aligns_right in zip(cells, sizes, numbers, strict=True)
     ]
     start = "".join(cell + " " * _GAP for cell in before)
     wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
@@ -102,9 +102,9 @@ def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -
     ]
 
 
-def _padded(cell: str, size: int, is_number: bool) -> str:
+def _padded(cell: str, size: int, aligns_right: bool) -> str:
     padding = " " * (size - cell_width(cell))
-    return padding + cell if is_number else cell + padding
+    return padding + cell if aligns_right else cell + padding
 
 
 def _styled(text: str, style: str, colour: bool) -> str:

@@ -126,10 +126,10 @@ def test_a_prompt_longer_than_the_context_says_what_is_seen(cli, trained: Path) 
 def test_overflow_error_refuses_what_the_context_cannot_hold(cli, trained: Path) -> None:
     flags = ("sample", "--prompt", "the 12 cats", "--overflow", "error")  # 11 of 16 tokens
     assert cli(*flags, "-n", 6).code == 0  # the last is written, not read
-    for n_new, way_out in ((7, "-n 6"), (500, "-n 6")):
+    for n_new, remedy in ((7, "-n 6"), (500, "-n 6")):
         done = cli(*flags, "-n", n_new)
         assert done.code == 2
-        assert "--overflow error" in done.stderr and way_out in done.stderr
+        assert "--overflow error" in done.stderr and remedy in done.stderr
     done = cli("sample", "--prompt", "the 12 cats ate 9", "--overflow", "error", "-n", 1)
     assert done.code == 2
     assert "17 tokens" in done.stderr and "context of 16" in done.stderr
