@@ -10,7 +10,10 @@ from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
-from gptcli.evaluation.transformers_peer import Peer, PeerMissingError
+from gptcli.evaluation.transformers_comparison import (
+    TransformersComparison,
+    TransformersMissingError,
+)
 from gptcli.generation.loaded_model import LoadedModel, load_model
 
 _PROBLEMS = (CheckpointError, DataError, ResourceError, UsageError, OSError)
@@ -80,17 +83,17 @@ def _data(directory: Path) -> Iterator[Finding]:
 
 def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
     try:
-        peer = Peer.of(loaded)
-    except PeerMissingError as reason:
+        comparison = TransformersComparison.of(loaded)
+    except TransformersMissingError as reason:
         yield Finding("transformers", None, str(reason))
         return
     except Exception as error:  # the library may raise anything for damaged files
         yield Finding("transformers", False, f"it cannot load the directory: {_one_line(error)}")
         return
     checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
-        ("token ids", peer.compare_ids),
-        ("logits", peer.compare_logits),
-        ("greedy text", peer.compare_greedy_text),
+        ("token ids", comparison.compare_ids),
+        ("logits", comparison.compare_logits),
+        ("greedy text", comparison.compare_greedy_text),
     )
     for name, check in checks:
         try:

@@ -64,6 +64,12 @@ def precision_dtype(precision: Precision) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
+def autocast(device: str, precision: Precision) -> torch.autocast:
+    """Compute matrix products in ``precision`` while the block runs; weights stay as they are."""
+    kind = device.split(":")[0]
+    return torch.autocast(kind, precision_dtype(precision), enabled=precision != "float32")
+
+
 def set_threads(count: int) -> None:
     """Use ``count`` CPU threads; 0 leaves torch's own choice."""
     if count:

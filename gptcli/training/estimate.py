@@ -12,7 +12,7 @@ from gptcli.evaluation.loss import evaluate_split
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import next_token_loss
 from gptcli.model.initialization import new_model
-from gptcli.runtime.device import precision_dtype
+from gptcli.runtime.device import autocast
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.loop import TrainingRun
 from gptcli.training.optimizers import make_optimizer
@@ -104,11 +104,10 @@ def _iteration_seconds(shape: ModelConfig, config: TrainConfig) -> float:
     model = use_fast_layers(new_model(shape, 0)).to(config.device).train()
     optimizer = make_optimizer(model, config)
     ids = torch.zeros((_ROWS, shape.block_size), dtype=torch.long, device=config.device)
-    kind, dtype = config.device.split(":")[0], precision_dtype(config.precision)
     times = []
     for _ in range(1 + _REPEATS):  # the first warms up
         started = time.perf_counter()
-        with torch.autocast(kind, dtype, enabled=config.precision != "float32"):
+        with autocast(config.device, config.precision):
             logits = model(ids)
         loss = next_token_loss(logits, ids)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
-from gptcli.runtime.device import precision_dtype
+from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.optimizers import set_learning_rate
 from gptcli.training.schedule import learning_rate
@@ -107,11 +107,7 @@ class Stepper:
         """Add the gradient of these rows' weighted loss; returns that loss."""
         device = self._config.device
         tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
-        with torch.autocast(
-            device.split(":")[0],
-            precision_dtype(self._config.precision),
-            enabled=self._config.precision != "float32",
-        ):
+        with autocast(device, self._config.precision):
             logits = self._model(tokens[:, :-1])
         loss = weights.loss(logits, tokens[:, 1:])
         loss.backward()  # type: ignore[no-untyped-call]

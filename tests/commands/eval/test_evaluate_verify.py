@@ -10,7 +10,7 @@ import pytest
 from gptcli.families.registry import TRAINABLE
 
 ALL = ["files", "saved steps", "data", "weights", "token ids", "logits", "greedy text"]
-PEERS = ALL[-3:]
+TRANSFORMERS_CHECKS = ALL[-3:]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_other_data_and_weights_that_do_not_fit_are_found(trained, findings, cli
     (run / "config.json").write_text(json.dumps({**config, "n_layer": 2}))
     found = findings(run, code=4)
     assert (found["files"], found["weights"]) == (False, False)
-    assert not found.keys() & set(PEERS)
+    assert not found.keys() & set(TRANSFORMERS_CHECKS)
 
 
 def test_a_crash_between_manifest_and_weights_proves_nothing_wrong(trained, findings) -> None:

@@ -1,4 +1,4 @@
-"""The same model directory loaded by transformers, whose results ours are compared with."""
+"""Comparing a model with the one that transformers loads from the same directory."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,31 +20,31 @@ _N_PROMPT = 8
 _N_GREEDY = 32
 
 
-class PeerMissingError(Exception):
+class TransformersMissingError(Exception):
     """The reason why transformers cannot load the directory."""
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A loaded model, and the model and tokenizer that transformers made of its directory."""
+class TransformersComparison:
+    """Compares a loaded model with the one that transformers makes of the same directory."""
 
     loaded: LoadedModel
     model: Any
     tokenizer: Any
 
     @classmethod
-    def of(cls, loaded: LoadedModel) -> "Peer":
+    def of(cls, loaded: LoadedModel) -> "TransformersComparison":
         """Load the directory with transformers.
 
-        PeerMissingError where it is not installed, or has no such family.
+        TransformersMissingError where it is not installed, or has no such family.
         """
         family = model_type_of(loaded.model.config)
         if family not in TRAINABLE:
-            raise PeerMissingError(f"it has no models of the type {family}")
+            raise TransformersMissingError(f"it has no models of the type {family}")
         try:
             import transformers
         except ImportError:
-            raise PeerMissingError("not installed: `pip install transformers`") from None
+            raise TransformersMissingError("not installed: `pip install transformers`") from None
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         directory = str(loaded.directory)
