@@ -18,7 +18,7 @@ from gptcli.training.defaults import FILLED, USUAL_FAMILY
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
-_MAY_CHANGE = ("resume", "data", "max_iters")
+_MAY_CHANGE = ("resume", "data", "max_iters", "config")  # what a config file says is checked, too
 
 
 def _default(name: str) -> str:
@@ -42,7 +42,7 @@ class TrainRequest(FormatRequest):
     """A new run, a run to resume, or the list of presets."""
 
     exclusive = (("preset", "init_from"),)
-    alone = MappingProxyType({"list_presets": ("device", "precision")})
+    alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
 
     data: Path | None = option("Dataset directory. Default: the newest.")
     out: Path | None = option("Run directory. Default: runs/DATASET.")

@@ -113,6 +113,16 @@ def test_resume_takes_no_other_flag(cli, trained: Path) -> None:
     assert "--lr" in done.stderr
 
 
+def test_a_config_file_is_as_good_as_its_flags_where_few_are_taken(cli, trained: Path) -> None:
+    file = Path("small.toml")
+    for asked in (("--list-presets",), ("--resume", trained)):
+        file.write_text("n_layer = 1", encoding="utf-8")
+        refused = cli("train", *asked, "--config", file)
+        assert refused.code == 2 and "--n-layer" in refused.stderr
+    file.write_text('device = "cpu"', encoding="utf-8")
+    assert cli("train", "--list-presets", "--config", file).code == 0
+
+
 def test_resume_goes_on_to_more_iterations(cli, trained: Path) -> None:
     done = cli("train", "--resume", "runs/input", "--max-iters", 25)
     assert done.code == 0, done.stderr
