@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import Field, fields
 from functools import wraps
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -54,7 +54,7 @@ def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
     """A command's own fields first, then those of the classes that it extends."""
     own = own_names(request)
     for one in sorted(fields(request), key=lambda one: one.name not in own):
-        yield _keyword(one.name, one.default, one.type, _typer_parameter(request, one))
+        yield _keyword(one.name, one.type, _typer_parameter(request, one))
 
 
 def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
@@ -63,11 +63,16 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     if one.name == "form" and issubclass(request, FormatRequest):
         about = _formats_help(request)
     if kept.is_argument:
-        return typer.Argument(help=about, show_default=False, **kept.more)
+        return typer.Argument(one.default, help=about, show_default=False, **kept.more)
     names = kept.names or (flag(one.name),)
     shows_default = one.default is not None and one.default is not False
     return typer.Option(
-        *names, help=about, rich_help_panel=kept.panel, show_default=shows_default, **kept.more
+        one.default,
+        *names,
+        help=about,
+        rich_help_panel=kept.panel,
+        show_default=shows_default,
+        **kept.more,
     )
 
 
@@ -90,13 +95,12 @@ def _verbosity_parameters() -> Iterator[inspect.Parameter]:
         ("verbose", ("-v",), "More about what is done."),
         ("debug", (), "Show tracebacks of errors."),
     ):
-        yield _keyword(name, False, bool, typer.Option(flag(name), *short, help=about))
+        yield _keyword(name, bool, typer.Option(False, flag(name), *short, help=about))
 
 
-def _keyword(name: str, default: object, kind: Any, shown: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
-    )
+def _keyword(name: str, kind: Any, shown: Any) -> inspect.Parameter:
+    """A parameter as typer reads it: its default says how it stands on the command line."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=kind)
 
 
 def _flowing(text: str) -> str:
