@@ -1,16 +1,14 @@
 """A report on a model's attention for a text: metrics of every head, tokens, predictions."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
-from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import (
     Check,
@@ -141,15 +139,12 @@ def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...
     following = logits[:-1].gather(1, recording.ids[1:, None])[:, 0]
     top_p, actual_p = (best - scale).exp().tolist(), (following - scale[:-1]).exp().tolist()
     ids = recording.ids.tolist()
-    actual: list[Guess | None] = [
-        Guess(number, _piece(tokenizer, number), p)
-        for number, p in zip(ids[1:], actual_p, strict=True)
-    ]
+    likeliest = _guesses(tokenizer, top.tolist(), top_p)
+    actual = _guesses(tokenizer, ids[1:], actual_p)
+    predictions = map(Prediction, likeliest, [*actual, None])  # nothing follows the last token
     return tuple(
-        Token(ids[row], _piece(tokenizer, ids[row]), Prediction(guess, actual_guess))
-        for row, (guess, actual_guess) in enumerate(
-            zip(_guesses(tokenizer, top.tolist(), top_p), [*actual, None], strict=True)
-        )
+        Token(number, _piece(tokenizer, number), prediction)
+        for number, prediction in zip(ids, predictions, strict=True)
     )
 
 
@@ -165,39 +160,6 @@ def ranked(heads: Collection[HeadReport], metric: str) -> list[HeadReport]:
     """The heads ranked by a metric; equal ones stay in the order of the model."""
     sign = 1 if METRICS[metric].lowest_first else -1
     return sorted(heads, key=lambda report: sign * (report.metrics[metric].value or 0.0))
-
-
-def report_json(
-    report: AttentionReport, heads: Collection[HeadReport], patterns: Patterns
-) -> dict[str, Any]:
-    """The document of ``--json`` for these heads, with the matrices in ``patterns``."""
-    return {
-        "model": {
-            "directory": report.directory.as_posix(),
-            "model_type": model_type_of(report.config),
-            **report.config.whole(),
-        },
-        "tokens": [{"i": i, **asdict(token)} for i, token in enumerate(report.tokens)],
-        "heads": [_head_json(head, patterns.get(head.head)) for head in heads],
-        "check": asdict(report.check),
-    }
-
-
-def _head_json(report: HeadReport, pattern: Tensor | None) -> dict[str, Any]:
-    document = {
-        "layer": report.head.layer,
-        "head": report.head.index,
-        "metrics": {name: asdict(measured) for name, measured in report.metrics.items()},
-        "top": [[link.query, link.key, _short(link.weight)] for link in report.links],
-    }
-    if pattern is not None:
-        document["pattern"] = [[_short(weight) for weight in row] for row in pattern.tolist()]
-    return document
-
-
-def _short(weight: float) -> float:
-    """A float32 rounded to the digits that it has."""
-    return float(f"{weight:.9g}")
 
 
 def _guesses(tokenizer: Tokenizer, ids: list[int], probabilities: list[float]) -> list[Guess]:

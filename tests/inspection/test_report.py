@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import pytest
@@ -10,11 +9,9 @@ from gptcli.inspection.heads import Head, parse_heads
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.report import (
     HeadReport,
-    head_patterns,
     most_interesting,
     ranked,
     report_attention,
-    report_json,
     strongest_links,
 )
 
@@ -50,30 +47,6 @@ def test_strongest_links_are_the_largest_weights_of_the_past_without_row_zero():
     assert links == [(2, 1), (1, 1), (1, 0), (2, 2), (2, 0)]
     assert strongest_links(pattern, 1)[0].weight == pytest.approx(0.7)
     assert strongest_links(torch.ones(1, 1), 10) == ()
-
-
-def test_the_document_holds_what_the_schema_says(loaded, recording, report):
-    heads = [head.head for head in report.heads]
-    document = report_json(report, report.heads, head_patterns(loaded.model, recording, heads))
-    document = json.loads(json.dumps(document, allow_nan=False))
-    assert document["model"]["n_head"] == 2
-    assert [(head["layer"], head["head"]) for head in document["heads"]] == [
-        (0, 0),
-        (0, 1),
-        (1, 0),
-        (1, 1),
-    ]
-    assert document["tokens"][2].keys() == {"i", "id", "text", "predicts"}
-    assert document["heads"][0]["metrics"]["previous_token"]["rows"] == 6
-    assert document["check"].keys() == {"row_sum_max_error", "future_mass_max", "fused_max_error"}
-    for head in document["heads"]:
-        query, key, weight = head["top"][0]
-        assert head["pattern"][query][key] == weight == max(map(max, head["pattern"][1:]))
-        assert [sum(row) for row in head["pattern"]] == pytest.approx([1] * 7, abs=1e-6)
-
-
-def test_patterns_are_left_out_unless_asked_for(report):
-    assert "pattern" not in report_json(report, report.heads, {})["heads"][0]
 
 
 def test_the_most_interesting_head_is_focused_and_no_sink():

@@ -1,9 +1,11 @@
 """Runs ``inspect-attention``: a model reads a text, and every head is measured."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -17,16 +19,18 @@ from gptcli.commands.view.terminal import note
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import SourceText, decode_text, read_stdin, read_text, whole_text
 from gptcli.errors import UsageError
+from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import record
 from gptcli.inspection.heads import Head, parse_heads
 from gptcli.inspection.report import (
+    AttentionReport,
     HeadReport,
+    Patterns,
     head_patterns,
     most_interesting,
     ranked,
     report_attention,
-    report_json,
 )
 from gptcli.runtime.device import memory_errors
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
@@ -62,7 +66,9 @@ def _answer(
 
     def document() -> Document:
         heads = ranking if request.is_ranked else shown
-        return report_json(report, heads, patterns_of(_names(heads) if request.patterns else ()))
+        return attention_document(
+            report, heads, patterns_of(_names(heads) if request.patterns else ())
+        )
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
         in_full = chosen or (most_interesting(report.heads).head,)
@@ -82,6 +88,39 @@ def _answer(
         tables=(ranking_table(ranking, len(report.heads), request.ranking_metric),),
         drawing=drawing,
     )
+
+
+def attention_document(
+    report: AttentionReport, heads: Collection[HeadReport], patterns: Patterns
+) -> Document:
+    """The document of these heads, with the matrices in ``patterns``."""
+    return {
+        "model": {
+            "directory": report.directory.as_posix(),
+            "model_type": model_type_of(report.config),
+            **report.config.whole(),
+        },
+        "tokens": [{"i": i, **asdict(token)} for i, token in enumerate(report.tokens)],
+        "heads": [_head_document(head, patterns) for head in heads],
+        "check": asdict(report.check),
+    }
+
+
+def _head_document(report: HeadReport, patterns: Patterns) -> dict[str, Any]:
+    document = {
+        "layer": report.head.layer,
+        "head": report.head.index,
+        "metrics": {name: asdict(measured) for name, measured in report.metrics.items()},
+        "top": [[link.query, link.key, _short(link.weight)] for link in report.links],
+    }
+    if (pattern := patterns.get(report.head)) is not None:
+        document["pattern"] = [[_short(weight) for weight in row] for row in pattern.tolist()]
+    return document
+
+
+def _short(weight: float) -> float:
+    """A float32 rounded to the digits that it has."""
+    return float(f"{weight:.9g}")
 
 
 def _names(heads: Iterable[HeadReport]) -> list[Head]:

@@ -1,12 +1,17 @@
 import csv
 import json
+from itertools import product
 
 import pytest
 from rich.cells import cell_len
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
+from gptcli.commands.inspect_attention.run import attention_document
 from gptcli.config.model import ModelConfig
+from gptcli.generation.loaded_model import load_model
+from gptcli.inspection.capture import record
+from gptcli.inspection.report import head_patterns, report_attention
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer
 
@@ -183,3 +188,23 @@ def test_mistakes_end_in_one_line_with_the_way_out(cli, model, argv, code, words
     assert outcome.stdout == ""
     assert words in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_the_document_holds_what_the_schema_says(model):
+    loaded = load_model(model, "cpu")
+    recording = record(loaded.model, [0, 3, 8, 1, 1, 7, 2])
+    report = report_attention(loaded, recording)
+    assert "pattern" not in attention_document(report, report.heads, {})["heads"][0]
+    patterns = head_patterns(loaded.model, recording, [head.head for head in report.heads])
+    document = attention_document(report, report.heads, patterns)
+    document = json.loads(json.dumps(document, allow_nan=False))
+    assert document["model"]["n_head"] == 3
+    places = [(head["layer"], head["head"]) for head in document["heads"]]
+    assert places == list(product(range(3), range(3)))
+    assert document["tokens"][2].keys() == {"i", "id", "text", "predicts"}
+    assert document["heads"][0]["metrics"]["previous_token"]["rows"] == 6
+    assert document["check"].keys() == {"row_sum_max_error", "future_mass_max", "fused_max_error"}
+    for head in document["heads"]:
+        query, key, weight = head["top"][0]
+        assert head["pattern"][query][key] == weight == max(map(max, head["pattern"][1:]))
+        assert [sum(row) for row in head["pattern"]] == pytest.approx([1] * 7, abs=1e-6)
