@@ -43,11 +43,12 @@ def _contestants(directory: Path) -> tuple[Callable[[], float], Callable[[], flo
     from gptcli.config.model import ModelConfig
     from gptcli.data.dataset import Dataset
     from gptcli.evaluation.loss import evaluate_split
+    from gptcli.fast.layers import use_fast_layers
     from gptcli.model.initialization import new_model
 
     dataset = Dataset.open(directory)
     config = ModelConfig(6, 6, 384, 256, dataset.vocab_size, bias=False)
-    model = new_model(config, 0).eval()
+    model = use_fast_layers(new_model(config, 0)).eval()
     tokens = dataset.val.read(0, dataset.val.n_tokens)
     plain = _plain(model, config)
 

@@ -19,6 +19,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.families.registry import PRESETS
 from gptcli.fast.compiled import compile_step
+from gptcli.fast.layers import use_fast_layers
 from gptcli.fast.quantization import quantize
 from gptcli.generation.decoder import Decoder
 from gptcli.generation.generate import generate
@@ -50,7 +51,7 @@ def _print_bandwidth() -> None:
 
 
 def _print_lecture(config: ModelConfig, peer: Path | None) -> None:
-    model = new_model(config, 1).eval()
+    model = use_fast_layers(new_model(config, 1)).eval()
     contestants: _Contestants = {"gptcli, eager": lambda: _ours(model, 1000)}
     if peer is not None:
         contestants["nanoGPT"] = _nanogpt(config, peer, 1000)
@@ -67,10 +68,10 @@ def _print_gpt2(config: ModelConfig, folder: Path) -> None:
         ("float32", torch.float32, "F32"),
         ("bfloat16", torch.bfloat16, "BF16"),
     ):
-        model = new_model(config, 1).eval().to(dtype)
+        model = use_fast_layers(new_model(config, 1)).eval().to(dtype)
         theirs = _transformers(config, dtype, 64, 256)
         _print_beside(name, model, {"transformers": theirs}, kind, folder)
-    model = quantize(new_model(config, 1).eval()).to(torch.bfloat16)
+    model = quantize(use_fast_layers(new_model(config, 1)).eval()).to(torch.bfloat16)
     _print_beside("int8", model, {}, "Q8_0", folder)
 
 
@@ -85,7 +86,7 @@ def _print_beside(name: str, model: GPT, world: _Contestants, kind: str, folder:
 
 
 def _print_batch(config: ModelConfig) -> None:
-    model = new_model(config, 1).eval()
+    model = use_fast_layers(new_model(config, 1)).eval()
     compile_step(model, 16)
     theirs = _transformers(config, torch.float32, 8, 240, num_samples=16)
     print("lecture model, 16 samples of 240 tokens at once:")
