@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 from gptcli.config.checks import check_fraction, check_whole
 
@@ -14,12 +15,23 @@ USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as m
 FEWEST_DOCUMENTS = 100
 _MOST_DIGITS = 9  # of operands: products stay below 2**63
 
+Errors = Literal["strict", "replace", "ignore"]
+ERRORS: tuple[Errors, ...] = get_args(Errors)  # what is done with bytes that are not UTF-8
+
 
 class SplitBy(StrEnum):
     """What is kept together when a corpus is divided into train and val."""
 
     TEXT = "text"
     DOCUMENT = "document"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read: what to do with bytes that are not UTF-8, and which field holds the text."""
+
+    errors: Errors = "strict"
+    field: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from gptcli.commands.options import FormatRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import flag
 from gptcli.config.data import (
+    ERRORS,
     FEWEST_DOCUMENTS,
     SEED,
     USUAL_COUNT,
@@ -16,7 +17,6 @@ from gptcli.config.data import (
     PrepareConfig,
     SplitBy,
 )
-from gptcli.data.corpus.utf8 import ERRORS
 from gptcli.errors import UsageError
 from gptcli.runtime.cores import available_cores
 from gptcli.tokenization.kinds import TokenizerSpec, named_kind

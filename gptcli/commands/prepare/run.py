@@ -15,10 +15,9 @@ from gptcli.commands.prepare.command import PrepareRequest
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note, stdin_is_terminal
-from gptcli.data.corpus.inputs import corpus_name
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.config.data import Errors, ReadOptions
+from gptcli.data.corpus.finding import corpus_name
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
-from gptcli.data.corpus.utf8 import Errors
 from gptcli.data.dataset import DATASETS
 from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (

@@ -9,7 +9,7 @@ from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import stdin_is_terminal
 from gptcli.config.checks import check_whole
-from gptcli.data.corpus.utf8 import ERRORS
+from gptcli.config.data import ERRORS
 from gptcli.errors import UsageError
 from gptcli.runtime.files import is_there
 from gptcli.tokenization.kinds import (

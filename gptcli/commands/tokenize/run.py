@@ -16,8 +16,7 @@ from gptcli.commands.tokenize.token_stream import EncodedText
 from gptcli.commands.tokenize.vocabulary_list import list_vocabulary
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
-from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.corpus.utf8 import Errors
+from gptcli.config.data import Errors, ReadOptions
 
 
 def run(request: TokenizeRequest) -> Answer:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from gptcli.commands.view.terminal import note
-from gptcli.data.corpus.inputs import Corpus, DocumentLayout, find_corpus
-from gptcli.data.corpus.readers import open_readers
-from gptcli.data.corpus.reading import Chunk, Document, Reader, ReadOptions
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.chunks import Chunk, Document, Reader
+from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.inputs import Corpus, DocumentLayout
+from gptcli.data.corpus.reading import SAMPLE_BYTES, open_readers, sample_texts
 from gptcli.data.corpus.sources import STDIN
-from gptcli.data.corpus.text_sample import SAMPLE_BYTES, sample_texts
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts
 

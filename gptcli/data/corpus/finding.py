@@ -1,137 +1,218 @@
-"""Finding the files of a path, a directory or a glob."""
+"""From the sources that a user names to the inputs to read.
 
-import contextlib
-import difflib
-import glob
-import os
-import stat
-from collections.abc import Iterable, Iterator
+What can be read only once, stdin and pipes, is copied, and so are the built-in sources.
+"""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO
 
-from gptcli.data.dataset_record import RECORD_FILE
+from gptcli.config.data import ArithmeticOptions
+from gptcli.data.corpus.compression import Compression
+from gptcli.data.corpus.inputs import (
+    Corpus,
+    DocumentLayout,
+    TextInput,
+    form_of,
+    input_at,
+    is_packed,
+    without_compression,
+)
+from gptcli.data.corpus.source_files import Found, FoundFile, find_files, is_glob
+from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
 from gptcli.errors import ResourceError, UsageError
-from gptcli.tokenization.tokenizer import TOKENIZER_FILE
+from gptcli.runtime.files import reported
+
+_BINARY_WITHIN = 2**13
+_BLOCK = 2**20
 
 
-@dataclass(frozen=True)
-class FoundFile:
-    """A file with its name for messages, its path, and its status."""
+def find_corpus(
+    sources: Sequence[str], spool: Path, arithmetic: ArithmeticOptions | None = None
+) -> Corpus:
+    """Find the inputs that ``sources`` name, in their order.
 
-    name: str
-    path: Path
-    status: os.stat_result
+    A source is the name of a built-in one (which wins over a file of that name: ``./python`` is
+    the file), ``-`` for stdin, a FIFO, a file, a directory (with all below it, in the order of
+    the paths; without hidden entries, symlinked directories and files with a NUL in their first
+    8 KiB) or a glob. Built-ins, stdin and FIFOs are copied into the directory ``spool``, which
+    must stay as long as the corpus is used. ``arithmetic`` shapes the built-ins "addition" and
+    "calculator".
 
-    @property
-    def is_pipe(self) -> bool:
-        """Whether it can be read only once."""
-        return stat.S_ISFIFO(self.status.st_mode)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The files that a source stands for, and whether it is a directory or a glob."""
-
-    source: str
-    files: tuple[FoundFile, ...]
-    is_directory: bool = False
-    is_glob: bool = False
-
-
-def find_files(source: str, names: Iterable[str] = ()) -> Found:
-    """The file of that name, all files below a directory, or all that match a glob.
-
-    Files are in the order of their paths. Below a directory, hidden entries, symlinked
-    directories, devices, datasets and models are skipped. Raises UsageError for a device and
-    for a missing file, for which it suggests the nearest of ``names`` and of the files beside
-    it, and ResourceError where the system refuses access.
+    Raises UsageError for a source that is missing, is not text or is named twice, and
+    ResourceError where the system refuses to read, or to write the copies.
     """
-    if not source:
-        raise UsageError("a source without a name is not there: name a text file")
-    path = Path(source)
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        if path.is_symlink():
-            raise UsageError(f"{source} is a link to what is not there: check the path") from None
-        if glob.has_magic(source):
-            return _find_glob(source)
-        _refuse_missing(source, names)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _unreadable(source, error) from error
-    if stat.S_ISDIR(status.st_mode):
-        return Found(source, tuple(_below(path)), is_directory=True)
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
-        raise UsageError(f"{source} is a device: name a file, or pipe the text in and write -")
-    return Found(source, (FoundFile(source, path, status),))
-
-
-def is_glob(source: str) -> bool:
-    """Whether this is a pattern, not an existing file whose name looks like one."""
-    return glob.has_magic(source) and not os.path.lexists(source)
-
-
-def _find_glob(pattern: str) -> Found:
-    names = sorted(glob.iglob(pattern, recursive=True), key=lambda name: Path(name).as_posix())
-    paths = [path for path in map(Path, dict.fromkeys(names)) if not _leads_nowhere(path)]
-    files = [FoundFile(str(path), path, _status(path)) for path in paths]
-    kept = tuple(file for file in files if stat.S_ISREG(file.status.st_mode))
-    if not kept:
-        raise UsageError(f"{pattern} matches no file: check the pattern")
-    return Found(pattern, kept, is_glob=True)
-
-
-def _below(root: Path) -> Iterator[FoundFile]:
-    for path in sorted(_walk(root), key=lambda path: path.as_posix()):
-        if _leads_nowhere(path):
-            continue
-        status = _status(path)
-        if stat.S_ISREG(status.st_mode):
-            yield FoundFile(str(path), path, status)
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> NoReturn:
-        raise _unreadable(error.filename, error) from error
-
-    for folder, directories, names in os.walk(root, onerror=refuse):
-        directories[:] = [
-            name
-            for name in directories
-            if not name.startswith(".") and not _is_product(Path(folder, name))
-        ]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-
-def _is_product(directory: Path) -> bool:
-    """Whether a directory was made from text: a dataset, a run or another model."""
-    made = (RECORD_FILE, "config.json")
-    return (directory / TOKENIZER_FILE).is_file() and any(
-        (directory / name).is_file() for name in made
+    if not sources:
+        raise UsageError("nothing to read: name a text file")
+    found = [_find(source) for source in sources]
+    _refuse_repetitions(found)
+    options = arithmetic or ArithmeticOptions()
+    taken = [_take(one, spool / f"{number:03}", options) for number, one in enumerate(found)]
+    inputs = tuple(itertools.chain.from_iterable(one.inputs for one in taken))
+    has_records = any(one.layout is not DocumentLayout.TEXT for one in inputs)
+    is_found = any(one.is_directory or one.is_glob for one in found)
+    return Corpus(
+        inputs=inputs,
+        is_collection=len(inputs) > 1 or is_found or has_records,
+        name=corpus_name(sources),
+        title=taken[0].title if len(taken) == 1 else f"{len(inputs):,} files",
+        n_skipped=sum(one.n_skipped for one in taken),
     )
 
 
-def _leads_nowhere(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
+def corpus_name(sources: Sequence[str]) -> str:
+    """The default name of a dataset: ``books/input.txt.gz`` gives ``input``.
 
-
-def _status(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str | Path, error: OSError | ValueError) -> ResourceError:
-    return ResourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
-
-
-def _refuse_missing(source: str, names: Iterable[str]) -> NoReturn:
+    A directory gives its own name, a glob that of the directory with which it begins; of
+    several sources the first one counts.
+    """
+    source = sources[0]
+    if source in BUILT_IN_SOURCES:
+        return source
+    if source == STDIN:
+        return "stdin"
     path = Path(source)
-    choices = {name: name for name in names}
-    with contextlib.suppress(OSError, ValueError):
-        choices |= {beside.name: str(beside) for beside in path.parent.iterdir()}
-    near = difflib.get_close_matches(path.name.lower(), choices, n=1)
-    hint = f"did you mean {choices[near[0]]}?" if near else "check the path"
-    raise UsageError(f"{source} is not there: {hint}")
+    if is_glob(source):
+        parts = itertools.takewhile(lambda part: not is_glob(part), path.parts)
+        return _name_of(Path(*parts))
+    if _is_directory(path):
+        return _name_of(path)
+    return without_compression(path).stem.lstrip(".") or "text"
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # for example a name that is too long: reading it will raise the error
+        return False
+
+
+def _name_of(directory: Path) -> str:
+    return directory.absolute().resolve().name.lstrip(".") or "text"
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The inputs of one source."""
+
+    inputs: tuple[TextInput, ...]
+    title: str
+    n_skipped: int = 0
+
+
+def _find(source: str) -> Found:
+    if source == STDIN or source in BUILT_IN_SOURCES:
+        return Found(source, ())
+    found = find_files(source, BUILT_IN_SOURCES)
+    for file in found.files:
+        if not found.is_directory and is_packed(file.name):
+            raise UsageError(f"{file.name} cannot be read as it is: unpack it first")
+    return found
+
+
+def _refuse_repetitions(found: Sequence[Found]) -> None:
+    """Raise UsageError for a file named twice, which could be in both train and val."""
+    names: dict[tuple[object, ...], str] = {}
+    for one in found:
+        for identity, name in _identities(one):
+            if identity in names:
+                other = names[identity]
+                both = f"{name} is named twice" if name == other else f"{name} is {other} again"
+                raise UsageError(f"{both}: leave one of them out")
+            names[identity] = name
+
+
+def _identities(found: Found) -> Iterator[tuple[tuple[object, ...], str]]:
+    if not found.files:
+        yield (found.source,), found.source
+    for file in found.files:
+        yield (file.status.st_dev, file.status.st_ino), file.name
+
+
+def _take(found: Found, copy: Path, options: ArithmeticOptions) -> _Taken:
+    if found.source in BUILT_IN_SOURCES:
+        return _take_built_in(found.source, copy, options)
+    if found.source == STDIN:
+        _copy_stdin(copy)
+        return _Taken((input_at("stdin", copy),), "stdin")
+    kept = [file for file in found.files if not (found.is_directory and _is_binary(file))]
+    n_skipped = len(found.files) - len(kept)
+    if not kept:
+        more = f" but {n_skipped:,} binary files" if n_skipped else ""
+        raise UsageError(
+            f"{found.source} has no text in it{more}: name a file or another directory"
+        )
+    if kept[0].is_pipe:
+        _copy_pipe(kept[0].path, copy)
+        return _Taken((input_at(found.source, copy),), found.source)
+    title = found.source
+    if found.is_directory or found.is_glob:
+        title += f" ({len(kept):,} {'file' if len(kept) == 1 else 'files'})"
+    return _Taken(tuple(input_at(file.name, file.path) for file in kept), title, n_skipped)
+
+
+def _take_built_in(name: str, copy: Path, options: ArithmeticOptions) -> _Taken:
+    source = BUILT_IN_SOURCES[name]
+    descriptions: list[str] = []
+    write_copy(copy, lambda file: descriptions.append(source.write(file, options)))
+    (description,) = descriptions
+    taken = input_at(name, copy, name + source.suffix)
+    return _Taken((taken,), f"{name} ({description})" if description else name)
+
+
+def _is_binary(file: FoundFile) -> bool:
+    if is_packed(file.name):
+        return True
+    if form_of(file.name) != (DocumentLayout.TEXT, Compression.NONE):
+        return False
+    try:
+        with file.path.open("rb") as opened:
+            return b"\0" in opened.read(_BINARY_WITHIN)
+    except OSError as error:
+        raise ResourceError(f"cannot read {file.name}: {error.strerror or error}") from error
+
+
+def _copy_stdin(target: Path) -> None:
+    """Copy stdin; UsageError where it is closed."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed: name a file instead of -")
+    _copy(sys.stdin.buffer, "stdin", target)
+
+
+def _copy_pipe(path: Path, target: Path) -> None:
+    """Copy a FIFO, until all writers have closed it."""
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error
+    with source:
+        _copy(source, str(path), target)
+
+
+def write_copy(target: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let ``write`` fill the new file ``target``; ResourceError where the disk refuses."""
+    with reported(target), target.open("xb") as file:
+        write(file)
+
+
+def _copy(source: BinaryIO, name: str, target: Path) -> None:
+    """Copy the rest of ``source`` into the new file ``target``, block by block.
+
+    Raises ResourceError where reading ``name`` or writing is refused.
+    """
+
+    def copy(file: BinaryIO) -> None:
+        while content := _read(source, name):
+            file.write(content)
+
+    write_copy(target, copy)
+
+
+def _read(source: BinaryIO, name: str) -> bytes:
+    try:
+        return source.read(_BLOCK)
+    except OSError as error:
+        raise ResourceError(f"cannot read {name}: {error.strerror or error}") from error

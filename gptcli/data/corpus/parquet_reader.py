@@ -6,18 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk, Document, DocumentPart, Parsed, Problem
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.parquet_file import Group, TextColumn, open_column
-from gptcli.data.corpus.reading import (
-    RANGE_BYTES,
-    Chunk,
-    Document,
-    DocumentPart,
-    Parsed,
-    Problem,
-    ReadOptions,
-)
-from gptcli.data.corpus.utf8 import decode
+from gptcli.data.corpus.text_reader import decode
 from gptcli.errors import DataError
 
 _DEFAULT_COLUMN = "text"

@@ -1,142 +1,99 @@
-"""From inputs to documents: in chunks of bounded size that any thread can parse.
+"""Reading a corpus: a reader for each input, and an even sample to train a tokenizer on."""
 
-A chunk begins and ends at boundaries. Boundary k of an input is a function of the bytes near
-k * step alone, so a range of an input is cut as the whole would be, without reading what is
-before it, and processes that read different ranges agree.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.utf8 import Errors
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.chunks import Chunk, Reader
+from gptcli.data.corpus.compression import Compression, check_zstandard
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput
+from gptcli.data.corpus.jsonl_reader import JsonlReader
+from gptcli.data.corpus.parquet_file import check_pyarrow
+from gptcli.data.corpus.parquet_reader import ParquetReader
+from gptcli.data.corpus.text_reader import open_text
+from gptcli.tokenization.cuts import Cuts
 
-RANGE_BYTES = 2**26
+SAMPLE_BYTES = 2**28
+
+
+def open_readers(inputs: Sequence[TextInput], options: ReadOptions, cuts: Cuts) -> list[Reader]:
+    """A reader for each input; see ``open_reader``."""
+    return [open_reader(source, options, cuts) for source in inputs]
+
+
+def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
+    """Open an input; texts are cut into chunks where ``cuts`` allows.
+
+    Raises UsageError where an optional package to read it is missing.
+    """
+    if source.compression is Compression.ZSTD:
+        check_zstandard(source.name)
+    match source.layout:
+        case DocumentLayout.TEXT:
+            return open_text(source, options, cuts)
+        case DocumentLayout.JSONL:
+            return JsonlReader(source, options)
+        case DocumentLayout.PARQUET:
+            check_pyarrow(source.name)
+            return ParquetReader(source, options)
 
 
 @dataclass(frozen=True)
-class ReadOptions:
-    """How to read: what to do with bytes that are not UTF-8, and which field holds the text."""
-
-    errors: Errors = "strict"
-    field: str | None = None
-
-
-@dataclass(frozen=True)
-class DocumentPart:
-    """A piece of a document's text, which is a target of the loss or, as a prompt, is not."""
-
-    text: str
-    is_target: bool = True
-
-
-@dataclass(frozen=True)
-class Document:
-    """A document, or the piece of a long one that is in this chunk.
+class TextSample:
+    """Every ``every``-th chunk of a corpus, the same ones each time.
 
     Attributes:
-        parts: in order; one, except in prompts with completions and in conversations.
-        offset: its first byte in the decompressed input; in Parquet its row, from 0.
-        key: the sha256 that decides between train and val: that of its text, or for a text file
-            that of the first 64 KiB, so that all its pieces have the same.
-        is_start: whether this piece begins the document.
-        is_end: whether this piece ends it.
+        readers: of the inputs.
+        n_bytes: about how many bytes the chunks have together.
+        n_total: the bytes of the corpus; None where they are unknown (compressed, Parquet).
+        every: 1 is all of the corpus.
+        limit: texts end after this many bytes.
 
     """
 
-    parts: tuple[DocumentPart, ...]
-    offset: int
-    key: bytes
-    is_start: bool
-    is_end: bool
-
-    @property
-    def has_text(self) -> bool:
-        """Whether the text is not empty."""
-        return any(part.text for part in self.parts)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A bad record, which gives no document: its offset (as in Document) and the reason."""
-
-    offset: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """The documents of a chunk; ``n_replaced``: invalid sequences replaced or left out."""
-
-    documents: tuple[Document, ...]
-    problems: tuple[Problem, ...] = ()
-    n_replaced: int = 0
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of an input between two boundaries.
-
-    Attributes:
-        offset: its first byte in the decompressed input; in Parquet its first row.
-        content: its bytes; in Parquet the bytes of each row's text, or None for a null.
-        is_last: whether it is the last chunk of the input, not only of a range.
-        n_bytes: the size of the content.
-
-    """
-
-    offset: int
-    content: bytes | tuple[bytes | None, ...]
-    is_last: bool
+    readers: tuple[Reader, ...]
     n_bytes: int
+    n_total: int | None
+    every: int
+    limit: int
 
+    def texts(self) -> Iterator[str]:
+        """The texts of chunks or, in records, of documents; each call reads them again.
 
-class Reader(Protocol):
-    """Reads one input. It can be pickled, and used by several threads at once."""
-
-    @property
-    def source(self) -> TextInput:
-        """The input."""
-        ...
-
-    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
-        """The chunks from ``start`` to ``end`` (boundaries, from ``ranges``) in order.
-
-        It takes constant memory. After the last chunk it raises DataError if the file has
-        changed while it was read.
+        Bad records are skipped: they are reported when all of the corpus is read.
         """
-        ...
+        left = self.limit
+        for reader, chunk in self._chunks():
+            left -= chunk.n_bytes
+            if left < 0:
+                return
+            for document in reader.parse(chunk).documents:
+                yield "".join(part.text for part in document.parts)
 
-    def parse(self, chunk: Chunk) -> Parsed:
-        """The documents of a chunk; a pure function, safe to call from several threads.
+    def _chunks(self) -> Iterator[tuple[Reader, Chunk]]:
+        passed = 0  # chunks of the inputs before, so that small files are thinned too
+        for reader in self.readers:
+            first = -passed % self.every
+            count = 1 if self.every == 1 else reader.expected_chunks()
+            if first < count:
+                for chunk in reader.thinned(first, self.every):
+                    yield reader, chunk
+            passed += count
 
-        Raises DataError for bytes that are not UTF-8, unless the options allow them.
-        """
-        ...
 
-    def place(self, offset: int) -> str:
-        """The place of ``offset`` for messages, as "line 1,234" or "row 5"; reads the input."""
-        ...
+def sample_texts(readers: Sequence[Reader], limit: int = SAMPLE_BYTES) -> TextSample:
+    """A sample of at most ``limit`` bytes, which depends on the inputs and the limit alone."""
+    expected = sum(reader.expected_bytes() for reader in readers)
+    every = max(1, -(-expected // limit))
+    return TextSample(
+        readers=tuple(readers),
+        n_bytes=min(expected // every, limit),
+        n_total=expected if all(map(_is_plain, readers)) else None,
+        every=every,
+        limit=limit,
+    )
 
-    def ranges(self) -> list[tuple[int, int | None]]:
-        """Ranges of about 64 MiB, in order, for several machines; None is the end.
 
-        A compressed input is one range.
-        """
-        ...
-
-    def expected_bytes(self) -> int:
-        """The size of all chunks together: exact for plain files, else an estimate."""
-        ...
-
-    def expected_chunks(self) -> int:
-        """About how many chunks there will be."""
-        ...
-
-    def thinned(self, first: int, every: int) -> Iterator[Chunk]:
-        """Every ``every``-th chunk from number ``first`` on, without reading the others.
-
-        Compressed inputs have to be read whole.
-        """
-        ...
+def _is_plain(reader: Reader) -> bool:
+    source = reader.source
+    return source.compression is Compression.NONE and source.layout is not DocumentLayout.PARQUET

@@ -1,7 +1,10 @@
 """Built-in sources: texts that need no file."""
 
-from collections.abc import Callable, Mapping
+import sysconfig
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -11,10 +14,14 @@ from gptcli.data.corpus.arithmetic_source import (
     CALCULATOR,
     write_exercises,
 )
-from gptcli.data.corpus.python_source import write_standard_library
 from gptcli.data.corpus.shakespeare_source import read_shakespeare
+from gptcli.errors import DataError, ResourceError
 
 STDIN = "-"
+# Of Python: tests are repetitive; the others are programs or not part of the standard library.
+_LEFT_OUT = frozenset(
+    {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__"}
+)
 
 
 @dataclass(frozen=True)
@@ -63,3 +70,36 @@ BUILT_IN_SOURCES: Mapping[str, BuiltInSource] = MappingProxyType(
         ),
     }
 )
+
+
+def write_standard_library(file: BinaryIO, root: Path | None = None) -> str:
+    """Write every .py file below ``root`` (the standard library), in the order of their paths.
+
+    Line ends become newlines. Returns how many files there are, and how many, if any, were left
+    out because they could not be decoded.
+    """
+    root = root or Path(sysconfig.get_path("stdlib"))
+    count = skipped = 0
+    for path in _source_files(root):
+        try:
+            file.write(_source(path).encode("utf-8"))
+            count += 1
+        except (SyntaxError, UnicodeError):
+            skipped += 1
+    if not count:
+        raise DataError(f"no Python source in {root}: this interpreter has none; prepare a file")
+    return f"{count} files" + (f", {skipped} undecodable left out" if skipped else "")
+
+
+def _source(path: Path) -> str:
+    try:
+        with tokenize.open(path) as file:  # reads the encoding that the file declares
+            return file.read()
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _source_files(root: Path) -> Iterator[Path]:
+    inside = (file.relative_to(root) for file in root.rglob("*.py"))
+    wanted = (file for file in inside if not _LEFT_OUT.intersection(file.parts))
+    return (root / file for file in sorted(wanted, key=lambda file: file.as_posix()))

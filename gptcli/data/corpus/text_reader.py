@@ -4,11 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from gptcli.data.corpus.boundaries import text_boundary
-from gptcli.data.corpus.cutting import CutReader, Cutter, line_of
+from gptcli.config.data import Errors, ReadOptions
+from gptcli.data.corpus.chunks import Chunk, Document, DocumentPart, Parsed
+from gptcli.data.corpus.cutting import CutReader, Cutter, line_of, text_boundary
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.reading import Chunk, Document, DocumentPart, Parsed, ReadOptions
-from gptcli.data.corpus.utf8 import decode
 from gptcli.data.source_text import not_utf8
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts
@@ -19,6 +18,7 @@ STEPS = {
     Cuts.NOWHERE: 2**22,  # fewer forced cuts, where each may cost a token
 }
 KEY_BYTES = 2**16
+_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,19 @@ def not_text(source: TextInput, offset: int, byte: int) -> DataError:
         start = file.read(2**13)
     place = f"at offset {offset:,} (line {line_of(source, offset):,})"
     return DataError(f"{not_utf8(source.name, byte, place, start)}, or --errors replace")
+
+
+def decode(content: bytes, errors: Errors) -> tuple[str, int]:
+    """The text, and how many invalid sequences were replaced by U+FFFD or left out.
+
+    A byte order mark stays, as a character. Raises UnicodeDecodeError if ``errors`` is strict.
+    """
+    try:
+        return content.decode("utf-8"), 0
+    except UnicodeDecodeError:
+        if errors == "strict":
+            raise
+    replaced = content.decode("utf-8", "replace")
+    # The text may already contain U+FFFD, which does not count.
+    count = replaced.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
+    return (replaced if errors == "replace" else content.decode("utf-8", "ignore")), count

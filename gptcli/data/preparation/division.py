@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gptcli.config.data import FEWEST_DOCUMENTS, PrepareConfig, SplitBy
+from gptcli.data.corpus.chunks import Document, Reader
 from gptcli.data.corpus.inputs import DocumentLayout
-from gptcli.data.corpus.reading import Document, Reader
 from gptcli.data.preparation.scan import Scan
 from gptcli.errors import DataError
 

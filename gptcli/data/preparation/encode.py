@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.data.corpus.chunks import Chunk, Document, Reader
 from gptcli.data.corpus.inputs import DocumentLayout
-from gptcli.data.corpus.reading import Chunk, Document, Reader
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.division import Division
 from gptcli.data.token_writer import EncodedTokens

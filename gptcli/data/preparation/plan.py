@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
+from gptcli.data.corpus.chunks import Chunk, Reader
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.readers import open_readers
-from gptcli.data.corpus.reading import Chunk, Reader, ReadOptions
+from gptcli.data.corpus.reading import open_readers
 from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.encode import ChunkEncoder
 from gptcli.data.preparation.scan import Scan, scan_corpus

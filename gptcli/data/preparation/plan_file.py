@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gptcli.config.data import PrepareConfig, SplitBy
+from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
 from gptcli.data.corpus.inputs import Corpus, TextInput
-from gptcli.data.corpus.reading import ReadOptions
 from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptcli.config.data import SPLITS, ArithmeticOptions, PrepareConfig
-from gptcli.data.corpus.inputs import find_corpus
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.config.data import SPLITS, ArithmeticOptions, PrepareConfig, ReadOptions
+from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset

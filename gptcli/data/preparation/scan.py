@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gptcli.data.corpus.reading import Chunk, Parsed, Problem, Reader
+from gptcli.data.corpus.chunks import Chunk, Parsed, Problem, Reader
 from gptcli.errors import DataError
 from gptcli.runtime.progress import Advance, no_progress
 from gptcli.runtime.threads import ordered_map

@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptcli.data.corpus.inputs import find_corpus
+from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, write_dataset

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.readers import open_readers
-from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.corpus.text_sample import sample_texts
+from gptcli.data.corpus.reading import open_readers, sample_texts
 from gptcli.data.preparation.scan import Scan
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.cuts import Cuts

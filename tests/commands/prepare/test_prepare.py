@@ -130,7 +130,7 @@ def test_new_and_given_tokenizer_exclude_each_other(cli, input_file):
 
 def test_file_named_like_a_built_in_source_is_pointed_out(cli, monkeypatch):
     monkeypatch.setattr(
-        "gptcli.data.corpus.python_source._source_files", lambda root: iter([Path("a.py")])
+        "gptcli.data.corpus.sources._source_files", lambda root: iter([Path("a.py")])
     )
     Path("a.py").write_text("print('hello')\n" * 9)
     Path("python").write_text(TEXT)

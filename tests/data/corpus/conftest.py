@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from gptcli.data.corpus.inputs import Corpus, TextInput, find_corpus
+from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.inputs import Corpus, TextInput
 
 MakeInput = Callable[..., TextInput]
 Find = Callable[..., Corpus]

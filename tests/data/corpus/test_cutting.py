@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.corpus.boundaries import SAFE_PLACES
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.cutting import SAFE_PLACES
 from gptcli.data.corpus.text_reader import TextReader
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts

@@ -8,7 +8,8 @@ import pytest
 import zstandard
 
 from gptcli.data.corpus.compression import Compression
-from gptcli.data.corpus.inputs import DocumentLayout, TextInput, corpus_name
+from gptcli.data.corpus.finding import corpus_name
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput
 from gptcli.errors import ResourceError, UsageError
 
 

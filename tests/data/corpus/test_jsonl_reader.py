@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.jsonl_reader import JsonlReader
-from gptcli.data.corpus.reading import ReadOptions
 from gptcli.errors import DataError
 
 quick = settings(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.corpus.inputs import find_corpus
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.parquet_reader import ParquetReader
-from gptcli.data.corpus.readers import open_reader
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.data.corpus.reading import open_reader
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.cuts import Cuts
 

@@ -1,7 +1,7 @@
 import pytest
 
-from gptcli.data.corpus.reading import DocumentPart
-from gptcli.data.corpus.records import record_parts
+from gptcli.data.corpus.chunks import DocumentPart
+from gptcli.data.corpus.jsonl_reader import record_parts
 
 
 def test_text_is_learnt_as_it_is():

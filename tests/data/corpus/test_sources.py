@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.config.data import ArithmeticOptions
+from gptcli.config.data import ArithmeticOptions, ReadOptions
 from gptcli.data.corpus import sources
-from gptcli.data.corpus.inputs import find_corpus
-from gptcli.data.corpus.python_source import write_standard_library
-from gptcli.data.corpus.readers import open_reader
-from gptcli.data.corpus.reading import ReadOptions
-from gptcli.data.corpus.sources import BUILT_IN_SOURCES
+from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.reading import open_reader
+from gptcli.data.corpus.sources import BUILT_IN_SOURCES, write_standard_library
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts
 

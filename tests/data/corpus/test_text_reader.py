@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gptcli.data.corpus.readers import open_reader
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.reading import open_reader
 from gptcli.data.corpus.text_reader import STEP, STEPS, TextReader
 from gptcli.errors import DataError
 from gptcli.tokenization.cuts import Cuts

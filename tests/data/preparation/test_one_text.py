@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.config.data import ReadOptions
 from gptcli.errors import DataError
 from gptcli.tokenization.kinds import TokenizerSpec
 from gptcli.tokenization.trainer import character_tokenizer

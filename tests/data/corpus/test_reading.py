@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 
-from gptcli.data.corpus.inputs import find_corpus
+from gptcli.config.data import ReadOptions
+from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.jsonl_reader import JsonlReader
-from gptcli.data.corpus.reading import ReadOptions
+from gptcli.data.corpus.reading import sample_texts
 from gptcli.data.corpus.text_reader import TextReader
-from gptcli.data.corpus.text_sample import sample_texts
 from gptcli.tokenization.cuts import Cuts
 
 

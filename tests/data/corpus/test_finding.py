@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gptcli.data.corpus.finding import write_copy
 from gptcli.data.corpus.inputs import DocumentLayout
-from gptcli.data.corpus.spooling import write_copy
 from gptcli.errors import ResourceError, UsageError
 
 
