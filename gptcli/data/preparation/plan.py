@@ -4,23 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
-from gptcli.data.corpus.chunks import Chunk, Reader
+from gptcli.data.corpus.chunks import Reader
 from gptcli.data.corpus.inputs import Corpus
-from gptcli.data.corpus.reading import open_readers
+from gptcli.data.corpus.reading import open_readers, sample_texts
 from gptcli.data.preparation.division import Division, choose_split, divide
-from gptcli.data.preparation.encode import ChunkEncoder
 from gptcli.data.preparation.scan import Scan, scan_corpus
-from gptcli.data.preparation.tokenizer_choice import (
-    TokenizerChoice,
-    ready_tokenizer,
-    scanned_tokenizer,
-)
-from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import UsageError
-from gptcli.runtime.progress import Advance, Watch
-from gptcli.runtime.threads import ordered_map
+from gptcli.runtime.progress import Watch
 from gptcli.tokenization.cuts import Cuts, cuts_of
+from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
+
+TokenizerChoice = Tokenizer | TokenizerSpec
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def make_plan(
         )
     if corpus.n_skipped:
         watch.note(f"{corpus.n_skipped:,} files left out: they hold no text")
-    tokenizer = ready_tokenizer(corpus, choice, read, watch)
+    tokenizer = _ready_tokenizer(corpus, choice, read, watch)
     readers = open_readers(
         corpus.inputs, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer)
     )
@@ -69,7 +65,7 @@ def make_plan(
             advance=advance,
         )
     if tokenizer is None:
-        tokenizer = scanned_tokenizer(choice, scan, corpus.is_collection)
+        tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
         watch.note(
@@ -80,28 +76,6 @@ def make_plan(
     tasks = tuple(_tasks(readers, division))
     plan = Plan(corpus, read, config, replace(scan, marks=()), split_by, division, tasks)
     return plan, tokenizer
-
-
-def encode_tasks(
-    plan: Plan, tokenizer: Tokenizer, tasks: Sequence[Task], advance: Advance
-) -> Iterator[dict[str, EncodedTokens]]:
-    """Encode these tasks in order, by split, on several threads where that is faster."""
-    readers = open_readers(plan.corpus.inputs, plan.read, cuts_of(tokenizer))
-    encoder = ChunkEncoder(tokenizer, plan.division, plan.scan.is_masked, plan.corpus.is_collection)
-
-    def chunks() -> Iterator[tuple[int, Reader, Chunk]]:
-        for task in tasks:
-            reader = readers[task.input]
-            for chunk in reader.chunks(task.start, task.end):
-                yield task.input, reader, chunk
-
-    def encode(item: tuple[int, Reader, Chunk]) -> tuple[int, dict[str, EncodedTokens]]:
-        return item[2].n_bytes, encoder.encode(*item)
-
-    workers = plan.config.workers if encoder.gains_from_threads else 1
-    for n_bytes, encoded in ordered_map(encode, chunks(), workers):
-        advance(n_bytes)
-        yield encoded
 
 
 def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
@@ -115,3 +89,39 @@ def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
                 yield Task(number, cut.offset, end)
             else:
                 yield Task(number, start, end)
+
+
+def _ready_tokenizer(
+    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, watch: Watch
+) -> Tokenizer | None:
+    """The chosen tokenizer, trained on a sample of the corpus if necessary.
+
+    None for characters, which are known after the corpus has been scanned.
+    """
+    if isinstance(choice, Tokenizer):
+        return choice
+    if choice.kind == "char":
+        return None
+    specials = choice.special_tokens
+    if choice.kind != "byte" or corpus.is_collection:
+        specials = _with_end(specials)
+    spec = replace(choice, special_tokens=specials)
+    sample = sample_texts(open_readers(corpus.inputs, read, Cuts.WORDS))
+    if sample.every > 1:
+        watch.note(
+            f"the tokenizer learns from {sample.n_bytes / 2**20:,.0f} MiB, every "
+            f"{sample.every}th chunk of the corpus"
+        )
+    with watch.stage(f"training the {spec.kind} tokenizer", sample.n_bytes) as advance:
+        return train_tokenizer(spec, sample.texts(), advance)
+
+
+def _scanned_tokenizer(choice: TokenizerChoice, scan: Scan, is_collection: bool) -> Tokenizer:
+    """A tokenizer with an id per character of the corpus, and an end-of-text for documents."""
+    assert isinstance(choice, TokenizerSpec), "a tokenizer that exists needs no scan"
+    specials = _with_end(choice.special_tokens) if is_collection else choice.special_tokens
+    return character_tokenizer(scan.alphabet, choice.unk, specials)
+
+
+def _with_end(specials: Sequence[str]) -> tuple[str, ...]:
+    return tuple(specials) if END_OF_TEXT in specials else (*specials, END_OF_TEXT)

@@ -9,11 +9,10 @@ from gptcli.config.data import SPLITS, ArithmeticOptions, PrepareConfig, ReadOpt
 from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import narrowest_dtype
-from gptcli.data.preparation.assembly import DATASET, write_dataset
-from gptcli.data.preparation.disk_space import check_room
+from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
+from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.part import PartTokens, PartWriter, in_order, shuffled
-from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
-from gptcli.data.preparation.tokenizer_choice import TokenizerChoice
+from gptcli.data.preparation.plan import Plan, TokenizerChoice, make_plan
 from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens
 from gptcli.runtime.outputs import output_directory
 from gptcli.runtime.progress import Unwatched, Watch

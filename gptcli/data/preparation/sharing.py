@@ -18,10 +18,10 @@ from pathlib import Path
 from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
-from gptcli.data.preparation.assembly import DATASET, write_dataset
-from gptcli.data.preparation.disk_space import check_room
+from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
+from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
-from gptcli.data.preparation.plan import Plan, encode_tasks, make_plan
+from gptcli.data.preparation.plan import Plan, make_plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
 from gptcli.data.preparation.prepare import Preparation, part_tokens
 from gptcli.data.token_writer import SHARD_TOKENS
