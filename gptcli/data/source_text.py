@@ -1,6 +1,5 @@
 """Reading text as strict UTF-8, with errors that tell where it is not."""
 
-import hashlib
 import os
 import stat
 import sys
@@ -9,21 +8,32 @@ from pathlib import Path
 
 from gptcli.errors import DataError, ResourceError, UsageError
 
+STDIN = "-"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
 class SourceText:
-    """A text, its name for messages, and the size and sha256 of its UTF-8 bytes."""
+    """A text exactly as it was given, and its name for messages."""
 
     name: str
     text: str
-    n_bytes: int
-    sha256: str
+
+    def checked(self) -> "SourceText":
+        """The text itself; DataError if it is empty or only white space."""
+        if not self.text or self.text.isspace():
+            what = "holds only white space" if self.text else "is empty"
+            raise DataError(f"{self.name} {what}: give some text")
+        return self
 
 
 def read_text(path: Path) -> SourceText:
-    """Read the text of a file or a FIFO with its line ends; DataError where it is not text."""
+    """The text of a file, a FIFO or, for ``-``, of stdin, with its line ends.
+
+    Raises what ``read_bytes`` and ``decode_text`` do.
+    """
+    if str(path) == STDIN:
+        return decode_text(sys.stdin.buffer.read(), "stdin")
     return decode_text(read_bytes(path), str(path))
 
 
@@ -51,37 +61,17 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_stdin() -> SourceText:
-    """Read the text from stdin."""
-    return decode_text(sys.stdin.buffer.read(), "stdin")
-
-
 def decode_text(content: bytes, name: str) -> SourceText:
-    """``content`` as UTF-8; DataError also where it holds only white space."""
-    return whole_text(decode_utf8(content, name), name, content)
-
-
-def decode_utf8(content: bytes, name: str) -> str:
     """``content`` as strict UTF-8; a byte order mark stays, as a character.
 
     Raises DataError with the offset of the first byte that is not UTF-8.
     """
     try:
-        return content.decode("utf-8")
+        return SourceText(name, content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         place = f"at offset {error.start:,} (line {line:,})"
         raise DataError(not_utf8(name, content[error.start], place, content)) from None
-
-
-def whole_text(text: str, name: str, content: bytes | None = None) -> SourceText:
-    """A SourceText of decoded text; DataError if it is empty or only white space."""
-    if not text or text.isspace():
-        raise DataError(
-            f"{name} {'holds only white space' if text else 'is empty'}: give some text"
-        )
-    content = text.encode("utf-8") if content is None else content
-    return SourceText(name, text, len(content), hashlib.sha256(content).hexdigest())
 
 
 def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:

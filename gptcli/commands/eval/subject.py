@@ -10,9 +10,10 @@ from typing import Any
 from gptcli.commands.choices import chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
+from gptcli.commands.user_text import explaining_unseen
 from gptcli.commands.view.progress_bar import progress
 from gptcli.data.dataset import Dataset
-from gptcli.data.source_text import read_stdin, read_text
+from gptcli.data.source_text import read_text
 from gptcli.data.target_text import TextLength, target_text
 from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
@@ -22,9 +23,6 @@ from gptcli.evaluation.target_windows import StridedWindows, Windowing
 from gptcli.generation.loaded_model import LoadedModel, check_same_tokenizer
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.world import ALONE, World
-from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
-
-_STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -114,17 +112,10 @@ def _of_dataset(directory: Path, device: str, request: EvalRequest) -> Subject:
 
 
 def _of_text(loaded: LoadedModel, path: Path) -> Subject:
-    source = read_stdin() if path == _STDIN else read_text(path)
-    try:
+    source = read_text(path).checked()
+    remedy = "leave it out, or train on text that has it"
+    with explaining_unseen(source, remedy, is_prompt=False, origin=loaded.directory):
         tokens = TextTokens.of(source, loaded.tokenizer)
-    except UnseenCharacterError as error:
-        raise unseen_error(
-            error,
-            source.name,
-            "leave it out, or train on text that has it",
-            is_prompt=False,
-            origin=loaded.directory.as_posix(),
-        ) from error
     return Subject(loaded, tokens, source.name, None, loaded.model.config.block_size)
 
 

@@ -1,6 +1,5 @@
 """Runs ``inspect-attention``: a model reads a text, and every head is measured."""
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -13,11 +12,12 @@ from gptcli.commands.choices import chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
+from gptcli.commands.user_text import explaining_unseen, given_text
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.terminal import note
 from gptcli.data.dataset import Dataset
-from gptcli.data.source_text import SourceText, decode_text, read_stdin, read_text, whole_text
+from gptcli.data.source_text import SourceText
 from gptcli.errors import UsageError
 from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
@@ -33,9 +33,7 @@ from gptcli.inspection.report import (
     report_attention,
 )
 from gptcli.runtime.device import memory_errors
-from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
-_STDIN = Path("-")
 _DEFAULT_TOKENS = 32
 _REMEDY = "give a shorter text, or --device cpu"
 
@@ -129,10 +127,8 @@ def _names(heads: Iterable[HeadReport]) -> list[Head]:
 
 def _source(request: InspectRequest, directory: Path) -> SourceText:
     """The text to look at; DataError where it is empty or no UTF-8."""
-    if request.text is not None:
-        return decode_text(os.fsencode(request.text), "--text")
-    if request.file is not None:
-        return read_stdin() if request.file == _STDIN else read_text(request.file)
+    if request.given("text", "file"):
+        return given_text("--text", request.text, request.file).checked()
     return _validation_text(directory)
 
 
@@ -145,21 +141,14 @@ def _validation_text(directory: Path) -> SourceText:
     count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
     name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
     note(f"text: {name} (--text gives another)")
-    return whole_text(dataset.tokenizer.decode(dataset.val.read(0, count)), name)
+    return SourceText(name, dataset.tokenizer.decode(dataset.val.read(0, count))).checked()
 
 
 def _token_ids(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
     """The last tokens of the text that fit the context; a note tells if there are more."""
-    try:
+    remedy, is_prompt = "leave it out, or train on text that has it", request.text is not None
+    with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
         ids = loaded.tokenizer.encode(source.text)
-    except UnseenCharacterError as error:
-        raise unseen_error(
-            error,
-            source.name,
-            "leave it out, or train on text that has it",
-            is_prompt=request.text is not None,
-            origin=loaded.directory.as_posix(),
-        ) from error
     context = loaded.model.config.block_size
     if len(ids) > context:
         note(f"{len(ids):,} tokens: only the last {context:,}, which fit the context, are used")

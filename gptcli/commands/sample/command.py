@@ -8,6 +8,7 @@ from gptcli.commands.options import OutputRequest, checkpoint_argument, device_o
 from gptcli.commands.view.answer import Answer
 from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
+from gptcli.data.source_text import STDIN
 from gptcli.errors import UsageError
 
 _DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
@@ -144,7 +145,7 @@ class SampleRequest(OutputRequest):
     @property
     def reads_stdin(self) -> bool:
         """Whether the prompt is read from stdin."""
-        return "-" in (self.prompt, str(self.prompt_file))
+        return STDIN in (self.prompt, str(self.prompt_file))
 
     @property
     def is_streamed(self) -> bool:

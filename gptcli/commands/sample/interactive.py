@@ -2,12 +2,13 @@
 
 import contextlib
 
-from gptcli.commands.sample.prompt_source import PromptSource, announce_window, begun, encoded
+from gptcli.commands.sample.prompt_source import announce_window, begun, encoded
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import complain, note, typed_lines
 from gptcli.commands.view.writer import give
 from gptcli.config.sampling import SamplingConfig
+from gptcli.data.source_text import SourceText
 from gptcli.errors import DataError, UsageError
 from gptcli.generation.conversation import Conversation
 from gptcli.generation.loaded_model import LoadedModel
@@ -26,7 +27,7 @@ class _Dialogue:
         self._conversation = Conversation(loaded, config)
         self._has_announced_window = False
 
-    def take_turn(self, source: PromptSource) -> None:
+    def take_turn(self, source: SourceText) -> None:
         """Show the model's turn after ``source``, or the error in it."""
         conversation = self._conversation
         try:
@@ -41,7 +42,7 @@ class _Dialogue:
         except KeyboardInterrupt:
             note("stopped")
 
-    def _ids(self, source: PromptSource) -> list[int]:
+    def _ids(self, source: SourceText) -> list[int]:
         """Encode the user's text; UsageError for a character that has no token."""
         if self._conversation.ids:
             return encoded(self._loaded, source, self._skip_unknown)[1]
@@ -49,7 +50,7 @@ class _Dialogue:
 
 
 def converse(
-    loaded: LoadedModel, config: SamplingConfig, first: PromptSource, skip_unknown: bool
+    loaded: LoadedModel, config: SamplingConfig, first: SourceText, skip_unknown: bool
 ) -> None:
     """Let the model continue ``first``, unless it is empty; then take turns until stdin ends."""
     note(
@@ -61,4 +62,4 @@ def converse(
         dialogue.take_turn(first)
     for line in typed_lines(_ASK):
         with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
-            dialogue.take_turn(PromptSource(line.replace(_LINE_BREAK, "\n"), "this line"))
+            dialogue.take_turn(SourceText("this line", line.replace(_LINE_BREAK, "\n")))

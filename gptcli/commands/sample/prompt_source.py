@@ -1,41 +1,27 @@
 """Reading and encoding the prompt of ``sample``, with notes for the user."""
 
-import os
-import sys
-from dataclasses import dataclass
+from pathlib import Path
 
 from gptcli.commands.sample.command import SampleRequest
+from gptcli.commands.user_text import explaining_unseen, given_text
 from gptcli.commands.view.terminal import note
-from gptcli.data.source_text import decode_utf8, read_bytes
+from gptcli.data.source_text import STDIN, SourceText
 from gptcli.errors import UsageError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import ContextUse, Prompt, first_token, without_unseen
 from gptcli.runtime.escapes import named
 from gptcli.tokenization.tokenizer import Tokenizer
-from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True)
-class PromptSource:
-    """A prompt exactly as it was given; ``name`` is for messages."""
-
-    text: str
-    name: str
+def read_prompt(request: SampleRequest) -> SourceText:
+    """Read the prompt, which may be empty; raises what ``read_text`` does."""
+    file = Path(STDIN) if request.reads_stdin else request.prompt_file
+    return given_text("--prompt", request.prompt, file)
 
 
-def read_prompt(request: SampleRequest) -> PromptSource:
-    """Read the prompt, which may be empty; raises what ``read_bytes`` does."""
-    if request.reads_stdin:
-        return PromptSource(decode_utf8(sys.stdin.buffer.read(), "stdin"), "stdin")
-    file = request.prompt_file
-    if file is not None:
-        return PromptSource(decode_utf8(read_bytes(file), str(file)), str(file))
-    return PromptSource(decode_utf8(os.fsencode(request.prompt or ""), "--prompt"), "--prompt")
-
-
-def begun(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> Prompt:
+def begun(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> Prompt:
     """Encode the prompt; for an empty one, choose a first token, which a note tells."""
     text, ids = encoded(loaded, source, skip_unknown)
     if ids:
@@ -45,14 +31,12 @@ def begun(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> Prom
     return Prompt("", [start.id])
 
 
-def encoded(loaded: LoadedModel, source: PromptSource, skip_unknown: bool) -> tuple[str, list[int]]:
+def encoded(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> tuple[str, list[int]]:
     """The text and its ids; UsageError for a character without an id, unless it is skipped."""
     text = _known(loaded.tokenizer, source.text) if skip_unknown else source.text
-    try:
+    remedy = "leave it out, give --skip-unknown, or train on text that has it"
+    with explaining_unseen(source, remedy, is_prompt=True):
         return text, loaded.tokenizer.encode(text).tolist()
-    except UnseenCharacterError as error:
-        remedy = "leave it out, give --skip-unknown, or train on text that has it"
-        raise unseen_error(error, source.name, remedy, is_prompt=True) from error
 
 
 def announce_window(use: ContextUse, overflow: str) -> bool:

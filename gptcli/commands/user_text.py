@@ -1,0 +1,38 @@
+"""A text that the user gives: read from an argument or a file, and its ids explained."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gptcli.data.source_text import SourceText, decode_text, read_text
+from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
+
+
+def given_text(flag: str, argument: str | None, file: Path | None) -> SourceText:
+    """The text of ``file``, else of the ``argument`` of ``flag``; it may be blank.
+
+    Raises what ``read_text`` does.
+    """
+    return decode_text(os.fsencode(argument or ""), flag) if file is None else read_text(file)
+
+
+@contextmanager
+def explaining_unseen(
+    source: SourceText, remedy: str, *, is_prompt: bool, origin: Path | None = None
+) -> Iterator[None]:
+    """Turn the error for a character without an id into one that tells what to do.
+
+    It is a UsageError in a prompt or an argument, a DataError in any other text; ``origin`` is
+    the directory of the tokenizer, for the message.
+    """
+    try:
+        yield
+    except UnseenCharacterError as error:
+        raise unseen_error(
+            error,
+            source.name,
+            remedy,
+            is_prompt=is_prompt,
+            origin=None if origin is None else origin.as_posix(),
+        ) from error
