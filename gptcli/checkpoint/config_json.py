@@ -10,7 +10,7 @@ from gptcli.config.model import INIT_STD, ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Family
 from gptcli.families.registry import CUSTOM, FAMILIES, family_of
-from gptcli.runtime.small_files import parse_object, read_bounded
+from gptcli.runtime.files import parse_object, read_bounded
 
 CONFIG_FILE = "config.json"
 _OWN = "gptcli"

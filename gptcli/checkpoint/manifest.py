@@ -1,6 +1,5 @@
 """manifest.json: the size and sha256 of a directory's files, to prove that it is intact."""
 
-import hashlib
 import re
 import stat
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from gptcli.checkpoint.model_files import MODEL_FILES, WEIGHTS_FILE, weight_file
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
-from gptcli.runtime.files import write_json
+from gptcli.runtime.files import sha256_of, write_json
 
 MANIFEST_FILE = "manifest.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -70,7 +69,7 @@ def check_published(directory: Path) -> int | None:
         return len(actual)
     named = [file for file in weight_files(directory) if _SHA256.fullmatch(file.resolve().name)]
     for file in named:
-        if _sha256(file) != file.resolve().name:
+        if sha256_of(file) != file.resolve().name:
             raise CheckpointError(f"{file} is not what the hub has (its sha256 differs)")
     return len(named) or None
 
@@ -112,9 +111,4 @@ def _listed(directory: Path) -> dict[str, Any]:
 
 
 def _entry(file: Path) -> dict[str, int | str]:
-    return {"bytes": file.stat().st_size, "sha256": _sha256(file)}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": sha256_of(file)}

@@ -1,6 +1,5 @@
 """The files of a model directory, and the content of those that are not weights."""
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,12 @@ from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_s
 from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.runtime.files import write_json, write_text
+from gptcli.runtime.files import sha256_of, write_json, write_text
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
-_BLOCK = 2**20
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
 
@@ -81,12 +79,7 @@ def weight_names(directory: Path) -> list[str]:
 
 def weights_hash(directory: Path) -> str:
     """Sha256 of the weights' files, one after another."""
-    digest = hashlib.sha256()
-    for file in weight_files(directory):
-        with file.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(*weight_files(directory))
 
 
 def _shard_names(index: Path) -> list[str]:

@@ -17,8 +17,8 @@ from gptcli.data.dataset_record import (
 )
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.runtime.files import read_bounded
 from gptcli.runtime.outputs import newest
-from gptcli.runtime.small_files import read_bounded
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 DATASETS = Path("data")

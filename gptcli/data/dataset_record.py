@@ -9,7 +9,7 @@ from typing import Any
 
 from gptcli.config.data import SPLITS
 from gptcli.errors import DataError
-from gptcli.runtime.small_files import parse_object
+from gptcli.runtime.files import parse_object
 
 RECORD_FILE = "dataset.json"
 FORMAT = "gptcli.dataset/1"

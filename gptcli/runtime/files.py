@@ -1,7 +1,8 @@
-"""Writing files and directories atomically: a crash leaves the old or the new, never a part."""
+"""Reading small files, and writing any atomically: a crash leaves the old or the new, no part."""
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ResourceError
+from gptcli.runtime.progress import Advance, no_progress
 
+_LARGEST_RECORD = 4_000_000
+_BLOCK = 2**20
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
 _LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
@@ -23,6 +27,46 @@ def is_there(name: str) -> bool:
         return Path(name).exists()
     except (OSError, ValueError):
         return False
+
+
+def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
+    """Read a whole file; OSError where it cannot be read, ValueError above ``limit`` bytes."""
+    if path.exists() and not path.is_file():  # reading a pipe would block
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it has more than {limit:,} bytes, too many for what it should be")
+    return content
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """Parse a JSON object; ValueError for anything else, also NaN and too deep nesting."""
+    try:
+        value = json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is too deeply nested") from None
+    if not isinstance(value, dict):
+        raise ValueError("it holds no JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def sha256_of(*paths: Path, advance: Advance = no_progress) -> str:
+    """The sha256 of the content of files, one after another; ``advance`` gets the bytes read.
+
+    Raises OSError where a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                advance(len(block))
+    return digest.hexdigest()
 
 
 def sync_file(path: Path) -> None:

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gptcli.errors import UsageError
-from gptcli.runtime.files import new_directory, remove_stale
+from gptcli.runtime.files import new_directory, parse_object, read_bounded, remove_stale
 from gptcli.runtime.locks import exclusive
-from gptcli.runtime.small_files import parse_object, read_bounded
 
 
 def free_name(parent: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The rank of this process, and the number of processes that torchrun started."""
+"""What this process is among those that torchrun started, and how many cores it may use."""
 
 import os
 from dataclasses import dataclass
@@ -18,3 +18,10 @@ ALONE = World()
 def launched() -> World:
     """Read rank and world size from torchrun's environment; ALONE without torchrun."""
     return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

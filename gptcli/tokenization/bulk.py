@@ -12,7 +12,7 @@ from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.byte_level import ByteTable
 from gptcli.tokenization.byte_pairs import tiktoken_encoding
 from gptcli.tokenization.character_table import CharacterTable
-from gptcli.tokenization.cuts import Cuts, cuts_of
+from gptcli.tokenization.splits import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError
 

@@ -4,8 +4,8 @@ import difflib
 from pathlib import Path
 
 from gptcli.errors import CheckpointError, ResourceError, UsageError
+from gptcli.runtime.files import read_bounded
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
-from gptcli.runtime.small_files import read_bounded
 from gptcli.tokenization.kinds import SIZED_KINDS, nearest_kind
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer

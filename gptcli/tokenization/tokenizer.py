@@ -15,7 +15,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
-from gptcli.runtime.small_files import read_bounded
+from gptcli.runtime.files import read_bounded
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gptcli.errors import CheckpointError
-from gptcli.runtime.small_files import parse_object
+from gptcli.runtime.files import parse_object
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.tokenizer import Tokenizer
 

@@ -1,6 +1,8 @@
 import errno
+import hashlib
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,11 @@ from gptcli.runtime import files
 from gptcli.runtime.files import (
     interrupted_writes,
     new_directory,
+    parse_object,
+    read_bounded,
     remove_stale,
     reported,
+    sha256_of,
     write_bytes,
     write_json,
 )
@@ -130,3 +135,28 @@ def test_another_name_is_left_alone(tmp_path):
     remove_stale(tmp_path, "x")
     assert len(list(tmp_path.iterdir())) == 3
     assert interrupted_writes(tmp_path) == {"x-2", "xy"}
+
+
+def test_the_limit_is_exact(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"12345")
+    assert read_bounded(file, 5) == b"12345"
+    with pytest.raises(ValueError, match="more than 4"):
+        read_bounded(file, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"1", b'{"a": NaN}', b"[" * 200_000, b"\xff"])
+def test_what_is_no_json_object_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_object(content)
+
+
+def test_the_sha256_of_files_is_that_of_all_their_bytes(tmp_path: Path) -> None:
+    contents = [b"", os.urandom(2**20 + 1), b"x"]
+    paths = [tmp_path / str(number) for number in range(3)]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    read: list[int] = []
+    found = sha256_of(*paths, advance=read.append)
+    assert found == hashlib.sha256(b"".join(contents)).hexdigest()
+    assert sum(read) == sum(map(len, contents))

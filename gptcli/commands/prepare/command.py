@@ -18,7 +18,7 @@ from gptcli.config.data import (
     SplitBy,
 )
 from gptcli.errors import UsageError
-from gptcli.runtime.cores import available_cores
+from gptcli.runtime.world import available_cores
 from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"

@@ -17,7 +17,7 @@ from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import SAMPLE_BYTES, open_readers, sample_texts
 from gptcli.data.corpus.sources import STDIN
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 
 @dataclass(frozen=True)

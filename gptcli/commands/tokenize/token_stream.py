@@ -11,10 +11,10 @@ from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.tokenize.text_source import TextChunk, TextSource
 from gptcli.commands.view.progress_bar import progress
 from gptcli.errors import DataError, UsageError
-from gptcli.runtime.cores import available_cores
 from gptcli.runtime.threads import ordered_map
+from gptcli.runtime.world import available_cores
 from gptcli.tokenization.bulk import bulk_encoder
-from gptcli.tokenization.cuts import cuts_of
+from gptcli.tokenization.splits import cuts_of
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 _Ids = NDArray[Any]

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from gptcli.errors import UsageError
-from gptcli.runtime.small_files import read_bounded
+from gptcli.runtime.files import read_bounded
 
 
 def read_config_file(context: typer.Context, path: Path | None) -> Path | None:

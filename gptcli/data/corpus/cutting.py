@@ -18,7 +18,7 @@ from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 LONGEST_CHARACTER = 4  # bytes of UTF-8
 _WINDOWS = (2**8, 2**14)  # bytes searched first, as a safe place is usually near

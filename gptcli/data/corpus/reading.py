@@ -11,7 +11,7 @@ from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.parquet_file import check_pyarrow
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.text_reader import open_text
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 SAMPLE_BYTES = 2**28
 

@@ -10,7 +10,7 @@ from gptcli.data.corpus.cutting import CutReader, Cutter, line_of, text_boundary
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.source_text import not_utf8
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 STEP = 2**20
 STEPS = {

@@ -17,7 +17,7 @@ from gptcli.errors import DataError, UsageError
 from gptcli.runtime.progress import Advance
 from gptcli.runtime.threads import ordered_map
 from gptcli.tokenization.bulk import bulk_encoder
-from gptcli.tokenization.cuts import cuts_of
+from gptcli.tokenization.splits import cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 

@@ -1,7 +1,6 @@
 """Parts: directories of encoded tokens, of one task or of all before a shuffle."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,9 +16,8 @@ from gptcli.data.order import permute
 from gptcli.data.shards import MASK, START, Shards, token_content
 from gptcli.data.token_writer import EncodedTokens, TokenFiles, TokenWriter
 from gptcli.errors import DataError
-from gptcli.runtime.files import write_json
+from gptcli.runtime.files import parse_object, read_bounded, sha256_of, write_json
 from gptcli.runtime.seeds import derive_seed
-from gptcli.runtime.small_files import parse_object, read_bounded
 
 PART_RECORD = "part.json"
 _SIZES = ("tokens", "documents", "characters", "bytes")  # of a split, as the record has them
@@ -148,8 +146,7 @@ def check_part(directory: Path) -> None:
     """Raise DataError unless all files of a part have the recorded sha256."""
     for name, expected in _record_of(directory).get("sha256", {}).items():
         try:
-            with (directory / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256_of(directory / name)
         except OSError:
             found = ""
         if found != expected:

@@ -11,8 +11,8 @@ from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.scan import Scan, scan_corpus
 from gptcli.errors import UsageError
 from gptcli.runtime.progress import Watch
-from gptcli.tokenization.cuts import Cuts, cuts_of
 from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
+from gptcli.tokenization.splits import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 

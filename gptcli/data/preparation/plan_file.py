@@ -11,8 +11,7 @@ from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan
 from gptcli.errors import CheckpointError, DataError, UsageError
-from gptcli.runtime.files import write_json, write_text
-from gptcli.runtime.small_files import parse_object, read_bounded
+from gptcli.runtime.files import parse_object, read_bounded, write_json, write_text
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 PLAN_FILE = "plan.json"

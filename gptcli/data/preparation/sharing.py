@@ -7,7 +7,6 @@ repeated or run twice.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -26,10 +25,9 @@ from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan,
 from gptcli.data.preparation.prepare import Preparation, part_tokens
 from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
-from gptcli.runtime.files import reported, sync_tree
+from gptcli.runtime.files import parse_object, read_bounded, reported, sha256_of, sync_tree
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
-from gptcli.runtime.small_files import parse_object, read_bounded
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 _PARTS = "parts"
@@ -193,7 +191,7 @@ def _is_done(place: Path, number: int, identity: str) -> bool:
 
 
 def _identity(place: Path) -> str:
-    return hashlib.sha256((place / PLAN_FILE).read_bytes()).hexdigest()
+    return sha256_of(place / PLAN_FILE)
 
 
 def _at_home(plan: Plan, building: Path, place: Path) -> Plan:

@@ -1,6 +1,5 @@
 """Checking every checksum, id and mask of a dataset, which opening it does not."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import mask_file, starts_file
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, ResourceError
+from gptcli.runtime.files import sha256_of
 from gptcli.runtime.progress import Advance, no_progress
 
 _BLOCK = 2**22
@@ -47,18 +47,14 @@ def verify_dataset(directory: Path, advance: Advance = no_progress) -> Verified:
 
 
 def _check(file: Path, expected: str, advance: Advance) -> int:
-    digest, size = hashlib.sha256(), 0
     try:
-        with file.open("rb") as opened:
-            while block := opened.read(_BLOCK):
-                digest.update(block)
-                size += len(block)
-                advance(len(block))
+        size = file.stat().st_size
+        found = sha256_of(file, advance=advance)
     except OSError as error:
         raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
-    if digest.hexdigest() != expected:
+    if found != expected:
         raise DataError(
-            f"{file} is damaged: its sha256 is {digest.hexdigest()[:12]}, recorded is "
+            f"{file} is damaged: its sha256 is {found[:12]}, recorded is "
             f"{expected[:12]}: run `gptcli prepare` again"
         )
     return size

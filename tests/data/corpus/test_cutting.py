@@ -10,7 +10,7 @@ from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.cutting import SAFE_PLACES
 from gptcli.data.corpus.text_reader import TextReader
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 SIGNS = {Cuts.WORDS: " \n", Cuts.SPACES: " ", Cuts.ANYWHERE: "", Cuts.NOWHERE: ""}
 

@@ -12,7 +12,7 @@ from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
 from gptcli.errors import DataError, UsageError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -7,7 +7,7 @@ from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.reading import sample_texts
 from gptcli.data.corpus.text_reader import TextReader
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 
 @pytest.fixture

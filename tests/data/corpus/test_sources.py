@@ -11,7 +11,7 @@ from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.reading import open_reader
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES, write_standard_library
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 
 def write(root: Path, name: str, content: bytes) -> None:

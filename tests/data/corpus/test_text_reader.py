@@ -8,7 +8,7 @@ from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.reading import open_reader
 from gptcli.data.corpus.text_reader import STEP, STEPS, TextReader
 from gptcli.errors import DataError
-from gptcli.tokenization.cuts import Cuts
+from gptcli.tokenization.splits import Cuts
 
 
 def reader_of(source, errors="strict", step=64):

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
-from gptcli.tokenization.cuts import Cuts, cuts_of
-from gptcli.tokenization.splits import KNOWN_SPLITS, SPLIT_PATTERNS
+from gptcli.tokenization.splits import KNOWN_SPLITS, SPLIT_PATTERNS, Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
 
 fast = settings(
