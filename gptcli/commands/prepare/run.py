@@ -17,7 +17,7 @@ from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.finding import corpus_name
-from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
+from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.data.dataset import DATASETS
 from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (
@@ -28,6 +28,7 @@ from gptcli.data.preparation.sharing import (
     plan_preparation,
 )
 from gptcli.data.preparation.verify import verify_dataset
+from gptcli.data.source_text import STDIN
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.progress import Advance
 from gptcli.tokenization.loading import load_tokenizer

@@ -13,7 +13,7 @@ import numpy as np
 
 from gptcli.commands.tokenize.chosen_tokenizer import ChosenTokenizer
 from gptcli.commands.tokenize.token_stream import TokenBlock
-from gptcli.data.corpus.sources import STDIN
+from gptcli.data.source_text import STDIN
 from gptcli.errors import UsageError
 from gptcli.tokenization.incremental import IncrementalDecoder, Piece
 from gptcli.tokenization.tokenizer import Tokenizer

@@ -15,7 +15,7 @@ from gptcli.data.corpus.chunks import Chunk, Document, Reader
 from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import SAMPLE_BYTES, open_readers, sample_texts
-from gptcli.data.corpus.sources import STDIN
+from gptcli.data.source_text import STDIN
 from gptcli.errors import DataError
 from gptcli.tokenization.splits import Cuts
 

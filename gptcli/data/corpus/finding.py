@@ -22,7 +22,8 @@ from gptcli.data.corpus.inputs import (
     without_compression,
 )
 from gptcli.data.corpus.source_files import Found, FoundFile, find_files, is_glob
-from gptcli.data.corpus.sources import BUILT_IN_SOURCES, STDIN
+from gptcli.data.corpus.sources import BUILT_IN_SOURCES
+from gptcli.data.source_text import STDIN
 from gptcli.errors import ResourceError, UsageError
 from gptcli.runtime.files import reported
 

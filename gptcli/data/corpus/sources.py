@@ -17,7 +17,6 @@ from gptcli.data.corpus.arithmetic_source import (
 from gptcli.data.corpus.shakespeare_source import read_shakespeare
 from gptcli.errors import DataError, ResourceError
 
-STDIN = "-"
 # Of Python: tests are repetitive; the others are programs or not part of the standard library.
 _LEFT_OUT = frozenset(
     {"test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__"}
