@@ -6,8 +6,7 @@ from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.accounting.scorekeeping import chapter_rows
 from gptcli.accounting.workload import Workload
 from gptcli.commands.count_params.command import CountRequest
-from gptcli.commands.count_params.model_choice import choose_source, resize
-from gptcli.commands.count_params.model_source import ModelSource
+from gptcli.commands.count_params.model_choice import ModelSource, choose_source, resize
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
 

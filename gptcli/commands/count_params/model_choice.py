@@ -1,14 +1,27 @@
 """Choosing the model to count: a preset, a checkpoint or a config.json, possibly resized."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gptcli.commands.count_params.model_source import ModelSource
+from gptcli.checkpoint.config_json import read_model_config
 from gptcli.commands.view.terminal import note
+from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
 from gptcli.families.registry import PRESETS, check_choices, family_of, find_preset
+
+if TYPE_CHECKING:  # it imports numpy, which presets do without
+    from gptcli.commands.count_params.stored_model import StoredWeights
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A configuration, its name in the output, and what its files hold, if there are any."""
+
+    name: str
+    config: ModelConfig
+    stored: "StoredWeights | None" = None
 
 
 def choose_source(
@@ -48,9 +61,7 @@ def _preset(name: str) -> ModelSource:
 
 
 def _file(path: Path) -> ModelSource:
-    from gptcli.commands.count_params.stored_model import described_model  # noqa: PLC0415  numpy
-
-    return ModelSource(str(path), described_model(path))
+    return ModelSource(str(path), read_model_config(path))
 
 
 def _checkpoint(directory: Path | None) -> ModelSource:

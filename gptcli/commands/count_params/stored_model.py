@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
@@ -10,15 +11,19 @@ from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.model_files import weight_files
 from gptcli.checkpoint.stored import FLOATING, find_stored
 from gptcli.commands.choices import fetching
-from gptcli.commands.count_params.model_source import StoredWeights
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
 
 
-def described_model(path: Path) -> ModelConfig:
-    """The model that a config.json describes; ``path`` may be its directory."""
-    return read_model_config(path)
+@dataclass(frozen=True)
+class StoredWeights:
+    """What the headers of a checkpoint's files say; ``dtype`` is that of most numbers."""
+
+    files: int
+    tensors: int
+    bytes: int
+    dtype: str
 
 
 def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeights | None]:

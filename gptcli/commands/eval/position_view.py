@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.commands.eval.subject import Subject, check_loss
-from gptcli.commands.eval.whole import condition_rows
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.bars import column_plot
 from gptcli.commands.view.canvas import Canvas
@@ -31,7 +30,7 @@ def positions_answer(subject: Subject, world: World) -> Answer:
     whole = found.between(1, context)
     assert whole is not None, "a subject without targets"
     check_loss(subject, whole.loss)
-    tables = [_table(found, context), facts("", condition_rows(subject, subject.text_size()))]
+    tables = [_table(found, context), facts("", subject.condition_rows(subject.text_size()))]
 
     def drawing(canvas: Canvas) -> Iterator[str]:
         yield "Loss in nats per token, by the number of tokens seen before it"

@@ -3,6 +3,7 @@
 import os
 
 from gptcli.commands.eval.command import EvalRequest
+from gptcli.commands.eval.figures import figures_answer
 from gptcli.commands.eval.model_check import verify_answer
 from gptcli.commands.eval.model_comparison import comparison_answer
 from gptcli.commands.eval.per_token import per_token_answer
@@ -14,7 +15,6 @@ from gptcli.commands.eval.subject import (
     quantized_subject,
 )
 from gptcli.commands.eval.tasks import tasks_answer
-from gptcli.commands.eval.whole import whole_answer
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, set_verbosity
 from gptcli.evaluation.processes import joined
@@ -46,7 +46,7 @@ def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
         return comparison_answer([subject, *others], world)
     if request.quantize is not None:
         return comparison_answer([subject, quantized_subject(subject, request.quantize)], world)
-    return whole_answer(subject, world)
+    return figures_answer(subject, world)
 
 
 def _own_device(device: str, world: World) -> str:

@@ -12,6 +12,7 @@ from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.user_text import explaining_unseen
 from gptcli.commands.view.progress_bar import progress
+from gptcli.commands.view.tables import Cell, Figure
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import read_text
 from gptcli.data.target_text import TextLength, target_text
@@ -70,6 +71,24 @@ class Subject:
             return target_text(self.tokens, self.loaded.tokenizer)
         except DataError as error:
             raise DataError(f"{self.data}: {error}") from None
+
+    def condition_rows(self, size: TextLength | None) -> Iterator[tuple[str, Cell]]:
+        """The conditions as a table lists them, for a text of ``size``."""
+        n_bytes = "unknown" if size is None else f"{size.n_bytes:,}"
+        only, begin = "", ""
+        if self.tokens.is_masked:
+            only = ": only completions count (the data has masks)"
+            begin = ", in windows that start at documents"
+        overlap = "windows do not overlap"
+        if self.stride != self.context:
+            overlap = (
+                f"each token is predicted from at least {self.context - self.stride:,} before it"
+            )
+        n_targets = self.tokens.n_targets
+        yield "tokens", Figure(n_targets, f"{n_targets:,} ({n_bytes} bytes){only}")
+        yield "context", Figure(self.context, f"{self.context:,} tokens{begin}")
+        yield "stride", Figure(self.stride, f"{self.stride:,} tokens: {overlap}")
+        yield "data", self.place
 
     def windows(self, n_tokens: int | None = None) -> StridedWindows:
         """The windows over all of the tokens, or over the first ``n_tokens``."""

@@ -1,27 +1,35 @@
 """Runs ``sample``: streams a text, shows several at once, explains tokens, or converses."""
 
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.sample.command import SampleRequest
-from gptcli.commands.sample.compiling import compile_with_notes, suggest_compiling
-from gptcli.commands.sample.document import samples_document
 from gptcli.commands.sample.explain import explained
 from gptcli.commands.sample.interactive import converse
 from gptcli.commands.sample.prompt_source import announce_window, begun, read_prompt
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.progress_bar import progress
-from gptcli.commands.view.terminal import detail
+from gptcli.commands.view.terminal import detail, note
+from gptcli.config.sampling import SamplingConfig
+from gptcli.errors import ResourceError
+from gptcli.fast.compiled import can_compile, compile_step, find_step
+from gptcli.generation.alternatives import Alternatives, Candidate
 from gptcli.generation.generator import TextGenerator
+from gptcli.generation.growing_text import GrowingText
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import ContextUse, Prompt
 from gptcli.runtime.device import memory_errors
+from gptcli.tokenization.tokenizer import Tokenizer
 
 _BETWEEN = "\n---------------\n"
 _REMEDY = "try a smaller --num-samples"
+_LONG = 20.0  # seconds
+_COMPILERS = ("g++", "clang++")
 
 
 def run(request: SampleRequest) -> Answer | None:
@@ -34,13 +42,28 @@ def run(request: SampleRequest) -> Answer | None:
     config.check_fits(loaded.tokenizer.vocab_size)
     with memory_errors(_REMEDY):
         if request.compile_step:
-            compile_with_notes(loaded, config.num_samples)
+            _compile(loaded, config.num_samples)
         if request.interactive:
             converse(loaded, config, source, request.skip_unknown)
             return None
         answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
     answer.resources.enter_context(memory_errors(_REMEDY))
     return answer
+
+
+def _compile(loaded: LoadedModel, num_samples: int) -> None:
+    """Compile unless it was done before; if that is impossible, tell the user and go on."""
+    if not can_compile(loaded.model):
+        note("--compile is for models on the CPU with attention and a context: going on without")
+    elif find_step(loaded.model, num_samples) is None:
+        note(
+            "compiling the decoding step: about half a minute, once for this kind of model, its "
+            "precision and --num-samples"
+        )
+        try:
+            compile_step(loaded.model, num_samples)
+        except ResourceError as error:
+            note(f"{error}: going on without")
 
 
 def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answer:
@@ -52,7 +75,7 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
 
     def document() -> Document:
         _finish(generator, config.max_new_tokens)
-        return samples_document(start, generator, config, loaded.tokenizer)
+        return _document(start, generator, config, loaded.tokenizer)
 
     growing = chain([start.text], generator.pieces())
     whole = _whole_texts(start, generator, config.max_new_tokens)
@@ -63,6 +86,52 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
         pieces=None if request.explain else growing if request.is_streamed else whole,
         after=partial(_report_speed, loaded, generator),
     )
+
+
+def _document(
+    prompt: Prompt, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """The document of all samples; ``tokens_per_second`` counts the tokens of all."""
+    return {
+        "prompt": prompt.text,
+        "prompt_ids": prompt.ids,
+        "seed": config.seed,
+        "samples": list(_samples(prompt.text, generator, config, tokenizer)),
+        "tokens_per_second": generator.tokens_per_second,
+    }
+
+
+def _samples(
+    prompt: str, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
+) -> Iterator[dict[str, Any]]:
+    for sample, seen in zip(generator.samples, generator.logprobs, strict=True):
+        entry = _sample(prompt, sample)
+        if config.logprobs is not None:
+            entry["logprobs"] = [_expected(one, tokenizer) for one in seen]
+        yield entry
+
+
+def _sample(prompt: str, sample: GrowingText) -> dict[str, Any]:
+    return {
+        "text": prompt + sample.text,
+        "completion": sample.text,
+        "ids": sample.ids,
+        "finish_reason": sample.finish,
+    }
+
+
+def _expected(seen: Alternatives, tokenizer: Tokenizer) -> dict[str, Any]:
+    top = [_candidate(one, tokenizer) for one in seen.top]
+    return _candidate(seen.drawn, tokenizer) | {"top": top}
+
+
+def _candidate(one: Candidate, tokenizer: Tokenizer) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "token": tokenizer.piece(one.id),
+        "rank": one.rank,
+        "logprob": one.p,
+    }
 
 
 def _whole_texts(start: Prompt, generator: TextGenerator, most_steps: int) -> Iterator[str]:
@@ -82,4 +151,11 @@ def _report_speed(loaded: LoadedModel, generator: TextGenerator) -> None:
         "by a compiled step" if generator.decoder.is_compiled else "by a step that is not compiled"
     )
     detail(f"{generator.n_tokens:,} tokens, {generator.tokens_per_second:,.1f} per second, {how}")
-    suggest_compiling(loaded, generator)
+    _suggest_compiling(loaded, generator)
+
+
+def _suggest_compiling(loaded: LoadedModel, generator: TextGenerator) -> None:
+    """Recommend --compile after a generation that took long without it."""
+    is_missed = not generator.decoder.is_compiled and can_compile(loaded.model)
+    if is_missed and generator.seconds > _LONG and any(map(shutil.which, _COMPILERS)):
+        note("--compile makes this two to four times as fast, after half a minute or more")

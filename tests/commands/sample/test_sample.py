@@ -303,8 +303,8 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
 def test_after_a_long_text_the_faster_way_is_named(cli, trained: Path, monkeypatch) -> None:
     flags = ("sample", "-n", "3")
     assert "--compile" not in cli(*flags).stderr
-    monkeypatch.setattr("gptcli.commands.sample.compiling._LONG", 0)
-    monkeypatch.setattr("gptcli.commands.sample.compiling._COMPILERS", ("sh",))
+    monkeypatch.setattr("gptcli.commands.sample.run._LONG", 0)
+    monkeypatch.setattr("gptcli.commands.sample.run._COMPILERS", ("sh",))
     assert "--compile makes this" in cli(*flags).stderr
 
 

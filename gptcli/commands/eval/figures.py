@@ -16,7 +16,7 @@ Row = tuple[str, Cell]
 Scores = dict[str, ExactMatches]
 
 
-def whole_answer(subject: Subject, world: World) -> Answer:
+def figures_answer(subject: Subject, world: World) -> Answer:
     """Evaluate every target; raise CheckpointError where the loss is not finite."""
     with subject.evaluating(world) as evaluation_pass:
         result = evaluate(evaluation_pass)
@@ -28,31 +28,13 @@ def whole_answer(subject: Subject, world: World) -> Answer:
         ("perplexity", _perplexity(result)),
         ("accuracy", Figure(result.accuracy, f"{result.accuracy:.2%} of next tokens")),
         *_score_rows(scores),
-        *condition_rows(subject, size),
+        *subject.condition_rows(size),
     )
     return Answer(
         "gptcli.eval/1",
         lambda: {**subject.conditions, **_figures(result, size, scores)},
         [facts("", rows)],
     )
-
-
-def condition_rows(subject: Subject, size: TextLength | None) -> Iterator[Row]:
-    """The rows that say which text was evaluated, how much of it, and in which windows."""
-    n_targets, context, stride = subject.tokens.n_targets, subject.context, subject.stride
-    n_bytes = "unknown" if size is None else f"{size.n_bytes:,}"
-    is_masked = subject.tokens.is_masked
-    only = ": only completions count (the data has masks)" if is_masked else ""
-    begin = ", in windows that start at documents" if is_masked else ""
-    yield "tokens", Figure(n_targets, f"{n_targets:,} ({n_bytes} bytes){only}")
-    yield "context", Figure(context, f"{context:,} tokens{begin}")
-    overlap = (
-        "windows do not overlap"
-        if stride == context
-        else f"each token is predicted from at least {context - stride:,} before it"
-    )
-    yield "stride", Figure(stride, f"{stride:,} tokens: {overlap}")
-    yield "data", subject.place
 
 
 def _exact_matches(subject: Subject, world: World) -> Scores | None:
