@@ -11,7 +11,8 @@ from gptcli.checkpoint.model_files import MODEL_FILES, WEIGHTS_FILE, weight_file
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
-from gptcli.runtime.files import sha256_of, write_json
+from gptcli.runtime.files import write_json
+from gptcli.runtime.hashing import sha256_of
 
 MANIFEST_FILE = "manifest.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

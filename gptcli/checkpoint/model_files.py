@@ -8,7 +8,8 @@ from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_s
 from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.runtime.files import sha256_of, write_json, write_text
+from gptcli.runtime.files import write_json, write_text
+from gptcli.runtime.hashing import sha256_of
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"

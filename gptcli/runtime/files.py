@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ResourceError
-from gptcli.runtime.progress import Advance, no_progress
 
 _LARGEST_RECORD = 4_000_000
-_BLOCK = 2**20
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
 _LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
@@ -53,20 +50,6 @@ def parse_object(content: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def sha256_of(*paths: Path, advance: Advance = no_progress) -> str:
-    """The sha256 of the content of files, one after another; ``advance`` gets the bytes read.
-
-    Raises OSError where a file cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-                advance(len(block))
-    return digest.hexdigest()
 
 
 def sync_file(path: Path) -> None:

@@ -15,10 +15,10 @@ from gptcli.runtime.files import (
     read_bounded,
     remove_stale,
     reported,
-    sha256_of,
     write_bytes,
     write_json,
 )
+from gptcli.runtime.hashing import sha256_of
 
 
 def names(directory):

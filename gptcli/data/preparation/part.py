@@ -16,7 +16,8 @@ from gptcli.data.order import permute
 from gptcli.data.shards import MASK, START, Shards, token_content
 from gptcli.data.token_writer import EncodedTokens, TokenFiles, TokenWriter
 from gptcli.errors import DataError
-from gptcli.runtime.files import parse_object, read_bounded, sha256_of, write_json
+from gptcli.runtime.files import parse_object, read_bounded, write_json
+from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.seeds import derive_seed
 
 PART_RECORD = "part.json"

@@ -8,7 +8,7 @@ from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import mask_file, starts_file
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, ResourceError
-from gptcli.runtime.files import sha256_of
+from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.progress import Advance, no_progress
 
 _BLOCK = 2**22
