@@ -1,11 +1,24 @@
-"""Which tensors a model's files hold: our parameter names beside Hugging Face's, with shapes."""
+"""Which tensors a model's files hold: our parameter names beside Hugging Face's, with shapes.
 
-from collections.abc import Iterator
+Where each of them is in the files is read from their headers alone, without torch.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
+from gptcli.checkpoint.header import TensorInfo, read_header
+from gptcli.checkpoint.model_files import weight_files
 from gptcli.config.model import ModelConfig
+from gptcli.errors import CheckpointError
 from gptcli.families.registry import family_of
 from gptcli.families.shapes import attention_heads, parameter_shapes
+
+FLOATING: Mapping[str, str] = MappingProxyType(
+    {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+)
+"""What safetensors and torch call the types that weights may have."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,15 @@ class TensorEntry:
     def file_shape(self) -> tuple[int, ...]:
         """The shape as stored."""
         return self.shape[::-1] if self.transposed else self.shape
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file: its name there, and its place."""
+
+    file: Path
+    name: str
+    info: TensorInfo
 
 
 def file_layout(config: ModelConfig) -> list[TensorEntry]:
@@ -61,6 +83,25 @@ def canonical_name(name: str, config: ModelConfig) -> str | None:
     return name if name.startswith(prefix) else prefix + name
 
 
+def find_stored(directory: Path, config: ModelConfig) -> dict[str, list[Stored]]:
+    """Find where every tensor of the layout is stored, once or more, and check all headers.
+
+    CheckpointError names the tensor that is missing, unknown or of another shape.
+    """
+    expected = {entry.name: entry for entry in file_layout(config)}
+    found: dict[str, list[Stored]] = {}
+    for file in weight_files(directory):
+        for stored, info in read_header(file).items():
+            name = canonical_name(stored, config)
+            if name is not None:
+                _check(stored, info, expected.get(name), file)
+                found.setdefault(name, []).append(Stored(file, stored, info))
+    missing = sorted(expected.keys() - found.keys())
+    if missing:
+        raise CheckpointError(f"{directory} lacks tensor {missing[0]} ({len(missing)} missing)")
+    return found
+
+
 def _is_block_matrix(entry: TensorEntry) -> bool:
     return entry.parameter.startswith("blocks.") and len(entry.shape) == 2
 
@@ -76,3 +117,15 @@ def _parts(entry: TensorEntry, config: ModelConfig, split: bool) -> Iterator[Ten
         name = entry.name.replace("query_key_value", part)
         yield replace(entry, name=name, shape=(rows, *entry.shape[1:]), first_row=first)
         first += rows
+
+
+def _check(name: str, info: TensorInfo, entry: TensorEntry | None, file: Path) -> None:
+    if entry is None:
+        raise CheckpointError(f"{file}: tensor {name} is not part of the model in config.json")
+    if info.shape != entry.file_shape:
+        raise CheckpointError(
+            f"{file}: tensor {name} is {list(info.shape)}, "
+            f"config.json asks for {list(entry.file_shape)}"
+        )
+    if info.dtype not in FLOATING:
+        raise CheckpointError(f"{file}: tensor {name} holds {info.dtype}, not floating point")

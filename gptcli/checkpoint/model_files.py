@@ -1,11 +1,11 @@
 """The files of a model directory, and the content of those that are not weights."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
-from gptcli.checkpoint.special_ids import GENERATION_FILE
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
@@ -14,9 +14,12 @@ from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+GENERATION_FILE = "generation_config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
+_END_NAME = "eos_token_id"
+_SPECIAL_NAMES = ("bos_token_id", _END_NAME, "pad_token_id")
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -51,6 +54,38 @@ def _generation_config(end_of_text: int | None) -> dict[str, Any]:
         "eos_token_id": end_of_text,
         "pad_token_id": None,
     }
+
+
+def end_ids(directory: Path, vocab_size: int) -> frozenset[int]:
+    """The ids that end a text, according to the directory's files and within the vocabulary."""
+    return frozenset(
+        number
+        for _, name, number in _special_ids(directory)
+        if name == _END_NAME and 0 <= number < vocab_size
+    )
+
+
+def special_id_notes(directory: Path, vocab_size: int) -> tuple[str, ...]:
+    """A line for every special id outside the vocabulary; such an id is ignored.
+
+    Small models written by transformers often name GPT-2's end of text, 50256, which they lack.
+    """
+    return tuple(
+        f"{file}: {name} {number} is beyond the vocabulary of {vocab_size:,}, so it is ignored"
+        for file, name, number in _special_ids(directory)
+        if not 0 <= number < vocab_size
+    )
+
+
+def _special_ids(directory: Path) -> Iterator[tuple[Path, str, int]]:
+    """Every special id that a file of the directory names."""
+    for file in (directory / CONFIG_FILE, directory / GENERATION_FILE):
+        raw = read_small_json(file) if file.is_file() else {}
+        for name in _SPECIAL_NAMES:
+            value = raw.get(name)
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and not isinstance(number, bool):
+                    yield file, name, number
 
 
 def weight_files(directory: Path) -> list[Path]:

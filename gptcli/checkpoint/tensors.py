@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from gptcli.checkpoint.header import read_header
-from gptcli.checkpoint.layout import TensorEntry, file_layout
-from gptcli.checkpoint.stored import FLOATING, Stored, find_stored
+from gptcli.checkpoint.layout import FLOATING, Stored, TensorEntry, file_layout, find_stored
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, ResourceError
 from gptcli.families.shapes import parameter_shapes

@@ -15,7 +15,7 @@ from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import CheckpointError
 from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH, predict
 from gptcli.evaluation.target_windows import TargetBatch
-from gptcli.generation.generator import TextGenerator
+from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import first_token
 from gptcli.model.gpt import UNCOUNTED

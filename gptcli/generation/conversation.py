@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.decoder import Decoder
-from gptcli.generation.generator import TextGenerator
+from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import ContextUse
 from gptcli.runtime.seeds import derive_seed

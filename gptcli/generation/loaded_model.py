@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.special_ids import end_ids, special_id_notes
+from gptcli.checkpoint.model_files import end_ids, special_id_notes
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset

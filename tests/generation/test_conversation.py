@@ -7,7 +7,7 @@ import pytest
 from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.conversation import Conversation
-from gptcli.generation.generator import TextGenerator
+from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.find import fetch_description, named_model, newest_run
-from gptcli.checkpoint.layout import file_layout
+from gptcli.checkpoint.layout import FLOATING, file_layout, find_stored
 from gptcli.checkpoint.model_files import weight_files
-from gptcli.checkpoint.stored import FLOATING, find_stored
 from gptcli.commands.choices import fetching
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig

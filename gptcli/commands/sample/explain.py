@@ -10,7 +10,7 @@ from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.drawing import SECONDARY, heading, style, words
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.alternatives import Alternatives, Candidate, alternatives, model_logprobs
-from gptcli.generation.generator import TextGenerator
+from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import Prompt
 from gptcli.tokenization.vocabulary import Vocabulary

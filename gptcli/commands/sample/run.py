@@ -19,7 +19,7 @@ from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import ResourceError
 from gptcli.fast.compiled import can_compile, compile_step, find_step
 from gptcli.generation.alternatives import Alternatives, Candidate
-from gptcli.generation.generator import TextGenerator
+from gptcli.generation.generate import TextGenerator
 from gptcli.generation.growing_text import GrowingText
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import ContextUse, Prompt
