@@ -1,4 +1,4 @@
-"""A text that the user gives: read from an argument or a file, and its ids explained."""
+"""A text of the user, from an argument, a file or stdin, and the error if it has no ids."""
 
 import os
 from collections.abc import Iterator
