@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import CheckpointError, UsageError
+from gptcli.runtime.files import is_lfs_pointer
 
 _LARGEST_HEADER = 8_000_000
+_POINTER_BYTES = 64
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,255}")
 _ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2,
@@ -42,6 +44,9 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     try:
         with path.open("rb") as file:
             size = path.stat().st_size
+            if is_lfs_pointer(file.read(_POINTER_BYTES)):
+                raise CheckpointError(f"{path} is a git-lfs pointer, not the weights: git lfs pull")
+            file.seek(0)
             header = file.read(_header_length(file.read(8), size, path))
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None

@@ -9,6 +9,7 @@ from gptcli.config.checks import check_fraction, check_whole
 VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
 SPLITS = ("train", "val")
+ARITHMETIC_SOURCES = ("addition", "calculator")
 USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
 # From this number on, whole documents are the validation split by default: a tenth of fewer
 # documents may be none of them, or most of the text.
@@ -28,10 +29,18 @@ class SplitBy(StrEnum):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read: what to do with bytes that are not UTF-8, and which field holds the text."""
+    """How to read.
+
+    Attributes:
+        errors: what to do with bytes that are not UTF-8.
+        field: the field of a record that holds its text; None: the first known shape.
+        split_on: what stands between the documents of a text; None: it is one document.
+
+    """
 
     errors: Errors = "strict"
     field: str | None = None
+    split_on: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli.data.encodings import START_BYTES, not_utf8, refuse_other_than_text
 from gptcli.errors import DataError, ResourceError, UsageError
 
 STDIN = "-"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -64,25 +64,16 @@ def read_bytes(path: Path) -> bytes:
 def decode_text(content: bytes, name: str) -> SourceText:
     """``content`` as strict UTF-8; a byte order mark stays, as a character.
 
-    Raises DataError with the offset of the first byte that is not UTF-8.
+    Raises DataError with the offset of the first byte that is not UTF-8, and for text in
+    UTF-16 or UTF-32 and for a git-lfs pointer.
     """
+    refuse_other_than_text(name, content[:START_BYTES])
     try:
         return SourceText(name, content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         place = f"at offset {error.start:,} (line {line:,})"
         raise DataError(not_utf8(name, content[error.start], place, content)) from None
-
-
-def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
-    """The message for a text with ``byte`` at ``place``; ``start`` is its beginning, for a hint."""
-    if start.startswith(_UTF16_MARKS):
-        hint = "it starts like UTF-16: convert it, as with `iconv -f UTF-16 -t UTF-8`"
-    elif b"\0" in start[:8192]:
-        hint = "is it a binary file?"
-    else:
-        hint = "convert it, as with `iconv -f LATIN1 -t UTF-8`"
-    return f"{name} is not UTF-8, byte 0x{byte:02x} {place}: {hint}"
 
 
 def _check_kind(path: Path, mode: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gptcli.errors import ResourceError
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_RECORD = 4_000_000
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
@@ -24,6 +25,14 @@ def is_there(name: str) -> bool:
         return Path(name).exists()
     except (OSError, ValueError):
         return False
+
+
+def is_lfs_pointer(start: bytes) -> bool:
+    """Whether a file that begins so stands for a larger one, which git-lfs has not fetched.
+
+    Format: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+    """
+    return start.startswith(_LFS_POINTER)
 
 
 def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
@@ -39,6 +48,8 @@ def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
 
 def parse_object(content: bytes) -> dict[str, Any]:
     """Parse a JSON object; ValueError for anything else, also NaN and too deep nesting."""
+    if is_lfs_pointer(content):
+        raise ValueError("it is a git-lfs pointer, not the file itself: git lfs pull")
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:

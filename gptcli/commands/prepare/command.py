@@ -8,6 +8,7 @@ from gptcli.commands.options import FormatRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import flag
 from gptcli.config.data import (
+    ARITHMETIC_SOURCES,
     ERRORS,
     FEWEST_DOCUMENTS,
     SEED,
@@ -38,8 +39,8 @@ class PrepareRequest(FormatRequest):
     )
 
     source: list[str] | None = argument(
-        "Text files, directories, globs, .jsonl, .parquet, also .gz or .zst; - for stdin; or "
-        "a built-in source (--list-sources; for a file of the same name write ./python).",
+        "Text files, directories, globs, .jsonl, .json, .parquet, also .gz or .zst; - for stdin; "
+        "or a built-in source (--list-sources; for a file of the same name write ./python).",
         "SOURCE",
     )
     out: Path | None = option("The dataset's directory. Default: data/NAME, after SOURCE.")
@@ -69,6 +70,11 @@ class PrepareRequest(FormatRequest):
         "The field with the text of a record. Default: text, else prompt and completion, else "
         "messages (loss counts on answers only).",
         panel=_READING,
+    )
+    split_on: str | None = option(
+        "What stands between the documents of a text, such as '<|endoftext|>'.",
+        panel=_READING,
+        metavar="TEXT",
     )
     errors: str = option(
         "What to do with bytes that are not UTF-8: strict, replace or ignore.",
@@ -128,6 +134,7 @@ class PrepareRequest(FormatRequest):
         if not self.source and not self.given("shard", "merge", "verify", "list_sources"):
             raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
         self._check_tokenizer()
+        self._check_effects()
         assert self.config and self.arithmetic, "both check their values"
 
     @property
@@ -163,6 +170,22 @@ class PrepareRequest(FormatRequest):
             raise UsageError(
                 f"{first} is for a new tokenizer, --tokenizer {self.tokenizer} is an existing "
                 "one: leave one of them out"
+            )
+
+    def _check_effects(self) -> None:
+        """Raise UsageError for a flag that the sources make no use of."""
+        if self.split_on == "":
+            raise UsageError("--split-on needs a text, such as '<|endoftext|>'")
+        if any(source in ARITHMETIC_SOURCES for source in self.source or ()):
+            return
+        if shaping := self.given("digits", "reverse", "count"):
+            raise UsageError(
+                f"{flag(next(iter(shaping)))} is for {' and '.join(ARITHMETIC_SOURCES)}, "
+                f"{(self.source or ['it'])[0]} is neither: leave it out"
+            )
+        if self.is_given("seed") and not self.shuffle:
+            raise UsageError(
+                "--seed is for --shuffle and for arithmetic: give one of them, or leave it out"
             )
 
 

@@ -99,7 +99,7 @@ def _preparation(request: PrepareRequest) -> Preparation:
     return Preparation(
         sources=request.source,
         tokenizer=request.spec or load_tokenizer(request.tokenizer, request.pattern),
-        read=ReadOptions(cast("Errors", request.errors), request.field),
+        read=ReadOptions(cast("Errors", request.errors), request.field, request.split_on),
         config=request.config,
         arithmetic=request.arithmetic,
     )

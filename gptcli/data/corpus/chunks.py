@@ -71,7 +71,8 @@ class Chunk:
 
     Attributes:
         offset: its first byte in the decompressed input; in Parquet its first row.
-        content: its bytes; in Parquet the bytes of each row's text, or None for a null.
+        content: its bytes; in Parquet the bytes of each row's text, or None for a null, or of
+            each row as a record of JSON.
         is_last: whether it is the last chunk of the input, not only of a range.
         n_bytes: the size of the content.
 

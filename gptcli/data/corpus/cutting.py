@@ -16,7 +16,7 @@ from itertools import islice
 
 from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk
 from gptcli.data.corpus.compression import Compression
-from gptcli.data.corpus.inputs import TextInput
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput
 from gptcli.errors import DataError
 from gptcli.tokenization.splits import Cuts
 
@@ -190,10 +190,9 @@ class Cutter:
 
     def _check_length(self, begun: int, pending: list[memoryview]) -> None:
         if self.longest is not None and sum(map(len, pending)) > self.longest:
-            line = line_of(self.source, begun)
             raise DataError(
                 f"{self.source.name} has a line longer than {self.longest // 2**20} MiB, in or "
-                f"behind line {line:,}: a line should hold one record of JSON"
+                f"behind {line_place(self.source, begun)}: a line should hold one record of JSON"
             )
 
 
@@ -211,7 +210,7 @@ class CutReader(abc.ABC):
 
     def place(self, offset: int) -> str:
         """See Reader."""
-        return f"line {line_of(self.cutter.source, offset):,}"
+        return line_place(self.cutter.source, offset)
 
     def ranges(self, n_bytes: int = RANGE_BYTES) -> list[tuple[int, int | None]]:
         """See Reader."""
@@ -228,6 +227,12 @@ class CutReader(abc.ABC):
     def thinned(self, first: int, every: int) -> Iterator[Chunk]:
         """See Reader."""
         return self.cutter.thinned(first, every)
+
+
+def line_place(source: TextInput, offset: int) -> str:
+    """The line with ``offset``, for messages; in a copy with a record a line, the record."""
+    unit = "record" if source.layout is DocumentLayout.JSON else "line"
+    return f"{unit} {line_of(source, offset):,}"
 
 
 def line_of(source: TextInput, offset: int) -> int:

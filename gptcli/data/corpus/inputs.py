@@ -11,10 +11,14 @@ from gptcli.errors import DataError, ResourceError
 
 
 class DocumentLayout(StrEnum):
-    """How documents are arranged in an input: one text, one per line, or one per row."""
+    """How documents are arranged in an input: one text, one per line, or one per row.
+
+    JSON is what was not written in lines, in a copy with a record per line.
+    """
 
     TEXT = "text"
     JSONL = "jsonl"
+    JSON = "json"
     PARQUET = "parquet"
 
 

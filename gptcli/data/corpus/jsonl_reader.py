@@ -11,7 +11,7 @@ nothing between a prompt and its completion. With ``field`` the text is in the f
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class JsonlReader(CutReader):
                 text, count = self._decode(line, offset)
                 n_replaced += count
                 try:
-                    documents.append(_document(text, offset, self.options.field))
+                    documents.append(record_document(text, offset, self.options.field))
                 except ValueError as error:
                     problems.append(Problem(offset, str(error)))
             offset += len(line) + 1
@@ -64,8 +64,8 @@ class JsonlReader(CutReader):
         return Cutter(self.source, line_boundary, self.step, self.longest_line)
 
 
-def _document(line: str, offset: int, field: str | None) -> Document:
-    """The document of one line; raises ValueError with the reason if there is none."""
+def record_document(line: str, offset: int, field: str | None) -> Document:
+    """The document of one record of JSON; raises ValueError with the reason if there is none."""
     try:
         parts = record_parts(json.loads(line), field)
     except json.JSONDecodeError as error:
@@ -85,12 +85,19 @@ def _document(line: str, offset: int, field: str | None) -> Document:
 ROLES = ("system", "user", "assistant")
 _TARGET_ROLE = "assistant"
 _NAMES_SHOWN = 5
+_SHAPES = (("text",), ("prompt", "completion"), ("messages",))
+
+
+def fields_with_text(names: Container[str], field: str | None = None) -> tuple[str, ...] | None:
+    """Return the fields with the text of a record that has ``names``; None for no known shape."""
+    shapes = _SHAPES if field is None else ((field,),)
+    return next((shape for shape in shapes if all(name in names for name in shape)), None)
 
 
 def record_parts(record: Any, field: str | None = None) -> tuple[DocumentPart, ...]:
     """The parts of a record's document; raises ValueError with the reason for a bad record."""
     if not isinstance(record, dict):
-        raise ValueError(f"the line holds {_kind(record)}, not an object")
+        raise ValueError(f"the record is {_kind(record)}, not an object")
     if field is not None:
         return (DocumentPart(_text(record, field)),)
     if "text" in record:

@@ -1,20 +1,23 @@
-"""One column of a Parquet file, read without ever holding a whole row group."""
+"""The columns with the text of a Parquet file, read without holding a whole row group."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli.data.corpus.jsonl_reader import fields_with_text
 from gptcli.errors import DataError, ResourceError, UsageError
 
 _BUFFER = 2**20
 _NAMES_SHOWN = 5
+DEFAULT_COLUMN = "text"
 
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: its number, its rows, and how many bytes they have in the column."""
+    """A row group: its number, its rows, and how many bytes they have in the columns."""
 
     number: int
     start: int
@@ -22,39 +25,57 @@ class Group:
     n_bytes: int
 
 
-class TextColumn:
-    """One column of texts in an open file."""
+class TextRows:
+    """The rows of an open file: the texts of one column or, of several columns, records.
 
-    def __init__(self, file: Any, name: str, column: str) -> None:
-        _check_column(file.schema_arrow, name, column)
-        self._file, self._name, self._column = file, name, column
+    With ``field`` or a column "text" that column is read. Otherwise a row with a prompt and a
+    completion, or with messages, is a record, as it is in JSON.
+    """
+
+    def __init__(self, file: Any, name: str, field: str | None) -> None:
+        shape = fields_with_text(file.schema_arrow.names, field)
+        self.has_records = shape is not None and field is None and shape != (DEFAULT_COLUMN,)
+        self._columns = shape if shape and self.has_records else (field or DEFAULT_COLUMN,)
+        if not self.has_records:
+            _check_column(file.schema_arrow, name, self._columns[0])
+        self._file, self._name = file, name
         self.n_rows: int = file.metadata.num_rows
-        self.groups = tuple(_groups(file.metadata, column))
+        self.groups = tuple(_groups(file.metadata, self._columns))
 
     def contents(self, group: Group, rows: int) -> Iterator[tuple[bytes | None, ...]]:
-        """The texts of a row group, at most ``rows`` at a time; None for a null."""
-        import pyarrow
-
+        """The rows of a row group, at most ``rows`` at a time; None for a null in a column."""
         row = group.start
         with _reported(self._name, f"row {row + 1:,}"):
             batches = self._file.iter_batches(
-                rows, row_groups=[group.number], columns=[self._column], use_threads=False
+                rows, row_groups=[group.number], columns=list(self._columns), use_threads=False
             )
         while True:
             with _reported(self._name, f"row {row + 1:,}"):
                 batch = next(batches, None)
                 if batch is None:
                     return
-                content = tuple(batch.column(0).cast(pyarrow.large_binary()).to_pylist())
+                content = _records(batch) if self.has_records else _texts(batch)
             yield content
             row += len(content)
 
 
-@contextmanager
-def open_column(path: Path, name: str, column: str) -> Iterator[TextColumn]:
-    """Open a column of a file, for a ``with`` block.
+def _texts(batch: Any) -> tuple[bytes | None, ...]:
+    import pyarrow
 
-    Raises DataError where the file is damaged or has no such column, ResourceError where
+    return tuple(batch.column(0).cast(pyarrow.large_binary()).to_pylist())
+
+
+def _records(batch: Any) -> tuple[bytes, ...]:
+    """Each row as a record of JSON; what JSON has no form for becomes its text."""
+    rows = batch.to_pylist()
+    return tuple(json.dumps(row, ensure_ascii=False, default=str).encode() for row in rows)
+
+
+@contextmanager
+def open_rows(path: Path, name: str, field: str | None) -> Iterator[TextRows]:
+    """Open the rows of a file, for a ``with`` block.
+
+    Raises DataError where the file is damaged or has no text in a column, ResourceError where
     reading is refused and UsageError where pyarrow is missing.
     """
     check_pyarrow(name)
@@ -64,7 +85,7 @@ def open_column(path: Path, name: str, column: str) -> Iterator[TextColumn]:
         # Without these two a whole row group is read before its first row is given.
         opened = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     with opened as file:
-        yield TextColumn(file, name, column)
+        yield TextRows(file, name, field)
 
 
 def check_pyarrow(name: str) -> None:
@@ -75,14 +96,20 @@ def check_pyarrow(name: str) -> None:
         raise UsageError(f"{name} is Parquet: pip install 'gptcli[sources]' to read it") from None
 
 
-def _groups(metadata: Any, column: str) -> Iterator[Group]:
+def _groups(metadata: Any, columns: tuple[str, ...]) -> Iterator[Group]:
     start = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = (group.column(index) for index in range(group.num_columns))
-        n_bytes = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema == column)
+        sizes = (c.total_uncompressed_size for c in chunks if _is_of(c.path_in_schema, columns))
+        n_bytes = sum(sizes)
         yield Group(number, start, start + group.num_rows, n_bytes)
         start += group.num_rows
+
+
+def _is_of(path: str, columns: tuple[str, ...]) -> bool:
+    """Whether the leaf at ``path`` ("messages.list.element.role") belongs to one of ``columns``."""
+    return any(path == column or path.startswith(f"{column}.") for column in columns)
 
 
 def _check_column(schema: Any, name: str, column: str) -> None:
@@ -111,6 +138,11 @@ def _reported(name: str, place: str) -> Iterator[None]:
         yield
     except MemoryError:
         raise
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8 in the rows from {place} on, byte "
+            f"0x{error.object[error.start]:02x}: write it anew"
+        ) from None
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         if isinstance(error, OSError) and error.errno:

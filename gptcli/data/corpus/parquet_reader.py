@@ -1,19 +1,19 @@
-"""Reading a Parquet file with one document per row, in a column of strings."""
+"""Reading a Parquet file with one document per row: a string, or a record of several columns."""
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk, Document, DocumentPart, Parsed, Problem
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.parquet_file import Group, TextColumn, open_column
+from gptcli.data.corpus.jsonl_reader import record_document
+from gptcli.data.corpus.parquet_file import DEFAULT_COLUMN, Group, TextRows, open_rows
 from gptcli.data.corpus.text_reader import decode
 from gptcli.errors import DataError
-
-_DEFAULT_COLUMN = "text"
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,20 @@ class ParquetReader:
         self.source.check_unchanged()
 
     def parse(self, chunk: Chunk) -> Parsed:
-        """See Reader. A null is a problem."""
+        """See Reader. A null is a problem, and a record without a document."""
         documents: list[Document] = []
         problems: list[Problem] = []
         n_replaced = 0
         assert isinstance(chunk.content, tuple)
         for row, content in enumerate(chunk.content, chunk.offset):
             if content is None:
-                problems.append(Problem(row, f"{self._column!r} is null"))
+                problems.append(Problem(row, f"{self.options.field or DEFAULT_COLUMN!r} is null"))
+                continue
+            if self.has_records:
+                try:
+                    documents.append(record_document(content.decode(), row, None))
+                except ValueError as error:
+                    problems.append(Problem(row, str(error)))
                 continue
             text, count = self._decode(content, row)
             n_replaced += count
@@ -87,9 +93,11 @@ class ParquetReader:
                 number += count
         self.source.check_unchanged()
 
-    @property
-    def _column(self) -> str:
-        return self.options.field or _DEFAULT_COLUMN
+    @cached_property
+    def has_records(self) -> bool:
+        """Whether a row is a record of several columns, not one text."""
+        with self._opened() as file:
+            return file.has_records
 
     def _starts(self, group: Group) -> range:
         """The first row of each chunk of a row group."""
@@ -97,7 +105,7 @@ class ParquetReader:
         mean = max(group.n_bytes // max(rows, 1), 1)
         return range(group.start, group.end, min(max(self.step // mean, 1), self.most_rows))
 
-    def _batches(self, file: TextColumn, group: Group) -> Iterator[Chunk]:
+    def _batches(self, file: TextRows, group: Group) -> Iterator[Chunk]:
         row = group.start
         for content in file.contents(group, self._starts(group).step):
             n_bytes = sum(len(text) for text in content if text is not None)
@@ -114,8 +122,8 @@ class ParquetReader:
                 "write it anew, or --errors replace"
             ) from None
 
-    def _opened(self) -> AbstractContextManager[TextColumn]:
-        return open_column(self.source.path, self.source.name, self._column)
+    def _opened(self) -> AbstractContextManager[TextRows]:
+        return open_rows(self.source.path, self.source.name, self.options.field)
 
 
 def _between(chunks: Iterator[Chunk], start: int, end: int) -> Iterator[Chunk]:

@@ -31,7 +31,7 @@ def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
     match source.layout:
         case DocumentLayout.TEXT:
             return open_text(source, options, cuts)
-        case DocumentLayout.JSONL:
+        case DocumentLayout.JSONL | DocumentLayout.JSON:
             return JsonlReader(source, options)
         case DocumentLayout.PARQUET:
             check_pyarrow(source.name)

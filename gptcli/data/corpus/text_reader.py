@@ -6,9 +6,9 @@ from functools import cached_property
 
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.chunks import Chunk, Document, DocumentPart, Parsed
-from gptcli.data.corpus.cutting import CutReader, Cutter, line_of, text_boundary
-from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.source_text import not_utf8
+from gptcli.data.corpus.cutting import CutReader, Cutter, line_place, text_boundary
+from gptcli.data.corpus.inputs import DocumentLayout, TextInput
+from gptcli.data.encodings import START_BYTES, marked_encoding, not_utf8
 from gptcli.errors import DataError
 from gptcli.tokenization.splits import Cuts
 
@@ -70,9 +70,12 @@ def open_text(source: TextInput, options: ReadOptions, cuts: Cuts) -> TextReader
 def not_text(source: TextInput, offset: int, byte: int) -> DataError:
     """The error for the first byte that is not UTF-8, with its place and a remedy."""
     with source.open() as file:
-        start = file.read(2**13)
-    place = f"at offset {offset:,} (line {line_of(source, offset):,})"
-    return DataError(f"{not_utf8(source.name, byte, place, start)}, or --errors replace")
+        start = file.read(START_BYTES)
+    place = f"at offset {offset:,} ({line_place(source, offset)})"
+    if source.layout is DocumentLayout.JSON:  # the offset is one of the copy
+        place = f"in {line_place(source, offset)}"
+    message = not_utf8(source.name, byte, place, start)
+    return DataError(message if marked_encoding(start) else f"{message}, or --errors replace")
 
 
 def decode(content: bytes, errors: Errors) -> tuple[str, int]:

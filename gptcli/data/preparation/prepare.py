@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gptcli.config.data import SPLITS, ArithmeticOptions, PrepareConfig, ReadOptions
 from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.recognition import look_into
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
@@ -51,7 +52,8 @@ def prepare(
     with output_directory(directory, overwrite, DATASET) as building:
         spool = building / _SPOOL
         spool.mkdir()
-        corpus = find_corpus(request.sources, spool, request.arithmetic)
+        found = find_corpus(request.sources, spool, request.arithmetic)
+        corpus = look_into(found, request.sources, request.read, spool, watch)
         plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
         check_room(plan, tokenizer, building, watch)
         with watch.stage("encoding", plan.scan.bytes) as advance:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.recognition import look_into
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
@@ -93,7 +94,8 @@ def plan_preparation(
         spool = building / _SPOOL
         spool.mkdir()
         (building / _PARTS).mkdir()
-        corpus = find_corpus(request.sources, spool, request.arithmetic)
+        found = find_corpus(request.sources, spool, request.arithmetic)
+        corpus = look_into(found, request.sources, request.read, spool, watch)
         plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
         check_room(plan, tokenizer, building, watch)
         write_plan(building, _at_home(plan, building, place), tokenizer)
