@@ -1,4 +1,7 @@
-"""Checks of values that configurations share; every message names the flag."""
+"""Checks of values that configurations share; every message names the flag.
+
+Also how flags and counts are written in messages everywhere.
+"""
 
 import math
 
@@ -10,6 +13,11 @@ _LARGEST = 1e300  # an int may be too large for a float
 def flag(name: str) -> str:
     """``n_layer`` as the user writes it: ``--n-layer``."""
     return "--" + name.replace("_", "-")
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun: ``1 layer``, ``1,200 layers``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def check_whole(name: str, value: object, least: int, most: int = 10**12) -> None:

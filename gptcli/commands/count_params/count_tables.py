@@ -10,8 +10,9 @@ from gptcli.accounting.parameters import (
 )
 from gptcli.accounting.scorekeeping import reconciliation, spoken_figures
 from gptcli.commands.count_params.account import Account
-from gptcli.commands.view.numbers import counted, rounded
+from gptcli.commands.view.numbers import rounded
 from gptcli.commands.view.tables import Amount, Cell, Change, Share, Table
+from gptcli.config.checks import counted
 from gptcli.config.model import ModelConfig
 
 _FACTORS = "shape x heads x layers"

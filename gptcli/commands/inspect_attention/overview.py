@@ -8,10 +8,10 @@ from rich.text import Text
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import heading, quoted, shade, words
-from gptcli.commands.view.numbers import counted
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
+from gptcli.config.checks import counted
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked

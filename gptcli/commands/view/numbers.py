@@ -18,11 +18,6 @@ def rounded(value: int, unit: str = "") -> str:
     return f"{value} {unit}".rstrip()
 
 
-def counted(number: int, noun: str) -> str:
-    """The number with its noun: ``1 layer``, ``1,200 layers``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def duration(seconds: float) -> str:
     """A duration in its two largest units: ``42 s``, ``9 min 40 s``, ``3 days 4 h``."""
     total = round(seconds)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.config.checks import counted
 from gptcli.config.data import USUAL_COUNT, ArithmeticOptions
 from gptcli.data.order import permute
 from gptcli.errors import UsageError
@@ -64,7 +65,8 @@ def write_exercises(operators: str, options: ArithmeticOptions, file: BinaryIO) 
         count += 1
         line = f'{{"prompt": "{exercise.prompt}", "completion": "{exercise.completion}"}}\n'
         file.write(line.encode("ascii"))
-    return f"{count:,} problems, {options.digits} digits" + ", reversed" * options.reverse
+    size = f"{counted(count, 'problem')}, {counted(options.digits, 'digit')}"
+    return size + ", reversed" * options.reverse
 
 
 def _exercises(operators: str, numbers: Numbers, options: ArithmeticOptions) -> Iterator[Exercise]:

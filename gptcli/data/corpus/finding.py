@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gptcli.config.checks import counted
 from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.inputs import (
@@ -142,7 +143,7 @@ def _take(found: Found, copy: Path, options: ArithmeticOptions) -> _Taken:
     kept = [file for file in found.files if not (found.is_directory and _is_binary(file))]
     n_skipped = len(found.files) - len(kept)
     if not kept:
-        more = f" but {n_skipped:,} binary files" if n_skipped else ""
+        more = f" but {counted(n_skipped, 'binary file')}" if n_skipped else ""
         raise UsageError(
             f"{found.source} has no text in it{more}: name a file or another directory"
         )
@@ -151,7 +152,7 @@ def _take(found: Found, copy: Path, options: ArithmeticOptions) -> _Taken:
         return _Taken((input_at(found.source, copy),), found.source)
     title = found.source
     if found.is_directory or found.is_glob:
-        title += f" ({len(kept):,} {'file' if len(kept) == 1 else 'files'})"
+        title += f" ({counted(len(kept), 'file')})"
     return _Taken(tuple(input_at(file.name, file.path) for file in kept), title, n_skipped)
 
 

@@ -107,7 +107,10 @@ def record_parts(record: Any, field: str | None = None) -> tuple[DocumentPart, .
         return (DocumentPart(_text(record, "prompt"), is_target=False), completion)
     if "messages" in record:
         return _conversation(record["messages"])
-    raise ValueError(f"{_no_field('text', record)}: name the field of the text with --field")
+    raise ValueError(
+        f"{_no_field('text', record)}: name the field with all of the text with --field, or "
+        "rename those of a question and its answer to prompt and completion"
+    )
 
 
 def _conversation(messages: Any) -> tuple[DocumentPart, ...]:

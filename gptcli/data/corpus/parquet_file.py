@@ -1,6 +1,7 @@
 """The columns with the text of a Parquet file, read without holding a whole row group."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,20 +114,29 @@ def _is_of(path: str, columns: tuple[str, ...]) -> bool:
 
 
 def _check_column(schema: Any, name: str, column: str) -> None:
-    from pyarrow import types
-
     index = schema.get_field_index(column)
     if index < 0:
         names = ", ".join(map(repr, schema.names[:_NAMES_SHOWN])) or "none"
         more = ", ..." if len(schema.names) > _NAMES_SHOWN else ""
-        raise DataError(
-            f"{name} has no column {column!r} but {names}{more}: name the text's with --field"
-        )
+        raise DataError(f"{name} has no column {column!r} but {names}{more}: {_remedy(schema)}")
     kind = schema.field(index).type
+    if not _is_text(kind):
+        raise DataError(f"column {column!r} of {name} holds {kind}: {_remedy(schema)}")
+
+
+def _remedy(schema: Any) -> str:
+    texts = [field.name for field in schema if _is_text(field.type)]
+    if not texts:
+        return "none of them holds text: write the text into a column of its own"
+    return f"name the text's with --field, as --field {shlex.quote(texts[0])}"
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
     kind = kind.value_type if types.is_dictionary(kind) else kind
     tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary)
-    if not any(test(kind) for test in (*tests, types.is_large_binary)):
-        raise DataError(f"column {column!r} of {name} holds {kind}: name one of text with --field")
+    return any(test(kind) for test in (*tests, types.is_large_binary))
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from gptcli.config.checks import counted
 from gptcli.config.data import ReadOptions
-from gptcli.data.corpus.compression import Compression
 from gptcli.data.corpus.finding import write_copy
 from gptcli.data.corpus.inputs import (
     Corpus,
     DocumentLayout,
     TextInput,
+    input_at,
     without_compression,
 )
 from gptcli.data.corpus.json_values import JsonValues
@@ -26,6 +27,7 @@ from gptcli.runtime.files import is_lfs_pointer
 from gptcli.runtime.progress import Advance, Watch
 
 _PEEK = 2**20  # bytes
+_COPY = "records"  # the name of a copy: it is not compressed
 
 
 class RecordForm(Enum):
@@ -85,10 +87,10 @@ class _Looking:
     def report(self) -> None:
         """Note the .json files that are plain text; UsageError where no text was divided."""
         if self._plain:
-            count = len(self._plain)
-            what = self._plain[0] if count == 1 else f"{count:,} files, as {self._plain[0]},"
+            first, count = self._plain[0], len(self._plain)
+            what = f"{first} is" if count == 1 else f"{counted(count, 'file')}, as {first}, are"
             self._watch.note(
-                f"{what} {'is' if count == 1 else 'are'} read as plain text: no records (objects "
+                f"{what} read as plain text: no records (objects "
                 "in an array, or one a line) whose text is known: --field names it"
             )
         if self._options.split_on is not None and not self._n_divided:
@@ -146,15 +148,7 @@ class _Looking:
         with self._watch.stage(f"reading {source.name}", source.expected_bytes()) as advance:
             write_copy(copy, lambda file: write(file, advance))
         source.check_unchanged()
-        status = copy.stat()
-        return TextInput(
-            name=source.name,
-            path=copy.absolute(),
-            layout=DocumentLayout.JSON,
-            compression=Compression.NONE,
-            n_bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
-        )
+        return replace(input_at(source.name, copy, _COPY), layout=DocumentLayout.JSON)
 
 
 @dataclass(frozen=True)

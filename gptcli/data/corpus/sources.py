@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from gptcli.config.checks import counted
 from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.arithmetic_source import (
     ADDITION,
@@ -87,7 +88,7 @@ def write_standard_library(file: BinaryIO, root: Path | None = None) -> str:
             skipped += 1
     if not count:
         raise DataError(f"no Python source in {root}: this interpreter has none; prepare a file")
-    return f"{count} files" + (f", {skipped} undecodable left out" if skipped else "")
+    return counted(count, "file") + (f", {skipped} undecodable left out" if skipped else "")
 
 
 def _source(path: Path) -> str:

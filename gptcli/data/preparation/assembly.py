@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gptcli.config.checks import counted
 from gptcli.config.data import SPLITS, SplitBy
 from gptcli.data.dataset_record import (
     FORMAT,
@@ -115,8 +116,9 @@ def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:
             continue
         if record.characters:
             raise DataError(
-                f"the {split} part of {plan.corpus.title} ({record.characters:,} characters) has "
-                "no tokens: choose another --tokenizer"
+                f"the {split} part of {plan.corpus.title} "
+                f"({counted(record.characters, 'character')}) has no tokens: choose another "
+                "--tokenizer"
             )
         other = (
             "--split-by text"
@@ -124,8 +126,8 @@ def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:
             else f"--split-by document or another --val-fraction than {plan.config.val_fraction:g}"
         )
         raise DataError(
-            f"none of the {plan.scan.documents:,} documents of {plan.corpus.title} falls to the "
-            f"{split} split: use {other}, or --val-fraction 0"
+            f"none of {counted(plan.scan.documents, 'document')} of {plan.corpus.title} falls to "
+            f"the {split} split: use {other}, or --val-fraction 0"
         )
 
 

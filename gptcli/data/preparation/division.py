@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gptcli.config.checks import counted
 from gptcli.config.data import FEWEST_DOCUMENTS, PrepareConfig, SplitBy
 from gptcli.data.corpus.chunks import Document, Reader
 from gptcli.data.corpus.inputs import DocumentLayout
@@ -61,7 +62,7 @@ def divide(
     target = int((1 - config.val_fraction) * scan.characters)
     if target == 0 or target == scan.characters:
         raise DataError(
-            f"{scan.title} has {scan.characters} characters: --val-fraction "
+            f"{scan.title} has {counted(scan.characters, 'character')}: --val-fraction "
             f"{config.val_fraction:g} would leave {target} to train on and "
             f"{scan.characters - target} to validate with: give more text, or --val-fraction 0"
         )

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gptcli.config.checks import counted
 from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
 from gptcli.data.corpus.chunks import Reader
-from gptcli.data.corpus.inputs import Corpus
+from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import open_readers, sample_texts
 from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.scan import Scan, scan_corpus
@@ -49,8 +50,14 @@ def make_plan(
         raise UsageError(
             f"--shuffle orders documents anew, {corpus.title} is one text: leave it out"
         )
+    if config.skip_bad and all(one.layout is DocumentLayout.TEXT for one in corpus.inputs):
+        raise UsageError(f"--skip-bad is for records, {corpus.title} is plain text: leave it out")
     if corpus.n_skipped:
-        watch.note(f"{corpus.n_skipped:,} files left out: they hold no text")
+        is_one = corpus.n_skipped == 1
+        watch.note(
+            f"{counted(corpus.n_skipped, 'file')} left out: "
+            f"{'it holds' if is_one else 'they hold'} no text"
+        )
     tokenizer = _ready_tokenizer(corpus, choice, read, watch)
     readers = open_readers(
         corpus.inputs, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer)
@@ -63,6 +70,7 @@ def make_plan(
             skip_bad=config.skip_bad,
             with_alphabet=tokenizer is None,
             advance=advance,
+            note=watch.note,
         )
     if tokenizer is None:
         tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)

@@ -1,12 +1,13 @@
 """The first pass over a corpus, which measures and checks it before anything is written."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from gptcli.data.corpus.chunks import Chunk, Parsed, Problem, Reader
+from gptcli.data.preparation.unasked import UnaskedSigns, UnaskedTotals, unasked_signs
 from gptcli.errors import DataError
 from gptcli.runtime.progress import Advance, no_progress
 from gptcli.runtime.threads import ordered_map
@@ -53,6 +54,7 @@ class _Tally:
     starts: int
     is_masked: bool
     has_text: bool
+    signs: UnaskedSigns
     parsed: Parsed
 
 
@@ -63,8 +65,9 @@ def scan_corpus(
     skip_bad: int = 0,
     with_alphabet: bool = False,
     advance: Advance = no_progress,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Scan:
-    """Read the corpus once, and measure it.
+    """Read the corpus once, and measure it; ``note`` is told of what becomes tokens unasked.
 
     Raises DataError where there is no text, where more than ``skip_bad`` records are bad, or
     where bytes are not UTF-8 and may not be replaced.
@@ -83,11 +86,15 @@ def scan_corpus(
                 yield number, reader, chunk
                 advance(chunk.n_bytes)
 
+    unasked = UnaskedTotals(readers)
     # One thread beside this one, which reads: decoding holds the interpreter lock.
     for result in ordered_map(tally, items(), workers=1):
         totals.add(result)
+        unasked.add(result.input, result.signs)
     alphabet = "" if seen is None else "".join(map(chr, np.flatnonzero(seen).tolist()))
-    return totals.scan(_combined([one.hexdigest() for one in hashes]), alphabet)
+    scan = totals.scan(_combined([one.hexdigest() for one in hashes]), alphabet)
+    unasked.tell(note)
+    return scan
 
 
 class _Totals:
@@ -150,6 +157,7 @@ def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None
         bytes=sum(_utf8_length(part.text) for part in parts),
         starts=sum(one.is_start and one.has_text for one in parsed.documents),
         is_masked=not all(part.is_target for part in parts),
+        signs=unasked_signs(parsed.documents),
         has_text=any(part.text and not part.text.isspace() for part in parts),
         parsed=Parsed((), parsed.problems, parsed.n_replaced),
     )

@@ -136,7 +136,7 @@ def test_file_named_like_a_built_in_source_is_pointed_out(cli, monkeypatch):
     Path("python").write_text(TEXT)
     done = cli("prepare", "python")
     assert "./python" in done.stderr
-    assert Dataset.open(Path("data/python")).source["name"] == "python (1 files)"
+    assert Dataset.open(Path("data/python")).source["name"] == "python (1 file)"
     assert cli("prepare", "./python").stdout.startswith("data/python-2\n")
     assert Dataset.open(Path("data/python-2")).source["characters"] == len(TEXT)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gptcli.commands.view.numbers import counted, duration
+from gptcli.commands.view.numbers import duration
+from gptcli.config.checks import counted
 
 
 @pytest.mark.parametrize(

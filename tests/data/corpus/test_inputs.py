@@ -111,7 +111,7 @@ def test_empty_directory_and_one_of_binaries_are_refused(find):
     with pytest.raises(UsageError, match="empty has no text in it: name"):
         find("empty")
     write("binary/a", b"\0")
-    with pytest.raises(UsageError, match="binary has no text in it but 1 binary files: name"):
+    with pytest.raises(UsageError, match="binary has no text in it but 1 binary file: name"):
         find("binary")
 
 
