@@ -36,20 +36,23 @@ def is_lfs_pointer(start: bytes) -> bool:
 
 
 def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
-    """Read a whole file; OSError where it cannot be read, ValueError above ``limit`` bytes."""
+    """Read a whole file; OSError where it cannot be read, ValueError above ``limit`` bytes.
+
+    Also ValueError for a git-lfs pointer.
+    """
     if path.exists() and not path.is_file():  # reading a pipe would block
         raise ValueError("it is no regular file")
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"it has more than {limit:,} bytes, too many for what it should be")
+    if is_lfs_pointer(content):
+        raise ValueError("it is a git-lfs pointer, not the file itself: git lfs pull")
     return content
 
 
 def parse_object(content: bytes) -> dict[str, Any]:
     """Parse a JSON object; ValueError for anything else, also NaN and too deep nesting."""
-    if is_lfs_pointer(content):
-        raise ValueError("it is a git-lfs pointer, not the file itself: git lfs pull")
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:

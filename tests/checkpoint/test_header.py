@@ -37,6 +37,13 @@ def test_the_librarys_files_are_read(tmp_path: Path) -> None:
     assert sum(info.n_bytes for info in header.values()) == 12 * 4 + 5 * 2 + 4
 
 
+def test_a_git_lfs_pointer_is_named_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 548\n")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is a git-lfs pointer.*lfs pull"):
+        read_header(file)
+
+
 HOSTILE = {
     "empty file": b"",
     "seven bytes": b"1234567",

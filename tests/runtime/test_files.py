@@ -160,3 +160,9 @@ def test_the_sha256_of_files_is_that_of_all_their_bytes(tmp_path: Path) -> None:
     found = sha256_of(*paths, advance=read.append)
     assert found == hashlib.sha256(b"".join(contents)).hexdigest()
     assert sum(read) == sum(map(len, contents))
+
+
+def test_a_git_lfs_pointer_is_not_taken_for_the_file(tmp_path):
+    (tmp_path / "x").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    with pytest.raises(ValueError, match=r"git-lfs pointer.*: git lfs pull"):
+        read_bounded(tmp_path / "x")

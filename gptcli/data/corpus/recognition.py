@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from gptcli.config.checks import counted
 from gptcli.config.data import ReadOptions
@@ -20,13 +20,13 @@ from gptcli.data.corpus.inputs import (
 )
 from gptcli.data.corpus.json_values import JsonValues
 from gptcli.data.corpus.jsonl_reader import fields_with_text
-from gptcli.data.corpus.separator import split_documents
 from gptcli.data.encodings import START_BYTES, refuse_other_than_text
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.files import is_lfs_pointer
 from gptcli.runtime.progress import Advance, Watch
 
 _PEEK = 2**20  # bytes
+_LONGEST_DOCUMENT = 2**25  # characters, so that its record is not too long to be read
 _COPY = "records"  # the name of a copy: it is not compressed
 
 
@@ -194,6 +194,24 @@ def _first_value(text: str) -> _FirstValue | None:
     except (ValueError, RecursionError):
         return None
     return _FirstValue(value, text[end:])
+
+
+def split_documents(file: TextIO, separator: str, name: str, step: int = _PEEK) -> Iterator[str]:
+    """The texts between the separators, without the line breaks beside these.
+
+    Empty ones are left out. Raises DataError for a document that is too long.
+    """
+    pending = ""
+    while more := file.read(step):
+        *whole, pending = (pending + more).split(separator)
+        yield from filter(None, (text.strip("\r\n") for text in whole))
+        if len(pending) > _LONGEST_DOCUMENT:
+            raise DataError(
+                f"{name} has {_LONGEST_DOCUMENT // 2**20} MiB without {separator!r}: "
+                "check --split-on, or leave it out"
+            )
+    if last := pending.strip("\r\n"):
+        yield last
 
 
 def _is_named_json(source: TextInput) -> bool:

@@ -82,6 +82,13 @@ def test_stdin_is_a_source(cli):
     assert Dataset.open(Path("data/stdin")).source["name"] == "stdin"
 
 
+def test_records_on_stdin_are_read_as_such_and_it_is_said(cli):
+    lines = "".join(json.dumps({"text": f"poem {n}", "url": "x"}) + "\n" for n in range(120))
+    done = cli("prepare", "-", stdin=lines)
+    assert done.stderr.startswith("stdin holds records of JSON: it is read as .jsonl is\n")
+    assert Dataset.open(Path("data/stdin")).source["documents"] == 120
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_named_pipe_is_a_source(cli, tmp_path):
     os.mkfifo(tmp_path / "pipe")
@@ -182,6 +189,14 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
         (["input.txt", "--tokenizer", "bad.json"], 4),
         (["input.txt", "--out", "input.txt/x"], 5),
         (["input.txt", "--no-such-flag"], 2),
+        (["input.txt", "--field", "text"], 2),
+        (["input.txt", "--skip-bad", "3"], 2),
+        (["input.txt", "--split-on", "nowhere"], 2),
+        (["input.txt", "--split-on", ""], 2),
+        (["input.txt", "--digits", "2"], 2),
+        (["input.txt", "--reverse"], 2),
+        (["input.txt", "--count", "9"], 2),
+        (["input.txt", "--seed", "2"], 2),
     ],
 )
 def test_wrong_use_is_one_line_with_its_code(cli, input_file, argv, code):

@@ -100,6 +100,24 @@ def test_missing_column_names_those_there_are(write):
         documents_of(write(["a"], name="body"))
 
 
+def test_file_without_a_column_of_text_is_refused(write, tmp_path):
+    with pytest.raises(DataError, match="none of them holds text"):
+        documents_of(write([{"text": "nested"}], name="meta"))
+
+
+def test_records_of_several_columns_that_are_bad_are_problems(tmp_path):
+    columns = {"prompt": ["a", None], "completion": ["b", "c"]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
+    reader = ParquetReader(source, ReadOptions())
+    (parsed,) = map(reader.parse, reader.chunks())
+    assert [part.is_target for part in parsed.documents[0].parts] == [False, True]
+    assert [(one.offset, one.reason) for one in parsed.problems] == [
+        (1, "field 'prompt' is null, not a string")
+    ]
+    assert reader.expected_bytes() > 0
+
+
 def test_column_of_numbers_is_refused(write):
     with pytest.raises(DataError, match=r"column 'id' of \S+ holds int64"):
         documents_of(write(["a"], ReadOptions(field="id")))

@@ -1,9 +1,14 @@
 """Collections: end-of-text between documents, whole documents on one side, shuffled on demand."""
 
+import gzip
+import json
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from gptcli.config.data import SplitBy
+from gptcli.config.data import ReadOptions, SplitBy
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.kinds import TokenizerSpec
 
@@ -121,3 +126,63 @@ def test_literal_of_a_special_token_stays_text(build, records, tokens):
     ids = tokens(dataset, "train")
     assert (ids == dataset.tokenizer.end_of_text).sum() == 1
     assert dataset.tokenizer.decode(ids[:-1]) == literal
+
+
+CHAT = [{"role": "user", "content": "hi?"}, {"role": "assistant", "content": "hé"}]
+SHAPES = [
+    [{"text": f"poem {n}", "url": "x"} for n in range(120)],
+    [{"prompt": f"{n}+1=", "completion": str(n + 1), "id": n} for n in range(120)],
+    [{"id": n, "messages": [*CHAT, {"role": "user", "content": str(n)}]} for n in range(120)],
+]
+
+
+@pytest.mark.parametrize("values", SHAPES, ids=["text", "prompt", "messages"])
+def test_records_give_the_same_files_under_any_name(build, write, files_of, tmp_path, values):
+    lines = "".join(json.dumps(one) + "\n" for one in values)
+    expected = files_of(build("x", [write("a.jsonl", lines)]).directory)
+    forms = {
+        "lines.json": lines,
+        "lines.json.gz": gzip.compress(lines.encode()),
+        "array.json": json.dumps(values),
+        "array.JSON": json.dumps(values, indent=2, ensure_ascii=False),
+        "array.json.gz": gzip.compress(json.dumps(values, indent=1).encode()),
+        "row.json": "\n".join(json.dumps(one, indent=2) for one in values),
+    }
+    sources = [write(name, content) for name, content in forms.items()]
+    pq.write_table(pa.Table.from_pylist(values), tmp_path / "a.parquet", row_group_size=50)
+    for number, source in enumerate([*sources, str(tmp_path / "a.parquet")]):
+        dataset = build(f"set-{number}", [source])
+        assert files_of(dataset.directory) == expected, source
+        assert dataset.source["documents"] == 120
+
+
+def test_a_text_is_divided_where_a_separator_stands(build, write, poems, records, files_of):
+    text = "".join(f"{poem}\n<|end|>\n" for poem in poems)
+    divided = build("x", [write("a.txt", text)], read=ReadOptions(split_on="<|end|>"))
+    lines = build("y", [records("b.jsonl", [{"text": poem.strip("\n")} for poem in poems])])
+    assert files_of(divided.directory) == files_of(lines.directory)
+
+
+def test_a_bad_record_of_an_array_is_named_by_its_number(build, write):
+    source = write("a.json", json.dumps([{"text": "one"}, {"text": 2}, ["three"]], indent=2))
+    with pytest.raises(DataError, match=r"a\.json, record 2: field 'text' is a number"):
+        build("x", [source])
+    with pytest.raises(DataError, match=r"a\.json, record 3: the record is a list"):
+        build("x", [source], skip_bad=1)
+    latin = write("b.json", b'[{"text": "one"},\n{"text": "caf\xe9"}]')
+    with pytest.raises(DataError, match=r"b\.json is not UTF-8, byte 0xe9 in record 2: "):
+        build("x", [latin])
+    read = ReadOptions(errors="ignore")
+    assert build("x", [latin], read=read, val_fraction=0).source["replaced"] == 1
+
+
+def test_two_fields_that_belong_together_are_refused_with_advice(build, write):
+    source = write("a.json", json.dumps([{"instruction": "Add.", "output": "4"}]))
+    advice = "--field, or rename those of a question and its answer to prompt and completion"
+    with pytest.raises(DataError, match=f"record 1: no field 'text' but 'instruction'.*{advice}"):
+        build("x", [source])
+
+
+def test_skipping_bad_records_of_a_text_is_a_usage_error(build, write):
+    with pytest.raises(UsageError, match="--skip-bad is for records"):
+        build("x", [write("a.txt", "some text")], skip_bad=3)

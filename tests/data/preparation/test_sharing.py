@@ -1,5 +1,6 @@
 """Plan, shards in any order with reruns and kills, merge: the bytes of one process."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -28,7 +29,8 @@ def corpus(write, records, monkeypatch):
         monkeypatch.setattr(reader.ranges, "__defaults__", (2**20,))
     prose = "".join(f"the {n} cats ate {n * n} rats.\n" for n in range(90_000))
     pairs = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(3000)]
-    return [write("a.txt", prose), records("b.jsonl", pairs), write("c.txt", "the end\n")]
+    more = write("d.json", json.dumps(pairs[::9], indent=2))
+    return [write("a.txt", prose), records("b.jsonl", pairs), write("c.txt", "the end\n"), more]
 
 
 @pytest.mark.parametrize(
