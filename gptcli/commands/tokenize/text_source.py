@@ -15,8 +15,10 @@ from gptcli.data.corpus.chunks import Chunk, Document, Reader
 from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import SAMPLE_BYTES, open_readers, sample_texts
+from gptcli.data.corpus.recognition import look_into
 from gptcli.data.source_text import STDIN
-from gptcli.errors import DataError
+from gptcli.errors import DataError, UsageError
+from gptcli.runtime.progress import Unwatched
 from gptcli.tokenization.splits import Cuts
 
 
@@ -84,13 +86,26 @@ def open_source(
     DataError where it is empty or blank.
     """
     if text is not None and text != STDIN and not files:
+        if options.field is not None:
+            raise UsageError(f"--field {options.field} is for --file: give both, or leave it out")
         yield _checked(ArgumentText(text))
         return
     with tempfile.TemporaryDirectory(prefix="gptcli-") as spool:
-        corpus = find_corpus(files or [STDIN], Path(spool))
+        sources = files or [STDIN]
+        found = find_corpus(sources, Path(spool))
+        # Without --field a stream of JSON is a text like any other: its ids decode to it.
+        corpus = look_into(
+            found, sources, options, Path(spool), _Notes(), in_streams=options.field is not None
+        )
         if corpus.n_skipped:
             note(f"binary files left out: {corpus.n_skipped:,}")
         yield _checked(CorpusText(corpus, options))
+
+
+class _Notes(Unwatched):
+    def note(self, message: str) -> None:
+        """Print a note on stderr."""
+        note(message)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from gptcli.runtime.files import is_lfs_pointer
 from gptcli.runtime.progress import Advance, Watch
 
 _PEEK = 2**20  # bytes
-_LONGEST_DOCUMENT = 2**25  # characters, so that its record is not too long to be read
+_LONGEST_DOCUMENT = 2**24  # characters, so that its record is not too long to be read
 _COPY = "records"  # the name of a copy: it is not compressed
 
 
@@ -38,19 +38,26 @@ class RecordForm(Enum):
 
 
 def look_into(
-    corpus: Corpus, sources: Sequence[str], options: ReadOptions, spool: Path, watch: Watch
+    corpus: Corpus,
+    sources: Sequence[str],
+    options: ReadOptions,
+    spool: Path,
+    watch: Watch,
+    *,
+    in_streams: bool = True,
 ) -> Corpus:
     """Recognize records whose name does not say so, and refuse what is no text.
 
     A .json file, stdin or a pipe with objects of JSON, one a line, in an array or in a row, is
     read as .jsonl is. Of a directory or a glob only files with records whose text is known are
     meant. Arrays, and texts that ``options.split_on`` divides into documents, are copied into
-    the directory ``spool`` as one record a line.
+    the directory ``spool`` as one record a line. ``in_streams`` False takes stdin and pipes as
+    they come.
 
     Raises DataError for a git-lfs pointer, for UTF-16 and for JSON that is damaged, UsageError
     where an option has no effect on any of the inputs.
     """
-    looking = _Looking(frozenset(sources), options, spool, watch)
+    looking = _Looking(frozenset(sources), options, spool, watch, in_streams)
     inputs = tuple(looking.at(number, source) for number, source in enumerate(corpus.inputs))
     looking.report()
     has_records = any(one.layout is not DocumentLayout.TEXT for one in inputs)
@@ -64,8 +71,14 @@ def look_into(
 
 class _Looking:
     def __init__(
-        self, sources: frozenset[str], options: ReadOptions, spool: Path, watch: Watch
+        self,
+        sources: frozenset[str],
+        options: ReadOptions,
+        spool: Path,
+        watch: Watch,
+        in_streams: bool,
     ) -> None:
+        self._in_streams = in_streams
         self._sources, self._options, self._spool, self._watch = sources, options, spool, watch
         self._plain: list[str] = []  # .json files without records
         self._n_divided = self._n_texts = 0
@@ -102,7 +115,7 @@ class _Looking:
     def _recognized(self, number: int, source: TextInput, start: bytes) -> TextInput:
         is_json = _is_named_json(source)
         is_stream = source.path.is_relative_to(self._spool.absolute())
-        if not (is_json or is_stream):
+        if not (is_json or (is_stream and self._in_streams)):
             return source
         is_meant = is_stream or source.name in self._sources
         form = record_form(start, self._options.field, is_named=is_json, is_meant=is_meant)

@@ -215,3 +215,26 @@ def test_c_locale_prints_utf8(run_gptcli):
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     done = run_gptcli("tokenize", "-", env=env, stdin="größe")
     assert "g r ö ß e" in done.stdout
+
+
+def test_records_are_found_under_any_name_and_a_field_has_an_effect(cli):
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in ("xy", "x"))
+    Path("a.json").write_text(lines)
+    Path("a.txt").write_text("xy")
+    byte = ("--tokenizer", "byte", "--ids")
+    assert cli("tokenize", "--file", "a.json", *byte).stdout.split() == ["120", "121", "120"]
+    from_stdin = cli("tokenize", "--file", "-", "--field", "text", *byte, stdin=lines)
+    assert from_stdin.stdout.split() == ["120", "121", "120"]
+    raw = cli("tokenize", "--file", "-", *byte, stdin=lines).stdout.split()
+    assert bytes(map(int, raw)).decode() == lines
+    for argv in (["--file", "a.txt"], ["words"]):
+        done = cli("tokenize", *argv, "--field", "text", *byte)
+        assert (done.code, done.stdout) == (2, "")
+        assert "--field text" in done.stderr
+
+
+def test_utf16_is_refused_with_the_command_that_converts_it(cli):
+    Path("a.txt").write_bytes(("To be or not to be. " * 9).encode("utf-16-le"))
+    done = cli("tokenize", "--file", "a.txt", "--tokenizer", "byte")
+    assert done.code == 3
+    assert "iconv -f UTF-16LE -t UTF-8" in done.stderr
