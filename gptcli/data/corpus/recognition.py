@@ -89,10 +89,9 @@ class _Looking:
         if source.layout is DocumentLayout.PARQUET:
             return source
         with source.open() as file:
-            start = file.read(_PEEK)
-        refuse_other_than_text(source.name, start[:START_BYTES])
+            refuse_other_than_text(source.name, file.read(START_BYTES))
         if source.layout is DocumentLayout.TEXT:
-            source = self._recognized(number, source, start)
+            source = self._recognized(number, source)
         if source.layout is DocumentLayout.TEXT and self._options.split_on is not None:
             return self._divided(number, source, self._options.split_on)
         return source
@@ -112,12 +111,14 @@ class _Looking:
                 f"--split-on {self._options.split_on!r} has no effect, {where}: leave it out"
             )
 
-    def _recognized(self, number: int, source: TextInput, start: bytes) -> TextInput:
+    def _recognized(self, number: int, source: TextInput) -> TextInput:
         is_json = _is_named_json(source)
         is_stream = source.path.is_relative_to(self._spool.absolute())
         if not (is_json or (is_stream and self._in_streams)):
             return source
         is_meant = is_stream or source.name in self._sources
+        with source.open() as file:
+            start = file.read(_PEEK)
         form = record_form(start, self._options.field, is_named=is_json, is_meant=is_meant)
         if form is None:
             if is_json:
