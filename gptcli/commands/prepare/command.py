@@ -25,8 +25,6 @@ from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"
 _ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Beyond one machine"
 _OTHER = "Instead of preparing"
-# The only flags for modes without SOURCE: the plan has all others, or nothing is prepared.
-_WITHOUT_SOURCE = ("out", "overwrite", "workers")
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,14 @@ class PrepareRequest(FormatRequest):
     """The texts and how they become a dataset, or another task of the command."""
 
     exclusive = (("plan", "shard", "merge", "verify", "list_sources"),)
+    # Without SOURCE: the plan has all other choices, or nothing is prepared.
     alone = MappingProxyType(
-        dict.fromkeys(("shard", "merge", "verify", "list_sources"), _WITHOUT_SOURCE)
+        {
+            "shard": ("out", "workers"),
+            "merge": ("out", "overwrite"),
+            "verify": (),
+            "list_sources": (),
+        }
     )
 
     source: list[str] | None = argument(

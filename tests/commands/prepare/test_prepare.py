@@ -197,6 +197,9 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
         (["input.txt", "--reverse"], 2),
         (["input.txt", "--count", "9"], 2),
         (["input.txt", "--seed", "2"], 2),
+        (["--list-sources", "--workers", "2"], 2),
+        (["--verify", "data", "--overwrite"], 2),
+        (["--shard", "0/1", "--out", "data/x", "--overwrite"], 2),
     ],
 )
 def test_wrong_use_is_one_line_with_its_code(cli, input_file, argv, code):
