@@ -17,6 +17,7 @@ from gptcli.runtime.files import is_lfs_pointer
 
 _LARGEST_HEADER = 8_000_000
 _POINTER_BYTES = 64
+_MOST_DIMENSIONS = 16  # our tensors have up to 2; a product of many takes the square of the time
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,255}")
 _ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2,
@@ -96,6 +97,8 @@ def _tensor(name: str, entry: Any, first: int, path: Path) -> TensorInfo:
         raise CheckpointError(f"{path}: tensor name {name[:80]!r} is not allowed")
     try:
         dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if len(shape) > _MOST_DIMENSIONS:
+            raise ValueError(f"{len(shape):,} dimensions, at most {_MOST_DIMENSIONS} are possible")
         numbers = [*shape, start, end]
         if any(type(number) is not int or not 0 <= number < 2**53 for number in numbers):
             raise ValueError("sizes must be whole numbers")

@@ -15,6 +15,8 @@ from gptcli.generation.loaded_model import LoadedModel
 from gptcli.runtime.seeds import derive_seed
 
 _TOLERANCE = 1e-4  # of the largest logit: float32 sums in another order, through many layers
+# Without a value, transformers asks on stdin whether to run code that the directory holds.
+_OWN_CODE_ONLY = {"local_files_only": True, "trust_remote_code": False}
 _N_TOKENS = 256
 _N_PROMPT = 8
 _N_GREEDY = 32
@@ -47,11 +49,15 @@ class TransformersComparison:
             raise TransformersMissingError("not installed: `pip install transformers`") from None
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        directory = str(loaded.directory)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            directory, dtype=torch.float32, local_files_only=True
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        try:
+            model, tokenizer = _load(str(loaded.directory))
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            raise TransformersMissingError(
+                f"{loaded.directory} names code of its own to load it with (auto_map), "
+                "which is never run"
+            ) from None
         return cls(loaded, model.to(loaded.device).eval(), tokenizer)
 
     def compare_ids(self) -> tuple[bool, str]:
@@ -105,6 +111,16 @@ class TransformersComparison:
         generator = torch.Generator().manual_seed(derive_seed(0, "verify"))
         n_tokens = min(_N_TOKENS, model.config.block_size)
         return usual[torch.randint(len(usual), (n_tokens,), generator=generator)].tolist()
+
+
+def _load(directory: str) -> tuple[Any, Any]:
+    """The model and the tokenizer that transformers makes of the directory, by its own code."""
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, **_OWN_CODE_ONLY
+    )
+    return model, transformers.AutoTokenizer.from_pretrained(directory, **_OWN_CODE_ONLY)
 
 
 def _is_tie(logits: Tensor) -> bool:

@@ -30,8 +30,8 @@ from gptcli.fast.packing import packed
 from gptcli.fast.row_products import row_product
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
-from gptcli.runtime.cache_folder import cache_folder
-from gptcli.runtime.files import reported, write_bytes
+from gptcli.runtime.cache_folder import cache_folder, is_private, make_private
+from gptcli.runtime.files import write_bytes
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -75,11 +75,12 @@ class CompiledStep:
 
 
 def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
-    """The step for ``batch_size`` rows, if it has been compiled on this machine; else None."""
-    if not can_compile(model):
+    """The step for ``batch_size`` rows, if this user has compiled it on this machine; else None."""
+    # A library is code: only what this user alone could write is run.
+    if not can_compile(model) or not is_private(_folder()):
         return None
     for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
-        if library.is_file() and library.stem.endswith(f"-{_digest(library)}"):
+        if is_private(library) and library.stem.endswith(f"-{_digest(library)}"):
             # A library made by another build of torch does not load.
             with contextlib.suppress(RuntimeError, KeyError):
                 return CompiledStep(library, model, batch_size)
@@ -95,11 +96,11 @@ def can_compile(model: GPT) -> bool:
 def compile_step(model: GPT, batch_size: int) -> None:
     """Compile the step that find_step finds; it takes half a minute or, with many layers, more.
 
-    ResourceError where there is no C++ compiler, or no room for the library.
+    ResourceError where there is no C++ compiler, no room for the library, or no folder for it
+    that is this user's own.
     """
     folder, key = _folder(), _key(model, batch_size)
-    with reported(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
         warnings.simplefilter("ignore")  # torch's warnings are for its developers
         made = Path(scratch) / f"{key}.pt2"

@@ -26,6 +26,8 @@ def exclusive(directory: Path) -> Iterator[None]:
     then removed. Raises ResourceError, naming the holder, where another process has the lock,
     and where the file cannot be written.
     """
+    if directory.is_symlink() or directory.name in ("", ".."):  # one lock, whatever the name
+        directory = Path(os.path.realpath(directory))
     lock = directory.with_name(f".{directory.name}.lock")
     is_new_folder = not lock.parent.exists()
     try:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ HOSTILE = {
     "path as a name": build(f'{{"../a": {entry(0, 8)}}}', bytes(8)),
     "control character": build(f'{{"a\\u001b[2J": {entry(0, 8)}}}', bytes(8)),
     "no description": build('{"a": 7}'),
+    "a shape that is a number": build('{"a": {"dtype": "F32", "shape": 7}}'),
+    "many dimensions": build(f'{{"a": {entry(0, 4, shape=(1,) * 17)}}}', bytes(4)),
 }
 
 
@@ -77,6 +80,15 @@ def test_hostile_and_damaged_files_are_refused(tmp_path: Path, case: str) -> Non
     file.write_bytes(HOSTILE[case])
     with pytest.raises(CheckpointError):
         read_header(file)
+
+
+def test_a_shape_of_very_many_dimensions_is_refused_before_it_is_multiplied(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(build(f'{{"a": {entry(0, 8, shape=(2**50,) * 400_000)}}}', bytes(8)))
+    begun = time.perf_counter()
+    with pytest.raises(CheckpointError, match=r"tensor a .*400,000 dimensions"):
+        read_header(file)
+    assert time.perf_counter() - begun < 10
 
 
 def test_every_truncation_is_noticed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A request checks its flags when it is made, by the rules that its class declares."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -109,3 +110,17 @@ def test_short_flags_are_formats() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             Tokens(**given)
+
+
+def test_links_pipes_and_devices_are_never_replaced(tmp_path: Path) -> None:
+    taken = tmp_path / "file.json"
+    taken.touch()
+    link, lost, pipe = tmp_path / "link", tmp_path / "lost", tmp_path / "pipe"
+    link.symlink_to(taken)
+    lost.symlink_to(tmp_path / "nowhere")
+    os.mkfifo(pipe)
+    for out in (link, lost, pipe, Path("/dev/stdout"), Path("/dev/null"), tmp_path):
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=r"never replaced: name .* leave --out out"):
+                Asked(out=out, overwrite=overwrite)
+    assert Asked(out=taken, overwrite=True).output.out == taken

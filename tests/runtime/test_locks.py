@@ -124,3 +124,15 @@ def test_lock_in_a_folder_that_refuses_is_a_resource_error(tmp_path: Path, monke
             pass
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_link_and_what_it_leads_to_have_one_lock(tmp_path, monkeypatch):
+    (tmp_path / "real" / "run").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "run")
+    monkeypatch.chdir(tmp_path / "real" / "run")
+    for one, other in [("link", "real/run"), ("real/run", "link")]:
+        with exclusive(tmp_path / one):
+            for again in (tmp_path / other, Path(), Path("../../link")):
+                with pytest.raises(ResourceError, match="is in use"), exclusive(again):
+                    pass
+    assert sorted(file.name for file in tmp_path.rglob(".*")) == []

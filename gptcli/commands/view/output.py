@@ -27,8 +27,16 @@ class Output:
             return
         if str(out) == "-":
             raise UsageError("--out - is no file: without --out the result goes to stdout")
+        if out.is_symlink():  # /dev/stdout is one, too
+            raise UsageError(
+                f"--out {out} is a link, which is never replaced: name the file that it leads to, "
+                "or leave --out out to write to stdout"
+            )
         if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
-            raise UsageError(f"--out {out} is no regular file: name a new file")
+            raise UsageError(
+                f"--out {out} is no regular file, and is never replaced: name a new file, "
+                "or leave --out out to write to stdout"
+            )
         from gptcli.runtime.outputs import output_path  # noqa: PLC0415  for files alone
 
         output_path(out, out.parent, out.name, self.overwrite)

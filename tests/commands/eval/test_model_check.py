@@ -107,6 +107,30 @@ def test_a_transformers_that_disagrees_is_believed(trained, findings, monkeypatc
     assert (found["logits"], found["greedy text"], found["token ids"]) == (False, False, True)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "nanochat"])
+def test_code_in_the_directory_is_neither_run_nor_asked_about(
+    cli, prepared, tiny, monkeypatch, family
+) -> None:
+    assert cli("train", *tiny, "--family", family, "--max-iters", 1).code == 0
+    run, mark = prepared / "runs/input", prepared / "ran"
+    monkeypatch.setenv("HF_HOME", str(prepared / "hf"))
+    monkeypatch.setattr("builtins.input", lambda question: pytest.fail(question))
+    (run / "theirs.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Theirs: pass\n")
+    for file, auto_map in {
+        "config.json": {"AutoConfig": "theirs.Theirs", "AutoModelForCausalLM": "theirs.Theirs"},
+        "tokenizer_config.json": {"AutoTokenizer": ["theirs.Theirs", None]},
+    }.items():
+        content = json.loads((run / file).read_text()) | {"auto_map": auto_map}
+        content |= {"tokenizer_class": "Theirs"} if "tokenizer_class" in content else {}
+        (run / file).write_text(json.dumps(content))
+        asked = cli("eval", run, "--verify", "--json", stdin="y\n" * 9)
+        found = {check["name"]: check for check in json.loads(asked.stdout)["checks"]}
+        assert not mark.exists()
+    if family == "nanochat":  # whose tokenizer transformers has no code for
+        assert found["transformers"]["held"] is None
+        assert "auto_map), which is never run" in found["transformers"]["detail"]
+
+
 def test_the_lectures_own_model_is_none_of_theirs(cli, prepared, findings) -> None:
     sizes = ("--preset", "lecture-bigram", "--max-iters", 1, "--eval-batches", 1)
     assert cli("train", *sizes).code == 0
