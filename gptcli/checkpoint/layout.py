@@ -3,11 +3,12 @@
 Where each of them is in the files is read from their headers alone, without torch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from gptcli.checkpoint.foreign_names import foreign_name
 from gptcli.checkpoint.header import TensorInfo, read_header
 from gptcli.checkpoint.model_files import weight_files
 from gptcli.config.model import ModelConfig
@@ -19,6 +20,8 @@ FLOATING: Mapping[str, str] = MappingProxyType(
     {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 )
 """What safetensors and torch call the types that weights may have."""
+
+_ONLY_HEAD = ": it was saved without its head, save it as AutoModelForCausalLM"
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,15 @@ def find_stored(directory: Path, config: ModelConfig) -> dict[str, list[Stored]]
         for stored, info in read_header(file).items():
             name = canonical_name(stored, config)
             if name is not None:
-                _check(stored, info, expected.get(name), file)
+                if name not in expected:
+                    raise _foreign(stored, file, expected, config)
+                _check(stored, info, expected[name], file)
                 found.setdefault(name, []).append(Stored(file, stored, info))
-    missing = sorted(expected.keys() - found.keys())
-    if missing:
-        raise CheckpointError(f"{directory} lacks tensor {missing[0]} ({len(missing)} missing)")
+    if missing := sorted(expected.keys() - found.keys()):
+        way_out = _ONLY_HEAD if missing == ["lm_head.weight"] else ""
+        raise CheckpointError(
+            f"{directory} lacks tensor {missing[0]} ({len(missing)} missing){way_out}"
+        )
     return found
 
 
@@ -119,9 +126,18 @@ def _parts(entry: TensorEntry, config: ModelConfig, split: bool) -> Iterator[Ten
         first += rows
 
 
-def _check(name: str, info: TensorInfo, entry: TensorEntry | None, file: Path) -> None:
-    if entry is None:
-        raise CheckpointError(f"{file}: tensor {name} is not part of the model in config.json")
+def _foreign(
+    name: str, file: Path, expected: Collection[str], config: ModelConfig
+) -> CheckpointError:
+    return foreign_name(
+        name,
+        file,
+        lambda other: canonical_name(other, config) in expected,
+        lambda prefix: any(other.startswith(prefix) for other in expected),
+    )
+
+
+def _check(name: str, info: TensorInfo, entry: TensorEntry, file: Path) -> None:
     if info.shape != entry.file_shape:
         raise CheckpointError(
             f"{file}: tensor {name} is {list(info.shape)}, "

@@ -118,6 +118,7 @@ TENSORS = TensorNames(
         (".mlp.down.", ".mlp.down_proj."),
     ),
     splits_attention=True,
+    optional_prefix="model.",  # missing where transformers saved the model without its head
     ignored=(".rotary_emb.inv_freq",),  # frequencies that older releases stored
 )
 

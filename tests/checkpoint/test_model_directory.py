@@ -1,9 +1,14 @@
 """A model directory: whole in both directions, and transformers reads it."""
 
 import json
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from transformers import (
     AutoConfig,
@@ -126,6 +131,62 @@ def test_the_names_of_gpt2s_first_release_load(
 
     rewrite(directory, as_released)
     check_same(directory, model)
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_names_as_automodel_saves_them_load(make_member, tokenizer, save, tmp_path, family) -> None:
+    model = make_member(family, tied=True)
+    directory = save(model, tokenizer, tmp_path / "m")
+    (directory / "model.safetensors").rename(tmp_path / "whole")
+    whole = safetensors.torch.load_file(tmp_path / "whole")
+    bare = {
+        name.split(".", 1)[1]: tensor for name, tensor in whole.items() if "lm_head" not in name
+    }
+    safetensors.torch.save_file(bare, directory / "model.safetensors")
+    check_same(directory, model)
+
+
+PREFIXES = {
+    "_orig_mod.": r"torch\.compile",
+    "module.": "DistributedDataParallel",
+    "module._orig_mod.": r"torch\.compile",
+    "base_model.model.": "PEFT",
+    "student.": "a wrapper",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_wrappers_prefix_is_named_and_the_advice_strips_it(
+    make_member, tokenizer, save, rewrite, tmp_path, family, prefix
+) -> None:
+    model = make_member(family)
+    directory = save(model, tokenizer, tmp_path / "it's me")
+
+    def wrap(tensors: dict[str, torch.Tensor]) -> None:
+        for name in list(tensors):
+            tensors[prefix + name] = tensors.pop(name)
+
+    rewrite(directory, wrap)
+    said = f"the prefix {re.escape(prefix)} that {PREFIXES[prefix]} adds"
+    with pytest.raises(CheckpointError, match=said) as refused:
+        load_model(directory, "cpu")
+    program = shlex.split(str(refused.value).partition("python -c ")[2])[0]
+    subprocess.run([sys.executable, "-c", program], check=True)
+    check_same(directory, model)
+
+
+def test_an_adapter_and_a_model_without_its_head_say_what_to_save(
+    make_member, tokenizer, save, rewrite, tmp_path
+) -> None:
+    directory = save(make_member("llama", tied=False), tokenizer, tmp_path / "m")
+    rewrite(directory, lambda tensors: tensors.pop("lm_head.weight"))
+    with pytest.raises(CheckpointError, match="save it as AutoModelForCausalLM"):
+        load_model(directory, "cpu")
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    rewrite(directory, lambda tensors: tensors.update({name: torch.ones(2)}))
+    with pytest.raises(CheckpointError, match=r"merge_and_unload\(\)"):
+        load_model(directory, "cpu")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
