@@ -23,6 +23,7 @@ class TextTokens:
     def of(cls, source: SourceText, tokenizer: Tokenizer) -> "TextTokens":
         """Encode a text; UnseenCharacterError or DataError where it has no ids."""
         (ids,) = bulk_encoder(tokenizer, "uint32").encode([source.text])
+        tokenizer.check_ids(ids)
         return cls(ids, len(source.text), len(source.text.encode()))
 
     @property

@@ -106,7 +106,7 @@ class TransformersComparison:
     @cached_property
     def _random_ids(self) -> list[int]:
         tokenizer, model = self.loaded.tokenizer, self.loaded.model
-        special = set(tokenizer.special_tokens.values())
+        special = {*tokenizer.special_tokens.values(), *tokenizer.missing_ids}
         usual = torch.tensor([n for n in range(tokenizer.vocab_size) if n not in special])
         generator = torch.Generator().manual_seed(derive_seed(0, "verify"))
         n_tokens = min(_N_TOKENS, model.config.block_size)

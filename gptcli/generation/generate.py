@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,13 +37,18 @@ class GenerationStep:
 
 @torch.inference_mode()
 def generate(
-    decoder: Decoder, prompt: list[int], config: SamplingConfig, n_tokens: int | None = None
+    decoder: Decoder,
+    prompt: list[int],
+    config: SamplingConfig,
+    n_tokens: int | None = None,
+    never: Sequence[int] = (),
 ) -> Iterator[GenerationStep]:
     """Yield ``max_new_tokens`` steps, each a new token for all of ``num_samples``.
 
     ``decoder`` has as many rows, and may hold a part of the text already. Sample i has its own
     random generator, so it is the same whatever the number of samples. Only ids below
-    ``n_tokens`` are drawn: published models have more outputs than their tokenizers have tokens.
+    ``n_tokens`` are drawn, and of these none of ``never``: published models have more outputs
+    than their tokenizers have tokens.
     """
     assert prompt, "a prompt needs at least one token"
     generators = [
@@ -51,9 +56,12 @@ def generate(
         for index in range(config.num_samples)
     ]
     ids = torch.tensor([prompt] * config.num_samples)  # (B, tokens so far)
+    excluded = torch.tensor(never, dtype=torch.long)
     decoder.go_back_to(ids)
     for _ in range(config.max_new_tokens):
         logits = decoder.next_logits(ids)[:, :n_tokens]
+        if never:
+            logits = logits.index_fill(1, excluded, -torch.inf)
         probabilities = next_token_probabilities(logits, ids, config)
         new = draw(probabilities, generators)
         ids = torch.cat([ids, new[:, None]], dim=1)
@@ -80,7 +88,8 @@ class TextGenerator:
         self._config = config
         self.seconds = 0.0
         self.decoder = decoder or Decoder(loaded.model, config.num_samples, loaded.device)
-        self._steps = generate(self.decoder, prompt, config, tokenizer.vocab_size)
+        missing = tokenizer.missing_ids
+        self._steps = generate(self.decoder, prompt, config, tokenizer.vocab_size, missing)
         numbers = range(config.num_samples)
         self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
         self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]

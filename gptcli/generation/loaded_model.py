@@ -54,16 +54,17 @@ class LoadedModel:
 
 
 def load_model(directory: Path, device: str) -> LoadedModel:
-    """Read config, weights and tokenizer; CheckpointError where they do not fit together."""
+    """Read config, weights and tokenizer; CheckpointError where config and weights do not fit."""
     config = read_model_config(directory)
-    tokenizer = load_tokenizer(directory)
-    if tokenizer.vocab_size > config.vocab_size:
-        raise CheckpointError(
-            f"{directory}: the tokenizer has {tokenizer.vocab_size} entries, "
-            f"the model only {config.vocab_size}"
-        )
+    whole = load_tokenizer(directory)
+    tokenizer = whole.for_model(config.vocab_size)
     model = use_fast_layers(model_with(config, load_weights(directory, config))).to(device)
     notes = special_id_notes(directory, config.vocab_size)
+    if tokenizer is not whole:
+        notes += (
+            f"{directory}: the tokenizer has ids up to {whole.vocab_size - 1:,}, the model up to "
+            f"{config.vocab_size - 1:,}, so the tokens above that are not used",
+        )
     ends = end_ids(directory, tokenizer.vocab_size)
     if tokenizer.end_of_text is not None:
         ends |= {tokenizer.end_of_text}

@@ -1,6 +1,7 @@
 """A tokenizer of any kind that tokenizer.json can describe: text to token ids and back."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
+LARGEST_ID = 2**22  # the largest vocabularies have a million tokens
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 _TABLES = frozenset({"vocab", "merges"})  # long, and without options
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
@@ -29,7 +31,7 @@ class Tokenizer:
     """A tokenizer of the ``tokenizers`` library, with a faster way for single characters.
 
     Text never becomes a special token, even if it contains its name, and nothing is added,
-    truncated or padded.
+    truncated or padded. ``missing_ids`` are those below ``vocab_size`` that have no token.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -37,7 +39,7 @@ class Tokenizer:
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
-        self._pieces = _pieces_by_id(inner)  # first: to_str counts up to the highest id
+        self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
         self._content: dict[str, Any] = json.loads(inner.to_str())
         self._table = self.character_table("int64")
 
@@ -107,14 +109,34 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens; ids are 0 to ``vocab_size - 1``."""
+        """One more than the highest id: the number of tokens, unless ids are missing."""
         return len(self._pieces)
 
     @cached_property
     def special_tokens(self) -> Mapping[str, int]:
         """Ids of the tokens that text never becomes, by name, in the order of their ids."""
         special = [token for token in self._content["added_tokens"] if token["special"]]
-        return {token["content"]: token["id"] for token in special}
+        return {token["content"]: token["id"] for token in special if token["id"] < self.vocab_size}
+
+    def for_model(self, vocab_size: int) -> "Tokenizer":
+        """The same tokenizer, which refuses the ids that a model of ``vocab_size`` lacks."""
+        if vocab_size >= self.vocab_size:
+            return self
+        limited = copy.copy(self)
+        limited.__dict__.pop("special_tokens", None)  # counted with the whole vocabulary
+        limited._pieces = self._pieces[:vocab_size]
+        limited.missing_ids = tuple(n for n in self.missing_ids if n < vocab_size)
+        return limited
+
+    def check_ids(self, ids: NDArray[Any]) -> None:
+        """Raise DataError where a text became an id that the model lacks."""
+        highest = int(ids.max(initial=0))
+        if highest >= self.vocab_size:
+            raise DataError(
+                f"the text has the token {self._inner.id_to_token(highest)!r} ({highest}), and "
+                f"the model has ids up to {self.vocab_size - 1}: leave it out of the text, or use "
+                "the tokenizer that the model was trained with"
+            )
 
     @property
     def end_of_text(self) -> int | None:
@@ -139,8 +161,11 @@ class Tokenizer:
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """The ids of ``text``; UnseenCharacterError where a character has none."""
-        if self._table:
-            return self._table.encode(text)
+        ids = self._table.encode(text) if self._table else self._library_ids(text)
+        self.check_ids(ids)
+        return ids
+
+    def _library_ids(self, text: str) -> NDArray[np.int64]:
         try:
             ids = self._inner.encode(text, add_special_tokens=False).ids
         except (KeyboardInterrupt, MemoryError):
@@ -171,9 +196,8 @@ class Tokenizer:
     def piece(self, number: int) -> str:
         """The text of one token; its name in the vocabulary where it alone has no text."""
         self._check(number)
-        return (
-            self._pieces[number] if self._table else self.decode([number]) or self._pieces[number]
-        )
+        text = "" if self._table else self.decode([number])
+        return text or self._pieces[number] or f"<id {number}>"
 
     def _check(self, number: int) -> None:
         if not 0 <= number < self.vocab_size:
@@ -196,12 +220,17 @@ def _without_panic_messages() -> Iterator[None]:
             os.close(stderr)
 
 
-def _pieces_by_id(inner: tokenizers.Tokenizer) -> list[str]:
+def _pieces_by_id(inner: tokenizers.Tokenizer) -> tuple[list[str], tuple[int, ...]]:
+    """The name of every id, empty for those that are missing, and the missing ones."""
     vocabulary = inner.get_vocab(with_added_tokens=True)
     by_id = {number: piece for piece, number in vocabulary.items()}
-    if not by_id or len(by_id) != len(vocabulary) or max(by_id) != len(by_id) - 1:
-        raise ValueError("its ids are not 0 to N-1, each once")
-    return [by_id[number] for number in range(len(by_id))]
+    if not by_id or len(by_id) != len(vocabulary):
+        raise ValueError("it has no tokens, or two with the same id")
+    if max(by_id) > LARGEST_ID:
+        raise ValueError(f"its id {max(by_id):,} is above {LARGEST_ID:,}")
+    numbers = range(max(by_id) + 1)
+    missing = tuple(number for number in numbers if number not in by_id)
+    return [by_id.get(number, "") for number in numbers], missing
 
 
 def _without_defaults(value: Any) -> Any:

@@ -56,7 +56,8 @@ class Vocabulary:
         return self._tokenizer.vocab_size
 
     def __iter__(self) -> Iterator[VocabularyEntry]:
-        return map(self.entry, range(len(self)))
+        missing = frozenset(self._tokenizer.missing_ids)
+        return (self.entry(number) for number in range(len(self)) if number not in missing)
 
     def entry(self, number: int) -> VocabularyEntry:
         """The entry of the id ``number``, which must be below ``len(self)``."""
@@ -75,7 +76,7 @@ class Vocabulary:
     def search(self, query: str) -> Iterator[VocabularyEntry]:
         """The entry of that id, then those with ``query`` in their text or in their label."""
         exact = int(query) if query.isascii() and query.isdigit() and len(query) < 20 else -1
-        if 0 <= exact < len(self):
+        if 0 <= exact < len(self) and exact not in self._tokenizer.missing_ids:
             yield self.entry(exact)
         for entry in self:
             if entry.number != exact and (query in entry.text or query in entry.label):
@@ -136,7 +137,7 @@ class Vocabulary:
         else:  # unigram: names with their scores
             by_id = {number: name for number, (name, _) in enumerate(listed)}
         by_id |= {number: token["content"] for number, token in self._added.items()}
-        return [by_id[number] for number in range(len(by_id))]
+        return [by_id.get(number, "") for number in range(max(by_id) + 1)]
 
     @cached_property
     def _unknown(self) -> str | None:

@@ -21,7 +21,7 @@ from transformers import (
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.tensors import load_weights
-from gptcli.errors import CheckpointError
+from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.registry import TRAINABLE
 from gptcli.generation.loaded_model import load_model
 from gptcli.model.gpt import GPT
@@ -32,6 +32,7 @@ SWITCHES = [
     {"bias": False},
     {"qkv_bias": False, "activation": "relu"},
 ]
+CHARACTERS = "\n !abcdefghijklmnopqrstuvwxyz"
 IDS = torch.arange(24).view(2, 12)
 
 
@@ -187,6 +188,22 @@ def test_an_adapter_and_a_model_without_its_head_say_what_to_save(
     rewrite(directory, lambda tensors: tensors.update({name: torch.ones(2)}))
     with pytest.raises(CheckpointError, match=r"merge_and_unload\(\)"):
         load_model(directory, "cpu")
+
+
+def test_a_tokenizer_larger_than_the_model_loads_without_the_rest(
+    make_member, tokenizer, save, tmp_path
+) -> None:
+    directory = save(make_member("gpt2"), tokenizer, tmp_path / "m")
+    larger = character_tokenizer(CHARACTERS, special_tokens=["[PAD]"])
+    (directory / "tokenizer.json").write_text(larger.to_json(), encoding="utf-8")
+    loaded = load_model(directory, "cpu")
+    assert loaded.tokenizer.encode("abc").tolist() == tokenizer.encode("abc").tolist()
+    assert loaded.tokenizer.identity == larger.identity
+    n = len(CHARACTERS)
+    assert f"the tokenizer has ids up to {n}, the model up to {n - 1}" in loaded.notes[0]
+    loaded.tokenizer.decode([n - 1])
+    with pytest.raises(UsageError):
+        loaded.tokenizer.decode([n])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -219,3 +219,11 @@ def test_bfloat16_rounds_and_no_more(family: str) -> None:
     assert not torch.equal(*values)
     spread = float(values[0].std())
     torch.testing.assert_close(values[1], values[0], atol=0.1 * spread, rtol=0.1)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
+def test_ids_that_no_token_has_are_never_drawn(model: GPT, temperature: float) -> None:
+    config = SamplingConfig(max_new_tokens=60, num_samples=3, temperature=temperature)
+    steps = generate(Decoder(model, 3, "cpu"), [1, 2], config, 20, [0, 4, 5, 19])
+    drawn = {number for step in steps for number in step.ids.tolist()}
+    assert drawn <= set(range(20)) - {0, 4, 5, 19}

@@ -14,6 +14,7 @@ from gptcli.tokenization.kinds import UNK
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError
+from gptcli.tokenization.vocabulary import Vocabulary
 
 ODD = "a\r\n\n \t\0\x1b\ufeff\u00e9e\u0301\u202e\U0001f600\U0010ffff"
 any_text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -297,3 +298,45 @@ def test_a_split_that_gives_up_on_a_text_is_a_data_error():
     for encode in (tokenizer.encode, lambda text: tokenizer.encode_batch([text])):
         with pytest.raises(DataError, match="cannot encode this text"):
             encode("a" * 40 + "b")
+
+
+def with_holes() -> Tokenizer:
+    content = json.loads(KINDS["bpe"].to_json())
+    content["model"]["vocab"] |= {"th": 300, "<|endoftext|>": 310}
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    end = {"id": 310, "content": "<|endoftext|>", **plain, "special": True}
+    return Tokenizer.from_json(json.dumps({**content, "added_tokens": [end]}))
+
+
+def test_ids_may_be_missing_as_for_transformers(tmp_path, capfd):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = with_holes()
+    (tmp_path / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    text = "the moth hath that"
+    assert tokenizer.encode(text).tolist() == theirs.encode(text, add_special_tokens=False)
+    assert max(tokenizer.encode(text)) == 300
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert (tokenizer.vocab_size, tokenizer.end_of_text) == (311, 310)
+    assert tokenizer.missing_ids == (*range(256, 300), *range(301, 310))
+    assert tokenizer.decode([300, 299, 300]) == theirs.decode([300, 299, 300]) == "thth"
+    assert tokenizer.piece(299) == "<id 299>"
+    entries = list(Vocabulary(tokenizer))
+    assert len(entries) == len(theirs) == 258
+    assert [entry.number for entry in entries[-2:]] == [300, 310]
+    assert list(Vocabulary(tokenizer).search("299")) == []
+    assert Tokenizer.load(tmp_path).identity == tokenizer.identity
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_refuses_those_alone():
+    tokenizer = with_holes()
+    assert tokenizer.for_model(311) is tokenizer
+    limited = tokenizer.for_model(300)
+    assert limited.encode("the cat"[1:]).tolist() == tokenizer.encode("he cat").tolist()
+    assert (limited.vocab_size, limited.special_tokens, limited.end_of_text) == (300, {}, None)
+    assert limited.identity == tokenizer.identity
+    with pytest.raises(DataError, match=r"the token 'th' \(300\), and the model has ids up to 299"):
+        limited.encode("the")
+    with pytest.raises(UsageError, match="ids are 0 to 299"):
+        limited.decode([300])

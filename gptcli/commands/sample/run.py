@@ -39,7 +39,7 @@ def run(request: SampleRequest) -> Answer | None:
     loaded = opened_model(
         chosen_model(request.checkpoint), request.device, request.precision, request.quantize
     )
-    config.check_fits(loaded.tokenizer.vocab_size)
+    config.check_fits(loaded.tokenizer.vocab_size - len(loaded.tokenizer.missing_ids))
     with memory_errors(_REMEDY):
         if request.compile_step:
             _compile(loaded, config.num_samples)
