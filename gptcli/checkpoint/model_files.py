@@ -11,13 +11,13 @@ from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.runtime.hashing import sha256_of
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 GENERATION_FILE = "generation_config.json"
-_TOKENIZER_CONFIG = "tokenizer_config.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, _TOKENIZER_CONFIG, GENERATION_FILE)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, GENERATION_FILE)
 _END_NAME = "eos_token_id"
 _SPECIAL_NAMES = ("bos_token_id", _END_NAME, "pad_token_id")
 
@@ -30,7 +30,7 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     )
     write_json(directory / CONFIG_FILE, model_config_json(config, end))
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / _TOKENIZER_CONFIG, _tokenizer_config(config, end_token))
+    write_json(directory / TOKENIZER_CONFIG_FILE, _tokenizer_config(config, end_token))
     write_json(directory / GENERATION_FILE, _generation_config(end))
 
 

@@ -21,7 +21,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
     """Raise CheckpointError unless a dataset was made with a model directory's tokenizer."""
     ours, theirs = tokenizer.identity, dataset.tokenizer.identity
-    if ours != theirs:
+    if theirs not in {ours, *tokenizer.former_identities}:
         raise CheckpointError(
             f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
             f"{directory} ({ours[:12]}): prepare the text with the model's own, "

@@ -8,8 +8,9 @@ from gptcli.runtime.files import read_bounded
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
 from gptcli.tokenization.kinds import SIZED_KINDS, nearest_kind
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
-from gptcli.tokenization.tiktoken_file import is_tiktoken, tiktoken_tokenizer
+from gptcli.tokenization.tiktoken_file import is_tiktoken, split_regex, tiktoken_tokenizer
 from gptcli.tokenization.tokenizer import LARGEST_FILE, TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer_config import TokenizerConfig
 from gptcli.tokenization.vocabulary_files import vocabulary_tokenizer
 
 _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
@@ -29,7 +30,7 @@ _ACCEPTED = (
 def load_tokenizer(name: str | Path, pattern: str | None = None) -> Tokenizer:
     """Load the tokenizer at a path or, if nothing has that path, of a hub id.
 
-    ``pattern`` tells how a .tiktoken file splits text, and is for these alone. Raises UsageError
+    ``pattern`` tells how text is split, for files that do not say it themselves. Raises UsageError
     where there is no tokenizer of that name, CheckpointError for a damaged one, ResourceError
     for one that cannot be read or downloaded.
     """
@@ -82,12 +83,16 @@ def _load_directory(path: Path, pattern: str | None) -> Tokenizer:
         return Tokenizer.load(path)
     for vocabulary, merges in ((path / first, path / second) for first, second in _PAIRS):
         if vocabulary.exists() and merges.exists():
-            _refuse_pattern(pattern, path)
             names = (str(vocabulary), str(merges))
-            return vocabulary_tokenizer(_read(vocabulary), _read(merges), names)
+            config = TokenizerConfig.read(path)
+            if config.split is not None:
+                _refuse_pattern(pattern, path)
+            regex = split_regex(config.split or pattern, f"{path} (of a {config.maker})")
+            return vocabulary_tokenizer(_read(vocabulary), _read(merges), names, config, regex)
     for name in _MODELS:
         if (path / name).exists():
-            return _load_file(path / name, pattern)
+            file = path / name
+            return _load_file(file, pattern).completed(TokenizerConfig.read(path), str(file))
     raise UsageError(f"no tokenizer in {path}: give {_ACCEPTED}")
 
 

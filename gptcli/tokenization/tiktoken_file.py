@@ -38,7 +38,7 @@ def tiktoken_tokenizer(content: bytes, pattern: str | None, name: str) -> Tokeni
     special tokens: <|endoftext|> gets the lowest free id (for GPT-2 50256, as published).
     Raises UsageError for a wrong pattern, CheckpointError for a damaged file.
     """
-    regex = _split_regex(pattern, name)
+    regex = split_regex(pattern, name)
     ranks = _parse(content, name)
     end = ranks.pop(END_OF_TEXT.encode(), None)
     end = _free_id(ranks.values(), name) if end is None else end
@@ -54,8 +54,11 @@ def tiktoken_tokenizer(content: bytes, pattern: str | None, name: str) -> Tokeni
     )
 
 
-def _split_regex(pattern: str | None, name: str) -> str | None:
-    """The regular expression; None for GPT-2's, which is built into the library."""
+def split_regex(pattern: str | None, name: str) -> str | None:
+    """The regular expression; None for GPT-2's, which is built into the library.
+
+    Raises UsageError, with ``name``, where no pattern is given, or one that is unknown.
+    """
     known = ", ".join(SPLIT_PATTERNS)
     if pattern is None:
         raise UsageError(

@@ -5,9 +5,11 @@ import copy
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,27 @@ import tokenizers
 from numpy.typing import NDArray
 
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
-from gptcli.runtime.files import read_bounded
+from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
+from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE, TokenizerConfig
 
 TOKENIZER_FILE = "tokenizer.json"
 LARGEST_ID = 2**22  # the largest vocabularies have a million tokens
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 _TABLES = frozenset({"vocab", "merges"})  # long, and without options
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
+_OTHER_ENDS = frozenset({"endoftext", "endofsentence", "endofdocument", "eos", "eod"})
+_MARKS = re.compile(r"[^a-z]")  # of <|end_of_sentence|> or [EOS]
 
 
 class Tokenizer:
     """A tokenizer of the ``tokenizers`` library, with a faster way for single characters.
 
     Text never becomes a special token, even if it contains its name, and nothing is added,
-    truncated or padded. ``missing_ids`` are those below ``vocab_size`` that have no token.
+    truncated or padded. ``missing_ids`` are those below ``vocab_size`` that have no token, and
+    ``configured_ends`` the tokens that the files beside the vocabulary say end a text.
+    ``former_identities`` are those of datasets made when the tokens beside it were not read.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -42,6 +49,8 @@ class Tokenizer:
         self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
         self._content: dict[str, Any] = json.loads(inner.to_str())
         self._table = self.character_table("int64")
+        self.configured_ends: tuple[str, ...] = ()
+        self.former_identities: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -64,7 +73,10 @@ class Tokenizer:
             raise CheckpointError(f"{file} is no tokenizer.json: {error}") from None
         except OSError as error:
             raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
-        return cls.from_json(text, str(file))
+        tokenizer = cls.from_json(text, str(file))
+        if file.name != TOKENIZER_FILE:
+            return tokenizer
+        return tokenizer.completed(TokenizerConfig.read(file.parent), str(file))
 
     @classmethod
     def from_json(cls, text: str, name: str = TOKENIZER_FILE) -> "Tokenizer":
@@ -140,9 +152,47 @@ class Tokenizer:
 
     @property
     def end_of_text(self) -> int | None:
-        """Id of the special token that ends a document; None where there is none."""
-        found = (self.special_tokens.get(name) for name in ENDS_OF_TEXT)
-        return next((number for number in found if number is not None), None)
+        """Id of the special token that ends a document; None where there is none.
+
+        It has a usual name, or is what the files beside the vocabulary call so, or looks like it.
+        """
+        special = self.special_tokens
+        alike = [name for name in special if _MARKS.sub("", name.lower()) in _OTHER_ENDS]
+        names = [*ENDS_OF_TEXT, *self.configured_ends, *alike]
+        return next((special[name] for name in names if name in special), None)
+
+    def completed(self, config: TokenizerConfig, name: str) -> "Tokenizer":
+        """The tokenizer with the tokens and the end of text that stand beside its vocabulary.
+
+        Raises CheckpointError, with ``name``, where a token's id is taken or cannot be given.
+        """
+        known = {token["content"] for token in self._content["added_tokens"]}
+        new = [token for token in config.added.values() if token["content"] not in known]
+        whole = self._with_tokens(new, name) if new else self
+        by_id = {number: token for token, number in whole.special_tokens.items()}
+        named = [by_id[number] for number in config.end_ids if number in by_id]
+        whole.configured_ends = (*([config.end] if config.end else []), *named)
+        whole.former_identities = frozenset({self.identity} if new else ())
+        return whole
+
+    def _with_tokens(self, new: Sequence[Mapping[str, Any]], name: str) -> "Tokenizer":
+        content = json.loads(self._inner.to_str())
+        content["added_tokens"] = sorted([*content["added_tokens"], *new], key=itemgetter("id"))
+        vocabulary = content["model"]["vocab"]
+        following = [token["id"] for token in new if token["content"] not in vocabulary]
+        first = self._inner.get_vocab_size()
+        if isinstance(vocabulary, dict) and following != [*range(first, first + len(following))]:
+            # The library numbers added tokens itself, unless the vocabulary has them too.
+            vocabulary |= {token["content"]: token["id"] for token in new}
+        for token in new:
+            holder = self._inner.id_to_token(token["id"])
+            if holder not in (None, token["content"]):
+                raise _misfit(token, name, f"which is that of {holder!r:.80}")
+        whole = Tokenizer.from_json(json.dumps(content), name)
+        for token in new:
+            if (found := whole._inner.token_to_id(token["content"])) != token["id"]:
+                raise _misfit(token, name, f"which cannot be given to it (it would be {found})")
+        return whole
 
     @cached_property
     def identity(self) -> str:
@@ -204,6 +254,23 @@ class Tokenizer:
             raise UsageError(
                 f"token id {number} is not in the vocabulary: ids are 0 to {self.vocab_size - 1}"
             )
+
+
+def _misfit(token: Mapping[str, Any], name: str, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"{name}: the token {token['content']!r:.80} beside it has the id {token['id']}, {why}: "
+        "the files do not belong together, get all of them again"
+    )
+
+
+def write_tokenizer(directory: Path, tokenizer: Tokenizer) -> None:
+    """Write a tokenizer.json, and beside it the end of text where that file does not tell it."""
+    write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    bare, end = copy.copy(tokenizer), tokenizer.end_of_text
+    bare.configured_ends = ()
+    if bare.end_of_text != end:
+        name = next(name for name, number in tokenizer.special_tokens.items() if number == end)
+        write_json(directory / TOKENIZER_CONFIG_FILE, {"eos_token": name})
 
 
 @contextlib.contextmanager

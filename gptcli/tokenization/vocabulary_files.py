@@ -9,31 +9,42 @@ from gptcli.errors import CheckpointError
 from gptcli.runtime.files import parse_object
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.tokenizer_config import TokenizerConfig
 
 # Entries that no merge makes: <s>, <|endoftext|>, [PAD], and the padding of fairseq.
 _SPECIAL = re.compile(r"<.+>|\[.+\]|madeupword\d+", re.DOTALL)
 
 
+_PLAIN_GPT2 = TokenizerConfig()
+
+
 def vocabulary_tokenizer(
-    vocabulary: bytes, merges: bytes, names: tuple[str, str] = ("vocab.json", "merges.txt")
+    vocabulary: bytes,
+    merges: bytes,
+    names: tuple[str, str] = ("vocab.json", "merges.txt"),
+    config: TokenizerConfig = _PLAIN_GPT2,
+    pattern: str | None = None,
 ) -> Tokenizer:
     """A tokenizer of the contents of vocab.json (entries to ids) and merges.txt (``a b`` a line).
 
     GPT-2's encoder.json and vocab.bpe are the same under other names. Entries that no merge
-    makes, which text therefore never becomes, are special tokens; text is split as GPT-2 does.
-    ``names`` are for the messages of CheckpointError.
+    makes, which text therefore never becomes, are special tokens. ``config`` is what stands
+    beside the files; text is split by ``pattern``, as GPT-2 does if that is None. ``names`` are
+    for the messages of CheckpointError.
     """
     entries = _parse_entries(vocabulary, names[0])
     pairs = _parse_merges(merges, entries, names)
     made = {*byte_letters(), *(left + right for left, right in pairs)}
     special = {entry: number for entry, number in entries.items() if entry not in made}
+    beside = {token["content"] for token in config.added.values()}
     for entry in special:
-        if not _SPECIAL.fullmatch(entry):
+        if entry not in beside and not _SPECIAL.fullmatch(entry):
             raise CheckpointError(
                 f"{names[1]} makes no {entry!r}, which is in {names[0]}: the files do not belong "
                 "together, or one is cut short; get both again"
             )
-    return byte_level_tokenizer(entries, pairs, special, names[0])
+    made_of = byte_level_tokenizer(entries, pairs, special, names[0], pattern, shaped=config)
+    return made_of.completed(config, names[0])
 
 
 def byte_level_tokenizer(
@@ -43,17 +54,19 @@ def byte_level_tokenizer(
     name: str,
     pattern: str | None = None,
     ignore_merges: bool = False,
+    shaped: TokenizerConfig = _PLAIN_GPT2,
 ) -> Tokenizer:
     """Build a byte-level BPE; ``pattern`` splits text into words, None is that of GPT-2.
 
     ``entries`` and ``merges`` are written in byte_letters, the ids of ``special`` may be in
     ``entries`` or follow them. With ``ignore_merges`` a word that is an entry is looked up whole.
+    ``shaped`` tells what happens to the text before it is split.
     """
     content = {
         "version": "1.0",
         "added_tokens": added_tokens(special),
-        "normalizer": None,
-        "pre_tokenizer": _split(pattern),
+        "normalizer": {"type": "NFC"} if shaped.split == "qwen2" else None,
+        "pre_tokenizer": _split(pattern, shaped.add_prefix_space),
         "post_processor": None,
         "decoder": _byte_level(add_prefix_space=True, use_regex=True),
         "model": {
@@ -82,9 +95,9 @@ def _byte_level(add_prefix_space: bool, use_regex: bool) -> dict[str, Any]:
     }
 
 
-def _split(pattern: str | None) -> dict[str, Any]:
+def _split(pattern: str | None, add_prefix_space: bool) -> dict[str, Any]:
     if pattern is None:
-        return _byte_level(add_prefix_space=False, use_regex=True)
+        return _byte_level(add_prefix_space, use_regex=True)
     split = {
         "type": "Split",
         "pattern": {"Regex": pattern},

@@ -20,13 +20,17 @@ from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens, TokenWriter, dataset_files
 from gptcli.errors import DataError, ResourceError
-from gptcli.runtime.files import write_json, write_text
+from gptcli.runtime.files import write_json
 from gptcli.runtime.outputs import OutputKind, timestamp
 from gptcli.runtime.progress import Watch
-from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, write_tokenizer
+from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 
 DATASET = OutputKind(
-    "dataset", RECORD_FILE, FORMAT, frozenset({RECORD_FILE, TOKENIZER_FILE, *SPLITS})
+    "dataset",
+    RECORD_FILE,
+    FORMAT,
+    frozenset({RECORD_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, *SPLITS}),
 )
 _SMALL = 2**28  # bytes; smaller datasets are not worth the time of an estimate
 _MARGIN = 1.05  # on the estimate
@@ -93,7 +97,7 @@ def write_dataset(
                 writers[split].write(part)
         splits = {split: writer.close() for split, writer in writers.items()}
     _check_tokens(plan, splits)
-    write_text(building / TOKENIZER_FILE, tokenizer.to_json())
+    write_tokenizer(building, tokenizer)
     record = DatasetRecord(
         created=timestamp(),
         dtype=dtype,

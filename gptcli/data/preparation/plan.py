@@ -15,6 +15,7 @@ from gptcli.runtime.progress import Watch
 from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
 from gptcli.tokenization.splits import Cuts, cuts_of
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 
 TokenizerChoice = Tokenizer | TokenizerSpec
@@ -74,6 +75,11 @@ def make_plan(
         )
     if tokenizer is None:
         tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)
+    if corpus.is_collection and tokenizer.end_of_text is None:
+        watch.note(
+            f"nothing separates the {scan.documents:,} documents: the tokenizer has no end-of-text "
+            f'token (its "eos_token" in a {TOKENIZER_CONFIG_FILE} beside it would be one)'
+        )
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
         watch.note(

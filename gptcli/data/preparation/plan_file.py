@@ -11,8 +11,8 @@ from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan
 from gptcli.errors import CheckpointError, DataError, UsageError
-from gptcli.runtime.files import parse_object, read_bounded, write_json, write_text
-from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.runtime.files import parse_object, read_bounded, write_json
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, write_tokenizer
 
 PLAN_FILE = "plan.json"
 PLAN_FORMAT = "gptcli.plan/1"
@@ -21,7 +21,7 @@ _LARGEST = 2**30  # bytes: one line for each of some millions of inputs
 
 def write_plan(folder: Path, plan: Plan, tokenizer: Tokenizer) -> None:
     """Write the plan and its tokenizer into ``folder``."""
-    write_text(folder / TOKENIZER_FILE, tokenizer.to_json())
+    write_tokenizer(folder, tokenizer)
     write_json(folder / PLAN_FILE, _to_json(plan, tokenizer))
 
 

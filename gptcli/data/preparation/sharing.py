@@ -31,12 +31,16 @@ from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 
 _PARTS = "parts"
 _SPOOL = "spool"
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 PLAN = OutputKind(
-    "plan", PLAN_FILE, PLAN_FORMAT, frozenset({PLAN_FILE, TOKENIZER_FILE, _PARTS, _SPOOL})
+    "plan",
+    PLAN_FILE,
+    PLAN_FORMAT,
+    frozenset({PLAN_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, _PARTS, _SPOOL}),
 )
 
 

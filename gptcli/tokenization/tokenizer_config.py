@@ -1,0 +1,137 @@
+"""What a tokenizer's makers put beside its vocabulary: added tokens, end of text, its class."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gptcli.errors import CheckpointError
+from gptcli.runtime.files import parse_object, read_bounded
+
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+_ADDED_FILE = "added_tokens.json"
+_SPECIAL_FILE = "special_tokens_map.json"
+_MODEL_FILE = "config.json"
+_LARGEST = 2**26  # bytes; some list ten thousand tokens, a line for each property
+_NAMED = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
+# Classes and model types of transformers whose two files say nothing about how text is split.
+_SPLITS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("gpt2", "roberta", "bart", "opt", "gptneo", "gptj", "codegen"), "gpt2"),
+        **dict.fromkeys(("longformer", "led", "blenderbot", "deberta", "phi"), "gpt2"),
+        **dict.fromkeys(("qwen2", "qwen2moe", "qwen3", "qwen3moe"), "qwen2"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The settings beside a vocabulary.
+
+    Attributes:
+        added: tokens by id, as tokenizer.json lists them.
+        end: name of the token that ends a text (eos_token); None where no name is given.
+        end_ids: its id according to the model's config.json, which may name several.
+        maker: the tokenizer's class in transformers, or else the type of the model.
+        add_prefix_space: whether text gets a space before it.
+
+    """
+
+    added: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    end: str | None = None
+    end_ids: tuple[int, ...] = ()
+    maker: str | None = None
+    add_prefix_space: bool = False
+
+    @classmethod
+    def read(cls, directory: Path) -> "TokenizerConfig":
+        """Read all files that are there; CheckpointError for one that is damaged."""
+        settings = _read(directory / TOKENIZER_CONFIG_FILE)
+        names = _read(directory / _SPECIAL_FILE)
+        model = _read(directory / _MODEL_FILE)
+        end = _name(settings.get("eos_token")) or _name(names.get("eos_token"))
+        maker = settings.get("tokenizer_class") or model.get("model_type")
+        return cls(
+            added=_added(directory, settings, {*_names(settings), *_names(names)}),
+            end=end,
+            end_ids=_ids(model.get("eos_token_id")),
+            maker=maker if isinstance(maker, str) else None,
+            add_prefix_space=settings.get("add_prefix_space") is True,
+        )
+
+    @property
+    def split(self) -> str | None:
+        """The name of the pattern by which the maker splits text; None for an unknown maker."""
+        if self.maker is None:
+            return "gpt2"
+        name = self.maker.removesuffix("Fast").removesuffix("Tokenizer").lower()
+        return _SPLITS.get(name.replace("_", ""))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return parse_object(read_bounded(file, _LARGEST))
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise CheckpointError(f"{file} cannot be used: {error}; get it again") from None
+
+
+def _name(value: Any) -> str | None:
+    """A token's text, which is given as such or with its properties."""
+    text = value.get("content") if isinstance(value, dict) else value
+    return text if isinstance(text, str) and text else None
+
+
+def _names(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the tokens with a role, which are special."""
+    more = settings.get("additional_special_tokens") or ()
+    listed = more if isinstance(more, list) else ()
+    for value in (*(settings.get(role) for role in _NAMED), *listed):
+        if name := _name(value):
+            yield name
+
+
+def _ids(value: Any) -> tuple[int, ...]:
+    listed = value if isinstance(value, list) else [value]
+    return tuple(number for number in listed if type(number) is int)
+
+
+def _added(
+    directory: Path, settings: Mapping[str, Any], special: set[str]
+) -> dict[int, dict[str, Any]]:
+    """The tokens of added_tokens.json and of added_tokens_decoder, in the order of their ids."""
+    found = {}
+    for name, number in _read(directory / _ADDED_FILE).items():
+        if type(number) is not int or number < 0:
+            raise CheckpointError(f"{directory / _ADDED_FILE}: the id of {name!r:.80} is no number")
+        found[number] = _token(number, name, {}, name in special)
+    listed = settings.get("added_tokens_decoder")
+    for key, value in listed.items() if isinstance(listed, dict) else ():
+        text = _name(value)
+        if text is None or not (key.isascii() and key.isdigit() and len(key) < 10):
+            raise CheckpointError(
+                f"{directory / TOKENIZER_CONFIG_FILE}: token {key!r:.20} of added_tokens_decoder "
+                "has no text or no id"
+            )
+        given = value if isinstance(value, dict) else {}
+        is_special = given.get("special") is True or text in special
+        found[int(key)] = _token(int(key), text, given, is_special)
+    return dict(sorted(found.items()))
+
+
+def _token(number: int, name: str, given: Mapping[str, Any], is_special: bool) -> dict[str, Any]:
+    flags = {flag: given.get(flag) is True for flag in _FLAGS}
+    if "normalized" not in given:
+        flags["normalized"] = not is_special
+    return {"id": number, "content": name, **flags, "special": is_special}

@@ -1,0 +1,179 @@
+"""What stands beside a vocabulary is read: tokens, the end of text, and how text is split."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gptcli.errors import CheckpointError, UsageError
+from gptcli.tokenization.byte_level import byte_letters
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer, write_tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
+
+MERGES = "#version: 0.2\nt h\nth e\nĠ the\n1 2\n"
+ENTRIES = [*byte_letters(), "th", "the", "Ġthe", "12"]
+N = len(ENTRIES)
+TEXT = "the e\u0301tude, it'S 1234\n\n  <|im_end|> end"
+DEEPSEEK = "<\uff5cend\u2581of\u2581sentence\uff5c>"
+
+
+def special(name: str) -> dict[str, Any]:
+    flags = dict.fromkeys(("lstrip", "rstrip", "normalized", "single_word"), False)
+    return {"content": name, **flags, "special": True}
+
+
+def two_files(directory: Path, **settings: object) -> Path:
+    directory.mkdir(exist_ok=True)
+    vocabulary = {name: number for number, name in enumerate(ENTRIES)}
+    (directory / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (directory / "merges.txt").write_text(MERGES, encoding="utf-8")
+    return beside(directory, "tokenizer_config.json", settings)
+
+
+def characters(directory: Path, *specials: str) -> Path:
+    directory.mkdir(exist_ok=True)
+    tokenizer = character_tokenizer("abc", special_tokens=specials)
+    (directory / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    return directory
+
+
+def beside(directory: Path, name: str, content: object) -> Path:
+    if content:
+        (directory / name).write_text(json.dumps(content), encoding="utf-8")
+    return directory
+
+
+@pytest.mark.parametrize("maker", ["Qwen2Tokenizer", "GPT2Tokenizer"])
+@pytest.mark.parametrize("has_decoder", [True, False])
+def test_two_files_give_the_ids_of_the_class_that_stands_beside_them(tmp_path, maker, has_decoder):
+    transformers = pytest.importorskip("transformers")
+    added = {"<|endoftext|>": N, "<|im_start|>": N + 1, "<|im_end|>": N + 2}
+    listed = {str(number): special(name) for name, number in added.items()}
+    more = {"added_tokens_decoder": listed} if has_decoder else {}
+    roles = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    roles["additional_special_tokens"] = ["<|im_start|>"]
+    directory = two_files(tmp_path, tokenizer_class=maker, **roles, **more)
+    beside(directory, "added_tokens.json", added)
+    beside(directory, "special_tokens_map.json", roles)
+    beside(directory, "config.json", {"model_type": maker.removesuffix("Tokenizer").lower()})
+    theirs = transformers.AutoTokenizer.from_pretrained(directory, split_special_tokens=True)
+    ours = load_tokenizer(directory)
+    assert ours.special_tokens == added
+    assert ours.vocab_size == N + 3
+    assert ours.encode(TEXT).tolist() == theirs.encode(TEXT, add_special_tokens=False)
+    assert ours.decode([N + 2, 71]) == theirs.decode([N + 2, 71])
+
+
+def test_without_a_class_the_type_of_the_model_tells_the_split(tmp_path):
+    qwen = load_tokenizer(two_files(tmp_path / "a", tokenizer_class="Qwen2TokenizerFast"))
+    directory = beside(two_files(tmp_path / "b"), "config.json", {"model_type": "qwen3"})
+    assert load_tokenizer(directory).identity == qwen.identity
+    gpt2 = load_tokenizer(two_files(tmp_path / "c"))
+    assert gpt2.identity != qwen.identity
+
+
+def test_a_split_that_nobody_tells_is_asked_for(tmp_path):
+    directory = two_files(tmp_path, tokenizer_class="TheirTokenizer")
+    with pytest.raises(UsageError, match=r"TheirTokenizer\) does not say.*--pattern"):
+        load_tokenizer(directory)
+    assert load_tokenizer(directory, "gpt2").encode("12").tolist() == [N - 1]
+    assert load_tokenizer(directory, "qwen2").encode("12").tolist() == [
+        ENTRIES.index(digit) for digit in "12"
+    ]
+
+
+def test_tokens_beside_a_tokenizer_json_are_added_once(tmp_path):
+    directory = characters(tmp_path, "<s>")
+    bare = load_tokenizer(directory)
+    beside(directory, "tokenizer_config.json", {"added_tokens_decoder": {"3": special("<s>")}})
+    assert load_tokenizer(directory).identity == bare.identity
+    beside(directory, "added_tokens.json", {"<call>": 4, "<end>": 5})
+    beside(directory, "special_tokens_map.json", {"eos_token": {"content": "<end>"}})
+    tokenizer = load_tokenizer(directory)
+    assert tokenizer.special_tokens == {"<s>": 3, "<end>": 5}
+    assert tokenizer.end_of_text == 5
+    assert tokenizer.vocab_size == 6
+    assert tokenizer.former_identities == {bare.identity}
+
+
+@pytest.mark.parametrize(
+    ("specials", "name", "content", "end"),
+    [
+        (("[EOS]",), "", {}, "[EOS]"),
+        (("<pad>", DEEPSEEK), "", {}, DEEPSEEK),
+        (("<begin>", "<fin>"), "tokenizer_config.json", {"eos_token": "<fin>"}, "<fin>"),
+        (("<begin>", "<fin>"), "special_tokens_map.json", {"eos_token": "<fin>"}, "<fin>"),
+        (("<begin>", "<fin>"), "config.json", {"eos_token_id": 4}, "<fin>"),
+        (("<begin>", "<fin>"), "config.json", {"eos_token_id": [9, 4]}, "<fin>"),
+        (("<begin>", "<fin>"), "config.json", {"eos_token_id": 0}, None),  # a letter
+        (("<fin>", "</s>"), "tokenizer_config.json", {"eos_token": "<fin>"}, "</s>"),  # as ever
+        (("<pad>",), "tokenizer_config.json", {"eos_token": None}, None),
+    ],
+)
+def test_the_end_of_text_is_found_under_any_name_and_is_kept(
+    tmp_path, specials, name, content, end
+):
+    directory = beside(characters(tmp_path / "a", *specials), name, content)
+    tokenizer = load_tokenizer(directory)
+    assert tokenizer.end_of_text == (None if end is None else tokenizer.special_tokens[end])
+    (tmp_path / "b").mkdir()
+    write_tokenizer(tmp_path / "b", tokenizer)
+    again = Tokenizer.load(tmp_path / "b")
+    assert (again.end_of_text, again.identity) == (tokenizer.end_of_text, tokenizer.identity)
+
+
+DAMAGED = {
+    "tokenizer_config.json": ("{", "tokenizer_config.json cannot be used"),
+    "added_tokens.json": ('{"<x>": "1"}', "added_tokens.json: the id of '<x>' is no number"),
+    "special_tokens_map.json": ("[]", "special_tokens_map.json cannot be used"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_is_named(tmp_path, name):
+    content, said = DAMAGED[name]
+    (characters(tmp_path) / name).write_text(content)
+    with pytest.raises(CheckpointError, match=said):
+        load_tokenizer(tmp_path)
+
+
+def test_an_id_that_is_taken_is_named(tmp_path):
+    directory = beside(characters(tmp_path), "added_tokens.json", {"<x>": 1})
+    with pytest.raises(CheckpointError, match=r"'<x>' beside it has the id 1, .*'b'"):
+        load_tokenizer(directory)
+
+
+def test_ids_after_a_gap_are_given_as_they_are(tmp_path):
+    directory = two_files(tmp_path, tokenizer_class="GPT2Tokenizer", eos_token="<end>")
+    beside(directory, "added_tokens.json", {"<end>": N + 10})
+    tokenizer = load_tokenizer(directory)
+    assert tokenizer.end_of_text == N + 10
+    assert tokenizer.missing_ids == tuple(range(N, N + 10))
+
+
+def test_documents_end_by_the_configured_token_also_in_shares_and_in_runs(cli, tmp_path):
+    directory = characters(tmp_path / "tok", "<begin>", "<fin>")
+    for number in range(40):
+        (tmp_path / f"{number}.txt").write_text("a" * number + "bc")
+    files = [f"{number}.txt" for number in range(40)]
+    by_document = ("--split-by", "document", "--val-fraction", 0.2)
+    bare = cli("prepare", *files, *by_document, "--tokenizer", "tok", "--out", "none")
+    assert "nothing separates the 40 documents: the tokenizer has no end-of-text" in bare.stderr
+    beside(directory, "tokenizer_config.json", {"eos_token": "<fin>"})
+    asked = ("prepare", *files, *by_document, "--tokenizer", "tok")
+    whole = cli(*asked, "--out", "whole")
+    assert "nothing separates" not in whole.stderr
+    for flags in ((*asked, "--plan"), ("prepare", "--shard", "0/1"), ("prepare", "--merge")):
+        assert cli(*flags, "--out", "shared").code == 0
+    assert cli(*asked, "--out", "shared", "--overwrite").code == 0
+    for name in ("whole", "shared"):
+        splits = [tmp_path / name / split / "part-00000.bin" for split in ("train", "val")]
+        ids = np.concatenate([np.fromfile(file, dtype="<u2") for file in splits])
+        assert int((ids == 4).sum()) == 40
+        assert Tokenizer.load(tmp_path / name).end_of_text == 4
+    sizes = ("--n-layer", 1, "--n-head", 1, "--n-embd", 4, "--block-size", 4, "--max-iters", 1)
+    assert cli("train", "--data", "whole", *sizes, "--batch-size", 2).code == 0
+    assert load_tokenizer(tmp_path / "runs/whole").end_of_text == 4
