@@ -27,8 +27,7 @@ def refuse_other_than_text(name: str, start: bytes) -> None:
     That is a git-lfs pointer in place of a text, and UTF-16 or UTF-32, whose zero bytes are
     valid UTF-8; ``start`` is the beginning of the file.
     """
-    if is_lfs_pointer(start):
-        raise DataError(f"{name} is a git-lfs pointer, not the text: git lfs pull")
+    refuse_pointer(name, start)
     if marked_encoding(start):
         offset = next(place for place, byte in enumerate(start) if byte)
         place = f"at offset {offset} (line 1)"
@@ -38,6 +37,12 @@ def refuse_other_than_text(name: str, start: bytes) -> None:
             f"{name} looks like {encoding[:6]} without a byte order mark: convert it, as with "
             f"`iconv -f {encoding} -t UTF-8`"
         )
+
+
+def refuse_pointer(name: str, start: bytes) -> None:
+    """Raise DataError for a git-lfs pointer in place of a text."""
+    if is_lfs_pointer(start):
+        raise DataError(f"{name} is a git-lfs pointer, not the text: git lfs pull")
 
 
 def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:

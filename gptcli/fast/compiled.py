@@ -32,6 +32,7 @@ from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
 from gptcli.runtime.cache_folder import cache_folder, is_private, make_private
 from gptcli.runtime.files import write_bytes
+from gptcli.runtime.hashing import sha256_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -150,7 +151,7 @@ def _folder() -> Path:
 
 
 def _digest(library: Path) -> str:
-    return hashlib.sha256(library.read_bytes()).hexdigest()[:_DIGITS]
+    return sha256_of(library)[:_DIGITS]
 
 
 def _key(model: GPT, batch_size: int) -> str:
@@ -178,11 +179,8 @@ def _tensors(model: GPT) -> Sequence[tuple[str, Any]]:
 @cache
 def _sources() -> str:
     """Sha256 of the code that the step is compiled from."""
-    digest = hashlib.sha256()
-    for package in (gptcli.model, gptcli.fast):
-        for path in sorted(Path(next(iter(package.__path__))).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    folders = (Path(next(iter(package.__path__))) for package in (gptcli.model, gptcli.fast))
+    return sha256_of(*(path for folder in folders for path in sorted(folder.glob("*.py"))))
 
 
 @cache

@@ -15,13 +15,14 @@ from gptcli.commands.count_params.model_choice import named_source
 from gptcli.commands.count_params.model_diff import diff_table, diff_tables, presets_table
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import note
-from gptcli.errors import CheckpointError
+from gptcli.errors import CheckpointError, UsageError
 
 
 def run(request: CountRequest) -> Answer:
     """Count as the flags say."""
     if request.list_presets:
-        return Answer("gptcli.presets/1", presets_document, (presets_table(),))
+        tables = (presets_table(),)
+        return Answer("gptcli.presets/1", presets_document, tables, picture=_no_picture)
     if request.diff is not None:
         return _diff(
             *(plain_account(named_source(name), request.accounting) for name in request.diff)
@@ -35,6 +36,7 @@ def _diff(a: Account, b: Account) -> Answer:
         lambda: diff_document(a, b),
         diff_tables(a, b),
         csv=diff_table(a, b),
+        picture=_no_picture,
     )
 
 
@@ -60,6 +62,10 @@ def _picture(account: Account) -> str:
     from gptcli.commands.count_params.treemap_picture import draw_rows  # noqa: PLC0415  for svg
 
     return draw_rows(account)
+
+
+def _no_picture() -> str:
+    raise UsageError("--format svg draws one model: try --preset gpt2, or --format md")
 
 
 def _verify(account: Account) -> int:

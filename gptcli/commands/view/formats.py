@@ -10,7 +10,6 @@ from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.documents import document_chunks, document_line, joined
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import to_csv, to_markdown
-from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -75,8 +74,7 @@ def _html(answer: Answer, canvas: Canvas) -> Chunks:
 
 
 def _svg(answer: Answer, canvas: Canvas) -> Chunks:
-    if answer.picture is None:
-        raise UsageError("--format svg draws one model: try --preset gpt2, or --format md")
+    assert answer.picture is not None, "an answer without a picture"
     yield answer.picture()
 
 

@@ -20,9 +20,8 @@ from gptcli.data.corpus.inputs import (
 )
 from gptcli.data.corpus.json_values import JsonValues
 from gptcli.data.corpus.jsonl_reader import fields_with_text
-from gptcli.data.encodings import START_BYTES, refuse_other_than_text
+from gptcli.data.encodings import START_BYTES, refuse_other_than_text, refuse_pointer
 from gptcli.errors import DataError, ResourceError, UsageError
-from gptcli.runtime.files import is_lfs_pointer
 from gptcli.runtime.progress import Advance, Watch
 
 _PEEK = 2**20  # bytes
@@ -239,5 +238,4 @@ def _refuse_pointer(source: TextInput) -> None:
             start = file.read(START_BYTES)
     except OSError as error:
         raise ResourceError(f"cannot read {source.name}: {error.strerror or error}") from error
-    if is_lfs_pointer(start):
-        raise DataError(f"{source.name} is a git-lfs pointer, not the text: git lfs pull")
+    refuse_pointer(source.name, start)

@@ -51,10 +51,7 @@ def prepare(
     watch = watch or Unwatched()
     with output_directory(directory, overwrite, DATASET) as building:
         spool = building / _SPOOL
-        spool.mkdir()
-        found = find_corpus(request.sources, spool, request.arithmetic)
-        corpus = look_into(found, request.sources, request.read, spool, watch)
-        plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
+        plan, tokenizer = plan_of(request, spool, watch)
         check_room(plan, tokenizer, building, watch)
         with watch.stage("encoding", plan.scan.bytes) as advance:
             tokens = encode_tasks(plan, tokenizer, plan.tasks, advance)
@@ -63,6 +60,17 @@ def prepare(
             write_dataset(building, plan, tokenizer, tokens, shard_tokens)
         shutil.rmtree(spool)
     return Dataset(directory, read_record(directory), tokenizer)
+
+
+def plan_of(request: Preparation, spool: Path, watch: Watch) -> tuple[Plan, Tokenizer]:
+    """Find the sources and plan their preparation; copies of stdin and pipes go to ``spool``.
+
+    ``spool`` is made here. Raises what ``find_corpus``, ``look_into`` and ``make_plan`` do.
+    """
+    spool.mkdir()
+    found = find_corpus(request.sources, spool, request.arithmetic)
+    corpus = look_into(found, request.sources, request.read, spool, watch)
+    return make_plan(corpus, request.tokenizer, request.read, request.config, watch)
 
 
 def part_tokens(

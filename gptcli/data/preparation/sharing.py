@@ -14,16 +14,14 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptcli.data.corpus.finding import find_corpus
-from gptcli.data.corpus.recognition import look_into
 from gptcli.data.dataset import Dataset
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
 from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.part import PART_RECORD, PartWriter, check_part
-from gptcli.data.preparation.plan import Plan, make_plan
+from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan, write_plan
-from gptcli.data.preparation.prepare import Preparation, part_tokens
+from gptcli.data.preparation.prepare import Preparation, part_tokens, plan_of
 from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.files import parse_object, read_bounded, reported, sync_tree
@@ -96,11 +94,8 @@ def plan_preparation(
     place = plan_directory(directory)
     with output_directory(place, overwrite, PLAN) as building:
         spool = building / _SPOOL
-        spool.mkdir()
         (building / _PARTS).mkdir()
-        found = find_corpus(request.sources, spool, request.arithmetic)
-        corpus = look_into(found, request.sources, request.read, spool, watch)
-        plan, tokenizer = make_plan(corpus, request.tokenizer, request.read, request.config, watch)
+        plan, tokenizer = plan_of(request, spool, watch)
         check_room(plan, tokenizer, building, watch)
         write_plan(building, _at_home(plan, building, place), tokenizer)
     return plan

@@ -5,17 +5,6 @@ import io
 import json
 from pathlib import Path
 
-import pytest
-
-TEXT = "the cats sat on the mats while seven other rats were eating all of our bread\n" * 20
-
-
-@pytest.fixture
-def bpe(cli) -> str:
-    Path("a.txt").write_text(TEXT)
-    assert cli("tokenize", "--train", "bpe:280", "--file", "a.txt", "--out", "tok").code == 0
-    return "tok"
-
 
 def records(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
@@ -49,10 +38,10 @@ def test_merges_are_a_table_of_steps(cli, bpe):
     assert ranks == [step["rank"] for step in steps]
 
 
-def test_what_was_learnt_is_a_table_of_facts(cli, bpe):
+def test_what_was_learnt_is_a_table_of_facts(cli, bpe, bpe_text):
     argv = ("--train", "char", "--file", "a.txt", "--out", "char", "--format", "csv")
     found = {row["name"]: row["value"] for row in records(cli("tokenize", *argv).stdout)}
-    assert found["vocabulary"] == str(len(set(TEXT)))
+    assert found["vocabulary"] == str(len(set(bpe_text)))
     assert found["ratio"] == "1.0"
 
 

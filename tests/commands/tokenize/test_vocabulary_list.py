@@ -6,15 +6,6 @@ from rich.cells import cell_len
 
 from gptcli.tokenization.trainer import character_tokenizer
 
-TEXT = "the cats sat on the mats while seven other rats were eating all of our bread\n" * 20
-
-
-@pytest.fixture
-def bpe(cli) -> str:
-    Path("a.txt").write_text(TEXT)
-    assert cli("tokenize", "--train", "bpe:280", "--file", "a.txt", "--out", "tok").code == 0
-    return "tok"
-
 
 def entries(cli, *argv) -> list[dict]:
     return json.loads(cli("tokenize", "--vocab", *argv, "--json").stdout)["entries"]
@@ -71,9 +62,9 @@ def test_the_number_is_limited_on_terminals_alone(cli, bpe, monkeypatch):
     assert max(map(cell_len, done.stdout.splitlines())) <= 30
 
 
-def test_a_code_book_of_a_text_needs_the_text(cli, bpe):
+def test_a_code_book_of_a_text_needs_the_text(cli, bpe, bpe_text):
     found = entries(cli, "--tokenizer", "char", "--file", "a.txt")
-    assert [entry["piece"] for entry in found] == sorted(set(TEXT))
+    assert [entry["piece"] for entry in found] == sorted(set(bpe_text))
 
 
 def test_escapes_in_a_vocabulary_do_nothing(cli):
