@@ -1,12 +1,17 @@
-"""Which run and dataset a command works on; a note on stderr tells what was chosen."""
+"""Which run and dataset a command works on; a note on stderr tells what was chosen.
+
+A dataset that has changed since a run was trained on it is refused: its val split may hold text
+that the model has learnt.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.find import fetch_model, named_model, newest_run, run_of
 from gptcli.checkpoint.run import read_record
-from gptcli.commands.view.terminal import note
-from gptcli.data.dataset import newest_dataset
+from gptcli.commands.view.terminal import note, warn
+from gptcli.data.dataset import Dataset, newest_dataset
+from gptcli.errors import CheckpointError
 
 
 def chosen_model(given: Path | None) -> Path:
@@ -47,3 +52,29 @@ def dataset_of(model: Path, given: Path | None) -> Path:
         note(f"data: {own.as_posix()} of the run is not here")
         return chosen_dataset(None)
     return own
+
+
+def check_unchanged(model: Path, dataset: Dataset, allow_changed: bool) -> None:
+    """Raise CheckpointError where a dataset has changed since a run was trained on it.
+
+    With ``allow_changed`` a warning tells of it. A dataset in another place than the run's is
+    other data, chosen as such; a note tells where it is made of the text that the run has seen.
+    """
+    run = run_of(model)
+    if run is None or (trained := read_record(run).data).dataset == dataset.identity:
+        return
+    place, name = dataset.directory.as_posix(), model.as_posix()
+    if Path(trained.directory).resolve() != dataset.directory.resolve():
+        if (text := trained.source.get("sha256")) and text == dataset.source.get("sha256"):
+            note(f"data: {place} is the text that {name} was trained on, prepared differently")
+        return
+    changed = (
+        f"{place} has changed since {name} was trained on it (dataset "
+        f"{dataset.identity[:12]}, the run has {trained.dataset[:12]}), so that any split of it "
+        "may hold text that the model has learnt"
+    )
+    if not allow_changed:
+        raise CheckpointError(
+            f"{changed}: prepare it as it was, take other data, or add --allow-changed-data"
+        )
+    warn(changed)

@@ -65,6 +65,15 @@ def device_option() -> Any:
     return option("auto, cuda, mps or cpu.", default="auto")
 
 
+def changed_data_option(panel: str | None = None) -> Any:
+    """Declare the option --allow-changed-data."""
+    return option(
+        "Use the run's dataset though it has changed since the run was trained on it.",
+        default=False,
+        panel=panel,
+    )
+
+
 @dataclass(frozen=True)
 class Request:
     """The flags of a command; raises UsageError where they break one of its rules.

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from gptcli.commands.options import (
     OutputRequest,
+    changed_data_option,
     checkpoint_argument,
     device_option,
     option,
@@ -17,7 +18,7 @@ from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
 _WHAT, _HOW = "What is measured", "Instead of figures for the whole text"
-_USES_NO_TEXT = ("data", "text", "stride")
+_OF_TEXT = ("data", "allow_changed_data", "text", "stride")
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,16 @@ class EvalRequest(OutputRequest):
         ("per_token", "by", "compare", "quantize", "tasks", "verify"),
         ("data", "text"),
     )
-    makes_no_use_of = MappingProxyType({"tasks": _USES_NO_TEXT, "verify": _USES_NO_TEXT})
+    makes_no_use_of = MappingProxyType(
+        {"tasks": _OF_TEXT, "verify": _OF_TEXT, "text": ("allow_changed_data",)}
+    )
     needs = MappingProxyType({"limit": ("tasks",)})
 
     checkpoint: Path | None = checkpoint_argument()
     data: Path | None = option("Dataset. Default: the run's own.", panel=_WHAT)
     split: str = option("val or train.", default="val", panel=_WHAT, choices=SPLITS)
     text: Path | None = option("A file of raw text instead of a dataset; - is stdin.", panel=_WHAT)
+    allow_changed_data: bool = changed_data_option(_WHAT)
     stride: int | None = option(
         "Tokens between the starts of windows; below the context, each token is predicted from at "
         "least context - stride before it. Default: the context, no overlap.",

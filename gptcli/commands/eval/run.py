@@ -42,7 +42,7 @@ def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
     if request.by is not None:
         return positions_answer(subject, world)
     if request.compare:
-        others = [other_subject(subject, other, request.stride) for other in request.compare]
+        others = [other_subject(subject, other, request) for other in request.compare]
         return comparison_answer([subject, *others], world)
     if request.quantize is not None:
         return comparison_answer([subject, quantized_subject(subject, request.quantize)], world)

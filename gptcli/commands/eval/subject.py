@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gptcli.commands.choices import chosen_model, dataset_of
+from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.user_text import explaining_unseen
@@ -35,6 +35,7 @@ class Subject:
     data: str
     split: str | None
     stride: int
+    dataset: Dataset | None = None
     quantize: str | None = None
 
     @property
@@ -126,8 +127,9 @@ def _of_dataset(directory: Path, device: str, request: EvalRequest) -> Subject:
     tokens = dataset.split(request.split)
     loaded = opened_model(directory, device)
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
-    context = loaded.model.config.block_size
-    return Subject(loaded, tokens, dataset.directory.as_posix(), request.split, context)
+    check_unchanged(loaded.directory, dataset, request.allow_changed_data)
+    place, context = dataset.directory.as_posix(), loaded.model.config.block_size
+    return Subject(loaded, tokens, place, request.split, context, dataset)
 
 
 def _of_text(loaded: LoadedModel, path: Path) -> Subject:
@@ -155,7 +157,7 @@ def quantized_subject(subject: Subject, quantize: str) -> Subject:
     return replace(subject, loaded=loaded, quantize=quantize)
 
 
-def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Subject:
+def other_subject(subject: Subject, checkpoint: Path, request: EvalRequest) -> Subject:
     """Open another model, which must have the same tokenizer, for the same tokens."""
     directory = chosen_model(checkpoint)
     loaded = opened_model(directory, subject.loaded.device)
@@ -164,8 +166,10 @@ def other_subject(subject: Subject, checkpoint: Path, stride: int | None) -> Sub
             f"{directory} has another tokenizer than {subject.loaded.directory}, so their losses "
             "are of different tokens: compare the bits per byte of `gptcli eval --text FILE`"
         )
+    if subject.dataset is not None:
+        check_unchanged(directory, subject.dataset, request.allow_changed_data)
     other = replace(subject, loaded=loaded, stride=loaded.model.config.block_size)
-    return _with_stride(other, stride)
+    return _with_stride(other, request.stride)
 
 
 def check_loss(subject: Subject, loss: float) -> None:

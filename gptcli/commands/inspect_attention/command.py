@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
+from gptcli.commands.options import (
+    OutputRequest,
+    changed_data_option,
+    checkpoint_argument,
+    device_option,
+    option,
+)
 from gptcli.commands.view.answer import Answer
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
@@ -14,6 +20,9 @@ class InspectRequest(OutputRequest):
     """A model, a text, and which heads to show by which metric."""
 
     exclusive = (("text", "file"),)
+    makes_no_use_of = MappingProxyType(
+        {"text": ("allow_changed_data",), "file": ("allow_changed_data",)}
+    )
     needs = MappingProxyType({"patterns": ("json_output",)})
 
     checkpoint: Path | None = checkpoint_argument()
@@ -21,6 +30,7 @@ class InspectRequest(OutputRequest):
         "The text to look at. Default: the beginning of the validation split."
     )
     file: Path | None = option("A file with the text; - is stdin.")
+    allow_changed_data: bool = changed_data_option()
     heads: str | None = option(
         "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not "
         "an attention sink on the first token; in other formats all."

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gptcli.commands.choices import chosen_model, dataset_of
+from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
@@ -129,15 +129,16 @@ def _source(request: InspectRequest, directory: Path) -> SourceText:
     """The text to look at; DataError where it is empty or no UTF-8."""
     if request.given("text", "file"):
         return given_text("--text", request.text, request.file).checked()
-    return _validation_text(directory)
+    return _validation_text(directory, request.allow_changed_data)
 
 
-def _validation_text(directory: Path) -> SourceText:
+def _validation_text(directory: Path, allow_changed: bool) -> SourceText:
     """The first tokens of the validation split."""
     try:
         dataset = Dataset.open(dataset_of(directory, None))
     except UsageError as error:
         raise UsageError(f"no --text or --file given, and {error}") from error
+    check_unchanged(directory, dataset, allow_changed)
     count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
     name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
     note(f"text: {name} (--text gives another)")
