@@ -72,7 +72,7 @@ class PrepareRequest(FormatRequest):
     )
     field: str | None = option(
         "The field with the text of a record. Default: text, else prompt and completion, else "
-        "messages (loss counts on answers only).",
+        "messages, conversations or instruction and output (loss counts on answers only).",
         panel=_READING,
     )
     split_on: str | None = option(

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli.data.corpus.jsonl_reader import fields_with_text
+from gptcli.data.corpus.records import listed, record_kind, unknown_advice
 from gptcli.errors import DataError, ResourceError, UsageError
 
 _BUFFER = 2**20
-_NAMES_SHOWN = 5
 DEFAULT_COLUMN = "text"
 
 
@@ -29,14 +28,17 @@ class Group:
 class TextRows:
     """The rows of an open file: the texts of one column or, of several columns, records.
 
-    With ``field`` or a column "text" that column is read. Otherwise a row with a prompt and a
-    completion, or with messages, is a record, as it is in JSON.
+    With ``field`` or a column "text" that column is read. Otherwise a row is a record of the
+    kind that its columns tell, as it is in JSON.
     """
 
     def __init__(self, file: Any, name: str, field: str | None) -> None:
-        shape = fields_with_text(file.schema_arrow.names, field)
-        self.has_records = shape is not None and field is None and shape != (DEFAULT_COLUMN,)
-        self._columns = shape if shape and self.has_records else (field or DEFAULT_COLUMN,)
+        names = file.schema_arrow.names
+        kind = record_kind(names, field)
+        self._columns: tuple[str, ...] = (field or DEFAULT_COLUMN,)
+        self.has_records = kind is not None and kind.fields != self._columns
+        if kind is not None and self.has_records:
+            self._columns = (*kind.fields, *(name for name in kind.optional if name in names))
         if not self.has_records:
             _check_column(file.schema_arrow, name, self._columns[0])
         self._file, self._name = file, name
@@ -116,16 +118,19 @@ def _is_of(path: str, columns: tuple[str, ...]) -> bool:
 def _check_column(schema: Any, name: str, column: str) -> None:
     index = schema.get_field_index(column)
     if index < 0:
-        names = ", ".join(map(repr, schema.names[:_NAMES_SHOWN])) or "none"
-        more = ", ..." if len(schema.names) > _NAMES_SHOWN else ""
-        raise DataError(f"{name} has no column {column!r} but {names}{more}: {_remedy(schema)}")
+        names = listed(schema.names)
+        raise DataError(f"{name} has no column {column!r} but {names}: {_remedy(schema)}")
     kind = schema.field(index).type
     if not _is_text(kind):
         raise DataError(f"column {column!r} of {name} holds {kind}: {_remedy(schema)}")
 
 
 def _remedy(schema: Any) -> str:
+    from pyarrow import types
+
     texts = [field.name for field in schema if _is_text(field.type)]
+    if len(texts) > 1 or any(types.is_nested(field.type) for field in schema if texts):
+        return unknown_advice(schema.names)  # one of them may be half of a record
     if not texts:
         return "none of them holds text: write the text into a column of its own"
     return f"name the text's with --field, as --field {shlex.quote(texts[0])}"

@@ -19,7 +19,7 @@ from gptcli.data.corpus.inputs import (
     without_compression,
 )
 from gptcli.data.corpus.json_values import JsonValues
-from gptcli.data.corpus.jsonl_reader import fields_with_text
+from gptcli.data.corpus.records import record_kind
 from gptcli.data.encodings import START_BYTES, refuse_other_than_text, refuse_pointer
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.progress import Advance, Watch
@@ -192,7 +192,7 @@ def record_form(
     first = _first_value(values)
     if first is None:
         return RecordForm.VALUES if is_array and is_cut and is_named else None
-    has_text = fields_with_text(first.value, field) is not None
+    has_text = record_kind(first.value, field) is not None
     has_more = is_array or first.following.lstrip().startswith("{")
     if not has_text and not (has_more and is_meant):
         return None

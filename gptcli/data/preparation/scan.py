@@ -120,9 +120,10 @@ class _Totals:
                 self._refuse(self._readers[tally.input], problem)
 
     def _refuse(self, reader: Reader, problem: Problem) -> None:
+        skip = f", or leave out bad records with --skip-bad {max(10, 10 * self._bad)}"
         raise DataError(
             f"{reader.source.name}, {reader.place(problem.offset)}: {problem.reason}: "
-            f"correct it, or leave out bad records with --skip-bad {max(10, 10 * self._bad)}"
+            f"correct it{skip if self._documents else ''}"
         )
 
     def scan(self, sha256: str, alphabet: str) -> Scan:

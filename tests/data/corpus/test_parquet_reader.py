@@ -100,6 +100,26 @@ def test_missing_column_names_those_there_are(write):
         documents_of(write(["a"], name="body"))
 
 
+def test_no_half_of_a_record_is_advised(tmp_path):
+    columns = {"prompt": ["a"], "chosen": [["b"]], "rejected": [["c"]]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
+    with pytest.raises(DataError, match="rename chosen to completion"):
+        list(ParquetReader(source, ReadOptions()).chunks())
+
+
+def test_optional_columns_are_read_too(tmp_path):
+    columns = {"id": [1], "instruction": ["Add."], "input": ["1, 2"], "output": ["3"]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
+    (parsed,) = [
+        ParquetReader(source, ReadOptions()).parse(chunk)
+        for chunk in ParquetReader(source, ReadOptions()).chunks()
+    ]
+    texts = [part.text for part in parsed.documents[0].parts]
+    assert texts == ["user: Add.\n\n1, 2\n", "assistant: ", "3\n"]
+
+
 def test_file_without_a_column_of_text_is_refused(write, tmp_path):
     with pytest.raises(DataError, match="none of them holds text"):
         documents_of(write([{"text": "nested"}], name="meta"))

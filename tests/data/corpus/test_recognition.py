@@ -14,7 +14,7 @@ from gptcli.errors import DataError, UsageError
 from gptcli.runtime.progress import Unwatched
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 548105171\n"
-KNOWN, UNKNOWN = {"text": "a"}, {"instruction": "a", "output": "b"}
+KNOWN, UNKNOWN = {"text": "a"}, {"question": "a", "answer": "b"}
 LINES, VALUES = RecordForm.LINES, RecordForm.VALUES
 
 

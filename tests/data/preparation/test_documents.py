@@ -177,12 +177,20 @@ def test_a_bad_record_of_an_array_is_named_by_its_number(build, write):
 
 
 def test_two_fields_that_belong_together_are_refused_with_advice(build, write):
-    source = write("a.json", json.dumps([{"instruction": "Add.", "output": "4"}]))
+    source = write("a.json", json.dumps([{"question": "Add.", "answer": "4"}]))
     advice = "--field, or rename those of a question and its answer to prompt and completion"
-    with pytest.raises(DataError, match=f"record 1: no field 'text' but 'instruction'.*{advice}"):
+    with pytest.raises(DataError, match=f"record 1: no field 'text' but 'question'.*{advice}"):
         build("x", [source])
 
 
 def test_skipping_bad_records_of_a_text_is_a_usage_error(build, write):
     with pytest.raises(UsageError, match="--skip-bad is for records"):
         build("x", [write("a.txt", "some text")], skip_bad=3)
+
+
+def test_skipping_is_advised_only_where_it_leaves_a_record(build, write):
+    pair = '{"prompt": "a", "chosen": "b", "rejected": "c"}\n'
+    with pytest.raises(DataError, match=r"rename chosen to completion.*: correct it$"):
+        build("x", [write("pairs.jsonl", pair)])
+    with pytest.raises(DataError, match=r"leave out bad records with --skip-bad 10$"):
+        build("x", [write("mixed.jsonl", pair + '{"text": "a"}\n')])
