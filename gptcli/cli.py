@@ -12,6 +12,7 @@ import typer
 
 from gptcli import __version__
 from gptcli.commands.command_line import as_command
+from gptcli.commands.slips import check_command, explained
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
     GptcliError,
@@ -61,6 +62,7 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        check_command(first, _COMMANDS)
         app = build_app([first]) if first in _COMMANDS else build_app()
         code = app(standalone_mode=False, prog_name="gptcli") or 0
         if code == _INTERRUPTED:  # how typer reports a Ctrl-C
@@ -120,8 +122,8 @@ def _report(error: BaseException) -> int:
         complain(str(error))
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        if error.format_message():  # empty after the help that a bare ``gptcli`` prints
-            complain(error.format_message())
+        if line := explained(error):  # empty after the help that a bare ``gptcli`` prints
+            complain(line)
         return error.exit_code
     if isinstance(error, MemoryError):
         complain("out of memory: choose a smaller model, batch or context")

@@ -77,7 +77,7 @@ def _fit(
     if needs(work) > limit:
         context = min(_largest(lambda n: needs(work.with_context(n)), limit), work.context)
         choices = {
-            **({f"--batch {batch}": work.with_batch(batch)} if batch else {}),
+            **({f"--batch-size {batch}": work.with_batch(batch)} if batch else {}),
             **({f"--context {context}": work.with_context(context)} if context else {}),
             **others,
         }

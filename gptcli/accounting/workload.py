@@ -31,7 +31,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         check_whole("context", self.context, 1, LARGEST)
-        check_whole("batch", self.batch, 1, LARGEST)
+        check_whole("batch_size", self.batch, 1, LARGEST)
         check_choice("dtype", self.dtype, tuple(DTYPES))
         check_choice("precision", self.precision, PRECISIONS)
 

@@ -10,7 +10,7 @@ import pytest
         (("sample", "--prompt-file", "odd.txt"), 2),
         (("inspect-attention", "--text", "eé"), 2),
         (("inspect-attention", "--file", "odd.txt"), 3),
-        (("eval", "--text", "odd.txt"), 3),
+        (("eval", "--file", "odd.txt"), 3),
     ],
 )
 def test_it_has_one_exit_code_by_one_rule(cli, trained, argv, code) -> None:

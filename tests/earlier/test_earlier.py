@@ -179,7 +179,7 @@ def test_a_run_is_verified(earlier, name):
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_run_has_the_parameters_it_had(earlier, name):
-    counted = earlier("count-params", "--checkpoint", f"runs/{name}").stdout
+    counted = earlier("count-params", f"runs/{name}").stdout
     assert f"{PARAMETERS[name]:,}" in counted
 
 

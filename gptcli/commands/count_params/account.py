@@ -65,7 +65,9 @@ def _works(request: CountRequest, source: ModelSource) -> tuple[Workload, ...]:
     own, contexts = source.config.block_size, request.contexts
     if any(context > own for context in contexts):
         note(f"{source.name} has a context of {own:,}: longer ones are counted as if it had them")
-    values = request.given("batch", "dtype", "precision")
+    values = request.given("dtype", "precision")
+    if request.batch_size is not None:
+        values["batch"] = request.batch_size
     if source.stored is not None:
         values.setdefault("dtype", source.stored.dtype)
     return tuple(Workload(context, **values) for context in contexts or (own,))

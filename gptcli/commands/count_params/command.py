@@ -11,7 +11,7 @@ from gptcli.commands.count_params.quantities import (
     parse_speed,
     parse_tokens,
 )
-from gptcli.commands.options import OutputRequest, option, own_names
+from gptcli.commands.options import OutputRequest, checkpoint_argument, option, own_names
 from gptcli.commands.view.answer import Answer
 
 _WHICH, _SIZE, _WORK, _SHOW = "Which model", "Other sizes", "Workload and limits", "What to show"
@@ -22,13 +22,11 @@ class CountRequest(OutputRequest):
     """A model, other sizes for it, its workload, and what to show."""
 
     formats = ("table", "json", "csv", "md", "svg")
-    exclusive = (("preset", "checkpoint", "model_config"),)
+    exclusive = (("checkpoint", "preset", "model_config"),)
     alone = MappingProxyType({"list_presets": (), "diff": ("accounting",)})
 
+    checkpoint: Path | None = checkpoint_argument()
     preset: str | None = option("A named model, such as gpt2 or gpt3.", panel=_WHICH)
-    checkpoint: Path | None = option(
-        "A run, Hugging Face directory or hub id. Default: newest run.", panel=_WHICH
-    )
     model_config: Path | None = option("A config.json.", panel=_WHICH)
     diff: tuple[str, str] | None = option(
         "Compare two: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
@@ -49,7 +47,7 @@ class CountRequest(OutputRequest):
     context: str | None = option(
         "Costs at these lengths: 1k,2k,8k, where 1k is 1,024.", panel=_WORK
     )
-    batch: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
+    batch_size: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
     dtype: str | None = option(
         "Type of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 "
         "or int8. Default: the checkpoint's, else bfloat16.",

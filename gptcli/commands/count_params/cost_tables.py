@@ -184,7 +184,7 @@ def _short(context: int) -> str:
 def _verdict(fit: Fit) -> str:
     needs = f"it needs {rounded(fit.needs, 'B')}"
     if fit.fits:
-        return f"yes, {needs}; up to --batch {fit.largest_batch}"
+        return f"yes, {needs}; up to --batch-size {fit.largest_batch}"
     if fit.remedies:
         ways = (f"{remedy.flag} ({rounded(remedy.needs, 'B')})" for remedy in fit.remedies)
         return f"no, {needs}; {' or '.join(ways)} would"

@@ -18,7 +18,7 @@ from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
 _WHAT, _HOW = "What is measured", "Instead of figures for the whole text"
-_OF_TEXT = ("data", "allow_changed_data", "text", "stride")
+_OF_TEXT = ("data", "allow_changed_data", "text", "file", "stride")
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,22 @@ class EvalRequest(OutputRequest):
     formats_with = MappingProxyType({"per_token": ("jsonl", "npz", "html")})
     exclusive = (
         ("per_token", "by", "compare", "quantize", "tasks", "verify"),
-        ("data", "text"),
+        ("data", "text", "file"),
     )
     makes_no_use_of = MappingProxyType(
-        {"tasks": _OF_TEXT, "verify": _OF_TEXT, "text": ("allow_changed_data",)}
+        {
+            "tasks": _OF_TEXT,
+            "verify": _OF_TEXT,
+            **dict.fromkeys(("text", "file"), ("allow_changed_data",)),
+        }
     )
     needs = MappingProxyType({"limit": ("tasks",)})
 
     checkpoint: Path | None = checkpoint_argument()
     data: Path | None = option("Dataset. Default: the run's own.", panel=_WHAT)
     split: str = option("val or train.", default="val", panel=_WHAT, choices=SPLITS)
-    text: Path | None = option("A file of raw text instead of a dataset; - is stdin.", panel=_WHAT)
+    text: str | None = option("A text instead of a dataset.", panel=_WHAT)
+    file: Path | None = option("A file with the text; - is stdin.", panel=_WHAT)
     allow_changed_data: bool = changed_data_option(_WHAT)
     stride: int | None = option(
         "Tokens between the starts of windows; below the context, each token is predicted from at "

@@ -10,11 +10,11 @@ from typing import Any
 from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
-from gptcli.commands.user_text import explaining_unseen
+from gptcli.commands.user_text import explaining_unseen, given_text
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.tables import Cell, Figure
 from gptcli.data.dataset import Dataset
-from gptcli.data.source_text import read_text
+from gptcli.data.source_text import SourceText
 from gptcli.data.target_text import TextLength, target_text
 from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
@@ -113,8 +113,9 @@ class Subject:
 def opened_subject(request: EvalRequest, device: str) -> Subject:
     """Open the model and the text that are asked for."""
     directory = chosen_model(request.checkpoint)
-    if request.text is not None:
-        subject = _of_text(opened_model(directory, device), request.text)
+    if request.given("text", "file"):
+        source = given_text("--text", request.text, request.file).checked()
+        subject = _of_text(opened_model(directory, device), source, request.text is not None)
     else:
         subject = _of_dataset(directory, device, request)
     if not subject.tokens.n_targets:
@@ -132,10 +133,9 @@ def _of_dataset(directory: Path, device: str, request: EvalRequest) -> Subject:
     return Subject(loaded, tokens, place, request.split, context, dataset)
 
 
-def _of_text(loaded: LoadedModel, path: Path) -> Subject:
-    source = read_text(path).checked()
+def _of_text(loaded: LoadedModel, source: SourceText, is_argument: bool) -> Subject:
     remedy = "leave it out, or train on text that has it"
-    with explaining_unseen(source, remedy, is_prompt=False, origin=loaded.directory):
+    with explaining_unseen(source, remedy, is_prompt=is_argument, origin=loaded.directory):
         tokens = TextTokens.of(source, loaded.tokenizer)
     return Subject(loaded, tokens, source.name, None, loaded.model.config.block_size)
 
@@ -164,7 +164,7 @@ def other_subject(subject: Subject, checkpoint: Path, request: EvalRequest) -> S
     if loaded.tokenizer.identity != subject.loaded.tokenizer.identity:
         raise CheckpointError(
             f"{directory} has another tokenizer than {subject.loaded.directory}, so their losses "
-            "are of different tokens: compare the bits per byte of `gptcli eval --text FILE`"
+            "are of different tokens: compare the bits per byte of `gptcli eval --file FILE`"
         )
     if subject.dataset is not None:
         check_unchanged(directory, subject.dataset, request.allow_changed_data)

@@ -69,7 +69,7 @@ def test_ten_gigabytes_in_shards_cost_less_than_a_third_of_a_second(
     n_bytes = write_sparse_shards(tmp_path / "shards", config, 5)
     assert n_bytes > 10 * 10**9
     times = []
-    for argv in (("--preset", "llama3-8b"), ("--checkpoint", "shards")) * 3:
+    for argv in (("--preset", "llama3-8b"), ("shards",)) * 3:
         started = time.perf_counter()
         made = document(cli("count-params", *argv, "--json"))
         times.append(time.perf_counter() - started)
@@ -83,10 +83,10 @@ def test_shards_that_lack_a_tensor_or_a_file_are_refused(cli: Callable, tmp_path
     first = tmp_path / "shards" / "model-00001-of-00003.safetensors"
     content = first.read_bytes()
     first.write_bytes(content[:-1])
-    assert cli("count-params", "--checkpoint", "shards").code == 4
+    assert cli("count-params", "shards").code == 4
     other = tmp_path / "shards" / "model-00002-of-00003.safetensors"
     first.write_bytes(other.read_bytes())
-    refused = cli("count-params", "--checkpoint", "shards")
+    refused = cli("count-params", "shards")
     assert refused.code == 4
     assert "lacks tensor" in refused.stderr
 
@@ -99,7 +99,7 @@ def test_weights_are_the_bytes_of_the_tensors_in_a_file_that_we_write(
     weights = dict(new_model(TINY, 1).named_parameters())
     save_weights(directory / "model.safetensors", weights, TINY)
     (directory / "config.json").write_text(json.dumps(model_config_json(TINY)))
-    made = document(cli("count-params", "--checkpoint", "model", "--json"))
+    made = document(cli("count-params", "model", "--json"))
     stored = sum(parameter.nbytes for parameter in weights.values())
     assert made["memory"]["weights"] == made["checkpoint"]["bytes"] == stored
 
@@ -109,7 +109,7 @@ def test_the_cache_is_what_the_sampler_allocates(cli: Callable, n_kv_head: int) 
     sizes = {"n_layer": 3, "n_head": 4, "n_kv_head": n_kv_head, "n_embd": 16, "block_size": 24}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
     asked = ("--preset", "tinyllama-1.1b", *flags, "--n-inner", 8, "--vocab-size", 9)
-    made = document(cli("count-params", *asked, "--batch", 5, "--dtype", "float32", "--json"))
+    made = document(cli("count-params", *asked, "--batch-size", 5, "--dtype", "float32", "--json"))
     preset = PRESETS["tinyllama-1.1b"].model
     config = replace(preset, **sizes, head_dim=None, n_inner=8, vocab_size=9)
     cache = Decoder(new_model(config, 1), 5, "cpu", True)._cache
@@ -123,7 +123,7 @@ def test_work_scales_by_batch_and_dtype(cli: Callable) -> None:
     def costs(*flags: object) -> dict:
         return document(cli("count-params", "--preset", "gpt2", *flags, "--json"))["memory"]
 
-    one, eight = costs("--batch", 1), costs("--batch", 8)
+    one, eight = costs("--batch-size", 1), costs("--batch-size", 8)
     assert eight["generation"]["kv_cache"] == 8 * one["generation"]["kv_cache"]
     assert eight["weights"] == one["weights"] == 2 * 124_439_808
     assert costs("--dtype", "float32")["weights"] == 4 * 124_439_808
@@ -144,10 +144,10 @@ def test_training_compute_is_6nd_and_exact(cli: Callable) -> None:
 
 
 def test_a_memory_says_what_fits_and_what_would(cli: Callable) -> None:
-    asked = ("--preset", "gpt2", "--context", "1k,2k", "--batch", "8", "--gpu-mem", "24GB")
+    asked = ("--preset", "gpt2", "--context", "1k,2k", "--batch-size", "8", "--gpu-mem", "24GB")
     shown = cli("count-params", *asked).stdout
     assert re.search(r"training, 1k +yes", shown)
-    assert re.search(r"training, 2k +no.*--batch 7", shown)
+    assert re.search(r"training, 2k +no.*--batch-size 7", shown)
     fits = document(cli("count-params", *asked, "--json"))["by_context"][1]["fit"]
     assert [(fit["use"], fit["fits"]) for fit in fits] == [
         ("training", False),
@@ -202,7 +202,7 @@ def test_the_lectures_buffers_are_a_trap_that_is_not_ours(cli: Callable) -> None
     ("argv", "words"),
     [
         (("--gpu-mem", "24"), ("--gpu-mem", "24GB or 24GiB")),
-        (("--batch", "0"), ("--batch 0",)),
+        (("--batch-size", "0"), ("--batch-size 0",)),
         (("--dtype", "int3"), ("--dtype int3", "bfloat16")),
         (("--precision", "half"), ("--precision half", "bfloat16")),
         (("--train-tokens", "lots"), ("--train-tokens 'lots'", "300B")),
@@ -244,7 +244,7 @@ def test_a_checkpoint_is_counted_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from gptcli.cli import main\n"
-        f"sys.argv = ['gptcli', 'count-params', '--checkpoint', {str(tmp_path / 'shards')!r},\n"
+        f"sys.argv = ['gptcli', 'count-params', {str(tmp_path / 'shards')!r},\n"
         "    '--gpu-mem', '24GB', '--train-tokens', '1B', '--format', 'json']\n"
         "try: main()\n"
         "except SystemExit as stopped: assert not stopped.code\n"

@@ -161,7 +161,7 @@ def test_no_width_cuts_a_number(
 
 def test_checkpoint_counts_what_its_file_holds(cli: Callable, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model", TINY)
-    shown = cli("count-params", "--checkpoint", directory, "--json")
+    shown = cli("count-params", directory, "--json")
     made = document(shown)
     exact = made["totals"]["exact"]
     assert made["checkpoint"]["bytes"] == made["memory"]["weights"] == 4 * exact
@@ -172,7 +172,7 @@ def test_checkpoint_counts_what_its_file_holds(cli: Callable, tmp_path: Path) ->
 def test_zeros_stored_for_absent_biases_are_told_apart(cli: Callable, tmp_path: Path) -> None:
     config = ModelConfig(2, 2, 8, 16, 11, bias=False)
     directory = write_checkpoint(tmp_path / "model", config)
-    shown = cli("count-params", "--checkpoint", directory)
+    shown = cli("count-params", directory)
     assert shown.code == 0
     assert "zeros of biases" in shown.stderr
 
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_size_than_its_config_is_refused(
     cli: Callable, tmp_path: Path
 ) -> None:
     directory = write_checkpoint(tmp_path / "model", TINY, drop="transformer.h.1.mlp.c_fc.weight")
-    refused = cli("count-params", "--checkpoint", directory)
+    refused = cli("count-params", directory)
     assert refused.code == 4
     assert "lacks tensor transformer.h.1.mlp.c_fc.weight" in refused.stderr
 
@@ -189,7 +189,7 @@ def test_a_checkpoint_of_another_size_than_its_config_is_refused(
 def test_a_damaged_header_is_refused(cli: Callable, tmp_path: Path) -> None:
     directory = write_checkpoint(tmp_path / "model", TINY)
     (directory / "model.safetensors").write_bytes(b"\xff" * 100)
-    refused = cli("count-params", "--checkpoint", directory)
+    refused = cli("count-params", directory)
     assert refused.code == 4
     assert len(refused.stderr.splitlines()) == 1
 
@@ -217,11 +217,11 @@ def test_model_config_needs_no_weights(cli: Callable, tmp_path: Path) -> None:
         (("--preset", "gpt2", "--context", "9" * 5000), ("--context",)),
         (("--preset", "gpt2", "--accounting", "raschka"), ("--accounting", "3b1b")),
         (("--preset", "gpt2", "--format", "xml"), ("--format xml", "csv")),
-        (("--preset", "gpt2", "--checkpoint", "x"), ("--preset and --checkpoint",)),
+        (("--preset", "gpt2", "x"), ("CHECKPOINT and --preset",)),
         (("--diff", "gpt2", "gpt9"), ("gpt9", "gpt2")),
         (("--diff", "gpt2", "lecture", "--n-layer", "3"), ("--diff", "--n-layer")),
         (("--list-presets", "--preset", "gpt2"), ("--list-presets", "--preset")),
-        (("--checkpoint", "runs/nowhere"), ("nowhere",)),
+        (("runs/nowhere",), ("nowhere",)),
         (("--model-config", "nowhere.json"), ("nowhere.json",)),
         ((), ("gptcli train",)),
     ],

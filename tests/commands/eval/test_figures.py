@@ -52,20 +52,20 @@ def test_a_stride_beyond_the_context_is_refused(cli, trained: Path, stride) -> N
 def test_a_raw_text_is_measured_as_the_split_that_holds_it(cli, trained: Path, text) -> None:
     (trained / "val.txt").write_text(text[int(0.9 * len(text)) :])
     split, raw = (
-        json.loads(cli("eval", *flags, "--json").stdout) for flags in ([], ["--text", "val.txt"])
+        json.loads(cli("eval", *flags, "--json").stdout) for flags in ([], ["--file", "val.txt"])
     )
     differ = {name for name in split if split[name] != raw[name]}
     assert differ == {"data", "split"}
-    piped = cli("eval", "--text", "-", "--json", stdin=(trained / "val.txt").read_bytes())
+    piped = cli("eval", "--file", "-", "--json", stdin=(trained / "val.txt").read_bytes())
     assert json.loads(piped.stdout)["loss"] == raw["loss"]
 
 
 def test_raw_text_that_cannot_be_measured_is_refused(cli, trained: Path) -> None:
     (trained / "odd.txt").write_text("LINE é\n")
-    done = cli("eval", "--text", "odd.txt")
+    done = cli("eval", "--file", "odd.txt")
     assert done.code == 3
     assert "odd.txt: character 'é' (U+00E9) at offset 5" in done.stderr
     (trained / "one.txt").write_text("L")
-    assert cli("eval", "--text", "one.txt").code == 3
-    assert cli("eval", "--text", "nowhere.txt").code == 2
-    assert cli("eval", "--text", "one.txt", "--data", "data/input").code == 2
+    assert cli("eval", "--file", "one.txt").code == 3
+    assert cli("eval", "--file", "nowhere.txt").code == 2
+    assert cli("eval", "--file", "one.txt", "--data", "data/input").code == 2

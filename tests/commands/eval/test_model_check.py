@@ -138,5 +138,5 @@ def test_the_lectures_own_model_is_none_of_theirs(cli, prepared, findings) -> No
 
 
 def test_verify_takes_no_text(cli, trained) -> None:
-    for flags in (("--text", "input.txt"), ("--stride", 4), ("--per-token",), ("--limit", 3)):
+    for flags in (("--file", "input.txt"), ("--stride", 4), ("--per-token",), ("--limit", 3)):
         assert cli("eval", "--verify", *flags).code == 2

@@ -44,7 +44,7 @@ def test_a_page_shows_hostile_text_and_does_not_obey_it(cli, tmp_path: Path, tin
     (tmp_path / "input.txt").write_text(HOSTILE, encoding="utf-8")
     assert cli("prepare", "input.txt").code == 0
     assert cli("train", *tiny, "--max-iters", 2).code == 0
-    page_text = cli("eval", "--per-token", "--format", "html", "--text", "input.txt").stdout
+    page_text = cli("eval", "--per-token", "--format", "html", "--file", "input.txt").stdout
     page = _Page()
     page.feed(page_text)
     allowed = "html head meta title style body h1 p b main i span"

@@ -48,4 +48,4 @@ def test_every_small_rung_trains_samples_and_is_counted(cli, prepared, rung) -> 
     done = cli("train", "--preset", rung, *flags, "--out", "runs/rung")
     assert done.code == 0, done.stderr
     assert cli("sample", "runs/rung", "--max-new-tokens", 12).code == 0
-    assert cli("count-params", "--checkpoint", "runs/rung").code == 0
+    assert cli("count-params", "runs/rung").code == 0
