@@ -63,6 +63,27 @@ def read_model_config(path: Path) -> ModelConfig:
         raise CheckpointError(f"{file}: {error}") from error
 
 
+def omission_notes(path: Path) -> tuple[str, ...]:
+    """A line about the fields that a config.json leaves out; their values are the family's.
+
+    Left out of it are those that follow from others, and those that transformers often omits:
+    whether the head is tied, and dropout, which a trained model does not use.
+    """
+    file = path / CONFIG_FILE if path.is_dir() else path
+    raw = read_small_json(file)
+    nested = [value for value in raw.values() if isinstance(value, dict)]
+    table = _KNOWN[raw["model_type"]].config_fields
+    omitted = [
+        f"{name} {value}"
+        for name, value in table.defaults.items()
+        if value is not None
+        and table.names.get(name) not in ("tied", "dropout")
+        and not any(name in one for one in (raw, *nested))
+    ]
+    taken = f"the defaults of {raw['model_type']} in transformers"
+    return (f"{file} leaves out fields, so {taken} are used: {', '.join(omitted)}",) * bool(omitted)
+
+
 def read_small_json(file: Path) -> dict[str, Any]:
     """Read a JSON object from a file that should be small."""
     try:
@@ -84,7 +105,7 @@ def _parse(raw: dict[str, Any]) -> ModelConfig:
     family = _KNOWN[name]
     _check_fixed(raw, family)
     converter = family.config_fields.converter
-    converted = converter.read(raw) if converter else {}
+    converted = converter.read({**family.config_fields.defaults, **raw}) if converter else {}
     values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
     config = ModelConfig.from_fields(values)
     if (actual := family_of(config)) is not family:
@@ -104,7 +125,7 @@ def _check_fixed(raw: Mapping[str, Any], family: Family) -> None:
 def _named_values(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
     """The values of the fields that the family has names for, by ModelConfig's names."""
     table = family.config_fields
-    given = {**table.optional, **raw}
+    given = {**table.defaults, **raw}
     for name in table.names:
         if name not in given:
             raise UsageError(f'"{name}" is missing')

@@ -41,7 +41,7 @@ class FieldConverter:
 class ConfigFields:
     """How a family's config.json represents a ModelConfig.
 
-    ``names``: Hugging Face's field -> ours. ``optional``: the values of fields that a file may
+    ``names``: Hugging Face's field -> ours. ``defaults``: the values of fields that a file may
     leave out, as in transformers; all others are required. ``fixed``: options of transformers
     that our model does not support, with the only value accepted. ``constants`` are written
     and not read. ``architecture`` is transformers' class, None where it has none.
@@ -49,7 +49,7 @@ class ConfigFields:
 
     architecture: str | None
     names: Mapping[str, str]
-    optional: Mapping[str, Any]
+    defaults: Mapping[str, Any]
     fixed: Mapping[str, Any] = field(default_factory=_nothing)
     constants: Mapping[str, Any] = field(default_factory=_nothing)
     converter: FieldConverter | None = None

@@ -25,12 +25,17 @@ CONFIG_FIELDS = ConfigFields(
             "tie_word_embeddings": "tied",
         }
     ),
-    optional=MappingProxyType(
+    defaults=MappingProxyType(
         {
+            "vocab_size": _VOCABULARY,
+            "n_positions": 1024,
+            "n_embd": 768,
+            "n_layer": 12,
+            "n_head": 12,
             "n_inner": None,
             "activation_function": "gelu_new",
-            "attn_pdrop": 0.0,
-            "resid_pdrop": 0.0,
+            "attn_pdrop": 0.1,
+            "resid_pdrop": 0.1,
             "layer_norm_epsilon": 1e-5,
             "tie_word_embeddings": True,
         }

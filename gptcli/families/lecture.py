@@ -87,7 +87,12 @@ _PRESETS = {
 }
 
 # GPT-2's names; other fields are in a section of ours, since transformers has no such model.
-CONFIG_FIELDS = replace(gpt2.CONFIG_FIELDS, architecture=None, fixed=MappingProxyType({}))
+CONFIG_FIELDS = replace(
+    gpt2.CONFIG_FIELDS,
+    architecture=None,
+    defaults=MappingProxyType({}),
+    fixed=MappingProxyType({}),
+)
 
 FAMILY = Family(
     name="gptcli-lecture",

@@ -28,16 +28,17 @@ SWITCHES = MappingProxyType(
 )
 ROTARY_CHOICES = ("n_kv_head", "n_inner", "rope_theta", "rope_scaling", "norm_epsilon", "tied")
 
+_ORIGINAL = "original_max_position_embeddings"
 # Hugging Face's names of RopeScaling's fields.
 _SCALING = MappingProxyType(
     {
         "factor": "factor",
         "low_freq_factor": "low_freq_factor",
         "high_freq_factor": "high_freq_factor",
-        "original_max_position_embeddings": "original_context",
+        _ORIGINAL: "original_context",
     }
 )
-_USUAL_THETA = 10_000.0
+_ROPE_FIELDS = ("rope_scaling", "rope_parameters")  # of transformers 4 and 5
 
 
 def _write_rope(config: ModelConfig) -> dict[str, Any]:
@@ -52,21 +53,27 @@ def _write_rope(config: ModelConfig) -> dict[str, Any]:
 def _read_rope(raw: Mapping[str, Any]) -> dict[str, Any]:
     """ModelConfig's fields of rotary positions, from the form of transformers 4 or 5.
 
-    Raises UsageError for kinds of scaling that the model does not support.
+    Where a file has both, rope_scaling replaces rope_parameters, as in transformers. Raises
+    UsageError for kinds of scaling that the model does not support.
     """
-    scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    name = next((one for one in _ROPE_FIELDS if raw.get(one)), _ROPE_FIELDS[0])
+    scaling = raw.get(name) or {}
     if not isinstance(scaling, dict):
-        raise UsageError(f"rope_scaling must be an object, not {scaling!r:.40}")
+        raise UsageError(f"{name} must be an object, not {scaling!r:.40}")
+    for key, value in scaling.items():
+        if isinstance(value, dict):
+            raise UsageError(f"{name} of {key:.40} is not supported, only one for all layers")
     given = {**raw, **scaling}
     if given.get("partial_rotary_factor", 1) != 1:
         raise UsageError("partial_rotary_factor is not supported, only 1")
-    theta = given.get("rope_theta", _USUAL_THETA)
+    theta = given["rope_theta"]
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "default":
         return {"rope_theta": theta}
     if kind != "llama3":
         raise UsageError(f"rope_type {kind!r:.40} is not supported, only default and llama3")
-    values = {ours: scaling[theirs] for theirs, ours in _SCALING.items() if theirs in scaling}
+    complete = {_ORIGINAL: raw["max_position_embeddings"], **scaling}
+    values = {ours: complete[theirs] for theirs, ours in _SCALING.items() if theirs in complete}
     return {"rope_theta": theta, "rope_scaling": RopeScaling.from_fields(values)}
 
 
@@ -87,8 +94,15 @@ CONFIG_FIELDS = ConfigFields(
             "tie_word_embeddings": "tied",
         }
     ),
-    optional=MappingProxyType(
+    defaults=MappingProxyType(
         {
+            "vocab_size": 32000,
+            "max_position_embeddings": 2048,
+            "hidden_size": 4096,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "intermediate_size": 11008,
+            "rope_theta": 10_000.0,
             "num_key_value_heads": None,
             "head_dim": None,
             "attention_dropout": 0.0,

@@ -1,7 +1,9 @@
 """nanochat (github.com/karpathy/nanochat), as transformers builds it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from gptcli.families import llama
 from gptcli.families.family import Family
@@ -22,13 +24,32 @@ _SWITCHES = MappingProxyType(
         "tied": False,
     }
 )
-_NAMES = {theirs: ours for theirs, ours in llama.CONFIG_FIELDS.names.items() if ours != "head_dim"}
+
+
+def _without_head_dim(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of Llama's fields for a family that has no field for the width of a head."""
+    return {name: value for name, value in table.items() if name != "head_dim"}
+
+
 _CONFIG_FIELDS = replace(
     llama.CONFIG_FIELDS,
     architecture="NanoChatForCausalLM",
-    names=MappingProxyType({**_NAMES, "final_logit_softcapping": "logit_cap"}),
-    optional=MappingProxyType(
-        {**llama.CONFIG_FIELDS.optional, "final_logit_softcapping": _LOGIT_CAP}
+    names=MappingProxyType(
+        {
+            **_without_head_dim(llama.CONFIG_FIELDS.names),
+            "final_logit_softcapping": "logit_cap",
+        }
+    ),
+    defaults=MappingProxyType(
+        {
+            **_without_head_dim(llama.CONFIG_FIELDS.defaults),
+            "vocab_size": 50304,
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 6,
+            "intermediate_size": 8192,
+            "final_logit_softcapping": _LOGIT_CAP,
+        }
     ),
     fixed=MappingProxyType({"hidden_act": "relu2", "attention_bias": False}),
 )

@@ -12,17 +12,19 @@ _HEAD_DIM = 128
 _SWITCHES = MappingProxyType({**llama.SWITCHES, "qk_norm": True, "norm_epsilon": 1e-6})
 
 
-def _optional() -> dict[str, object]:
-    """Llama's optional fields, but key/value heads are required."""
-    usual = {**llama.CONFIG_FIELDS.optional, "head_dim": _HEAD_DIM}
-    del usual["num_key_value_heads"]
-    return usual
-
-
 _CONFIG_FIELDS = replace(
     llama.CONFIG_FIELDS,
     architecture="Qwen3ForCausalLM",
-    optional=MappingProxyType(_optional()),
+    defaults=MappingProxyType(
+        {
+            **llama.CONFIG_FIELDS.defaults,
+            "vocab_size": _VOCABULARY,
+            "max_position_embeddings": 32768,
+            "intermediate_size": 22016,
+            "num_key_value_heads": 32,
+            "head_dim": _HEAD_DIM,
+        }
+    ),
     fixed=MappingProxyType(
         {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False}
     ),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.training import Precision
@@ -59,7 +59,7 @@ def load_model(directory: Path, device: str) -> LoadedModel:
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)
     model = use_fast_layers(model_with(config, load_weights(directory, config))).to(device)
-    notes = special_id_notes(directory, config.vocab_size)
+    notes = omission_notes(directory) + special_id_notes(directory, config.vocab_size)
     if tokenizer is not whole:
         notes += (
             f"{directory}: the tokenizer has ids up to {whole.vocab_size - 1:,}, the model up to "

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from transformers import AutoConfig
 
-from gptcli.checkpoint.config_json import model_config_json, read_model_config
+from gptcli.checkpoint.config_json import model_config_json, omission_notes, read_model_config
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, model_type_of
@@ -57,6 +57,7 @@ def test_an_unusable_config_is_refused(tmp_path, change, word) -> None:
         ("llama", {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "yarn"),
         ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "high_freq_factor"),
         ("llama", {"rope_scaling": "llama3"}, "rope_scaling"),
+        ("llama", {"rope_parameters": {"full_attention": {}}}, "full_attention"),
         ("llama", {"rope_theta": -1.0}, "rope-theta"),
         ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
         ("llama", {"num_key_value_heads": 3}, "n-kv-head"),
@@ -82,12 +83,66 @@ def test_an_unknown_family_is_told_the_known_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", TRAINABLE)
-def test_every_size_has_to_be_there(tmp_path: Path, family: str) -> None:
+def test_fields_left_out_have_the_defaults_of_transformers_and_are_named(tmp_path, family) -> None:
+    written = model_config_json(read_back(tmp_path, {"model_type": family}))
+    theirs = AutoConfig.for_model(family).to_dict()
+    theirs |= theirs.get("rope_parameters") or {}
+    fields = {*FAMILIES[family].config_fields.names, *FAMILIES[family].config_fields.defaults}
+    compared = fields - {"n_inner"}  # which transformers leaves None
+    assert {name: written[name] for name in compared} == {name: theirs[name] for name in compared}
+    (note,) = omission_notes(tmp_path)
+    assert f"vocab_size {theirs['vocab_size']}" in note
+    assert ("rope_theta 10000.0" in note) == (family != "gpt2")
+
+
+@pytest.mark.parametrize("family", TRAINABLE)
+def test_a_field_left_out_by_itself_is_named(tmp_path: Path, family: str) -> None:
     whole = model_config_json(ModelConfig(**SIZES, **FAMILIES[family].switches))
-    for name in ("vocab_size", "n_embd", "hidden_size", "intermediate_size", "n_positions"):
-        if name in whole:
-            with pytest.raises(CheckpointError, match=name):
-                read_back(tmp_path, {key: whole[key] for key in whole if key != name})
+    read_back(tmp_path, whole)
+    assert omission_notes(tmp_path) == ()
+    AutoConfig.for_model(**whole).save_pretrained(tmp_path)
+    assert omission_notes(tmp_path) == ()
+    context = "n_positions" if family == "gpt2" else "max_position_embeddings"
+    default = AutoConfig.for_model(family).max_position_embeddings
+    without = {name: value for name, value in whole.items() if name != context}
+    assert read_back(tmp_path, without).block_size == default
+    assert omission_notes(tmp_path)[0].endswith(f"are used: {context} {default}")
+
+
+def test_a_model_of_ours_alone_leaves_nothing_out(tmp_path: Path) -> None:
+    whole = model_config_json(PRESETS["lecture"].model)
+    for name in ("vocab_size", "n_embd", "n_positions", "layer_norm_epsilon"):
+        with pytest.raises(CheckpointError, match=name):
+            read_back(tmp_path, {key: whole[key] for key in whole if key != name})
+
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+ROPES = (
+    {"rope_scaling": LLAMA3, "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}},
+    {"rope_scaling": LLAMA3, "rope_parameters": {"rope_theta": 500.0}, "rope_theta": 77.0},
+    {"rope_scaling": {"type": "default"}, "rope_parameters": {**LLAMA3, "rope_theta": 500.0}},
+    {"rope_scaling": {}, "rope_parameters": {**LLAMA3, "rope_theta": 500.0}, "rope_theta": 77.0},
+    {"rope_scaling": {**LLAMA3, "original_max_position_embeddings": 5}, "rope_theta": 77.0},
+    {"rope_theta": 77.0},
+    {},
+)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "nanochat"])
+@pytest.mark.parametrize("rope", ROPES)
+def test_rotary_fields_beside_each_other_mean_what_transformers_takes(
+    tmp_path, family, rope
+) -> None:
+    whole = model_config_json(ModelConfig(**SIZES, **FAMILIES[family].switches))
+    raw = {name: value for name, value in whole.items() if not name.startswith("rope_")}
+    ours = read_back(tmp_path, {**raw, **rope})
+    theirs = AutoConfig.from_pretrained(tmp_path).rope_parameters
+    scaling = ours.rope_scaling
+    assert ours.rope_theta == theirs["rope_theta"]
+    assert (scaling is not None) == (theirs["rope_type"] == "llama3")
+    if scaling is not None:
+        assert scaling.original_context == theirs["original_max_position_embeddings"]
+        assert scaling.factor == theirs["factor"]
 
 
 def test_any_model_reads_back_as_it_was(any_model, tmp_path_factory) -> None:

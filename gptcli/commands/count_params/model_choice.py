@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
@@ -61,7 +61,10 @@ def _preset(name: str) -> ModelSource:
 
 
 def _file(path: Path) -> ModelSource:
-    return ModelSource(str(path), read_model_config(path))
+    config = read_model_config(path)
+    for text in omission_notes(path):
+        note(text)
+    return ModelSource(str(path), config)
 
 
 def _checkpoint(directory: Path | None) -> ModelSource:

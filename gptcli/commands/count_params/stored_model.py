@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.find import fetch_description, named_model, newest_run
 from gptcli.checkpoint.layout import FLOATING, file_layout, find_stored
 from gptcli.checkpoint.model_files import weight_files
@@ -32,6 +32,8 @@ def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeigh
         note(f"newest run: {directory}")
     directory = named_model(directory, fetching(fetch_description))
     config = read_model_config(directory)
+    for text in omission_notes(directory):
+        note(text)
     return directory, config, _stored_weights(directory, config)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gptcli.checkpoint.config_json import omission_notes
 from gptcli.checkpoint.find import RUNS, model_directory
 from gptcli.checkpoint.resume import clear_stale_steps
 from gptcli.checkpoint.run import read_record
@@ -68,6 +69,8 @@ def _begin(request: TrainRequest) -> Answer:
 
 def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     start = StartingPoint.at(chosen_model(checkpoint))
+    for text in omission_notes(start.directory):
+        note(text)
     check_same_tokenizer(start.directory, load_tokenizer(start.directory), dataset)
     return start
 
