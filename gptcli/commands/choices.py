@@ -61,7 +61,7 @@ def check_unchanged(model: Path, dataset: Dataset, allow_changed: bool) -> None:
     other data, chosen as such; a note tells where it is made of the text that the run has seen.
     """
     run = run_of(model)
-    if run is None or (trained := read_record(run).data).dataset == dataset.identity:
+    if run is None or dataset.has_identity((trained := read_record(run).data).dataset):
         return
     place, name = dataset.directory.as_posix(), model.as_posix()
     if Path(trained.directory).resolve() != dataset.directory.resolve():

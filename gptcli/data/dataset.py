@@ -1,7 +1,7 @@
 """Opening a dataset, ``data/NAME/``: its record, its tokenizer and its tokens, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Dataset:
     def identity(self) -> str:
         """Sha256 of the content: dtype, tokenizer and the checksums of the files."""
         return self.record.identity
+
+    def has_identity(self, identity: str) -> bool:
+        """Whether ``identity`` is that of this content, in the form of any version."""
+        known = (self.record.tokenizer, self.tokenizer.identity, *self.tokenizer.former_identities)
+        return any(replace(self.record, tokenizer=one).identity == identity for one in known)
 
     @property
     def source(self) -> Mapping[str, Any]:
@@ -162,7 +167,7 @@ def _read_tokenizer(directory: Path, record: DatasetRecord) -> Tokenizer:
     if not file.is_file():
         raise DataError(f"{file} is missing: run `gptcli prepare` again")
     tokenizer = Tokenizer.load(file)
-    if tokenizer.identity != record.tokenizer:
+    if not tokenizer.has_identity(record.tokenizer):
         raise CheckpointError(
             f"{file} is not the tokenizer of this dataset (identity {tokenizer.identity[:12]}, "
             f"recorded {record.tokenizer[:12]}): run `gptcli prepare` again, or with "

@@ -73,7 +73,7 @@ def _data(directory: Path) -> Iterator[Finding]:
         if not Path(record.directory).is_dir():
             yield Finding("data", None, f"{record.directory} is not here")
             return
-        same = Dataset.open(Path(record.directory)).identity == record.dataset
+        same = Dataset.open(Path(record.directory)).has_identity(record.dataset)
     except _PROBLEMS as error:
         yield Finding("data", False, str(error))
         return

@@ -21,7 +21,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
     """Raise CheckpointError unless a dataset was made with a model directory's tokenizer."""
     ours, theirs = tokenizer.identity, dataset.tokenizer.identity
-    if theirs not in {ours, *tokenizer.former_identities}:
+    if not tokenizer.has_identity(theirs):
         raise CheckpointError(
             f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
             f"{directory} ({ours[:12]}): prepare the text with the model's own, "
@@ -59,7 +59,7 @@ def load_model(directory: Path, device: str) -> LoadedModel:
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)
     model = use_fast_layers(model_with(config, load_weights(directory, config))).to(device)
-    notes = omission_notes(directory) + special_id_notes(directory, config.vocab_size)
+    notes = omission_notes(directory) + special_id_notes(directory, config.vocab_size) + whole.notes
     if tokenizer is not whole:
         notes += (
             f"{directory}: the tokenizer has ids up to {whole.vocab_size - 1:,}, the model up to "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_OPTIONS = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
+_OPTIONS = ("unk_token", "continuing_subword_prefix", "end_of_word_suffix")
 
 
 @cache

@@ -88,8 +88,6 @@ def cuts_of(tokenizer: Tokenizer) -> Cuts:
     content = tokenizer.content
     if tokenizer.kind in ("char", "byte"):
         return Cuts.ANYWHERE
-    if content["model"].get("dropout"):  # merges are left out at random: no ids are exact
-        return Cuts.NOWHERE
     looked_for = [token for token in content["added_tokens"] if not token["special"]]
     if looked_for and (content["normalizer"] or not all(map(_stays_in_a_word, looked_for))):
         return Cuts.NOWHERE

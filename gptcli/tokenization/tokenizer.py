@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import json
 import os
 import re
@@ -21,12 +20,12 @@ from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
+from gptcli.tokenization.identity import former_identity, tokenizer_identity
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE, TokenizerConfig
 
 TOKENIZER_FILE = "tokenizer.json"
 LARGEST_ID = 2**22  # the largest vocabularies have a million tokens
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
-_TABLES = frozenset({"vocab", "merges"})  # long, and without options
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
 _OTHER_ENDS = frozenset({"endoftext", "endofsentence", "endofdocument", "eos", "eod"})
 _MARKS = re.compile(r"[^a-z]")  # of <|end_of_sentence|> or [EOS]
@@ -36,9 +35,9 @@ class Tokenizer:
     """A tokenizer of the ``tokenizers`` library, with a faster way for single characters.
 
     Text never becomes a special token, even if it contains its name, and nothing is added,
-    truncated or padded. ``missing_ids`` are those below ``vocab_size`` that have no token, and
-    ``configured_ends`` the tokens that the files beside the vocabulary say end a text.
-    ``former_identities`` are those of datasets made when the tokens beside it were not read.
+    truncated, padded or left to chance: ``dropout`` is the rate at which the file would leave out
+    merges, which is off here. ``missing_ids`` are those below ``vocab_size`` that have no token,
+    and ``configured_ends`` the tokens that the files beside the vocabulary say end a text.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -46,11 +45,15 @@ class Tokenizer:
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
+        self.dropout: float | None = getattr(inner.model, "dropout", None) or None
+        before = former_identity(json.loads(inner.to_str())) if self.dropout else ""
+        if self.dropout:
+            inner.model.dropout = None
         self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
         self._content: dict[str, Any] = json.loads(inner.to_str())
         self._table = self.character_table("int64")
         self.configured_ends: tuple[str, ...] = ()
-        self.former_identities: frozenset[str] = frozenset()
+        self._earlier = frozenset({before} - {""})
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -172,7 +175,7 @@ class Tokenizer:
         by_id = {number: token for token, number in whole.special_tokens.items()}
         named = [by_id[number] for number in config.end_ids if number in by_id]
         whole.configured_ends = (*([config.end] if config.end else []), *named)
-        whole.former_identities = frozenset({self.identity} if new else ())
+        whole.has_replaced(self)
         return whole
 
     def _with_tokens(self, new: Sequence[Mapping[str, Any]], name: str) -> "Tokenizer":
@@ -196,14 +199,32 @@ class Tokenizer:
 
     @cached_property
     def identity(self) -> str:
-        """Sha256 of everything that decides the ids, regardless of how the file is formatted.
+        """Sha256 of everything that decides the ids, regardless of how the file is formatted."""
+        return tokenizer_identity(self._content)
 
-        Null and false are left out, so that an option that the library adds later, off by
-        default, changes nothing.
-        """
-        parts = ("model", "normalizer", "pre_tokenizer", "decoder", "added_tokens")
-        content = {part: _without_defaults(self._content[part]) for part in parts}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    @cached_property
+    def former_identities(self) -> frozenset[str]:
+        """The identities of this tokenizer in files that earlier versions wrote."""
+        return self._earlier | {former_identity(self._content)}
+
+    def has_identity(self, identity: str) -> bool:
+        """Whether ``identity`` is that of this tokenizer, also if an earlier version gave it."""
+        return identity == self.identity or identity in self.former_identities
+
+    def has_replaced(self, other: "Tokenizer") -> None:
+        """Take over the identities of ``other``, which earlier versions made of the same files."""
+        if other is not self:
+            self._earlier |= {other.identity, *other.former_identities}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of it."""
+        if self.dropout is None:
+            return ()
+        return (
+            f"the tokenizer's BPE dropout ({self.dropout:.3g}), which draws other tokens for the "
+            "same text each time, is off",
+        )
 
     def to_json(self) -> str:
         """The text of tokenizer.json, the same for the same tokenizer."""
@@ -298,13 +319,3 @@ def _pieces_by_id(inner: tokenizers.Tokenizer) -> tuple[list[str], tuple[int, ..
     numbers = range(max(by_id) + 1)
     missing = tuple(number for number in numbers if number not in by_id)
     return [by_id.get(number, "") for number in numbers], missing
-
-
-def _without_defaults(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: inner if key in _TABLES else _without_defaults(inner)
-            for key, inner in value.items()
-            if inner is not None and inner is not False
-        }
-    return [_without_defaults(inner) for inner in value] if isinstance(value, list) else value

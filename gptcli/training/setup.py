@@ -123,7 +123,7 @@ def check_length(dataset: Dataset, block_size: int) -> None:
 
 def check_same_data(record: RunRecord, dataset: Dataset) -> None:
     """CheckpointError where the dataset is not the one that the run was begun with."""
-    if dataset.identity != record.data.dataset:
+    if not dataset.has_identity(record.data.dataset):
         raise CheckpointError(
             f"{dataset.directory} is not the data of this run "
             f"(dataset {dataset.identity[:12]}, the run has {record.data.dataset[:12]}): "

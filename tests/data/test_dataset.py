@@ -6,8 +6,12 @@ import pytest
 
 from gptcli.data.dataset import Dataset, newest_dataset
 from gptcli.data.dataset_record import narrowest_dtype
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.tokenization.identity import former_identity
+from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
+from tests.data.conftest import TEXT
 
 
 def edit_record(dataset: Dataset, edit) -> None:
@@ -191,3 +195,20 @@ def test_newest_dataset_is_by_the_time_recorded_inside(make_dataset, tmp_path):
 def test_no_dataset_names_the_command(tmp_path):
     with pytest.raises(UsageError, match=r"gptcli prepare input\.txt"):
         newest_dataset(tmp_path)
+
+
+def test_dataset_of_an_earlier_version_keeps_its_identity(tmp_path):
+    """A record with the former identity of its tokenizer opens, and is the same dataset."""
+    (tmp_path / "a.txt").write_text(TEXT)
+    text = character_tokenizer(TEXT, special_tokens=["<|user|>"]).to_json()
+    marked = Tokenizer.from_json(text.replace('"normalized": false', '"normalized": true'))
+    made = prepare(Preparation([str(tmp_path / "a.txt")], marked), tmp_path / "set")
+    former = former_identity(made.tokenizer.content)
+    assert former != made.tokenizer.identity
+    edit_record(made, lambda record: record.update(tokenizer=former))
+    old = Dataset.open(made.directory)
+    assert old.identity != made.identity
+    assert old.has_identity(made.identity) and made.has_identity(old.identity)
+    (tmp_path / "a.txt").write_text(TEXT[:-1])
+    other = prepare(Preparation([str(tmp_path / "a.txt")], marked), tmp_path / "other")
+    assert not other.has_identity(old.identity)

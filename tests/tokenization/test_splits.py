@@ -196,7 +196,6 @@ REFUSED = {
         ),
     },
     "spaces around Chinese": {"pre_tokenizer": split(), "normalizer": BERT_NORMALIZER},
-    "dropout": {"pre_tokenizer": split(), "model": {"dropout": 0.1}},
     "a token with a space": {"pre_tokenizer": split(), "added": ({"content": "end of"},)},
     "a token that takes spaces": {
         "pre_tokenizer": split(),

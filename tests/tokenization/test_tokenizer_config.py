@@ -96,7 +96,7 @@ def test_tokens_beside_a_tokenizer_json_are_added_once(tmp_path):
     assert tokenizer.special_tokens == {"<s>": 3, "<end>": 5}
     assert tokenizer.end_of_text == 5
     assert tokenizer.vocab_size == 6
-    assert tokenizer.former_identities == {bare.identity}
+    assert tokenizer.has_identity(bare.identity) and not bare.has_identity(tokenizer.identity)
 
 
 @pytest.mark.parametrize(

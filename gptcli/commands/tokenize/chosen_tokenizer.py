@@ -60,7 +60,10 @@ def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -
     """A new tokenizer of a kind such as ``bpe:512`` from ``source``; else load ``name``."""
     spec = named_kind(name, pattern)
     if spec is None:
-        return ChosenTokenizer(load_tokenizer(name, pattern), name)
+        tokenizer = load_tokenizer(name, pattern)
+        for text in tokenizer.notes:
+            note(text)
+        return ChosenTokenizer(tokenizer, name)
     if is_there(name):
         note(f"{name} names a kind of tokenizer: for the path here write ./{name}")
     if spec.kind in SIZED_KINDS and spec.vocab_size is None:

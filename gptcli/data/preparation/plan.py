@@ -113,6 +113,8 @@ def _ready_tokenizer(
     None for characters, which are known after the corpus has been scanned.
     """
     if isinstance(choice, Tokenizer):
+        for text in choice.notes:
+            watch.note(text)
         return choice
     if choice.kind == "char":
         return None

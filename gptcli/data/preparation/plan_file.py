@@ -44,7 +44,7 @@ def read_plan(folder: Path, workers: int) -> tuple[Plan, Tokenizer]:
         tokenizer = Tokenizer.load(folder / TOKENIZER_FILE)
     except (UsageError, CheckpointError) as error:
         raise DataError(f"{folder} is damaged ({error}): plan again with --overwrite") from None
-    if tokenizer.identity != value["tokenizer"]:
+    if not tokenizer.has_identity(value["tokenizer"]):
         raise DataError(f"{folder / TOKENIZER_FILE} is not the plan's: plan again with --overwrite")
     return replace(plan, config=replace(plan.config, workers=workers)), tokenizer
 
