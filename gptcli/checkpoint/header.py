@@ -6,9 +6,11 @@ data_offsets, then the tensors' bytes. https://huggingface.co/docs/safetensors
 
 import json
 import math
+import os
 import re
 import struct
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +38,49 @@ class TensorInfo:
 
 
 def read_header(path: Path) -> dict[str, TensorInfo]:
-    """Every tensor of the file by name; reads the header alone.
+    """Every tensor of the file by name; raises what ``opened`` and ``header_of`` raise."""
+    with opened(path) as stream:
+        return header_of(stream, path)
 
-    Raises UsageError where there is no such file, CheckpointError where it is damaged.
-    """
+
+def opened(path: Path) -> FileIO:
+    """Open a file of tensors; UsageError where there is none, or it cannot be read."""
     if path.exists() and not path.is_file():  # reading a pipe would block
         raise CheckpointError(f"{path} is no regular file")
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            if is_lfs_pointer(file.read(_POINTER_BYTES)):
-                raise CheckpointError(f"{path} is a git-lfs pointer, not the weights: git lfs pull")
-            file.seek(0)
-            header = file.read(_header_length(file.read(8), size, path))
+        return FileIO(path)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def header_of(stream: FileIO, path: Path) -> dict[str, TensorInfo]:
+    """Every tensor of an open file by name; reads the header alone.
+
+    CheckpointError where it is damaged; ``path`` is its name for messages.
+    """
+    try:
+        size = os.fstat(stream.fileno()).st_size
+        if is_lfs_pointer(_read(stream, _POINTER_BYTES)):
+            raise CheckpointError(f"{path} is a git-lfs pointer, not the weights: git lfs pull")
+        stream.seek(0)
+        header = _read(stream, _header_length(_read(stream, 8), size, path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     first = 8 + len(header)
     tensors = _parse(header, first, path)
     _check_layout(tensors, first, size, path)
     return tensors
+
+
+def _read(stream: FileIO, count: int) -> bytes:
+    """The next ``count`` bytes, fewer at the end of the file alone."""
+    parts = []
+    while count and (part := stream.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def _header_length(prefix: bytes, size: int, path: Path) -> int:

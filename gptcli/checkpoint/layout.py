@@ -3,14 +3,14 @@
 Where each of them is in the files is read from their headers alone, without torch.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from gptcli.checkpoint.foreign_names import foreign_name
-from gptcli.checkpoint.header import TensorInfo, read_header
-from gptcli.checkpoint.model_files import weight_files
+from gptcli.checkpoint.header import TensorInfo
+from gptcli.checkpoint.weight_file import WeightFile
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 from gptcli.families.registry import family_of
@@ -48,9 +48,9 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: its name there, and its place."""
+    """A tensor in an open file: its name there, and its place."""
 
-    file: Path
+    file: WeightFile
     name: str
     info: TensorInfo
 
@@ -86,25 +86,25 @@ def canonical_name(name: str, config: ModelConfig) -> str | None:
     return name if name.startswith(prefix) else prefix + name
 
 
-def find_stored(directory: Path, config: ModelConfig) -> dict[str, list[Stored]]:
-    """Find where every tensor of the layout is stored, once or more, and check all headers.
+def find_stored(files: Sequence[WeightFile], config: ModelConfig) -> dict[str, list[Stored]]:
+    """Find where every tensor of the layout is stored, once or more.
 
     CheckpointError names the tensor that is missing, unknown or of another shape.
     """
     expected = {entry.name: entry for entry in file_layout(config)}
     found: dict[str, list[Stored]] = {}
-    for file in weight_files(directory):
-        for stored, info in read_header(file).items():
+    for file in files:
+        for stored, info in file.tensors.items():
             name = canonical_name(stored, config)
             if name is not None:
                 if name not in expected:
-                    raise _foreign(stored, file, expected, config)
-                _check(stored, info, expected[name], file)
+                    raise _foreign(stored, file.path, expected, config)
+                _check(stored, info, expected[name], file.path)
                 found.setdefault(name, []).append(Stored(file, stored, info))
     if missing := sorted(expected.keys() - found.keys()):
         way_out = _ONLY_HEAD if missing == ["lm_head.weight"] else ""
         raise CheckpointError(
-            f"{directory} lacks tensor {missing[0]} ({len(missing)} missing){way_out}"
+            f"{files[0].path.parent} lacks tensor {missing[0]} ({len(missing)} missing){way_out}"
         )
     return found
 

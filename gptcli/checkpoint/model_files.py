@@ -9,7 +9,6 @@ from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_s
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
-from gptcli.runtime.hashing import sha256_of
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 
@@ -111,11 +110,6 @@ def weight_names(directory: Path) -> list[str]:
             "save the model as safetensors"
         )
     raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
-
-
-def weights_hash(directory: Path) -> str:
-    """Sha256 of the weights' files, one after another."""
-    return sha256_of(*weight_files(directory))
 
 
 def _shard_names(index: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """Reading and writing tensors in safetensors files; the only file here that imports torch."""
 
-from collections.abc import Callable, Iterator
-from io import FileIO
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import safetensors
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gptcli.checkpoint.header import read_header
 from gptcli.checkpoint.layout import FLOATING, Stored, TensorEntry, file_layout, find_stored
+from gptcli.checkpoint.weight_file import WeightFile, opened_weights
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, ResourceError
 from gptcli.families.shapes import parameter_shapes
@@ -66,10 +66,19 @@ def save_weights(
 def load_weights(directory: Path, config: ModelConfig) -> Weights:
     """Load a model's parameters in float32, from one file or from shards.
 
+    Raises what ``read_weights`` does, and CheckpointError where a file changed meanwhile.
+    """
+    with opened_weights(directory) as files:
+        return read_weights(files, config)
+
+
+def read_weights(files: Sequence[WeightFile], config: ModelConfig) -> Weights:
+    """Read a model's parameters in float32 from open files.
+
     Beside the parameters it needs a buffer of a few MB. Raises CheckpointError naming the
     tensor that is missing, unknown, of another shape, or stored twice with different values.
     """
-    stored = find_stored(directory, config)
+    stored = find_stored(files, config)
     weights = {name: torch.empty(shape) for name, shape in parameter_shapes(config).items()}
     for entry in file_layout(config):
         first, *again = stored[entry.name]
@@ -91,8 +100,8 @@ def _view(parameter: Tensor, entry: TensorEntry) -> Tensor:
 
 def _read_into(view: Tensor, stored: Stored) -> None:
     if stored.info.dtype == "F32" and view.is_contiguous():
-        with _opened(stored) as stream:
-            _fill(view.view(-1), stream, stored)
+        _seek(stored)
+        _fill(view.view(-1), stored)
     else:
         for rows, block in _blocks(stored):
             view[rows].copy_(block)
@@ -102,7 +111,7 @@ def _check_equal(view: Tensor, copy: Stored) -> None:
     for rows, block in _blocks(copy):
         if not torch.equal(view[rows], block.to(view.dtype)):
             raise CheckpointError(
-                f"{copy.file}: tensor {copy.name} is stored twice, with other values"
+                f"{copy.file.path}: tensor {copy.name} is stored twice, with other values"
             )
 
 
@@ -110,7 +119,7 @@ def _check_zero(stored: Stored) -> None:
     for _, block in _blocks(stored):
         if torch.count_nonzero(block):
             raise CheckpointError(
-                f"{stored.file}: config.json says that {stored.name} is zero, but it is not"
+                f"{stored.file.path}: config.json says that {stored.name} is zero, but it is not"
             )
 
 
@@ -121,33 +130,28 @@ def _blocks(stored: Stored) -> Iterator[tuple[slice, Tensor]]:
     dtype: torch.dtype = getattr(torch, FLOATING[stored.info.dtype])
     per_block = max(1, _BUFFER // row_bytes)
     buffer = torch.empty(min(n_rows, per_block) * row_bytes, dtype=torch.uint8)
-    with _opened(stored) as stream:
-        for first in range(0, n_rows, per_block):
-            last = min(first + per_block, n_rows)
-            part = buffer[: (last - first) * row_bytes]
-            _fill(part, stream, stored)
-            yield slice(first, last), part.view(dtype).view(last - first, *rest)
+    _seek(stored)
+    for first in range(0, n_rows, per_block):
+        last = min(first + per_block, n_rows)
+        part = buffer[: (last - first) * row_bytes]
+        _fill(part, stored)
+        yield slice(first, last), part.view(dtype).view(last - first, *rest)
 
 
-def _opened(stored: Stored) -> FileIO:
-    try:
-        stream = FileIO(stored.file)
-        stream.seek(stored.info.start)
-    except OSError as error:
-        raise CheckpointError(f"{stored.file} cannot be read: {error.strerror}") from error
-    return stream
+def _seek(stored: Stored) -> None:
+    stored.file.stream.seek(stored.info.start)
 
 
-def _fill(target: Tensor, stream: FileIO, stored: Stored) -> None:
+def _fill(target: Tensor, stored: Stored) -> None:
     """Read the next bytes of the file into the memory of ``target``, (N,) and contiguous."""
     memory = target.numpy().data.cast("B")
     while memory:
         try:
-            count = stream.readinto(memory)
+            count = stored.file.stream.readinto(memory)
         except OSError as error:
-            raise CheckpointError(f"{stored.file} cannot be read: {error.strerror}") from error
+            raise CheckpointError(f"{stored.file.path} cannot be read: {error.strerror}") from error
         if not count:
-            raise CheckpointError(f"{stored.file} ends within tensor {stored.name}")
+            raise CheckpointError(f"{stored.file.path} ends within tensor {stored.name}")
         memory = memory[count:]
 
 

@@ -1,10 +1,12 @@
 """A model directory, loaded: the GPT on its device and its tokenizer."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
+from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
@@ -54,7 +56,14 @@ class LoadedModel:
 
 
 def load_model(directory: Path, device: str) -> LoadedModel:
-    """Read config, weights and tokenizer; CheckpointError where config and weights do not fit."""
+    """Read config, weights and tokenizer of one publication of the model.
+
+    CheckpointError where config and weights do not fit.
+    """
+    return read_together(directory, partial(_read_model, directory, device))
+
+
+def _read_model(directory: Path, device: str) -> LoadedModel:
     config = read_model_config(directory)
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)

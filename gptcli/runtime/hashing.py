@@ -1,6 +1,8 @@
 """The sha256 of files; apart from files.py, since hashlib would slow down every start."""
 
 import hashlib
+from collections.abc import Iterable
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 
 from gptcli.runtime.progress import Advance, no_progress
@@ -16,7 +18,20 @@ def sha256_of(*paths: Path, advance: Advance = no_progress) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-                advance(len(block))
+            _update(digest, file, advance)
     return digest.hexdigest()
+
+
+def sha256_of_streams(streams: Iterable[RawIOBase]) -> str:
+    """The sha256 of the content of open files, one after another, each from its beginning."""
+    digest = hashlib.sha256()
+    for stream in streams:
+        stream.seek(0)
+        _update(digest, stream, no_progress)
+    return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", file: RawIOBase | BufferedReader, advance: Advance) -> None:
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        advance(len(block))

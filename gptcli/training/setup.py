@@ -14,6 +14,7 @@ from gptcli.checkpoint.run import (
     RECORD_FILE,
     RUN_FORMAT,
     DataReference,
+    Origin,
     RunRecord,
     write_record,
 )
@@ -61,8 +62,7 @@ def begin_training(
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
     check_memory(TRAINING_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
-    model = _initial_model(resolved, start)
-    origin = None if start is None else start.origin()
+    model, origin = _initial_model(resolved, start)
     training = _assemble(directory, config, dataset, model, Progress())
     with reported(directory):
         shutil.rmtree(directory, ignore_errors=True)
@@ -100,10 +100,12 @@ def continue_training(
     return training, problems
 
 
-def _initial_model(resolved: Resolved, start: StartingPoint | None) -> GPT:
+def _initial_model(resolved: Resolved, start: StartingPoint | None) -> tuple[GPT, Origin | None]:
+    """A model with random weights, or those of ``start`` and what is recorded about them."""
     if start is None:
-        return new_model(resolved.model, derive_seed(resolved.training.seed, "weights"))
-    return model_with(resolved.model, start.weights(resolved.model.block_size))
+        return new_model(resolved.model, derive_seed(resolved.training.seed, "weights")), None
+    weights, origin = start.weights(resolved.model.block_size)
+    return model_with(resolved.model, weights), origin
 
 
 def check_length(dataset: Dataset, block_size: int) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_model_config
-from gptcli.checkpoint.model_files import weights_hash
+from gptcli.checkpoint.reading import Stamp, stamp
 from gptcli.checkpoint.run import Origin
-from gptcli.checkpoint.tensors import Weights, load_weights
+from gptcli.checkpoint.tensors import Weights, read_weights
+from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
-from gptcli.errors import UsageError
+from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import model_type_of
+from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.training.defaults import MODEL_FLAGS, usual_rate
 
 _POSITIONS = "position_embedding.weight"
@@ -21,15 +23,17 @@ _POSITIONS = "position_embedding.weight"
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A model directory and what its config.json says."""
+    """A model directory and what its config.json says; ``stamp`` tells when it is replaced."""
 
     directory: Path
     model: ModelConfig
+    stamp: Stamp
 
     @classmethod
     def at(cls, directory: Path) -> "StartingPoint":
         """Read the config.json of a model directory."""
-        return cls(directory, read_model_config(directory))
+        before = stamp(directory)
+        return cls(directory, read_model_config(directory), before)
 
     def preset(self, given: Mapping[str, Any]) -> Preset:
         """The model as a preset with a tenth of the usual learning rate, for fine-tuning.
@@ -54,13 +58,17 @@ class StartingPoint:
                 f"{flag(name)} {value} contradicts {self.directory}, which has {ours}: leave it out"
             )
 
-    def weights(self, block_size: int) -> Weights:
-        """Load the parameters; learned positions are cropped to the first ``block_size``."""
-        weights = load_weights(self.directory, self.model)
+    def weights(self, block_size: int) -> tuple[Weights, Origin]:
+        """Load the parameters, and what train.json records about them.
+
+        Learned positions are cropped to the first ``block_size``. CheckpointError where the
+        directory has been replaced since its config.json was read.
+        """
+        with opened_weights(self.directory) as files:
+            weights = read_weights(files, self.model)
+            content = sha256_of_streams(file.stream for file in files)
+        if stamp(self.directory) != self.stamp:
+            raise CheckpointError(f"{self.directory} was replaced while it was read: try again")
         if block_size < self.model.block_size and _POSITIONS in weights:
             weights[_POSITIONS] = weights[_POSITIONS][:block_size].clone()
-        return weights
-
-    def origin(self) -> Origin:
-        """What train.json records about the checkpoint."""
-        return Origin(self.directory.as_posix(), weights_hash(self.directory))
+        return weights, Origin(self.directory.as_posix(), content)

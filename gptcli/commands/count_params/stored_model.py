@@ -3,12 +3,15 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.find import fetch_description, named_model, newest_run
 from gptcli.checkpoint.layout import FLOATING, file_layout, find_stored
-from gptcli.checkpoint.model_files import weight_files
+from gptcli.checkpoint.model_files import weight_names
+from gptcli.checkpoint.reading import read_together
+from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.commands.choices import fetching
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
@@ -31,31 +34,39 @@ def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeigh
         directory = newest_run()
         note(f"newest run: {directory}")
     directory = named_model(directory, fetching(fetch_description))
-    config = read_model_config(directory)
+    config, stored = read_together(directory, partial(_config_and_weights, directory))
     for text in omission_notes(directory):
         note(text)
-    return directory, config, _stored_weights(directory, config)
+    if stored is None:
+        note(f"{directory} holds no weights: counted from its config.json alone")
+    else:
+        _note_weights(config, stored)
+    return directory, config, stored
 
 
-def _stored_weights(directory: Path, config: ModelConfig) -> StoredWeights | None:
-    """Read from headers alone what the files hold; None where there are no weights.
+def _config_and_weights(directory: Path) -> tuple[ModelConfig, StoredWeights | None]:
+    """Read from headers alone what the weights' files hold; None where there are none.
 
     CheckpointError where they do not fit the model in config.json.
     """
+    config = read_model_config(directory)
     try:
-        n_files = len(weight_files(directory))
+        weight_names(directory)
     except UsageError:
-        note(f"{directory} holds no weights: counted from its config.json alone")
-        return None
-    found = [tensor for copies in find_stored(directory, config).values() for tensor in copies]
+        return config, None
+    with opened_weights(directory) as files:
+        stored = find_stored(files, config)
+    found = [tensor for copies in stored.values() for tensor in copies]
     sizes = Counter[str]()
     for tensor in found:
         sizes[tensor.info.dtype] += tensor.info.n_bytes
     dtype = FLOATING[sizes.most_common(1)[0][0]]
-    stored = StoredWeights(n_files, len(found), sizes.total(), dtype)
+    return config, StoredWeights(len(files), len(found), sizes.total(), dtype)
+
+
+def _note_weights(config: ModelConfig, stored: StoredWeights) -> None:
     zeros = sum(math.prod(entry.shape) for entry in file_layout(config) if entry.absent)
     extra = (
         f", {zeros:,} of their numbers the zeros of biases that the model lacks" if zeros else ""
     )
-    note(f"weights: {stored.tensors:,} tensors of {dtype} in {stored.bytes:,} bytes{extra}")
-    return stored
+    note(f"weights: {stored.tensors:,} tensors of {stored.dtype} in {stored.bytes:,} bytes{extra}")
