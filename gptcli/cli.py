@@ -42,7 +42,8 @@ def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     """The command line with these commands; without an argument, with all."""
     app = typer.Typer(
         name="gptcli",
-        help="From a text file to a GPT that you trained, measured, sampled and looked inside.",
+        help="Train a small GPT on your own text, then evaluate it, sample from it and look "
+        "inside.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -38,7 +38,7 @@ def model_directory(path: Path) -> Path:
         near = _nearest_run(path)
         hint = f"did you mean {near}?" if near else "give a run such as runs/input"
         raise UsageError(f"{path} does not exist: {hint}")
-    raise UsageError(f"{path} is no model directory: it has no {CONFIG_FILE}")
+    raise UsageError(f"{path} is not a model directory: it has no {CONFIG_FILE}")
 
 
 def named_model(path: Path, fetch: Callable[[str, str], Path]) -> Path:

@@ -46,7 +46,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
 def opened(path: Path) -> FileIO:
     """Open a file of tensors; UsageError where there is none, or it cannot be read."""
     if path.exists() and not path.is_file():  # reading a pipe would block
-        raise CheckpointError(f"{path} is no regular file")
+        raise CheckpointError(f"{path} is not a regular file")
     try:
         return FileIO(path)
     except FileNotFoundError:
@@ -85,12 +85,12 @@ def _read(stream: FileIO, count: int) -> bytes:
 
 def _header_length(prefix: bytes, size: int, path: Path) -> int:
     if len(prefix) < 8:
-        raise CheckpointError(f"{path} has {size} bytes: it is cut short or no safetensors file")
+        raise CheckpointError(f"{path} has {size} bytes: it is cut short or not a safetensors file")
     length: int = struct.unpack("<Q", prefix)[0]
     if length > _LARGEST_HEADER or length + 8 > size:
         raise CheckpointError(
             f"{path} announces a header of {length:,} bytes in a file of {size:,}: "
-            "it is damaged or no safetensors file"
+            "it is damaged or not a safetensors file"
         )
     return length
 

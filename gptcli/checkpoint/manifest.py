@@ -105,7 +105,7 @@ def _listed(directory: Path) -> dict[str, Any]:
     entries: dict[str, Any] = {}
     for file in sorted(directory.iterdir()):
         if not stat.S_ISREG(file.lstat().st_mode):
-            raise CheckpointError(f"{file} is no regular file, which a saved step never has")
+            raise CheckpointError(f"{file} is not a regular file, which a saved step never has")
         if file.name != MANIFEST_FILE:
             entries[file.name] = _entry(file)
     return entries

@@ -109,7 +109,7 @@ def weight_names(directory: Path) -> list[str]:
             f"{pickles[0]} is a pickle, which can run code and is never opened: "
             "save the model as safetensors"
         )
-    raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is no finished model directory")
+    raise UsageError(f"{directory} has no {WEIGHTS_FILE}: it is not a finished model directory")
 
 
 def _shard_names(index: Path) -> list[str]:
@@ -119,5 +119,5 @@ def _shard_names(index: Path) -> list[str]:
     names = {str(name) for name in weight_map.values()}
     for name in names:
         if not _SHARD_NAME.fullmatch(name):
-            raise CheckpointError(f"{index} names {name!r:.80}, which is no file beside it")
+            raise CheckpointError(f"{index} names {name!r:.80}, which is not a file beside it")
     return sorted(names)

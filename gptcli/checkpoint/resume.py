@@ -100,7 +100,7 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
     """
     steps = resume_steps(run)
     if not steps:
-        raise UsageError(f"{run} has no saved step to resume from: train it anew")
+        raise UsageError(f"{run} has no saved step to resume from: train it again")
     problems: list[str] = []
     for step in reversed(steps):
         try:

@@ -27,7 +27,7 @@ class DataReference:
     def __post_init__(self) -> None:
         for name in ("directory", "dataset", "tokenizer"):
             if not isinstance(getattr(self, name), str):
-                raise TypeError(f"data.{name} is no text")
+                raise TypeError(f"data.{name} is not a string")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Origin:
     def __post_init__(self) -> None:
         for name in ("checkpoint", "weights"):
             if not isinstance(getattr(self, name), str):
-                raise TypeError(f"init_from.{name} is no text")
+                raise TypeError(f"init_from.{name} is not a string")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read_record(directory: Path) -> RunRecord:
 
 def _object(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise TypeError(f"{raw!r:.40} is no object")
+        raise TypeError(f"{raw!r:.40} is not an object")
     return raw
 
 

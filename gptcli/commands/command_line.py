@@ -91,9 +91,9 @@ def _listed(formats: tuple[str, ...]) -> str:
 
 def _verbosity_parameters() -> Iterator[inspect.Parameter]:
     for name, short, about in (
-        ("quiet", ("-q",), "No notes, no progress."),
-        ("verbose", ("-v",), "More about what is done."),
-        ("debug", (), "Show tracebacks of errors."),
+        ("quiet", ("-q",), "Hide notes and progress."),
+        ("verbose", ("-v",), "Show more details."),
+        ("debug", (), "Show the traceback of an error."),
     ):
         yield _keyword(name, bool, typer.Option(False, flag(name), *short, help=about))
 

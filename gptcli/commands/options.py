@@ -55,7 +55,8 @@ def argument(about: str, metavar: str) -> Any:
 def checkpoint_argument() -> Any:
     """Declare the argument CHECKPOINT: the model that a command works on."""
     return argument(
-        "A run or resume step, a Hugging Face directory or hub id. Default: newest run.",
+        "A run, a saved step of one, a Hugging Face directory or a hub id. Default: the newest "
+        "run.",
         "CHECKPOINT",
     )
 
@@ -68,7 +69,7 @@ def device_option() -> Any:
 def changed_data_option(panel: str | None = None) -> Any:
     """Declare the option --allow-changed-data."""
     return option(
-        "Use the run's dataset though it has changed since the run was trained on it.",
+        "Use the run's dataset even if it has changed since the run was trained on it.",
         default=False,
         panel=panel,
     )
@@ -119,7 +120,7 @@ class Request:
         for name, useless in self._useless():
             if self.is_given(name) and self.is_given(useless):
                 raise UsageError(
-                    f"{_shown(self, name)} makes no use of {_shown(self, useless)}: "
+                    f"{_shown(self, useless)} has no effect with {_shown(self, name)}: "
                     "leave one of them out"
                 )
         for name, owners in self.needs.items():
@@ -130,7 +131,7 @@ class Request:
     def _check_exclusive(self, *names: str) -> None:
         """Raise UsageError where more than one of these flags is given."""
         if len(given := [_shown(self, name) for name in names if self.is_given(name)]) > 1:
-            raise UsageError(f"{given[0]} and {given[1]} exclude each other: leave one out")
+            raise UsageError(f"{given[0]} and {given[1]} cannot be combined: leave one out")
 
     def _useless(self) -> Iterator[tuple[str, str]]:
         """Pairs of a flag and another that has no effect together with it."""
@@ -173,7 +174,7 @@ class FormatRequest(Request):
         super().__post_init__()
         first, second, *_ = [*self._asked_forms, None, None]
         if second and len(set(self._asked_forms.values())) > 1:
-            raise UsageError(f"{first} and {second} exclude each other: leave one out")
+            raise UsageError(f"{first} and {second} cannot be combined: leave one out")
         form, owner = self.chosen_form, self._owner
         others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
@@ -222,7 +223,7 @@ class FormatRequest(Request):
 class OutputRequest(FormatRequest):
     """A request whose answer may go to a file."""
 
-    out: Path | None = option("Write to this file, not to stdout.")
+    out: Path | None = option("Write to this file instead of stdout.")
     overwrite: bool = option("Replace --out if it exists.", default=False)
 
     def __post_init__(self) -> None:

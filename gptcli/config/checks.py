@@ -3,8 +3,6 @@
 Also how flags and counts are written in messages everywhere.
 """
 
-import math
-
 from gptcli.errors import UsageError
 
 _LARGEST = 1e300  # an int may be too large for a float
@@ -23,39 +21,52 @@ def counted(number: int, noun: str) -> str:
 def check_whole(name: str, value: object, least: int, most: int = 10**12) -> None:
     """Raise UsageError unless ``value`` is a whole number from ``least`` to ``most``."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise UsageError(f"{flag(name)} must be a whole number, not {value!r}")
+        raise UsageError(f"{flag(name)} must be a whole number, not {_shown(value)}")
     if value < least:
-        raise UsageError(f"{flag(name)} {value} is too small: it must be at least {least}")
+        raise UsageError(f"{flag(name)} must be at least {least}, not {_shown(value)}")
     if value > most:
-        raise UsageError(f"{flag(name)} is too large: it must be at most {most:,}")
+        raise UsageError(f"{flag(name)} must be at most {most:,}, not {_shown(value)}")
 
 
 def check_not_negative(name: str, value: object) -> None:
     """Raise UsageError unless ``value`` is a finite number of 0 or more."""
-    if not isinstance(value, int | float) or not 0 <= value < math.inf or value > _LARGEST:
-        raise UsageError(f"{flag(name)} {value!r:.40} is not a finite number of 0 or more")
+    if _finite(name, value) < 0:
+        raise UsageError(f"{flag(name)} must be at least 0, not {_shown(value)}")
 
 
 def check_positive(name: str, value: object) -> None:
     """Raise UsageError unless ``value`` is a finite number above 0."""
-    check_not_negative(name, value)
-    if not value:
-        raise UsageError(f"{flag(name)} must be above 0")
+    if _finite(name, value) <= 0:
+        raise UsageError(f"{flag(name)} must be greater than 0, not {_shown(value)}")
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, int | float) and -_LARGEST <= value <= _LARGEST:
+        return value
+    raise UsageError(f"{flag(name)} must be a finite number, not {_shown(value)}")
 
 
 def check_switch(name: str, value: object) -> None:
     """Raise UsageError unless ``value`` is true or false."""
     if not isinstance(value, bool):
-        raise UsageError(f"{name} must be true or false, not {value!r:.40}")
+        raise UsageError(f"{name} must be true or false, not {_shown(value)}")
 
 
 def check_fraction(name: str, value: object, example: float) -> None:
     """Raise UsageError unless ``value`` lies in [0, 1)."""
     if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
-        raise UsageError(f"{flag(name)} {value} is outside [0, 1): try {flag(name)} {example}")
+        raise UsageError(
+            f"{flag(name)} must be at least 0 and below 1, not {_shown(value)}: try {flag(name)} "
+            f"{example}"
+        )
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise UsageError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise UsageError(f"{flag(name)} {value} is unknown: choose one of {', '.join(choices)}")
+
+
+def _shown(value: object) -> str:
+    """The value as a user would type it: ``-1`` for -1.0, and never a page of digits."""
+    return f"{value!r:.40}".removesuffix(".0")

@@ -112,7 +112,7 @@ class ModelConfig:
         """The inverse of ``dataclasses.asdict``; UsageError for a field that is not known."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(values.keys() - known):
-            raise UsageError(f"{unknown[0]!r:.40} is no field of a model")
+            raise UsageError(f"{unknown[0]!r:.40} is not a field of a model")
         scaling = values.get("rope_scaling")
         if isinstance(scaling, dict):
             values = {**values, "rope_scaling": RopeScaling.from_fields(scaling)}

@@ -40,13 +40,15 @@ class SamplingConfig:
         if self.top_k is not None:
             check_whole("top_k", self.top_k, 1)
         if not 0 < self.top_p <= 1:
-            raise UsageError(f"--top-p {self.top_p} is outside (0, 1]: try --top-p 0.95")
+            raise UsageError(
+                f"--top-p must be greater than 0 and at most 1, not {self.top_p}: try --top-p 0.95"
+            )
         if not 0 <= self.min_p <= 1:
-            raise UsageError(f"--min-p {self.min_p} is outside [0, 1]: try --min-p 0.05")
+            raise UsageError(f"--min-p must be between 0 and 1, not {self.min_p}: try --min-p 0.05")
         if not 0.01 <= self.repetition_penalty <= 100:
             raise UsageError(
-                f"--repetition-penalty {self.repetition_penalty} is outside [0.01, 100]: try "
-                "--repetition-penalty 1.2"
+                "--repetition-penalty must be between 0.01 and 100, not "
+                f"{self.repetition_penalty}: try --repetition-penalty 1.2"
             )
         if "" in self.stop:
             raise UsageError('--stop "" would end every text at once: leave it out')
@@ -59,6 +61,6 @@ class SamplingConfig:
         for flag, value in (("--top-k", self.top_k), ("--logprobs", self.logprobs)):
             if value is not None and value > vocab_size:
                 raise UsageError(
-                    f"{flag} {value:,} is above the vocabulary of {vocab_size:,} tokens: "
-                    f"{flag} {vocab_size} has them all"
+                    f"{flag} {value:,} is more than the {vocab_size:,} tokens of the vocabulary: "
+                    f"try {flag} {vocab_size}"
                 )

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gptcli.config.checks import check_choice, check_fraction, check_not_negative, check_whole
+from gptcli.config.checks import (
+    check_choice,
+    check_fraction,
+    check_not_negative,
+    check_positive,
+    check_whole,
+)
 from gptcli.errors import UsageError
 
 Order = Literal["shuffled", "random"]
@@ -49,14 +55,13 @@ class TrainConfig:
         check_whole("seed", self.seed, 0, 2**63)
         if self.eval_batches is not None:
             check_whole("eval_batches", self.eval_batches, 1)
-        for name in ("lr", "min_lr", "weight_decay", "grad_clip"):
+        check_positive("lr", self.lr)
+        for name in ("min_lr", "weight_decay", "grad_clip"):
             check_not_negative(name, getattr(self, name))
         for name in ("beta1", "beta2"):
             check_fraction(name, getattr(self, name), 0.9)
         check_choice("order", self.order, ORDERS)
         check_choice("precision", self.precision, PRECISIONS)
-        if self.lr == 0:
-            raise UsageError("--lr 0 would learn nothing: try --lr 1e-3")
         if self.min_lr > self.lr:
             raise UsageError(
                 f"--min-lr {self.min_lr:g} is above --lr {self.lr:g}: try --min-lr {self.lr / 10:g}"

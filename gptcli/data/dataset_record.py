@@ -188,5 +188,5 @@ def _count(value: dict[str, Any], field: str, least: int = 0) -> int:
 def _sha256(value: dict[str, Any], field: str) -> str:
     text = value[field]
     if not isinstance(text, str) or not _SHA256.fullmatch(text):
-        raise ValueError(f"{field} is no sha256")
+        raise ValueError(f"{field} is not a sha256")
     return text

@@ -38,14 +38,14 @@ def run_tasks(
 
     for name in names:
         if name.endswith(_ENDINGS) and not _is_file(name):
-            raise UsageError(f"--tasks {name} is no file")
+            raise UsageError(f"--tasks {name} is not a file")
     # Reading the list of the thousands of tasks of lm-eval takes longer than a small task.
     manager = TaskManager(include_defaults=any(not _is_file(name) for name in names))
     for name in names:
         if not _is_file(name) and not manager.match_tasks([name]):
             raise UsageError(
-                f"--tasks {name} is no task of lm-eval and no YAML file: `lm-eval ls tasks` lists "
-                "those that there are"
+                f"--tasks {name} is neither a task of lm-eval nor a YAML file: `lm-eval ls tasks` "
+                "lists those that there are"
             )
     found = simple_evaluate(
         HarnessModel(loaded, advance),

@@ -42,7 +42,7 @@ class TransformersComparison:
         """
         family = model_type_of(loaded.model.config)
         if family not in TRAINABLE:
-            raise TransformersMissingError(f"it has no models of the type {family}")
+            raise TransformersMissingError(f"it has no models of type {family}")
         try:
             import transformers
         except ImportError:

@@ -68,7 +68,7 @@ def check_choices(family: Family, given: Mapping[str, object]) -> None:
             others = [other for other in TRAINABLE if FAMILIES[other].may_choose(name)]
             only = f", only of {' and '.join(others)} models" if others else ""
             shown = flag(name) if value is True else f"{flag(name)} {value}"
-            raise UsageError(f"{shown} is no choice of a {family.name} model{only}: leave it out")
+            raise UsageError(f"{shown} cannot be set in a {family.name} model{only}: leave it out")
 
 
 def find_preset(name: str) -> Preset:

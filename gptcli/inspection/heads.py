@@ -30,7 +30,9 @@ def _parse(name: str, config: ModelConfig) -> Head:
     last = Head(config.n_layer - 1, config.n_head - 1)
     match = _NAME.fullmatch(name)
     if match is None:
-        raise UsageError(f"--heads {name!r} is no head: write L0.H0 to {last}, separated by commas")
+        raise UsageError(
+            f"--heads {name!r} is not a head: write L0.H0 to {last}, separated by commas"
+        )
     head = Head(int(match[1]), int(match[2]))
     if head.layer > last.layer or head.index > last.index:
         raise UsageError(f"--heads {name} is not in this model: its heads are L0.H0 to {last}")

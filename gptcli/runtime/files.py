@@ -41,7 +41,7 @@ def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
     Also ValueError for a git-lfs pointer.
     """
     if path.exists() and not path.is_file():  # reading a pipe would block
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:

@@ -46,7 +46,7 @@ def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
     no such files there, ResourceError where they cannot be downloaded.
     """
     if not is_hub_id(hub_id):
-        raise UsageError(f"{hub_id!r} is no name of a model on the hub{hint}")
+        raise UsageError(f"{hub_id!r} is not the name of a model on the hub{hint}")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     with _quiet():
         problem = _problem_of_asking(hub_id, wanted, hint)

@@ -86,10 +86,14 @@ def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> Non
     if not overwrite:
         raise UsageError(f"{directory} exists: choose another --out, or --overwrite to replace it")
     if directory.is_symlink() or not directory.is_dir():
-        raise UsageError(f"{directory} is no {kind.noun} and is not replaced: choose another --out")
+        raise UsageError(
+            f"{directory} is not a {kind.noun} and is not replaced: choose another --out"
+        )
     names = {entry.name for entry in directory.iterdir()}
     if names and not _has_record(directory, kind):
-        raise UsageError(f"{directory} is no {kind.noun} and is not replaced: choose another --out")
+        raise UsageError(
+            f"{directory} is not a {kind.noun} and is not replaced: choose another --out"
+        )
     if foreign := sorted(names - kind.names):
         raise UsageError(
             f"{directory / foreign[0]} is not part of the {kind.noun} and would be lost: "

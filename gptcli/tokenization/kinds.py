@@ -101,7 +101,7 @@ def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         near = nearest_kind(kind)
         hint = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}"
-        raise UsageError(f"{kind!r} is no kind of tokenizer: {hint}")
+        raise UsageError(f"{kind!r} is not a kind of tokenizer: {hint}")
 
 
 def _check_size(spec: TokenizerSpec) -> None:
@@ -113,7 +113,7 @@ def _check_size(spec: TokenizerSpec) -> None:
             f"leave it out, or choose one of {', '.join(SIZED_KINDS)}"
         )
     if spec.vocab_size < 1:
-        raise UsageError(f"--vocab-size {spec.vocab_size} is no size: try {DEFAULT_VOCAB_SIZE}")
+        raise UsageError(f"--vocab-size {spec.vocab_size} is not a size: try {DEFAULT_VOCAB_SIZE}")
     if spec.vocab_size > LARGEST_VOCAB_SIZE:
         raise UsageError(
             f"--vocab-size {spec.vocab_size} is too large: the most is {LARGEST_VOCAB_SIZE}"

@@ -112,7 +112,7 @@ def _load_file(path: Path, pattern: str | None) -> Tokenizer:
         return sentencepiece_tokenizer(content, str(path))
     if content.lstrip().startswith(b"{"):
         return Tokenizer.load(path)
-    raise UsageError(f"{path} is no tokenizer that is known here: give {_ACCEPTED}")
+    raise UsageError(f"{path} is not a tokenizer that gptcli knows: give {_ACCEPTED}")
 
 
 def _refuse_pattern(pattern: str | None, path: Path) -> None:
@@ -127,6 +127,6 @@ def _read(path: Path) -> bytes:
     try:
         return read_bounded(path, LARGEST_FILE)
     except ValueError as error:
-        raise CheckpointError(f"{path} is no tokenizer: {error}") from None
+        raise CheckpointError(f"{path} is not a tokenizer: {error}") from None
     except OSError as error:
         raise ResourceError(f"cannot read {path}: {error.strerror or error}") from error

@@ -72,7 +72,7 @@ def _parse(content: bytes, name: str) -> Any:
         return layout.ModelProto.FromString(content)
     except Exception:  # importing protobuf for its error class is not worth it
         raise CheckpointError(
-            f"{name} is no SentencePiece model, or it is cut short: get it again"
+            f"{name} is not a SentencePiece model, or it is cut short: get it again"
         ) from None
 
 

@@ -77,7 +77,7 @@ def split_regex(pattern: str | None, name: str) -> str | None:
     except Exception as error:  # the library raises no narrower class
         reason = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"--pattern is no regular expression ({reason}): {pattern!r:.200}"
+            f"--pattern is not a regular expression ({reason}): {pattern!r:.200}"
         ) from None
     return pattern
 

@@ -70,10 +70,10 @@ class Tokenizer:
             ) from None
         except UnicodeDecodeError as error:
             raise CheckpointError(
-                f"{file} is not UTF-8 at byte {error.start:,}: it is no tokenizer.json"
+                f"{file} is not UTF-8 at byte {error.start:,}: it is not a tokenizer.json"
             ) from None
         except ValueError as error:
-            raise CheckpointError(f"{file} is no tokenizer.json: {error}") from None
+            raise CheckpointError(f"{file} is not a tokenizer.json: {error}") from None
         except OSError as error:
             raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
         tokenizer = cls.from_json(text, str(file))
@@ -92,7 +92,7 @@ class Tokenizer:
         except BaseException as error:  # a panic of the library is not an Exception
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{name} is no usable tokenizer ({reason}): get or make it again"
+                f"{name} is not a usable tokenizer ({reason}): get or make it again"
             ) from None
 
     @property

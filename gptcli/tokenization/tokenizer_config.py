@@ -114,7 +114,9 @@ def _added(
     found = {}
     for name, number in _read(directory / _ADDED_FILE).items():
         if type(number) is not int or number < 0:
-            raise CheckpointError(f"{directory / _ADDED_FILE}: the id of {name!r:.80} is no number")
+            raise CheckpointError(
+                f"{directory / _ADDED_FILE}: the id of {name!r:.80} is not a number"
+            )
         found[number] = _token(number, name, {}, name in special)
     listed = settings.get("added_tokens_decoder")
     for key, value in listed.items() if isinstance(listed, dict) else ():

@@ -112,7 +112,7 @@ def _parse_entries(content: bytes, name: str) -> dict[str, int]:
     try:
         entries = parse_object(content)
     except ValueError as error:
-        raise CheckpointError(f"{name} is no vocabulary: {error}; get it again") from None
+        raise CheckpointError(f"{name} is not a vocabulary: {error}; get it again") from None
     check_ids(entries.values(), name)
     for value, letter in enumerate(byte_letters()):
         if letter not in entries:
@@ -137,7 +137,7 @@ def _parse_merges(
         lines = content.decode("utf-8").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise CheckpointError(
-            f"{names[1]} is not UTF-8 at byte {error.start:,}: it is no list of merges"
+            f"{names[1]} is not UTF-8 at byte {error.start:,}: it is not a list of merges"
         ) from None
     pairs: dict[tuple[str, str], None] = {}
     for number, line in enumerate(lines, start=1):

@@ -21,7 +21,7 @@ def index(directory: Path, name: str) -> None:
 )
 def test_a_name_that_is_no_file_name_is_refused_in_a_short_line(tmp_path, name):
     index(tmp_path, name)
-    with pytest.raises(CheckpointError, match="which is no file beside it") as caught:
+    with pytest.raises(CheckpointError, match="which is not a file beside it") as caught:
         weight_files(tmp_path)
     assert len(str(caught.value)) < 300
 
@@ -37,5 +37,5 @@ def test_a_shard_that_is_missing_a_folder_or_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="not there"):
         weight_files(tmp_path)
-    with pytest.raises(CheckpointError, match="no regular file"):
+    with pytest.raises(CheckpointError, match="not a regular file"):
         read_header(tmp_path / "a.safetensors")

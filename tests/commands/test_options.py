@@ -34,19 +34,19 @@ class Asked(OutputRequest):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"verify": True, "by": "position"}, "--verify and --by exclude each other"),
-        ({"by": "position", "limit": 1, "tasks": "x"}, "--by makes no use of --limit"),
-        ({"verify": True, "tied": False}, "--verify makes no use of --untied"),
-        ({"explain": True, "form": "json"}, "--explain and --json exclude each other"),
-        ({"explain": True, "tied": False}, "--explain and --untied exclude each other"),
+        ({"verify": True, "by": "position"}, "--verify and --by cannot be combined"),
+        ({"by": "position", "limit": 1, "tasks": "x"}, "--limit has no effect with --by"),
+        ({"verify": True, "tied": False}, "--untied has no effect with --verify"),
+        ({"explain": True, "form": "json"}, "--explain and --json cannot be combined"),
+        ({"explain": True, "tied": False}, "--explain and --untied cannot be combined"),
         ({"limit": 0}, "--limit is for --tasks or --tied: give both"),
         ({"by": "word"}, "--by word is unknown: choose one of position"),
         ({"form": "svg"}, "--format svg is unknown: choose one of table, json, md, csv"),
         ({"form": "html"}, "--format html is for --tasks: give both, or leave it out"),
         ({"tasks": "x", "form": "md"}, "--format md is not for --tasks: choose one of jsonl, html"),
         ({"tasks": "x", "json_output": True}, "--json is not for --tasks: choose one of jsonl"),
-        ({"form": "csv", "json_output": True}, "--json and --format csv exclude each other"),
-        ({"out": Path("-")}, "--out - is no file"),
+        ({"form": "csv", "json_output": True}, "--json and --format csv cannot be combined"),
+        ({"out": Path("-")}, "--out - is not a file"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given, message: str) -> None:
@@ -103,8 +103,8 @@ def test_short_flags_are_formats() -> None:
     forms = [Tokens(**given).chosen_form for given in ({}, {"ids": True}, {"form": "ids"})]
     assert forms == ["table", "ids", "ids"]
     for given, message in (
-        ({"ids": True, "json_output": True}, "--ids and --json exclude each other"),
-        ({"ids": True, "form": "table"}, "--ids and --format table exclude each other"),
+        ({"ids": True, "json_output": True}, "--ids and --json cannot be combined"),
+        ({"ids": True, "form": "table"}, "--ids and --format table cannot be combined"),
         ({"vocab": True, "ids": True}, "--ids is not for --vocab: choose one of table, json, csv"),
         ({"form": "csv"}, "--format csv is for --vocab"),
     ):

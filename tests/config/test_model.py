@@ -101,8 +101,8 @@ def test_rotary_positions_need_even_heads_and_say_which(more: dict) -> None:
 @pytest.mark.parametrize(
     ("changes", "flag"),
     [
-        ({"n_kv_head": 0}, "--n-kv-head 0"),
-        ({"n_inner": -1}, "--n-inner -1"),
+        ({"n_kv_head": 0}, "--n-kv-head must be at least"),
+        ({"n_inner": -1}, "--n-inner must be at least"),
         ({"head_dim": 10**9}, "--head-dim"),
         ({"norm": "batch"}, "--norm batch"),
         ({"positions": "sinusoidal"}, "--positions sinusoidal"),
@@ -116,7 +116,7 @@ def test_rotary_positions_need_even_heads_and_say_which(more: dict) -> None:
         ({"projections": False, "n_inner": 0, "head_dim": 8}, "--head-dim 8"),
         ({"lm_head": False}, "lm_head"),
         ({"lm_head": False, "tied": False}, "--n-embd 8"),
-        ({"n_layer": 0}, "--n-layer 0"),
+        ({"n_layer": 0}, "--n-layer must be at least"),
     ],
 )
 def test_what_cannot_be_built_is_refused_by_name(changes: dict, flag: str) -> None:

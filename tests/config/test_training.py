@@ -63,10 +63,11 @@ def test_a_floor_above_the_rate_suggests_one_that_works() -> None:
     assert make(lr=1e-3, min_lr=suggested).min_lr == suggested
 
 
-def test_a_rate_of_zero_suggests_one_that_works() -> None:
-    with pytest.raises(UsageError, match="--lr 0") as refused:
-        make(lr=0.0, min_lr=0.0)
-    assert make(lr=float(str(refused.value).split()[-1])).lr > 0
+@pytest.mark.parametrize("rate", [0.0, -1])
+def test_a_rate_that_is_not_above_zero_is_refused(rate: float) -> None:
+    with pytest.raises(UsageError) as refused:
+        make(lr=rate, min_lr=0.0)
+    assert str(refused.value) == f"--lr must be greater than 0, not {rate:g}"
 
 
 def test_a_constant_rate_and_no_clipping_are_allowed() -> None:

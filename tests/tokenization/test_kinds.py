@@ -61,7 +61,7 @@ def test_nothing_is_near_to_a_path(text):
 
 
 def test_an_unknown_kind_is_named_with_the_nearest():
-    with pytest.raises(UsageError, match=r"'bpee' is no kind.*did you mean bpe\?"):
+    with pytest.raises(UsageError, match=r"'bpee' is not a kind.*did you mean bpe\?"):
         TokenizerSpec("bpee")
     with pytest.raises(UsageError, match=r"choose one of char, byte, word"):
         TokenizerSpec("x")

@@ -126,8 +126,8 @@ def test_a_missing_pattern_is_asked_for():
         ("cl10k", "did you mean cl100k"),
         ("zzz", "choose one of gpt2"),
         ("", "choose one of"),
-        ("(a", "no regular expression"),
-        (r"\p{Nonsense}+", "no regular expression"),
+        ("(a", "not a regular expression"),
+        (r"\p{Nonsense}+", "not a regular expression"),
     ],
 )
 def test_a_pattern_that_means_nothing_is_refused(capfd, pattern, why):
@@ -144,7 +144,7 @@ DAMAGED = {
     "no rank": (GOOD + b"YWI=\n", "line 257 "),
     "no base64": (GOOD + b"a*b= 256\n", "line 257 "),
     "wrong padding": (GOOD + b"YWI 256\n", "line 257 "),
-    "a rank that is no number": (GOOD + b"YWI= x\n", "line 257 "),
+    "a rank that is not a number": (GOOD + b"YWI= x\n", "line 257 "),
     "three fields": (GOOD + b"YWI= 256 1\n", "line 257 "),
     "negative": (GOOD + b"YWI= -1\n", "line 257: its rank"),
     "a token twice": (GOOD + b"YQ== 256\n", "line 257: its .* was there before"),

@@ -127,7 +127,7 @@ def test_the_end_of_text_is_found_under_any_name_and_is_kept(
 
 DAMAGED = {
     "tokenizer_config.json": ("{", "tokenizer_config.json cannot be used"),
-    "added_tokens.json": ('{"<x>": "1"}', "added_tokens.json: the id of '<x>' is no number"),
+    "added_tokens.json": ('{"<x>": "1"}', "added_tokens.json: the id of '<x>' is not a number"),
     "special_tokens_map.json": ("[]", "special_tokens_map.json cannot be used"),
 }
 

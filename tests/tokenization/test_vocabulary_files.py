@@ -132,13 +132,13 @@ def test_line_ends_of_windows_change_nothing():
 
 
 DAMAGED = {
-    "not JSON": (b"{", MERGES.encode(), "v is no vocabulary"),
+    "not JSON": (b"{", MERGES.encode(), "v is not a vocabulary"),
     "a list": (b"[]", MERGES.encode(), "no JSON object"),
-    "deep": (b"[" * 100_000, MERGES.encode(), "v is no vocabulary"),
-    "binary vocabulary": (b"\x80\x81", MERGES.encode(), "v is no vocabulary"),
+    "deep": (b"[" * 100_000, MERGES.encode(), "v is not a vocabulary"),
+    "binary vocabulary": (b"\x80\x81", MERGES.encode(), "v is not a vocabulary"),
     "binary merges": (small()[0], b"t h\n\xff", "m is not UTF-8 at byte 4"),
     "empty vocabulary": (b"{}", b"", "0x00"),
-    "an id that is no number": (b'{"a": "b"}', b"", "ids are not 0 to N-1"),
+    "an id that is not a number": (b'{"a": "b"}', b"", "ids are not 0 to N-1"),
     "an id that is true": (b'{"a": 0, "b": true}', b"", "ids are not 0 to N-1"),
     "a gap": (b'{"a": 0, "b": 2}', b"", "ids are not 0 to N-1"),
     "a huge id": (b'{"a": 0, "b": 4000000000}', b"", "ids are not 0 to N-1"),

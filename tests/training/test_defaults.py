@@ -79,5 +79,5 @@ def test_vocabulary_comes_from_the_data_not_from_the_preset() -> None:
 
 @pytest.mark.parametrize("name", ["batch_size", "grad_accum"])
 def test_no_rows_at_all_are_refused_before_they_divide(name: str) -> None:
-    with pytest.raises(UsageError, match="0 is too small: it must be at least 1"):
+    with pytest.raises(UsageError, match="must be at least 1, not 0"):
         fill(**{name: 0})

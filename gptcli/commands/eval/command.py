@@ -17,7 +17,7 @@ from gptcli.config.data import SPLITS
 from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
-_WHAT, _HOW = "What is measured", "Instead of figures for the whole text"
+_WHAT, _HOW = "Text to measure on", "Other measurements"
 _OF_TEXT = ("data", "allow_changed_data", "text", "file", "stride")
 
 
@@ -40,14 +40,17 @@ class EvalRequest(OutputRequest):
     needs = MappingProxyType({"limit": ("tasks",)})
 
     checkpoint: Path | None = checkpoint_argument()
-    data: Path | None = option("Dataset. Default: the run's own.", panel=_WHAT)
+    data: Path | None = option(
+        "Directory of a dataset. Default: the one that the run was trained on.", panel=_WHAT
+    )
     split: str = option("val or train.", default="val", panel=_WHAT, choices=SPLITS)
-    text: str | None = option("A text instead of a dataset.", panel=_WHAT)
-    file: Path | None = option("A file with the text; - is stdin.", panel=_WHAT)
+    text: str | None = option("A text to measure on instead of a dataset.", panel=_WHAT)
+    file: Path | None = option("A file with the text; - reads stdin.", panel=_WHAT)
     allow_changed_data: bool = changed_data_option(_WHAT)
     stride: int | None = option(
-        "Tokens between the starts of windows; below the context, each token is predicted from at "
-        "least context - stride before it. Default: the context, no overlap.",
+        "Tokens from the start of one window to the next. If it is below the context, windows "
+        "overlap, and each token is predicted from at least context - stride before it. Default: "
+        "the context.",
         panel=_WHAT,
     )
     per_token: bool = option(
@@ -57,29 +60,31 @@ class EvalRequest(OutputRequest):
         panel=_HOW,
     )
     by: str | None = option(
-        "position: the loss by the number of tokens seen, as plot and table.",
+        "position: show the loss by the number of tokens that the model has seen.",
         panel=_HOW,
         choices=("position",),
     )
     compare: list[Path] | None = option(
-        "Another model on the same tokens: the difference and its standard error; may be repeated.",
+        "Measure another model on the same tokens: the difference and its standard error. May be "
+        "repeated.",
         panel=_HOW,
         metavar="CHECKPOINT",
     )
     quantize: str | None = option(
-        "int8: compare the model with its copy that has weights of one byte.",
+        "int8: compare the model with a copy whose weights are 8-bit integers.",
         panel=_HOW,
         choices=("int8",),
     )
     tasks: str | None = option(
-        "Tasks of lm-eval, or YAML files that each describe one (needs the extra: tasks).",
+        "Benchmarks: tasks of lm-eval, or YAML files "
+        "that describe one each (requires the extra 'tasks').",
         panel=_HOW,
         metavar="NAME,...",
     )
-    limit: int | None = option("Examples of each task. Default: all.", panel=_HOW)
+    limit: int | None = option("Number of examples of each task. Default: all.", panel=_HOW)
     verify: bool = option(
-        "Check the files' hashes and, if transformers is installed, ids, logits and greedy text "
-        "against it.",
+        "Check the hashes of the files and, if transformers is installed, compare ids, logits "
+        "and greedy text with it.",
         default=False,
         panel=_HOW,
     )
@@ -91,11 +96,11 @@ class EvalRequest(OutputRequest):
             if self.is_given(name):
                 check_whole(name, getattr(self, name), 1)
         if self.tasks is not None and not self.task_names:
-            raise UsageError("--tasks names none: give a task of lm-eval or a YAML file")
+            raise UsageError("--tasks is empty: give a task of lm-eval or a YAML file")
         alone = self.given("per_token", "tasks", "verify")
         if alone and launched().size > 1:
             raise UsageError(
-                f"{flag(next(iter(alone)))} is the work of one process: leave torchrun out"
+                f"{flag(next(iter(alone)))} runs in a single process: leave torchrun out"
             )
 
     @property
@@ -107,9 +112,9 @@ class EvalRequest(OutputRequest):
 def evaluate(request: EvalRequest) -> Answer | None:
     """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
-    Every token but the first is predicted once, in a fixed order, so the figures are the same
-    at every call. In data with masks only the targets that count, completions, are predicted.
-    Under torchrun several processes share the work; the result is the same.
+    Every token but the first is predicted once, in a fixed order, so the figures are the same at
+    every call. In records with a prompt and a completion, only the completion counts. Under
+    torchrun, several processes share the work; the result is the same.
     """
     from gptcli.commands.eval.run import run
 

@@ -27,19 +27,21 @@ class InspectRequest(OutputRequest):
 
     checkpoint: Path | None = checkpoint_argument()
     text: str | None = option(
-        "The text to look at. Default: the beginning of the validation split."
+        "The text that the model reads. Default: the beginning of the validation split."
     )
-    file: Path | None = option("A file with the text; - is stdin.")
+    file: Path | None = option("A file with the text; - reads stdin.")
     allow_changed_data: bool = changed_data_option()
     heads: str | None = option(
-        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not "
-        "an attention sink on the first token; in other formats all."
+        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
+        "attention sink (one that looks at the first token); in other formats, all."
     )
     metric: str | None = option(
-        f"What the grid shows: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}."
+        f"The metric in the grid of heads: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}."
     )
-    sort: str | None = option("The metric that ranks the heads. Default: --metric.")
-    patterns: bool = option("With --json: each head's full attention matrix.", default=False)
+    sort: str | None = option("The metric by which heads are ranked. Default: --metric.")
+    patterns: bool = option(
+        "With --json: include each head's full attention matrix.", default=False
+    )
     device: str = device_option()
 
     def __post_init__(self) -> None:
@@ -66,8 +68,8 @@ class InspectRequest(OutputRequest):
 def inspect_attention(request: InspectRequest) -> Answer:
     """Show what each attention head looks at in a text, and what the model predicts.
 
-    Layers and heads count from 0. --json has every head, ordered by --sort if it is given; md
-    and csv rank them.
+    Layers and heads are counted from 0: L0.H0 is the first. --json lists every head, ranked only
+    with --sort or --metric; md and csv always rank them.
     """
     from gptcli.commands.inspect_attention.run import run
 

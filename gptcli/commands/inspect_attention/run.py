@@ -70,7 +70,7 @@ def _answer(
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
         in_full = chosen or (most_interesting(report.heads).head,)
-        why = " (the most focused one that is no attention sink; --heads chooses)"
+        why = " (the most focused one that is not an attention sink; --heads selects others)"
         overview = Overview(
             report,
             patterns_of(in_full),

@@ -22,9 +22,9 @@ from gptcli.errors import UsageError
 from gptcli.runtime.world import available_cores
 from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 
-_TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Train, val and order"
-_ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Beyond one machine"
-_OTHER = "Instead of preparing"
+_TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Splits and order"
+_ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Several machines"
+_OTHER = "Other tasks"
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,31 @@ class PrepareRequest(FormatRequest):
         "or a built-in source (--list-sources; for a file of the same name write ./python).",
         "SOURCE",
     )
-    out: Path | None = option("The dataset's directory. Default: data/NAME, after SOURCE.")
+    out: Path | None = option("Directory of the dataset. Default: data/NAME, named after SOURCE.")
     overwrite: bool = option("Replace the dataset if it exists.", default=False)
-    workers: int | None = option("Threads that encode. Default: all cores. The result is the same.")
+    workers: int | None = option(
+        "Threads that encode; the result does not depend on them. Default: all cores."
+    )
     tokenizer: str = option(
-        "char, byte, word, bpe, wordpiece or unigram, made from the text; or an existing one: a "
-        "tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub id.",
+        "char, byte, word, bpe, wordpiece or unigram to make one from the text; or an existing "
+        "one: a tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub "
+        "id.",
         default="char",
         panel=_TOKENIZER,
     )
-    vocab_size: int | None = option("Tokens of a tokenizer that is trained.", panel=_TOKENIZER)
+    vocab_size: int | None = option(
+        "Vocabulary size of a tokenizer that is trained.", panel=_TOKENIZER
+    )
     pattern: str | None = option(
         "How a .tiktoken file splits text: gpt2, cl100k, o200k or a regular expression.",
         panel=_TOKENIZER,
     )
     special_token: list[str] | None = option(
-        "Add a special token, such as <|user|>, which text never becomes; may be repeated.",
+        "Add a special token, such as <|user|>, which text never turns into. May be repeated.",
         panel=_TOKENIZER,
     )
     unk: bool = option(
-        "Add <unk> to char, for characters that are not in the text.",
+        "With char: add <unk>, which stands for any character that the text does not have.",
         default=False,
         panel=_TOKENIZER,
     )
@@ -76,7 +81,7 @@ class PrepareRequest(FormatRequest):
         panel=_READING,
     )
     split_on: str | None = option(
-        "What stands between the documents of a text, such as '<|endoftext|>'.",
+        "The separator between the documents in a text, such as '<|endoftext|>'.",
         panel=_READING,
         metavar="TEXT",
     )
@@ -87,45 +92,46 @@ class PrepareRequest(FormatRequest):
         choices=ERRORS,
     )
     skip_bad: int = option(
-        "Skip at most this many bad records.", default=PrepareConfig.skip_bad, panel=_READING
+        "Skip up to this many bad records.", default=PrepareConfig.skip_bad, panel=_READING
     )
     val_fraction: float = option(
-        "Share of the validation split.", default=VAL_FRACTION, panel=_DIVISION
+        "Fraction held out for validation.", default=VAL_FRACTION, panel=_DIVISION
     )
     split_by: str | None = option(
-        "text: the validation split is the end of the text. document: it is whole documents, "
-        f"chosen by their hash. Default: document, if there are {FEWEST_DOCUMENTS} or more.",
+        "What is held out. text: the end of the text. document: whole documents, chosen by their "
+        f"hash. Default: document if there are {FEWEST_DOCUMENTS} or more, else text.",
         panel=_DIVISION,
         choices=tuple(SplitBy),
     )
-    shuffle: bool = option("Write documents in random order.", default=False, panel=_DIVISION)
-    seed: int = option(
-        "Seed of the shuffled order and of arithmetic.", default=SEED, panel=_DIVISION
-    )
+    shuffle: bool = option("Shuffle the documents.", default=False, panel=_DIVISION)
+    seed: int = option("Random seed of --shuffle and of arithmetic.", default=SEED, panel=_DIVISION)
     digits: int = option(
-        "Digits of the largest operands.", default=ArithmeticOptions.digits, panel=_ARITHMETIC
+        "Number of digits of the largest operands.",
+        default=ArithmeticOptions.digits,
+        panel=_ARITHMETIC,
     )
     reverse: bool = option(
-        "Write the digits of answers in reverse.", default=False, panel=_ARITHMETIC
+        "Write answers with their digits reversed.", default=False, panel=_ARITHMETIC
     )
     count: int | None = option(
-        f"Number of problems. Default: {USUAL_COUNT:,}, or all if there are fewer.",
+        f"Number of problems. Default: {USUAL_COUNT:,}, or all of them if there are fewer.",
         panel=_ARITHMETIC,
     )
     plan: bool = option(
-        "Read the corpus and write the plan of its shards beside --out.",
+        "Read the corpus and write a plan for its shards next to --out.",
         default=False,
         panel=_MACHINES,
     )
     shard: str | None = option(
-        "Encode share I (from 0) of N of the plan; auto: that of the SLURM array task.",
+        "Encode share I of N of the plan, counted from 0; auto: the share of this SLURM array "
+        "task.",
         panel=_MACHINES,
         metavar="I/N",
     )
     merge: bool = option(
-        "Join what the shards encoded into the dataset.", default=False, panel=_MACHINES
+        "Join the encoded shards into the dataset.", default=False, panel=_MACHINES
     )
-    verify: Path | None = option("Check every byte of a dataset.", panel=_OTHER, metavar="DIR")
+    verify: Path | None = option("Check every byte of this dataset.", panel=_OTHER, metavar="DIR")
     list_sources: bool = option("List the built-in sources.", default=False, panel=_OTHER)
 
     def __post_init__(self) -> None:
@@ -133,7 +139,7 @@ class PrepareRequest(FormatRequest):
         for name in ("shard", "merge"):
             if self.is_given(name) and self.out is None:
                 raise UsageError(
-                    f"--{name} needs the --out that the plan was made with, as --out data/big"
+                    f"--{name} needs the --out that the plan was made with, such as --out data/big"
                 )
         if not self.source and not self.given("shard", "merge", "verify", "list_sources"):
             raise UsageError("nothing to prepare: name a text file, as in gptcli prepare input.txt")
@@ -194,11 +200,11 @@ class PrepareRequest(FormatRequest):
 
 
 def prepare(request: PrepareRequest) -> Answer:
-    """Turn texts into a dataset: tokens to train on, and tokens to validate with.
+    """Turn text into a dataset: tokens to train on, and tokens held out for validation.
 
-    A single text is cut in two, and its end is the validation split. In a collection every
-    document is followed by an end-of-text token, and whole documents are in the validation
-    split. In records with a prompt and a completion the loss counts on the completion alone.
+    Of a single text the end is held out. In a collection, every document is followed by an
+    end-of-text token, and whole documents are held out. In records with a prompt and a
+    completion, the loss counts on the completion only.
     """
     from gptcli.commands.prepare.run import run
 

@@ -11,8 +11,8 @@ from gptcli.config.training import PRECISIONS
 from gptcli.data.source_text import STDIN
 from gptcli.errors import UsageError
 
-_DRAWING, _ENDING = "How tokens are drawn", "Where a text ends"
-_SHOWING, _COMPUTING = "What is shown", "How it is computed"
+_DRAWING, _ENDING = "Sampling", "When to stop"
+_SHOWING, _COMPUTING = "What is shown", "Computation"
 
 
 @dataclass(frozen=True)
@@ -33,99 +33,104 @@ class SampleRequest(OutputRequest):
 
     checkpoint: Path | None = checkpoint_argument()
     prompt: str | None = option(
-        "Text to continue; - is stdin. Default: an end-of-text token, or a line break."
+        "The text to continue; - reads stdin. Default: start after an end-of-text token or a line "
+        "break."
     )
-    prompt_file: Path | None = option("A file with the prompt; - is stdin.")
+    prompt_file: Path | None = option("A file with the prompt; - reads stdin.")
     skip_unknown: bool = option(
-        "Remove characters that have no token from the prompt.", default=False
+        "Remove characters from the prompt that are not in the vocabulary.", default=False
     )
     interactive: bool = option(
-        "Write a text in turns with the model: Ctrl-C stops its turn, Ctrl-D ends.",
+        "Take turns writing with the model: Ctrl-C ends its turn, Ctrl-D ends the session.",
         "--interactive",
         "-i",
         default=False,
         panel=_SHOWING,
     )
     explain: bool = option(
-        "Show for each token the likeliest five, and which was drawn.",
+        "Show the five most likely candidates for each token, and which one was drawn.",
         default=False,
         panel=_SHOWING,
     )
     stream: bool | None = option(
-        "Show text while it is generated. Default: for a single text on stdout.",
+        "Print text as it is generated. Default: on for a single text on stdout.",
         "--stream/--no-stream",
         panel=_SHOWING,
     )
     device: str = device_option()
     precision: str = option(
-        "float32, bfloat16, or auto as in train.",
+        "Number format of the computation: float32, bfloat16 or auto (as in train).",
         default="float32",
         panel=_COMPUTING,
         choices=("auto", *PRECISIONS),
     )
     quantize: str | None = option(
-        "int8: weights of one byte, for speed; eval --quantize measures what it costs.",
+        "int8: store the weights as 8-bit integers, for speed; eval --quantize measures the loss "
+        "of quality.",
         panel=_COMPUTING,
         choices=("int8",),
     )
     compile_step: bool = option(
-        "On the CPU: compile the decoding step for this kind of model, once for all runs.",
+        "On the CPU: compile the decoding step for models of this shape, once for all runs.",
         "--compile",
         default=False,
         panel=_COMPUTING,
     )
     temperature: float = option(
-        "Temperature; 0 always takes the likeliest token.",
+        "Divides the logits: lower is safer, higher is wilder; 0 always takes the likeliest token.",
         "--temperature",
         "-t",
         default=SamplingConfig.temperature,
         panel=_DRAWING,
     )
     top_k: int | None = option(
-        "Draw from the k likeliest tokens.", default=SamplingConfig.top_k, panel=_DRAWING
+        "Sample from the K most likely tokens only.", default=SamplingConfig.top_k, panel=_DRAWING
     )
     top_p: float = option(
-        "Draw from the smallest set of likeliest tokens with this probability in all.",
+        "Nucleus sampling: keep the smallest set of tokens whose probabilities sum to at least P.",
         default=SamplingConfig.top_p,
         panel=_DRAWING,
     )
     min_p: float = option(
-        "Leave out tokens that are less likely than this times the likeliest.",
+        "Drop tokens whose probability is below this fraction of the most likely one's.",
         default=SamplingConfig.min_p,
         panel=_DRAWING,
     )
     repetition_penalty: float = option(
-        "Above 1: tokens that have occurred become less likely.",
+        "Values above 1 make tokens that already occurred less likely; 1 is off.",
         default=SamplingConfig.repetition_penalty,
         panel=_DRAWING,
     )
     seed: int = option(
-        "The same seed gives the same text.", default=SamplingConfig.seed, panel=_DRAWING
+        "Random seed: the same seed gives the same text.",
+        default=SamplingConfig.seed,
+        panel=_DRAWING,
     )
     num_samples: int = option(
-        "Number of texts, each with its own random numbers.",
+        "Number of texts to generate, each with its own random stream.",
         default=SamplingConfig.num_samples,
         panel=_DRAWING,
     )
     max_new_tokens: int = option(
-        "Tokens to generate after the prompt.",
+        "Number of tokens to generate after the prompt.",
         "--max-new-tokens",
         "-n",
         default=SamplingConfig.max_new_tokens,
         panel=_ENDING,
     )
-    stop: list[str] | None = option("Stop before this string; may be repeated.", panel=_ENDING)
+    stop: list[str] | None = option("Stop before this string. May be repeated.", panel=_ENDING)
     ignore_eos: bool = option(
-        "Continue after an end-of-text token.", default=SamplingConfig.ignore_eos, panel=_ENDING
+        "Do not stop at an end-of-text token.", default=SamplingConfig.ignore_eos, panel=_ENDING
     )
     overflow: str = option(
-        "Beyond the context: a moving window, or an error.",
+        "What to do when the text outgrows the context: window (keep going with the latest "
+        "tokens) or error.",
         default=SamplingConfig.overflow,
         panel=_ENDING,
         choices=OVERFLOWS,
     )
     logprobs: int | None = option(
-        "With --json: log-probabilities of each token and of the N likeliest.",
+        "With --json: the log-probability of each token and of the N most likely ones.",
         default=SamplingConfig.logprobs,
         panel=_SHOWING,
     )
@@ -164,8 +169,8 @@ class SampleRequest(OutputRequest):
 def sample(request: SampleRequest) -> Answer | None:
     """Generate text with a trained model.
 
-    A single text streams to stdout. Beyond the context the model sees a moving window: when it
-    is full, its last half is kept.
+    A single text is printed as it is generated. When the text outgrows the context, the model sees
+    its latest tokens: each time the window is full, its last half is kept.
     """
     from gptcli.commands.sample.run import run
 

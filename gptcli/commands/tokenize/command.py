@@ -20,7 +20,7 @@ from gptcli.tokenization.kinds import (
     parse_spec,
 )
 
-_TEXT, _WITH, _MODES, _SHOW = "Which text", "Which tokenizer", "Do something else", "What to show"
+_TEXT, _WITH, _MODES, _SHOW = "Text", "Tokenizer", "Other tasks", "Output"
 _IN_TRAINING = ("vocab_size", "special_token")
 _TABLES = ("table", "json", "md", "csv")
 
@@ -50,14 +50,14 @@ class TokenizeRequest(OutputRequest):
         }
     )
 
-    words: list[str] | None = argument("The text itself; - or nothing reads stdin.", "TEXT")
+    words: list[str] | None = argument("The text itself; - (or no text) reads stdin.", "TEXT")
     file: list[str] | None = option(
-        "Files, directories or globs of any size; - is stdin; shakespeare and python are built in.",
+        "Files, directories or globs; - reads stdin; shakespeare and python are built in.",
         panel=_TEXT,
         metavar="FILE",
     )
     field: str | None = option(
-        "The field with the text of a .jsonl record or a .parquet row.", panel=_TEXT
+        "The field that holds the text of a .jsonl record or a .parquet row.", panel=_TEXT
     )
     errors: str = option(
         "What to do with bytes that are not UTF-8: strict, replace or ignore.",
@@ -66,14 +66,15 @@ class TokenizeRequest(OutputRequest):
         choices=ERRORS,
     )
     tokenizer: str | None = option(
-        "A tokenizer.json or another vocabulary, a directory, a name on the Hugging Face hub, or a "
-        "kind made from the text itself: char, byte, bpe:512. Default: the newest dataset's, else "
-        "the characters of the text.",
+        "A tokenizer.json or another vocabulary file, a directory, a hub id, or a kind that is "
+        "made from the text itself: char, byte, bpe:512. Default: that of the newest dataset, "
+        "else the characters of the text.",
         panel=_WITH,
         metavar="NAME",
     )
     pattern: str | None = option(
-        "How a .tiktoken file splits words: gpt2, cl100k or a regular expression.", panel=_WITH
+        "How a .tiktoken file splits text: gpt2, cl100k, o200k or a regular expression.",
+        panel=_WITH,
     )
     decode: str | None = option(
         'Turn ids back into text, given as "46 47 47" or 46,47,47; - reads stdin.',
@@ -81,31 +82,37 @@ class TokenizeRequest(OutputRequest):
         metavar="IDS",
     )
     compare: str | None = option(
-        "Compare tokenizers on the text: char,bpe:512,gpt2.", panel=_MODES, metavar="NAMES"
+        "Compare tokenizers on the text, such as char,bpe:512,gpt2.", panel=_MODES, metavar="NAMES"
     )
     vocab: bool = option(
-        "List the vocabulary; TEXT (or an id) searches it.", default=False, panel=_MODES
+        "List the vocabulary, or the entries that contain TEXT or have this id.",
+        default=False,
+        panel=_MODES,
     )
-    merges: str | None = option("Show how BPE builds a word.", panel=_MODES, metavar="WORD")
+    merges: str | None = option(
+        "Show how BPE merges a word, step by step.", panel=_MODES, metavar="WORD"
+    )
     train: str | None = option(
-        "Train a tokenizer on the text for --out: char, byte, word, bpe, wordpiece or unigram.",
+        "Train a tokenizer on the text and write it to --out: char, byte, word, bpe, wordpiece "
+        "or unigram.",
         panel=_MODES,
         metavar="KIND",
     )
     vocab_size: int | None = option(
-        f"With --train: number of tokens. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
+        f"With --train: vocabulary size. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
     )
     special_token: list[str] | None = option(
-        "With --train: add a special token, such as <|user|>, which text never becomes. The kinds "
-        f"with a size always have {END_OF_TEXT}.",
+        "With --train: add a special token, such as <|user|>, which text never turns into. May be "
+        f"repeated. The kinds that are trained to a size always have {END_OF_TEXT}.",
         panel=_MODES,
         metavar="TOKEN",
     )
     ids: bool = option(
-        "Only the ids, on one line; short for --format ids.", default=False, panel=_SHOW
+        "Print only the ids, on one line; short for --format ids.", default=False, panel=_SHOW
     )
     limit: int | None = option(
-        "With --vocab: number of entries. Default: 100 on a terminal, else all.", panel=_SHOW
+        "With --vocab: number of entries to list. Default: 100 on a terminal, else all.",
+        panel=_SHOW,
     )
     out: Path | None = option("Write to this file; with --train, to this directory.", panel=_SHOW)
 
@@ -175,7 +182,7 @@ class TokenizeRequest(OutputRequest):
         if self.file and not self.vocab:
             if texts := [word for word in words if not is_there(word)]:
                 raise UsageError(
-                    f"TEXT ({texts[0][:40]!r}) and --file exclude each other: leave one out"
+                    f"TEXT ({texts[0][:40]!r}) and --file cannot be combined: leave one out"
                 )
         elif len(words) > 1:
             raise UsageError(

@@ -87,7 +87,7 @@ def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator
 def _parsed(words: list[str]) -> list[int]:
     for word in words:
         if not (word.isascii() and word.isdigit() and len(word) <= _LONGEST_ID):
-            raise UsageError(f'--decode {word[:40]!r} is no token id: write --decode "46 47 47"')
+            raise UsageError(f'--decode {word[:40]!r} is not a token id: write --decode "46 47 47"')
     return [int(word) for word in words]
 
 

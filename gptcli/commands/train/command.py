@@ -44,75 +44,101 @@ class TrainRequest(FormatRequest):
     exclusive = (("preset", "init_from"),)
     alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
 
-    data: Path | None = option("Dataset directory. Default: the newest.")
-    out: Path | None = option("Run directory. Default: runs/DATASET.")
-    overwrite: bool = option("Replace the run at --out or the default name.", default=False)
-    preset: str | None = option("A model by name, such as lecture or gpt2.")
+    data: Path | None = option("Directory of the dataset. Default: the newest.")
+    out: Path | None = option("Directory of the run. Default: runs/NAME, named after the dataset.")
+    overwrite: bool = option("Replace an existing run of this name.", default=False)
+    preset: str | None = option(
+        "A named model, such as lecture or gpt2 (--list-presets shows all)."
+    )
     list_presets: bool = option(
-        "List the presets, and what it costs to train them here.", default=False
+        "List the presets and what training them costs on this machine.", default=False
     )
     init_from: Path | None = option(
-        "Begin with the weights of a run, a Hugging Face directory or hub id.",
+        "Fine-tune: start from the weights of a run, a Hugging Face directory or a hub id.",
         metavar="CHECKPOINT",
     )
     config: Path | None = option(
-        "A file with values for any of these flags; the command line wins.",
+        "A file with values for any of these flags; flags on the command line override it.",
         metavar="FILE.toml",
         is_eager=True,
         callback=read_config_file,
     )
     resume: Path | None = option(
-        "Continue a run as it was; only --max-iters may grow.", metavar="RUN"
+        "Continue a saved run unchanged; only --max-iters can be raised.", metavar="RUN"
     )
     device: str = device_option()
     precision: str = option("auto, float32 or bfloat16.", default="auto")
 
-    family: str | None = option(f"{', '.join(TRAINABLE)}. Default: {USUAL_FAMILY}.", panel=_MODEL)
-    n_layer: int | None = _filled("n_layer", _MODEL, "Blocks.")
-    n_head: int | None = _filled("n_head", _MODEL, "Attention heads per block.")
+    family: str | None = option(
+        f"Kind of model: {', '.join(TRAINABLE)}. Default: {USUAL_FAMILY}.", panel=_MODEL
+    )
+    n_layer: int | None = _filled("n_layer", _MODEL, "Number of transformer blocks.")
+    n_head: int | None = _filled("n_head", _MODEL, "Attention heads in each block.")
     n_kv_head: int | None = _filled(
-        "n_kv_head", _MODEL, "Heads of keys and values. Default: --n-head."
+        "n_kv_head",
+        _MODEL,
+        "Key and value heads per block; fewer than --n-head is grouped-query attention. Default: "
+        "--n-head.",
     )
     n_embd: int | None = _filled("n_embd", _MODEL, "Width of the residual stream.")
     head_dim: int | None = _filled(
-        "head_dim", _MODEL, "Width of a head. Default: --n-embd / --n-head."
+        "head_dim", _MODEL, "Width of each attention head. Default: --n-embd / --n-head."
     )
     n_inner: int | None = _filled(
-        "n_inner", _MODEL, "Width of the MLP. Default: 4 times --n-embd, gated 2/3 of that."
+        "n_inner",
+        _MODEL,
+        "Width inside the MLP. Default: 4 times --n-embd, two thirds of that if gated.",
     )
-    block_size: int | None = _filled("block_size", _MODEL, "Context in tokens.")
-    dropout: float | None = _filled("dropout", _MODEL, "Dropout on attention and MLP.")
+    block_size: int | None = _filled("block_size", _MODEL, "Context length in tokens.")
+    dropout: float | None = _filled("dropout", _MODEL, "Dropout probability in attention and MLP.")
     activation: str | None = _filled(
-        "activation", _MODEL, "gelu_tanh, gelu, relu, relu_squared or silu."
+        "activation", _MODEL, "Activation of the MLP: gelu_tanh, gelu, relu, relu_squared or silu."
     )
-    bias: bool | None = _filled("bias", _MODEL, "Biases in blocks and norms.", "--bias/--no-bias")
+    bias: bool | None = _filled(
+        "bias", _MODEL, "Whether linear layers and norms have biases.", "--bias/--no-bias"
+    )
     tied: bool | None = _filled(
-        "tied", _MODEL, "The head shares the embedding's weights.", "--tied/--untied"
+        "tied",
+        _MODEL,
+        "Whether token embedding and output layer share their weights.",
+        "--tied/--untied",
     )
 
-    batch_size: int | None = _filled("batch_size", _LENGTH, "Rows per micro-batch.")
-    grad_accum: int | None = _filled("grad_accum", _LENGTH, "Micro-batches per step.")
-    max_iters: int | None = _filled("max_iters", _LENGTH, "Optimizer steps.")
+    batch_size: int | None = _filled("batch_size", _LENGTH, "Sequences per micro-batch.")
+    grad_accum: int | None = _filled("grad_accum", _LENGTH, "Micro-batches per optimizer step.")
+    max_iters: int | None = _filled("max_iters", _LENGTH, "Number of optimizer steps.")
     eval_interval: int | None = _filled(
-        "eval_interval", _LENGTH, "Steps between evaluations, each followed by a save."
+        "eval_interval", _LENGTH, "Steps between evaluations; each one also saves the run."
     )
     eval_batches: int | None = _filled(
-        "eval_batches", _LENGTH, "Batches per evaluation. Default: the whole split."
+        "eval_batches", _LENGTH, "Batches in an evaluation. Default: the whole split."
     )
-    order: str | None = _filled("order", _LENGTH, "shuffled (each token once an epoch) or random.")
-    seed: int | None = _filled("seed", _LENGTH, "Seed of weights, order and dropout.")
+    order: str | None = _filled(
+        "order", _LENGTH, "Order of the data: shuffled (each token once an epoch) or random."
+    )
+    seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
-    lr: float | None = _filled("lr", _OPTIMIZER, "Learning rate after the warm-up.")
+    lr: float | None = _filled("lr", _OPTIMIZER, "Peak learning rate, reached after the warm-up.")
     min_lr: float | None = _filled(
-        "min_lr", _OPTIMIZER, "Rate at the end of the cosine. Default: lr / 10."
+        "min_lr",
+        _OPTIMIZER,
+        "Learning rate at the end of the cosine decay. Default: a tenth of --lr.",
     )
-    warmup_iters: int | None = _filled("warmup_iters", _OPTIMIZER, "Steps of linear warm-up.")
+    warmup_iters: int | None = _filled(
+        "warmup_iters", _OPTIMIZER, "Steps of linear learning-rate warm-up."
+    )
     weight_decay: float | None = _filled(
-        "weight_decay", _OPTIMIZER, "AdamW's decay, of matrices only."
+        "weight_decay", _OPTIMIZER, "AdamW's weight decay, applied to matrices only."
     )
-    beta1: float | None = _filled("beta1", _OPTIMIZER, "AdamW's first moment.")
-    beta2: float | None = _filled("beta2", _OPTIMIZER, "AdamW's second moment.")
-    grad_clip: float | None = _filled("grad_clip", _OPTIMIZER, "Largest gradient norm, 0 for none.")
+    beta1: float | None = _filled(
+        "beta1", _OPTIMIZER, "AdamW's decay rate of the mean of gradients."
+    )
+    beta2: float | None = _filled(
+        "beta2", _OPTIMIZER, "AdamW's decay rate of the mean of squared gradients."
+    )
+    grad_clip: float | None = _filled(
+        "grad_clip", _OPTIMIZER, "Clip the gradient to this norm; 0 turns it off."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,8 +147,8 @@ class TrainRequest(FormatRequest):
         for name in own_names(TrainRequest):
             if name not in _MAY_CHANGE and self.is_given(name):
                 raise UsageError(
-                    f"{flag(name)} cannot change in a run that is resumed: leave it out "
-                    "(only --max-iters may grow)"
+                    f"{flag(name)} cannot change when a run is resumed: leave it out "
+                    "(only --max-iters can be raised)"
                 )
 
     @property
@@ -140,8 +166,8 @@ class TrainRequest(FormatRequest):
 def train(request: TrainRequest) -> Answer:
     """Train a GPT on a prepared dataset.
 
-    Values that you do not give are chosen for the device and printed: on a GPU the lecture's
-    values, on a CPU a run of about ten minutes. Ctrl-C saves the run; --resume continues it.
+    Values that you leave out are chosen for your device and printed: on a GPU those of the lecture,
+    on a CPU those of a run of about ten minutes. Ctrl-C saves the run, and --resume continues it.
     """
     from gptcli.commands.train.run import run
 

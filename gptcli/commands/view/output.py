@@ -26,7 +26,7 @@ class Output:
             self._check_stdout()
             return
         if str(out) == "-":
-            raise UsageError("--out - is no file: without --out the result goes to stdout")
+            raise UsageError("--out - is not a file: without --out the result goes to stdout")
         if out.is_symlink():  # /dev/stdout is one, too
             raise UsageError(
                 f"--out {out} is a link, which is never replaced: name the file that it leads to, "
@@ -34,7 +34,7 @@ class Output:
             )
         if out.name in ("", "..") or out.is_dir() or (out.exists() and not out.is_file()):
             raise UsageError(
-                f"--out {out} is no regular file, and is never replaced: name a new file, "
+                f"--out {out} is not a regular file, and is never replaced: name a new file, "
                 "or leave --out out to write to stdout"
             )
         from gptcli.runtime.outputs import output_path  # noqa: PLC0415  for files alone

@@ -87,7 +87,7 @@ class TextInput:
         """Read what ``to_json`` gave; ValueError, KeyError or TypeError for anything else."""
         counts = (value["n_bytes"], value["modified_ns"])
         if not all(type(count) is int for count in counts):
-            raise ValueError("n_bytes or modified_ns is no whole number")
+            raise ValueError("n_bytes or modified_ns is not a whole number")
         return cls(
             name=str(value["name"]),
             path=Path(value["path"]),

@@ -88,4 +88,4 @@ class JsonValues:
 
     def _refusal(self, reason: str, at: int) -> DataError:
         line = self._lines + self._text.count("\n", 0, at) + 1
-        return DataError(f"{self._name}, line {line:,}: no sound JSON ({reason}): correct it")
+        return DataError(f"{self._name}, line {line:,}: not valid JSON ({reason}): correct it")

@@ -67,6 +67,6 @@ def record_document(line: str, offset: int, field: str | None) -> Document:
     except UnicodeEncodeError as error:
         half = error.object[error.start]
         raise ValueError(
-            f"it has half of a surrogate pair (\\u{ord(half):04x}), which is no text"
+            f"it has half of a surrogate pair (\\u{ord(half):04x}), which is not text"
         ) from None
     return Document(parts, offset, hashlib.sha256(content).digest(), is_start=True, is_end=True)

@@ -163,5 +163,5 @@ def _reported(name: str, place: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:
             raise ResourceError(f"cannot read {name}: {reason}") from error
         raise DataError(
-            f"{name} is no sound Parquet at {place} ({reason}): write it anew"
+            f"{name} is not valid Parquet at {place} ({reason}): write it anew"
         ) from None

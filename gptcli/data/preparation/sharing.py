@@ -57,8 +57,8 @@ def parse_share(text: str) -> WorkShare:
     match = _SHARD.fullmatch(text)
     if match is None or not int(match[1]) < int(match[2]):
         raise UsageError(
-            f"--shard {text} is no share of the work: write i/n with i from 0 to n-1, as 0/4, "
-            "or auto in a SLURM array"
+            f"--shard {text} is not a share of the work: write i/n with i from 0 to n-1, such as "
+            "0/4, or auto in a SLURM array"
         )
     return WorkShare(int(match[1]), int(match[2]))
 

@@ -202,13 +202,13 @@ def test_the_lectures_buffers_are_a_trap_that_is_not_ours(cli: Callable) -> None
     ("argv", "words"),
     [
         (("--gpu-mem", "24"), ("--gpu-mem", "24GB or 24GiB")),
-        (("--batch-size", "0"), ("--batch-size 0",)),
+        (("--batch-size", "0"), ("--batch-size must be at least 1",)),
         (("--dtype", "int3"), ("--dtype int3", "bfloat16")),
         (("--precision", "half"), ("--precision half", "bfloat16")),
         (("--train-tokens", "lots"), ("--train-tokens 'lots'", "300B")),
         (("--device-flops", "0"), ("--device-flops '0'",)),
         (("--head-dim", "32"), ("--head-dim 32", "llama")),
-        (("--dropout", "2"), ("--dropout 2",)),
+        (("--dropout", "2"), ("--dropout must be at least 0 and below 1, not 2",)),
     ],
 )
 def test_a_mistake_in_the_work_is_one_line_and_exit_code_2(

@@ -206,8 +206,8 @@ def test_model_config_needs_no_weights(cli: Callable, tmp_path: Path) -> None:
     [
         (("--preset", "gpt-3"), ("--preset gpt-3", "gpt3")),
         (("--preset", "gpt2", "--n-head", "7"), ("--n-head 7", "try --n-head")),
-        (("--preset", "gpt2", "--n-layer", "0"), ("--n-layer 0",)),
-        (("--preset", "gpt2", "--n-embd", "-768"), ("--n-embd -768",)),
+        (("--preset", "gpt2", "--n-layer", "0"), ("--n-layer must be at least 1",)),
+        (("--preset", "gpt2", "--n-embd", "-768"), ("--n-embd must be at least 1, not -768",)),
         (("--preset", "gpt2", "--n-layer", str(10**12)), ("--n-layer", "10,000")),
         (("--preset", "gpt2", "--vocab-size", str(10**18)), ("--vocab-size",)),
         (("--preset", "gpt2", "--n-layer", "many"), ("--n-layer",)),

@@ -66,13 +66,13 @@ def test_checks_are_given_before_one_of_them_fails_the_command(cli, trained: Pat
     ("given", "message"),
     [
         ({"split": "test"}, "--split test is unknown: choose one of train, val"),
-        ({"stride": 0}, "--stride 0 is too small"),
-        ({"limit": 0, "tasks": "x"}, "--limit 0 is too small"),
+        ({"stride": 0}, "--stride must be at least 1, not 0"),
+        ({"limit": 0, "tasks": "x"}, "--limit must be at least 1, not 0"),
         ({"limit": 3}, "--limit is for --tasks"),
-        ({"tasks": " , "}, "--tasks names none"),
+        ({"tasks": " , "}, "--tasks is empty"),
         ({"quantize": "int4"}, "--quantize int4 is unknown"),
-        ({"verify": True, "text": Path("a.txt")}, "--verify makes no use of --text"),
-        ({"data": Path("a"), "text": Path("b")}, "--data and --text exclude each other"),
+        ({"verify": True, "text": Path("a.txt")}, "--text has no effect with --verify"),
+        ({"data": Path("a"), "text": Path("b")}, "--data and --text cannot be combined"),
     ],
 )
 def test_a_wrong_flag_fails_before_anything_is_opened(given, message: str) -> None:

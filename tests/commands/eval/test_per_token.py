@@ -75,9 +75,9 @@ def test_completions_are_coloured_and_questions_are_not(cli, masked_dataset, tin
         (["--format", "html"], "--per-token"),
         (["--per-token", "--json"], "jsonl, npz, html"),
         (["--per-token", "--format", "npz"], "--out"),
-        (["--per-token", "--by", "position"], "--per-token and --by exclude each other"),
+        (["--per-token", "--by", "position"], "--per-token and --by cannot be combined"),
         (["--by", "colour"], "position"),
-        (["--json", "--format", "table"], "exclude each other"),
+        (["--json", "--format", "table"], "cannot be combined"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(cli, argv, remedy) -> None:

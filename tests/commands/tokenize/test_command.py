@@ -43,7 +43,7 @@ def test_two_things_to_do_exclude_each_other_by_name(cli, one, other):
         (["text", "--vocab-size", "300"], ["--vocab-size", "--train"]),
         (["text", "--special-token", "<|a|>"], ["--special-token", "--train"]),
         (["text", "--limit", "3"], ["--limit", "--vocab"]),
-        (["--vocab", "--limit", "0", "--tokenizer", "byte"], ["--limit 0"]),
+        (["--vocab", "--limit", "0", "--tokenizer", "byte"], ["--limit must be at least"]),
         (["--vocab", "--vocab-size", "300"], ["--vocab", "--vocab-size"]),
         (["--vocab", "--format", "html"], ["--vocab", "html"]),
         (["--vocab", "two", "words", "--tokenizer", "byte"], ["--vocab"]),
@@ -92,5 +92,5 @@ def test_short_flags_are_formats(given, expected):
 
 
 def test_two_formats_are_refused():
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         TokenizeRequest(words=["text"], form="table", ids=True)

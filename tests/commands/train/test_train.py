@@ -78,8 +78,8 @@ def test_a_wrong_config_file_is_explained(cli, prepared: Path, content: str, wor
     ("flags", "code", "words"),
     [
         (("--n-head", 3, "--n-embd", 16), 2, ("--n-head 3", "--n-embd")),
-        (("--n-layer", 0), 2, ("--n-layer 0",)),
-        (("--dropout", 1.5), 2, ("--dropout 1.5",)),
+        (("--n-layer", 0), 2, ("--n-layer must be at least 1",)),
+        (("--dropout", 1.5), 2, ("--dropout must be", "not 1.5", "--dropout 0.1")),
         (("--preset", "lectur"), 2, ("lectur", "lecture")),
         (("--device", "tpu"), 2, ("tpu", "cpu")),
         (("--precision", "float8"), 2, ("float8", "bfloat16")),

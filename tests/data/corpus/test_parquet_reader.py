@@ -160,7 +160,7 @@ def test_cut_off_file_is_refused(write, tmp_path):
     whole = reader.source.path.read_bytes()
     for length in range(0, len(whole), 53):
         reader.source.path.write_bytes(whole[:length])
-        with pytest.raises(DataError, match=r"rows\.parquet is no sound Parquet"):
+        with pytest.raises(DataError, match=r"rows\.parquet is not valid Parquet"):
             documents_of(reader)
 
 

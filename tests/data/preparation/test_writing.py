@@ -40,7 +40,7 @@ def test_overwrite_replaces_datasets_only(make, tmp_path):
     (tmp_path / "home" / "letter.txt").write_text("dear")
     (tmp_path / "file").write_text("x")
     for name in ("home", "file"):
-        with pytest.raises(UsageError, match="is no dataset and is not replaced"):
+        with pytest.raises(UsageError, match="is not a dataset and is not replaced"):
             make(name, overwrite=True)
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
 
