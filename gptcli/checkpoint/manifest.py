@@ -8,13 +8,13 @@ from typing import Any
 
 from gptcli.checkpoint.config_json import read_small_json
 from gptcli.checkpoint.model_files import MODEL_FILES, WEIGHTS_FILE, weight_files
+from gptcli.checkpoint.run import MANIFEST_FILE
 from gptcli.checkpoint.tensors import Weights, save_weights
 from gptcli.config.model import ModelConfig
-from gptcli.errors import CheckpointError
+from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
 from gptcli.runtime.hashing import sha256_of
 
-MANIFEST_FILE = "manifest.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Hashes = Mapping[str, Any]
@@ -36,22 +36,34 @@ def check_manifest(directory: Path) -> int:
     return len(actual)
 
 
-def publish_weights(run: Path, weights: Weights, config: ModelConfig) -> None:
-    """Replace the weights of a run, and their entry in its manifest.
+def publish_weights(run: Path, weights: Weights, config: ModelConfig, step: int) -> None:
+    """Replace the weights of a run by those of ``step``, and what its manifest says of them.
 
     The manifest is written first and lists the old and the new weights, so that a check after a
-    crash in between accepts either.
+    crash in between accepts either; afterwards it lists the new ones alone.
     """
+    manifest: dict[str, Any] = {}
 
     def announce(file: Path) -> None:
         old = run / WEIGHTS_FILE
         described = [run / name for name in MODEL_FILES if name != WEIGHTS_FILE]
         files = {path.name: _entry(path) for path in described if path.is_file()}
         files[WEIGHTS_FILE] = _entry(file)
+        manifest.update(files=files, step=step)
         replaced = _entry(old) if old.is_file() else None
-        write_json(run / MANIFEST_FILE, {"files": files, "replaced": replaced})
+        both = {**manifest, "replaced": replaced, "replaced_step": _step_of(run)}
+        write_json(run / MANIFEST_FILE, both)
 
     save_weights(run / WEIGHTS_FILE, weights, config, announce)
+    write_json(run / MANIFEST_FILE, manifest)
+
+
+def _step_of(run: Path) -> Any:
+    """The step of the published weights; None where there are none or it is not known."""
+    try:
+        return _read(run).get("step")
+    except (UsageError, CheckpointError):
+        return None
 
 
 def check_published(directory: Path) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from gptcli.checkpoint.config_json import read_model_config, read_small_json
 from gptcli.checkpoint.manifest import check_manifest, write_manifest
 from gptcli.checkpoint.model_files import WEIGHTS_FILE, write_description
+from gptcli.checkpoint.run import RESUME_FOLDER, STATE_FILE
 from gptcli.checkpoint.tensors import (
     Weights,
     load_tensors,
@@ -18,12 +19,11 @@ from gptcli.checkpoint.tensors import (
 )
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.runtime.files import interrupted_writes, new_directory, remove_stale, write_json
+from gptcli.runtime.directories import new_directory, remove_all_stale
+from gptcli.runtime.files import write_json
 from gptcli.tokenization.tokenizer import Tokenizer
 
-RESUME_FOLDER = "resume"
 _OPTIMIZER_FILE = "optimizer.safetensors"
-_STATE_FILE = "state.json"
 _STEP = re.compile(r"step-\d{8}")
 _KEPT_STEPS = 2  # one to go on from, one to fall back to
 
@@ -64,7 +64,7 @@ def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
         write_description(directory, config, tokenizer)
         save_weights(directory / WEIGHTS_FILE, snapshot.weights, config)
         save_tensors(directory / _OPTIMIZER_FILE, snapshot.optimizer)
-        write_json(directory / _STATE_FILE, asdict(snapshot.progress))
+        write_json(directory / STATE_FILE, asdict(snapshot.progress))
         write_manifest(directory)
     for old in resume_steps(run)[:-_KEPT_STEPS]:
         shutil.rmtree(old, ignore_errors=True)
@@ -89,8 +89,7 @@ def _folder(run: Path) -> Path:
 def clear_stale_steps(run: Path) -> None:
     """Remove what a killed save left behind; call it while holding the run's lock."""
     for folder in (run, run / RESUME_FOLDER):
-        for name in interrupted_writes(folder):
-            remove_stale(folder, name)
+        remove_all_stale(folder)
 
 
 def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
@@ -113,11 +112,11 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
 def load_step(step: Path) -> Snapshot:
     """Load one step, after its manifest has been checked."""
     check_manifest(step)
-    raw = read_small_json(step / _STATE_FILE)
+    raw = read_small_json(step / STATE_FILE)
     try:
         progress = Progress(**raw)
     except (TypeError, CheckpointError) as error:
-        raise CheckpointError(f"{step / _STATE_FILE} cannot be used: {error}") from error
+        raise CheckpointError(f"{step / STATE_FILE} cannot be used: {error}") from error
     config = read_model_config(step)
     weights = load_weights(step, config)
     return Snapshot(config, progress, weights, _copied(load_tensors(step / _OPTIMIZER_FILE)))

@@ -10,8 +10,12 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
+from gptcli.runtime.outputs import timestamp
 
 RECORD_FILE = "train.json"
+MANIFEST_FILE = "manifest.json"
+RESUME_FOLDER = "resume"
+STATE_FILE = "state.json"  # of a resume step
 RUN_FORMAT = "gptcli.run/1"
 
 
@@ -59,6 +63,12 @@ class RunRecord:
 def write_record(directory: Path, record: RunRecord) -> None:
     """Write train.json."""
     write_json(directory / RECORD_FILE, {"format": RUN_FORMAT, **asdict(record)})
+
+
+def mark_saved(directory: Path) -> None:
+    """Note in train.json that the run was worked on now, by which the newest run is found."""
+    file = directory / RECORD_FILE
+    write_json(file, {**read_small_json(file), "saved": timestamp()})
 
 
 def read_record(directory: Path) -> RunRecord:

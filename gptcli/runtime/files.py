@@ -4,8 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,6 @@ from gptcli.errors import ResourceError
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_RECORD = 4_000_000
-_TEMPORARY = ".tmp-"
-_REPLACED = ".old-"
-_LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
 
 
 def is_there(name: str) -> bool:
@@ -96,9 +91,14 @@ def settle(descriptor: int) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def temporary_name(path: Path) -> Path:
+    """A name beside ``path`` for what is being written; after a crash the next start removes it."""
+    return path.with_name(f".tmp-{path.name}-{os.urandom(4).hex()}")
+
+
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place atomically."""
-    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.urandom(4).hex()}")
+    temporary = temporary_name(path)
     with reported(path):
         try:
             write(temporary)
@@ -128,51 +128,6 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory to fill, which is renamed to ``path`` when the block ends.
-
-    An existing ``path`` is replaced; the caller has checked that it may be. After an error
-    nothing is left.
-    """
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.urandom(4).hex()}")
-        temporary.mkdir()
-        try:
-            yield temporary
-            sync_tree(temporary)
-            _swap_in(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def interrupted_writes(parent: Path) -> set[str]:
-    """The names in ``parent`` for which a killed run left unfinished files."""
-    if not parent.is_dir():
-        return set()
-    matches = [_LEFTOVER.fullmatch(entry.name) for entry in parent.iterdir()]
-    return {match["name"] for match in matches if match}
-
-
-def remove_stale(parent: Path, name: str) -> None:
-    """Remove what a killed run left of ``parent/name``; call it while holding its lock.
-
-    If the run was killed between the two renames of a replacement, the old state is restored.
-    """
-    if not parent.is_dir():
-        return
-    for entry in sorted(parent.iterdir()):
-        if (match := _LEFTOVER.fullmatch(entry.name)) is None or match["name"] != name:
-            continue
-        if match["kind"] == "old" and not (parent / name).exists():
-            entry.rename(parent / name)
-        elif entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
 def reported(path: Path) -> Iterator[None]:
     """Turn an OSError into a ResourceError that names the path."""
     try:
@@ -199,22 +154,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def sync_tree(root: Path) -> None:
-    """Force everything below ``root`` to the disk."""
-    for folder, _, files in os.walk(root):
-        for name in files:
-            sync_file(Path(folder, name))
-        sync_directory(Path(folder))
-
-
-def _swap_in(temporary: Path, path: Path) -> None:
-    if path.exists():
-        old = path.with_name(f"{_REPLACED}{path.name}-{os.urandom(4).hex()}")
-        os.rename(path, old)
-        os.rename(temporary, path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(temporary, path)
-    sync_directory(path.parent)

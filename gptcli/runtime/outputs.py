@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gptcli.errors import UsageError
-from gptcli.runtime.files import new_directory, parse_object, read_bounded, remove_stale
+from gptcli.runtime.directories import is_leftover, new_directory, remove_stale
+from gptcli.runtime.files import parse_object, read_bounded
 from gptcli.runtime.locks import exclusive
 
 
@@ -38,19 +39,18 @@ def timestamp() -> str:
 
 
 def newest(parent: Path, record: str, also: str = "") -> Path | None:
-    """The directory below ``parent`` whose JSON file ``record`` has the latest "created".
+    """The directory below ``parent`` whose JSON file ``record`` has the latest time.
 
-    Directories without the file ``also`` are incomplete and skipped.
+    That is "saved", or "created" without it. Directories without the file ``also`` are incomplete
+    and skipped.
     """
     found = [
-        (created, path)
-        for path, created in _created(parent, record)
-        if not also or (path / also).is_file()
+        (time, path) for path, time in _times(parent, record) if not also or (path / also).is_file()
     ]
     return max(found)[1] if found else None
 
 
-def _created(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
+def _times(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
     for file in sorted(parent.glob(f"*/{record}")):
         if file.parent.name.startswith("."):
             continue
@@ -60,8 +60,9 @@ def _created(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
             value = parse_object(read_bounded(file))
         except (OSError, ValueError):
             continue
-        if isinstance(value.get("created"), str):
-            yield file.parent, value["created"]
+        time = value.get("saved", value.get("created"))
+        if isinstance(time, str):
+            yield file.parent, time
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> Non
         raise UsageError(
             f"{directory} is not a {kind.noun} and is not replaced: choose another --out"
         )
-    names = {entry.name for entry in directory.iterdir()}
+    names = {entry.name for entry in directory.iterdir() if not is_leftover(entry.name)}
     if names and not _has_record(directory, kind):
         raise UsageError(
             f"{directory} is not a {kind.noun} and is not replaced: choose another --out"

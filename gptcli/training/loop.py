@@ -9,6 +9,7 @@ import torch
 
 from gptcli.checkpoint.manifest import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
+from gptcli.checkpoint.run import mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
@@ -17,6 +18,7 @@ from gptcli.errors import DivergedError, TrainingStopped
 from gptcli.evaluation.loss import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
+from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.optimizers import optimizer_tensors
@@ -31,14 +33,27 @@ _FEWEST_TOKENS = 2  # one to see, one to predict
 
 @dataclass
 class TrainingRun:
-    """A run in memory: what is trained, on what, and how far it has come."""
+    """A run in memory: what is trained, on what, and how far it has come.
 
-    directory: Path
+    A new run is in its place from its first save on, which replaces an old one there.
+    """
+
+    place: NewDirectory
     config: TrainConfig
     dataset: Dataset
     model: GPT
     optimizer: torch.optim.Optimizer
     progress: Progress
+
+    @property
+    def directory(self) -> Path:
+        """Where the files of the run are now."""
+        return self.place.directory
+
+    @property
+    def name(self) -> str:
+        """The run's directory, as the user knows it."""
+        return self.place.path.as_posix()
 
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""
@@ -65,7 +80,6 @@ class _Loop:
         self._training = training
         self._reporter = reporter
         self._stop = stop
-        self._log = MetricsLog(training.directory)
         self._stepper = training.stepper()
 
     def run(self) -> Progress:
@@ -81,12 +95,18 @@ class _Loop:
                     return self._training.progress
                 self._advance_to(self._next_pause())
         except _Stopping:
+            if not self._training.place.is_in_place:
+                raise self._stop.before_first_step() from None
             self._save()
             raise TrainingStopped(
                 f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
                 f"{config.max_iters:,}; go on with: "
-                f"gptcli train --resume {self._training.directory.as_posix()}"
+                f"gptcli train --resume {self._training.name}"
             ) from None
+
+    @property
+    def _log(self) -> MetricsLog:
+        return MetricsLog(self._training.directory)
 
     @property
     def _step(self) -> int:
@@ -129,7 +149,8 @@ class _Loop:
         if not math.isfinite(decisive):
             raise DivergedError(diverged(self._step, decisive, self._training.config))
         best = progress.best_loss
-        is_best = best is None or decisive < best
+        # Step 0 is the best only until there is another: a run answers with what it has learnt.
+        is_best = best is None or decisive < best or progress.best_step == 0
         self._training.progress = replace(
             progress,
             evaluated_step=self._step,
@@ -163,15 +184,20 @@ class _Loop:
         return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
 
     def _save(self) -> None:
-        """Publish the best weights first, then commit the step, so that no crash loses them."""
+        """Publish the best weights first, then commit the step, so that no crash loses them.
+
+        Before the first evaluation after step 0 the latest weights are published.
+        """
         training, progress = self._training, self._training.progress
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
-        if progress.best_step == progress.step:
-            publish_weights(training.directory, weights, config)
+        if progress.best_step in (progress.step, 0):
+            publish_weights(training.directory, weights, config, progress.step)
         optimizer = optimizer_tensors(training.optimizer, training.model)
         snapshot = Snapshot(config, progress, weights, optimizer)
         save_step(training.directory, snapshot, training.dataset.tokenizer)
+        mark_saved(training.directory)
+        training.place.commit()
         self._draw()
         self._reporter.saved(progress.step)
 
@@ -179,7 +205,7 @@ class _Loop:
         """Draw loss.svg; if that fails, warn and go on training."""
         directory = self._training.directory
         try:
-            draw_loss(self._log.read(), directory / PLOT_FILE, directory.name)
+            draw_loss(self._log.read(), directory / PLOT_FILE, self._training.place.path.name)
         except Exception as error:
             self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
 

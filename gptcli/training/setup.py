@@ -1,21 +1,23 @@
 """Makes a TrainingRun, from a configuration or from an interrupted run."""
 
-import shutil
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptcli import __version__
 from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER
 from gptcli.accounting.parameters import exact_count
-from gptcli.checkpoint.manifest import MANIFEST_FILE
 from gptcli.checkpoint.model_files import MODEL_FILES, write_description
-from gptcli.checkpoint.resume import RESUME_FOLDER, Progress, load_newest_step
+from gptcli.checkpoint.resume import Progress, load_newest_step
 from gptcli.checkpoint.run import (
+    MANIFEST_FILE,
     RECORD_FILE,
+    RESUME_FOLDER,
     RUN_FORMAT,
     DataReference,
     Origin,
     RunRecord,
+    mark_saved,
     write_record,
 )
 from gptcli.config.model import ModelConfig
@@ -25,8 +27,8 @@ from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
-from gptcli.runtime.device import check_memory, set_threads
-from gptcli.runtime.files import reported
+from gptcli.runtime.device import check_memory, get_threads, set_threads
+from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
@@ -53,21 +55,16 @@ def begin_training(
     overwrite: bool = False,
     start: StartingPoint | None = None,
 ) -> TrainingRun:
-    """Begin a run: write its directory, all but the weights, and make a model for it.
+    """Begin a run: write its files, all but the weights, and make a model for it.
 
-    The initial weights are random, or those of ``start``. An old run in the directory is removed
-    only after it is known that the new one fits the data and the memory.
+    The initial weights are random, or those of ``start``. The run is built beside ``directory``,
+    where an old one stays as it is until the first save of the new one takes its place.
     """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
     check_memory(TRAINING_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
     model, origin = _initial_model(resolved, start)
-    training = _assemble(directory, config, dataset, model, Progress())
-    with reported(directory):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-    write_description(directory, resolved.model, dataset.tokenizer)
     record = RunRecord(
         created=timestamp(),
         version=__version__,
@@ -77,26 +74,38 @@ def begin_training(
         data=_reference(dataset),
         init_from=origin,
     )
-    write_record(directory, record)
+    place = NewDirectory.beside(directory)
+    with ExitStack() as after_failure:
+        after_failure.callback(place.discard)
+        training = _assemble(place, config, dataset, model, Progress())
+        write_description(place.directory, resolved.model, dataset.tokenizer)
+        write_record(place.directory, record)
+        after_failure.pop_all()
     return training
 
 
 def continue_training(
-    directory: Path, record: RunRecord, dataset: Dataset, max_iters: int | None
+    directory: Path,
+    record: RunRecord,
+    dataset: Dataset,
+    max_iters: int | None,
+    device: str | None = None,
 ) -> tuple[TrainingRun, list[str]]:
     """Continue a run from its newest intact save; also returns what was wrong with newer ones.
 
-    Only the number of iterations may change, and only grow.
+    Only the number of iterations may change, and only grow, and the device.
     """
     check_same_data(record, dataset)
-    grown = _grown(record, max_iters)
+    grown = _moved(_grown(record, max_iters), device)
     snapshot, problems = load_newest_step(directory)
     _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)
-    training = _assemble(directory, grown.training, dataset, model, snapshot.progress)
+    place = NewDirectory.existing(directory)
+    training = _assemble(place, grown.training, dataset, model, snapshot.progress)
     restore_optimizer(training.optimizer, training.model, snapshot.optimizer)
     if grown != record:
         write_record(directory, grown)
+    mark_saved(directory)
     return training, problems
 
 
@@ -161,9 +170,17 @@ def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
     return replace(record, training=replace(record.training, max_iters=max_iters))
 
 
+def _moved(record: RunRecord, device: str | None) -> RunRecord:
+    """The record for another device; on a CPU the number of threads is recorded, too."""
+    if device is None or device == record.training.device:
+        return record
+    threads = get_threads() if device == "cpu" else 0
+    return replace(record, training=replace(record.training, device=device, threads=threads))
+
+
 def _assemble(
-    directory: Path, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
+    place: NewDirectory, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
 ) -> TrainingRun:
     set_threads(config.threads)
     model = use_fast_layers(model).to(config.device)
-    return TrainingRun(directory, config, dataset, model, make_optimizer(model, config), progress)
+    return TrainingRun(place, config, dataset, model, make_optimizer(model, config), progress)

@@ -9,11 +9,8 @@ import pytest
 from gptcli.errors import ResourceError
 from gptcli.runtime import files
 from gptcli.runtime.files import (
-    interrupted_writes,
-    new_directory,
     parse_object,
     read_bounded,
-    remove_stale,
     reported,
     write_bytes,
     write_json,
@@ -59,52 +56,6 @@ def test_json_refuses_what_is_not_json(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_directory_appears_only_when_it_is_whole(tmp_path):
-    with new_directory(tmp_path / "a" / "x") as building:
-        (building / "part").touch()
-        assert not (tmp_path / "a" / "x").exists()
-    assert names(tmp_path / "a" / "x") == ["part"]
-    assert names(tmp_path / "a") == ["x"]
-
-
-def test_failure_leaves_the_old_directory(tmp_path):
-    with new_directory(tmp_path / "x") as building:
-        (building / "old").touch()
-    with pytest.raises(KeyboardInterrupt), new_directory(tmp_path / "x") as building:
-        raise KeyboardInterrupt
-    assert names(tmp_path) == ["x"]
-    assert names(tmp_path / "x") == ["old"]
-
-
-def test_directory_is_replaced(tmp_path):
-    for name in ("old", "new"):
-        with new_directory(tmp_path / "x") as building:
-            (building / name).touch()
-    assert names(tmp_path / "x") == ["new"]
-    assert names(tmp_path) == ["x"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not sync directories")
-def test_bytes_are_on_the_disk_before_the_name(tmp_path, monkeypatch):
-    order = []
-    monkeypatch.setattr(files, "sync_tree", lambda root: order.append("sync"))
-    rename = os.rename
-    monkeypatch.setattr(os, "rename", lambda a, b: (order.append("rename"), rename(a, b)))
-    with new_directory(tmp_path / "x"):
-        pass
-    assert order == ["sync", "rename"]
-
-
-def test_stale_halves_are_cleared_and_the_rest_kept(tmp_path):
-    (tmp_path / ".tmp-x-01234567").mkdir()
-    (tmp_path / ".tmp-x-01234568").touch()
-    (tmp_path / "x").mkdir()
-    (tmp_path / ".tmp-y-01234567").mkdir()
-    remove_stale(tmp_path, "x")
-    assert names(tmp_path) == [".tmp-y-01234567", "x"]
-    remove_stale(tmp_path / "none", "x")
-
-
 @pytest.mark.parametrize(
     ("number", "says"),
     [
@@ -118,23 +69,6 @@ def test_stale_halves_are_cleared_and_the_rest_kept(tmp_path):
 def test_refusals_of_the_system_name_the_place(tmp_path, number, says):
     with pytest.raises(ResourceError, match=f"{says}.*place"), reported(tmp_path / "place"):
         raise OSError(number, os.strerror(number))
-
-
-def test_what_a_replacement_moved_aside_comes_back(tmp_path):
-    old = tmp_path / ".old-x-0123abcd"
-    old.mkdir()
-    (old / "kept").touch()
-    remove_stale(tmp_path, "x")
-    assert (tmp_path / "x" / "kept").exists()
-    assert not old.exists()
-
-
-def test_another_name_is_left_alone(tmp_path):
-    for name in (".tmp-x-2-0123abcd", ".tmp-xy-0123abcd", ".tmp-x-notes"):
-        (tmp_path / name).mkdir()
-    remove_stale(tmp_path, "x")
-    assert len(list(tmp_path.iterdir())) == 3
-    assert interrupted_writes(tmp_path) == {"x-2", "xy"}
 
 
 def test_the_limit_is_exact(tmp_path: Path) -> None:

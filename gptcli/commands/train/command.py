@@ -18,7 +18,8 @@ from gptcli.training.defaults import FILLED, USUAL_FAMILY
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
-_MAY_CHANGE = ("resume", "data", "max_iters", "config")  # what a config file says is checked, too
+# Of a config file every value is checked, too.
+_MAY_CHANGE = ("resume", "data", "device", "max_iters", "config")
 
 
 def _default(name: str) -> str:
@@ -64,7 +65,8 @@ class TrainRequest(FormatRequest):
         callback=read_config_file,
     )
     resume: Path | None = option(
-        "Continue a saved run unchanged; only --max-iters can be raised.", metavar="RUN"
+        "Continue a saved run unchanged; only --max-iters can be raised and --device changed.",
+        metavar="RUN",
     )
     device: str = device_option()
     precision: str = option("auto, float32 or bfloat16.", default="auto")
@@ -148,7 +150,7 @@ class TrainRequest(FormatRequest):
             if name not in _MAY_CHANGE and self.is_given(name):
                 raise UsageError(
                     f"{flag(name)} cannot change when a run is resumed: leave it out "
-                    "(only --max-iters can be raised)"
+                    "(only --max-iters can be raised and --device changed)"
                 )
 
     @property

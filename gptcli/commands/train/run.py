@@ -20,9 +20,10 @@ from gptcli.data.dataset import Dataset
 from gptcli.families.registry import find_preset
 from gptcli.generation.loaded_model import check_same_tokenizer
 from gptcli.runtime.device import choose_device, get_threads, memory_errors
+from gptcli.runtime.directories import discarded_unless_committed, remove_stale
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
-from gptcli.runtime.signals import stop_requests
+from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import measure_pace
@@ -37,12 +38,13 @@ def run(request: TrainRequest) -> Answer:
     """Train as the flags say, to the last step or until Ctrl-C."""
     if request.list_presets:
         return _list_presets(request)
-    if request.resume is not None:
-        return _continue(request.resume, request)
-    return _begin(request)
+    with stop_requests() as stop:
+        if request.resume is not None:
+            return _continue(request.resume, request, stop)
+        return _begin(request, stop)
 
 
-def _begin(request: TrainRequest) -> Answer:
+def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     given = request.shaping
     model = None if request.preset is None else find_preset(request.preset)
     dataset = Dataset.open(chosen_dataset(request.data))
@@ -61,10 +63,14 @@ def _begin(request: TrainRequest) -> Answer:
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
     with memory_errors(_SMALLER), exclusive(directory):
+        remove_stale(directory.parent, directory.name)
+        if stop:
+            raise stop.before_first_step()
         training = begin_training(
             directory, resolved, request.preset, dataset, request.overwrite, start
         )
-        return _train(training, request.preset, given)
+        with discarded_unless_committed(training.place):
+            return _train(training, request.preset, given, stop)
 
 
 def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
@@ -75,25 +81,30 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     return start
 
 
-def _continue(run_directory: Path, request: TrainRequest) -> Answer:
+def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> Answer:
     directory = model_directory(run_directory)
     with memory_errors(_SMALLER), exclusive(directory):
         record = read_record(directory)
-        choose_device(record.training.device)
+        device = request.device if request.is_given("device") else record.training.device
+        choose_device(device)
         dataset = Dataset.open(dataset_of(directory, request.data))
+        remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
-        training, problems = continue_training(directory, record, dataset, request.max_iters)
+        training, problems = continue_training(
+            directory, record, dataset, request.max_iters, device
+        )
         for problem in problems:
             warn(f"{problem}; going on from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
-        return _train(training, record.preset, {})
+        return _train(training, record.preset, {}, stop)
 
 
-def _train(training: TrainingRun, preset: str | None, given: Mapping[str, Any]) -> Answer:
-    with stop_requests() as stop:
-        announce(training, preset, given, stop)
-        with RunView(training) as view:
-            progress = run_training(training, view, stop)
+def _train(
+    training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
+) -> Answer:
+    announce(training, preset, given, stop)
+    with RunView(training) as view:
+        progress = run_training(training, view, stop)
     return result(training, progress, view.seconds)
 
 

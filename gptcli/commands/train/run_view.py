@@ -31,7 +31,7 @@ def announce(
     tokens = config.rows_per_iter * model.config.block_size
     epochs = config.max_iters * config.rows_per_iter / _windows(dataset, model.config.block_size)
     note(
-        f"run: {training.directory.as_posix()}: {n_params:,} parameters, "
+        f"run: {training.name}: {n_params:,} parameters, "
         f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
     )
     if training.progress.step >= config.max_iters:
@@ -64,7 +64,7 @@ def _hint(seconds: float, device: str, preset: str | None, given: Mapping[str, A
 
 def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answer:
     """The result of a finished run."""
-    run = training.directory.as_posix()
+    run = training.name
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
     best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
     line = f"{run}: {best}, {progress.step:,} steps, {duration(seconds)}"

@@ -24,7 +24,8 @@ from gptcli.data.preparation.plan_file import PLAN_FILE, PLAN_FORMAT, read_plan,
 from gptcli.data.preparation.prepare import Preparation, part_tokens, plan_of
 from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
-from gptcli.runtime.files import parse_object, read_bounded, reported, sync_tree
+from gptcli.runtime.directories import sync_tree
+from gptcli.runtime.files import parse_object, read_bounded, reported
 from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
