@@ -9,7 +9,7 @@ from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_s
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
-from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, template_settings
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 
 WEIGHTS_FILE = "model.safetensors"
@@ -17,8 +17,8 @@ INDEX_FILE = "model.safetensors.index.json"
 GENERATION_FILE = "generation_config.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, GENERATION_FILE)
-_END_NAME = "eos_token_id"
-_SPECIAL_NAMES = ("bos_token_id", _END_NAME, "pad_token_id")
+_START_NAME, _END_NAME = "bos_token_id", "eos_token_id"
+_SPECIAL_NAMES = (_START_NAME, _END_NAME, "pad_token_id")
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -27,10 +27,12 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     end_token = next(
         (name for name, number in tokenizer.special_tokens.items() if number == end), None
     )
-    write_json(directory / CONFIG_FILE, model_config_json(config, end))
+    start = next(iter(tokenizer.template.before), None)
+    settings = _tokenizer_config(config, end_token) | template_settings(tokenizer)
+    write_json(directory / CONFIG_FILE, model_config_json(config, end) | {_START_NAME: start})
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / TOKENIZER_CONFIG_FILE, _tokenizer_config(config, end_token))
-    write_json(directory / GENERATION_FILE, _generation_config(end))
+    write_json(directory / TOKENIZER_CONFIG_FILE, settings)
+    write_json(directory / GENERATION_FILE, _generation_config(end) | {_START_NAME: start})
 
 
 def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLen
 
 def _first_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLength:
     ids = split.read(0, 1)
+    if ids.tolist() in [[number] for number in tokenizer.template.before]:
+        return TextLength(0, 0)
     known = _Lengths.of(tokenizer)
     if known is not None and not known.unknown[ids].any():
         return known.total(ids)

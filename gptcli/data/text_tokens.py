@@ -21,10 +21,13 @@ class TextTokens:
 
     @classmethod
     def of(cls, source: SourceText, tokenizer: Tokenizer) -> "TextTokens":
-        """Encode a text; UnseenCharacterError or DataError where it has no ids."""
+        """Encode a text with the tokens that its makers put around one.
+
+        Raises UnseenCharacterError or DataError where it has no ids.
+        """
         (ids,) = bulk_encoder(tokenizer, "uint32").encode([source.text])
         tokenizer.check_ids(ids)
-        return cls(ids, len(source.text), len(source.text.encode()))
+        return cls(tokenizer.template.around(ids), len(source.text), len(source.text.encode()))
 
     @property
     def n_tokens(self) -> int:

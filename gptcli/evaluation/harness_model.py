@@ -17,7 +17,7 @@ from gptcli.evaluation.evaluation_pass import TOKENS_PER_BATCH, predict
 from gptcli.evaluation.target_windows import TargetBatch
 from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
-from gptcli.generation.prompt import first_token
+from gptcli.generation.prompt import beginning
 from gptcli.model.gpt import UNCOUNTED
 from gptcli.runtime.progress import Advance
 
@@ -38,13 +38,20 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]
 
     @property
     def eot_token_id(self) -> int:
-        """The token before a text: an end of text, else a line break, else token 0."""
-        return first_token(self._loaded.tokenizer).id
+        """The token before a text: one that begins it, an end of text, a line break, or token 0."""
+        return beginning(self._loaded.tokenizer).ids[-1]
 
-    def tok_encode(self, string: str, *_: Any, **__: Any) -> list[int]:
-        """The ids of a text, with nothing added."""
-        ids: list[int] = self._loaded.tokenizer.encode(string).tolist()
-        return ids
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **_: Any
+    ) -> list[int]:
+        """The ids of a text, after the tokens that its makers put before one.
+
+        These are not repeated where the text spells out the last of them, as templates do.
+        """
+        tokenizer = self._loaded.tokenizer
+        before = tokenizer.template.before if add_special_tokens is not False else ()
+        text = string.removeprefix(tokenizer.piece(before[-1])) if before else string
+        return [*before, *tokenizer.encode(text).tolist()]
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **_: Any) -> list[Likelihood]:
         """The likelihood of the ids of each continuation after the ids of its context."""

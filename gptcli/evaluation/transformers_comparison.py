@@ -61,12 +61,18 @@ class TransformersComparison:
         return cls(loaded, model.to(loaded.device).eval(), tokenizer)
 
     def compare_ids(self) -> tuple[bool, str]:
-        """Compare the ids of a text made of random tokens, none of them special."""
-        text = self.loaded.tokenizer.decode(self._random_ids)
-        ours = self.loaded.tokenizer.encode(text).tolist()
-        theirs = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Compare the ids of a text made of random tokens, and those that are put around it.
+
+        A run that was trained without the latter is compared without.
+        """
+        tokenizer = self.loaded.tokenizer
+        text = tokenizer.decode(self._random_ids)
+        ours = tokenizer.encode(text, add_special_tokens=True).tolist()
+        is_bare = tokenizer.is_bare
+        theirs = self.tokenizer(text, add_special_tokens=not is_bare)["input_ids"]
         if ours == theirs:
-            return True, f"transformers gives the same {len(ours):,} ids"
+            without = ", without the special tokens that this run was trained without" * is_bare
+            return True, f"transformers gives the same {len(ours):,} ids{without}"
         n_equal = _n_equal(ours, theirs)
         return False, f"transformers gives other ids, first at token {n_equal:,} of {len(ours):,}"
 

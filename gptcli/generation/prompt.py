@@ -1,4 +1,4 @@
-"""The start of generated text: the ids of a prompt, or a token to begin with."""
+"""The start of generated text: the ids of a prompt, or tokens to begin with."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class FirstToken:
-    """The token to begin with if there is no prompt; ``name`` is for messages."""
+class Beginning:
+    """The ids to begin with if there is no prompt, at least one; ``name`` is for messages."""
 
-    id: int
+    ids: list[int]
     name: str
 
 
@@ -47,13 +47,19 @@ class ContextUse:
         return self.context - self.n_prompt + 1
 
 
-def first_token(tokenizer: Tokenizer) -> FirstToken:
-    """The token after which a text begins: an end of text, else a line break, else token 0."""
-    if tokenizer.end_of_text is not None:
-        return FirstToken(tokenizer.end_of_text, "an end-of-text token")
+def beginning(tokenizer: Tokenizer) -> Beginning:
+    """What a text begins after: its makers' first tokens, else an end of text or a line break."""
+    before = list(tokenizer.template.before)
+    if not before and tokenizer.start_of_text is not None:
+        before = [tokenizer.start_of_text]
+    end = tokenizer.end_of_text
+    if before and before != [end]:
+        return Beginning(before, " ".join(map(tokenizer.piece, before)))
+    if end is not None:
+        return Beginning([end], "an end-of-text token")
     if has_token(tokenizer, "\n") and len(ids := tokenizer.encode("\n")):
-        return FirstToken(int(ids[-1]), "a line break")
-    return FirstToken(0, "token 0")
+        return Beginning([int(ids[-1])], "a line break")
+    return Beginning([0], "token 0")
 
 
 def without_unseen(tokenizer: Tokenizer, text: str) -> tuple[str, list[str]]:

@@ -88,11 +88,12 @@ def _load_directory(path: Path, pattern: str | None) -> Tokenizer:
             if config.split is not None:
                 _refuse_pattern(pattern, path)
             regex = split_regex(config.split or pattern, f"{path} (of a {config.maker})")
-            return vocabulary_tokenizer(_read(vocabulary), _read(merges), names, config, regex)
+            made = vocabulary_tokenizer(_read(vocabulary), _read(merges), names, config, regex)
+            return made.with_flags(config)
     for name in _MODELS:
         if (path / name).exists():
-            file = path / name
-            return _load_file(file, pattern).completed(TokenizerConfig.read(path), str(file))
+            file, config = path / name, TokenizerConfig.read(path)
+            return _load_file(file, pattern).completed(config, str(file)).with_flags(config)
     raise UsageError(f"no tokenizer in {path}: give {_ACCEPTED}")
 
 

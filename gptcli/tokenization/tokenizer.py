@@ -21,12 +21,14 @@ from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
 from gptcli.tokenization.identity import former_identity, tokenizer_identity
+from gptcli.tokenization.template import Template, post_processor_of, template_of
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE, TokenizerConfig
 
 TOKENIZER_FILE = "tokenizer.json"
 LARGEST_ID = 2**22  # the largest vocabularies have a million tokens
 LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
+STARTS_OF_TEXT = ("<|endoftext|>", "<s>", "<bos>")  # of GPT-2 and of SentencePiece
 _OTHER_ENDS = frozenset({"endoftext", "endofsentence", "endofdocument", "eos", "eod"})
 _MARKS = re.compile(r"[^a-z]")  # of <|end_of_sentence|> or [EOS]
 
@@ -34,10 +36,12 @@ _MARKS = re.compile(r"[^a-z]")  # of <|end_of_sentence|> or [EOS]
 class Tokenizer:
     """A tokenizer of the ``tokenizers`` library, with a faster way for single characters.
 
-    Text never becomes a special token, even if it contains its name, and nothing is added,
-    truncated, padded or left to chance: ``dropout`` is the rate at which the file would leave out
-    merges, which is off here. ``missing_ids`` are those below ``vocab_size`` that have no token,
-    and ``configured_ends`` the tokens that the files beside the vocabulary say end a text.
+    Text never becomes a special token, even if it contains its name, and nothing is truncated,
+    padded or left to chance: ``dropout`` is the rate at which the file would leave out merges,
+    which is off here. ``template`` are the special tokens that its makers put around a text;
+    ``encode`` adds them where that is asked for. ``missing_ids`` are those below ``vocab_size``
+    that have no token; ``configured_starts`` and ``configured_ends`` are the tokens that the
+    files beside the vocabulary say begin and end a text.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -52,6 +56,9 @@ class Tokenizer:
         self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
         self._content: dict[str, Any] = json.loads(inner.to_str())
         self._table = self.character_table("int64")
+        self._written_template = template_of(self._content["post_processor"])
+        self.template = self._written_template.within(self.vocab_size)
+        self.configured_starts: tuple[str, ...] = ()
         self.configured_ends: tuple[str, ...] = ()
         self._earlier = frozenset({before} - {""})
 
@@ -140,6 +147,7 @@ class Tokenizer:
         limited = copy.copy(self)
         limited.__dict__.pop("special_tokens", None)  # counted with the whole vocabulary
         limited._pieces = self._pieces[:vocab_size]
+        limited.template = self.template.within(vocab_size)
         limited.missing_ids = tuple(n for n in self.missing_ids if n < vocab_size)
         return limited
 
@@ -164,19 +172,46 @@ class Tokenizer:
         names = [*ENDS_OF_TEXT, *self.configured_ends, *alike]
         return next((special[name] for name in names if name in special), None)
 
-    def completed(self, config: TokenizerConfig, name: str) -> "Tokenizer":
-        """The tokenizer with the tokens and the end of text that stand beside its vocabulary.
+    @property
+    def start_of_text(self) -> int | None:
+        """Id of the special token that the files beside the vocabulary say begins a text."""
+        special = self.special_tokens
+        return next((special[name] for name in self.configured_starts if name in special), None)
 
-        Raises CheckpointError, with ``name``, where a token's id is taken or cannot be given.
+    def completed(self, config: TokenizerConfig, name: str) -> "Tokenizer":
+        """The tokenizer with the tokens, the start and the end of text that stand beside it.
+
+        Files of a gptcli that knew no templates do not say that theirs is used: it is not. Raises
+        CheckpointError, with ``name``, where a token's id is taken or cannot be given.
         """
         known = {token["content"] for token in self._content["added_tokens"]}
         new = [token for token in config.added.values() if token["content"] not in known]
         whole = self._with_tokens(new, name) if new else self
         by_id = {number: token for token, number in whole.special_tokens.items()}
-        named = [by_id[number] for number in config.end_ids if number in by_id]
-        whole.configured_ends = (*([config.end] if config.end else []), *named)
+        starts = [by_id.get(number) for number in config.start_ids]
+        ends = [by_id.get(number) for number in config.end_ids]
+        whole.configured_starts = tuple(filter(None, (config.start, *starts)))
+        whole.configured_ends = tuple(filter(None, (config.end, *ends)))
+        if config.is_ours and not (config.adds_start or config.adds_end):
+            whole.template = Template()
         whole.has_replaced(self)
         return whole
+
+    def with_flags(self, config: TokenizerConfig) -> "Tokenizer":
+        """The tokenizer with the template of ``add_bos_token`` and ``add_eos_token``.
+
+        These count for vocabularies that say nothing themselves; a tokenizer.json does.
+        """
+        starts = STARTS_OF_TEXT if config.start is None else (config.start,)
+        start = next(
+            (self.special_tokens[one] for one in starts if one in self.special_tokens), None
+        )
+        end = self.special_tokens.get(config.end or "", self.end_of_text)
+        self.template = Template(
+            (start,) if config.adds_start and start is not None else (),
+            (end,) if config.adds_end and end is not None else (),
+        )
+        return self
 
     def _with_tokens(self, new: Sequence[Mapping[str, Any]], name: str) -> "Tokenizer":
         content = json.loads(self._inner.to_str())
@@ -196,6 +231,11 @@ class Tokenizer:
             if (found := whole._inner.token_to_id(token["content"])) != token["id"]:
                 raise _misfit(token, name, f"which cannot be given to it (it would be {found})")
         return whole
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether tokenizer.json has a template that is not used, as in runs trained without."""
+        return bool(self._written_template) and not self.template
 
     @cached_property
     def identity(self) -> str:
@@ -228,13 +268,22 @@ class Tokenizer:
 
     def to_json(self) -> str:
         """The text of tokenizer.json, the same for the same tokenizer."""
-        return self._inner.to_str(pretty=True) + "\n"
+        inner = self._inner
+        if self.template != self._written_template:
+            names = dict(enumerate(self._pieces))
+            content = json.loads(inner.to_str())
+            content["post_processor"] = post_processor_of(self.template, names)
+            inner = tokenizers.Tokenizer.from_str(json.dumps(content))
+        return inner.to_str(pretty=True) + "\n"
 
-    def encode(self, text: str) -> NDArray[np.int64]:
-        """The ids of ``text``; UnseenCharacterError where a character has none."""
+    def encode(self, text: str, add_special_tokens: bool = False) -> NDArray[np.int64]:
+        """The ids of ``text``; with ``add_special_tokens`` its template is around them.
+
+        Raises UnseenCharacterError where a character has no id.
+        """
         ids = self._table.encode(text) if self._table else self._library_ids(text)
         self.check_ids(ids)
-        return ids
+        return self.template.around(ids) if add_special_tokens else ids
 
     def _library_ids(self, text: str) -> NDArray[np.int64]:
         try:
@@ -285,13 +334,27 @@ def _misfit(token: Mapping[str, Any], name: str, why: str) -> CheckpointError:
 
 
 def write_tokenizer(directory: Path, tokenizer: Tokenizer) -> None:
-    """Write a tokenizer.json, and beside it the end of text where that file does not tell it."""
+    """Write a tokenizer.json, and beside it the end of text where that file does not tell it.
+
+    The template is said there, too: what was written before there were templates has none.
+    """
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    settings = template_settings(tokenizer)
     bare, end = copy.copy(tokenizer), tokenizer.end_of_text
     bare.configured_ends = ()
     if bare.end_of_text != end:
         name = next(name for name, number in tokenizer.special_tokens.items() if number == end)
-        write_json(directory / TOKENIZER_CONFIG_FILE, {"eos_token": name})
+        settings["eos_token"] = name
+    if settings:
+        write_json(directory / TOKENIZER_CONFIG_FILE, settings)
+
+
+def template_settings(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What a tokenizer_config.json says about the template; nothing where there is none."""
+    before, after = tokenizer.template.before, tokenizer.template.after
+    first = {"bos_token": tokenizer.piece(before[0])} if before else {}
+    flags = {"add_bos_token": bool(before), "add_eos_token": bool(after)}
+    return {**first, **flags} if tokenizer.template else {}
 
 
 @contextlib.contextmanager

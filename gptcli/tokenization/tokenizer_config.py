@@ -1,4 +1,4 @@
-"""What a tokenizer's makers put beside its vocabulary: added tokens, end of text, its class."""
+"""What a tokenizer's makers put beside its vocabulary: added tokens, start and end, its class."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +13,8 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ADDED_FILE = "added_tokens.json"
 _SPECIAL_FILE = "special_tokens_map.json"
 _MODEL_FILE = "config.json"
+# One of these is beside every tokenizer.json of ours: of a dataset, a plan, a run, a saved step.
+_OUR_FILES = ("dataset.json", "plan.json", "train.json", "optimizer.safetensors")
 _LARGEST = 2**26  # bytes; some list ten thousand tokens, a line for each property
 _NAMED = (
     "bos_token",
@@ -40,16 +42,26 @@ class TokenizerConfig:
 
     Attributes:
         added: tokens by id, as tokenizer.json lists them.
+        start: name of the token that begins a text (bos_token); None where no name is given.
+        start_ids: its id according to the model's config.json.
         end: name of the token that ends a text (eos_token); None where no name is given.
         end_ids: its id according to the model's config.json, which may name several.
+        adds_start: whether text gets ``start`` before it (add_bos_token).
+        adds_end: whether text gets ``end`` after it (add_eos_token).
+        is_ours: whether gptcli wrote the directory.
         maker: the tokenizer's class in transformers, or else the type of the model.
         add_prefix_space: whether text gets a space before it.
 
     """
 
     added: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    start: str | None = None
+    start_ids: tuple[int, ...] = ()
     end: str | None = None
     end_ids: tuple[int, ...] = ()
+    adds_start: bool = False
+    adds_end: bool = False
+    is_ours: bool = False
     maker: str | None = None
     add_prefix_space: bool = False
 
@@ -59,12 +71,16 @@ class TokenizerConfig:
         settings = _read(directory / TOKENIZER_CONFIG_FILE)
         names = _read(directory / _SPECIAL_FILE)
         model = _read(directory / _MODEL_FILE)
-        end = _name(settings.get("eos_token")) or _name(names.get("eos_token"))
         maker = settings.get("tokenizer_class") or model.get("model_type")
         return cls(
             added=_added(directory, settings, {*_names(settings), *_names(names)}),
-            end=end,
+            start=_name(settings.get("bos_token")) or _name(names.get("bos_token")),
+            start_ids=_ids(model.get("bos_token_id")),
+            end=_name(settings.get("eos_token")) or _name(names.get("eos_token")),
             end_ids=_ids(model.get("eos_token_id")),
+            adds_start=settings.get("add_bos_token") is True,
+            adds_end=settings.get("add_eos_token") is True,
+            is_ours=any((directory / name).is_file() for name in _OUR_FILES),
             maker=maker if isinstance(maker, str) else None,
             add_prefix_space=settings.get("add_prefix_space") is True,
         )

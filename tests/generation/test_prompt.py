@@ -1,14 +1,14 @@
 """What a text goes on from, and how it fits the context."""
 
-from gptcli.generation.prompt import ContextUse, first_token, without_unseen
+from gptcli.generation.prompt import ContextUse, beginning, without_unseen
 from gptcli.tokenization.trainer import character_tokenizer
 
 
 def test_a_text_begins_after_an_end_of_text_else_a_line_break_else_the_first_token() -> None:
     marked = character_tokenizer("ab\n", special_tokens=["<|endoftext|>"])
-    assert first_token(marked).id == 3
-    assert first_token(character_tokenizer("\tab\n")).id == 1
-    assert first_token(character_tokenizer("ab")).id == 0
+    assert beginning(marked).ids == [3]
+    assert beginning(character_tokenizer("\tab\n")).ids == [1]
+    assert beginning(character_tokenizer("ab")).ids == [0]
 
 
 def test_characters_without_a_token_are_taken_out_one_by_one() -> None:

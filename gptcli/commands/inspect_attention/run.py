@@ -125,33 +125,52 @@ def _names(heads: Iterable[HeadReport]) -> list[Head]:
     return [head.head for head in heads]
 
 
-def _source(request: InspectRequest, directory: Path) -> SourceText:
-    """The text to look at; DataError where it is empty or no UTF-8."""
+def _source(request: InspectRequest, directory: Path) -> SourceText | Dataset:
+    """The text to look at, or the dataset whose validation split begins with it.
+
+    DataError where the text is empty or no UTF-8.
+    """
     if request.given("text", "file"):
         return given_text("--text", request.text, request.file).checked()
-    return _validation_text(directory, request.allow_changed_data)
-
-
-def _validation_text(directory: Path, allow_changed: bool) -> SourceText:
-    """The first tokens of the validation split."""
     try:
         dataset = Dataset.open(dataset_of(directory, None))
     except UsageError as error:
         raise UsageError(f"no --text or --file given, and {error}") from error
-    check_unchanged(directory, dataset, allow_changed)
-    count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
-    name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
-    note(f"text: {name} (--text gives another)")
-    return SourceText(name, dataset.tokenizer.decode(dataset.val.read(0, count))).checked()
+    check_unchanged(directory, dataset, request.allow_changed_data)
+    return dataset
 
 
-def _token_ids(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
+def _token_ids(
+    loaded: LoadedModel, source: SourceText | Dataset, request: InspectRequest
+) -> list[int]:
     """The last tokens of the text that fit the context; a note tells if there are more."""
-    remedy, is_prompt = "leave it out, or train on text that has it", request.text is not None
-    with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
-        ids = loaded.tokenizer.encode(source.text)
+    if isinstance(source, Dataset):
+        ids = _first_of_validation(loaded, source, request)
+    else:
+        ids = _encoded(loaded, source, request)
     context = loaded.model.config.block_size
     if len(ids) > context:
         note(f"{len(ids):,} tokens: only the last {context:,}, which fit the context, are used")
-    kept: list[int] = ids[-context:].tolist()
-    return kept
+    return ids[-context:]
+
+
+def _first_of_validation(
+    loaded: LoadedModel, dataset: Dataset, request: InspectRequest
+) -> list[int]:
+    """The ids of the dataset where its tokenizer is the model's, else those of their text."""
+    count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
+    name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
+    note(f"text: {name} (--text gives another)")
+    ids: list[int] = dataset.val.read(0, count).tolist()
+    if dataset.tokenizer.identity == loaded.tokenizer.identity and ids:
+        return ids
+    special = dataset.tokenizer.special_tokens.values()
+    text = dataset.tokenizer.decode([number for number in ids if number not in special])
+    return _encoded(loaded, SourceText(name, text).checked(), request)
+
+
+def _encoded(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
+    remedy, is_prompt = "leave it out, or train on text that has it", request.text is not None
+    with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
+        ids: list[int] = loaded.tokenizer.encode(source.text, add_special_tokens=True).tolist()
+    return ids

@@ -75,7 +75,14 @@ def sources_answer() -> Answer:
 def _dataset_document(dataset: Dataset) -> Document:
     record = dataset.record.to_json()
     del record["format"]
-    return {"directory": str(dataset.directory), **record, "identity": dataset.identity}
+    around = {"around_documents": _around(dataset)} if dataset.tokenizer.template else {}
+    return {"directory": str(dataset.directory), **record, **around, "identity": dataset.identity}
+
+
+def _around(dataset: Dataset) -> dict[str, list[str]]:
+    """The special tokens of the tokenizer's makers, before and after each document."""
+    template, piece = dataset.tokenizer.template, dataset.tokenizer.piece
+    return {"before": [*map(piece, template.before)], "after": [*map(piece, template.after)]}
 
 
 def _source_facts(dataset: Dataset) -> Facts:
@@ -97,9 +104,15 @@ def _token_facts(dataset: Dataset) -> Facts:
     ratio = dataset.source["bytes"] / max(tokens, 1)
     return [
         ("vocabulary", Figure(dataset.vocab_size, f"{dataset.vocab_size:,} ({kind}, {dtype})")),
+        *_template_facts(dataset),
         *((name, _tokens(dataset, name)) for name in dataset.record.splits),
         ("ratio", Figure(ratio, f"{ratio:.2f} bytes per token")),
     ]
+
+
+def _template_facts(dataset: Dataset) -> Facts:
+    listed = [f"{' '.join(names)} {place} it" for place, names in _around(dataset).items() if names]
+    return [("each document", f"has {' and '.join(listed)}")] if listed else []
 
 
 def _tokens(dataset: Dataset, split: str) -> Figure:

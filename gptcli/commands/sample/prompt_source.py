@@ -8,7 +8,7 @@ from gptcli.commands.view.terminal import note
 from gptcli.data.source_text import STDIN, SourceText
 from gptcli.errors import UsageError
 from gptcli.generation.loaded_model import LoadedModel
-from gptcli.generation.prompt import ContextUse, Prompt, first_token, without_unseen
+from gptcli.generation.prompt import ContextUse, Prompt, beginning, without_unseen
 from gptcli.runtime.escapes import named
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -22,13 +22,13 @@ def read_prompt(request: SampleRequest) -> SourceText:
 
 
 def begun(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> Prompt:
-    """Encode the prompt; for an empty one, choose a first token, which a note tells."""
+    """Encode the prompt; for an empty one, choose first tokens, which a note tells."""
     text, ids = encoded(loaded, source, skip_unknown)
     if ids:
-        return Prompt(text, ids)
-    start = first_token(loaded.tokenizer)
+        return Prompt(text, [*loaded.tokenizer.template.before, *ids])
+    start = beginning(loaded.tokenizer)
     note(f"no prompt: starting after {start.name}")
-    return Prompt("", [start.id])
+    return Prompt("", start.ids)
 
 
 def encoded(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> tuple[str, list[int]]:

@@ -77,7 +77,14 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     start = StartingPoint.at(chosen_model(checkpoint))
     for text in omission_notes(start.directory):
         note(text)
-    check_same_tokenizer(start.directory, load_tokenizer(start.directory), dataset)
+    tokenizer = load_tokenizer(start.directory)
+    check_same_tokenizer(start.directory, tokenizer, dataset)
+    if tokenizer.template and not dataset.tokenizer.template:
+        around = (*tokenizer.template.before, *tokenizer.template.after)
+        note(
+            f"{start.directory} puts {' '.join(map(tokenizer.piece, around))} around every text, "
+            f"{dataset.directory} was prepared without: the run is trained and sampled without"
+        )
     return start
 
 

@@ -54,8 +54,9 @@ def check_room(plan: Plan, tokenizer: Tokenizer, building: Path, watch: Watch) -
 
 
 def _size(plan: Plan, tokenizer: Tokenizer, text_tokens: float) -> int:
-    """The bytes on disk of the tokens of a text and an end-of-text for each document."""
-    tokens = text_tokens + plan.scan.documents
+    """The bytes on disk of the tokens of a text and the special ones around each document."""
+    around = 1 + len(tokenizer.template.before) + len(tokenizer.template.after)
+    tokens = text_tokens + plan.scan.documents * around
     item_size = ITEM_SIZES[narrowest_dtype(tokenizer.vocab_size)] + plan.scan.is_masked
     copies = 2 if plan.config.shuffle else 1
     return int(tokens * item_size * copies)

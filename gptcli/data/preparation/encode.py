@@ -49,8 +49,8 @@ def encode_tasks(
 class _ChunkEncoder:
     """Encodes chunks; safe to use from several threads at once.
 
-    With ``ends_documents`` the tokenizer's end-of-text, where it has one, follows each document;
-    it is a target where the part before it is.
+    The tokenizer's template is around each document. With ``ends_documents`` its end-of-text,
+    where it has one, follows each, too. These are targets where the part beside them is.
     """
 
     def __init__(
@@ -59,7 +59,11 @@ class _ChunkEncoder:
         self._dtype = narrowest_dtype(tokenizer.vocab_size)
         self._bulk = bulk_encoder(tokenizer, self._dtype)
         self.gains_from_threads = self._bulk.leaves_lock
-        self._end = tokenizer.end_of_text if ends_documents else None
+        before, after = tokenizer.template.before, tokenizer.template.after
+        end = tokenizer.end_of_text if ends_documents else None
+        self._before = np.array(before, dtype=self._dtype)
+        ends = () if end is None or after[-1:] == (end,) else (end,)
+        self._after = np.array([*after, *ends], dtype=self._dtype)
         self._division = division
         self._is_masked = is_masked
 
@@ -78,7 +82,7 @@ class _ChunkEncoder:
                 gathered[split] = _Gathering(self._dtype, self._is_masked)
             ids = [next(arrays) for _ in document.parts]
             begins = self._division.begins_val(number, document)
-            gathered[split].add(document, ids, self._end, begins)
+            gathered[split].add(document, ids, (self._before, self._after), begins)
         return {split: gathering.encoded() for split, gathering in gathered.items()}
 
 
@@ -93,20 +97,29 @@ class _Gathering:
         self._length = self._characters = self._bytes = 0
 
     def add(
-        self, document: Document, arrays: Sequence[NDArray[Any]], end: int | None, is_start: bool
+        self,
+        document: Document,
+        arrays: Sequence[NDArray[Any]],
+        around: tuple[NDArray[Any], NDArray[Any]],
+        is_start: bool,
     ) -> None:
         before = self._length
+        leading, trailing = around
+        if document.is_start:
+            self._append(leading, document.parts[0].is_target)
         for part, ids in zip(document.parts, arrays, strict=True):
             self._append(ids, part.is_target)
             self._characters += len(part.text)
             self._bytes += len(part.text) if part.text.isascii() else len(part.text.encode())
-        if end is not None and document.is_end:
-            self._append(np.array([end], dtype=self._dtype), document.parts[-1].is_target)
+        if document.is_end:
+            self._append(trailing, document.parts[-1].is_target)
         is_empty = document.is_end and self._length == before  # some tokenizers drop white space
         if (is_start or document.is_start) and not is_empty:
             self._starts.append(before)
 
     def _append(self, ids: NDArray[Any], is_target: bool) -> None:
+        if not len(ids):
+            return
         self._ids.append(ids)
         self._length += len(ids)
         if self._masks is not None:
