@@ -114,7 +114,7 @@ def test_a_text_is_evaluated_as_by_transformers(cli, tmp_path, has_end) -> None:
     ids = transformers.AutoTokenizer.from_pretrained(directory)(TEXT, return_tensors="pt").input_ids
     with torch.no_grad():
         loss = float(theirs(ids, labels=ids).loss)
-    done = cli("eval", directory, "--text", "text.txt", "--json")
+    done = cli("eval", directory, "--file", "text.txt", "--json")
     assert done.code == 0, done.stderr
     found = json.loads(done.stdout)
     n_targets = len(TEXT) + has_end
@@ -123,7 +123,7 @@ def test_a_text_is_evaluated_as_by_transformers(cli, tmp_path, has_end) -> None:
     assert found["bits_per_byte"] == pytest.approx(
         loss * n_targets / math.log(2) / len(TEXT), abs=1e-4
     )
-    lines = cli("eval", directory, "--text", "text.txt", "--per-token", "--format", "jsonl")
+    lines = cli("eval", directory, "--file", "text.txt", "--per-token", "--format", "jsonl")
     assert [json.loads(line)["id"] for line in lines.stdout.splitlines()] == ids[0, 1:].tolist()
 
 
