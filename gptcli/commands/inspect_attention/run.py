@@ -162,7 +162,7 @@ def _first_of_validation(
     name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
     note(f"text: {name} (--text gives another)")
     ids: list[int] = dataset.val.read(0, count).tolist()
-    if dataset.tokenizer.identity == loaded.tokenizer.identity and ids:
+    if loaded.tokenizer.has_identity(dataset.tokenizer.identity) and ids:
         return ids
     special = dataset.tokenizer.special_tokens.values()
     text = dataset.tokenizer.decode([number for number in ids if number not in special])
