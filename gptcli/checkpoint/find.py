@@ -6,13 +6,12 @@ from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.model_files import INDEX_FILE, WEIGHTS_FILE, weight_names
-from gptcli.checkpoint.run import RECORD_FILE
+from gptcli.checkpoint.run import RECORD_FILE, RUNS
 from gptcli.errors import UsageError
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
 from gptcli.runtime.outputs import newest
 from gptcli.tokenization.loading import fetch_tokenizer
 
-RUNS = Path("runs")
 _INSTEAD = "the path of a model directory"
 _DESCRIPTION = HubFiles("model", ((CONFIG_FILE,),), _INSTEAD)
 _MODEL = HubFiles(

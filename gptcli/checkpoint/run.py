@@ -12,6 +12,7 @@ from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
 from gptcli.runtime.outputs import timestamp
 
+RUNS = Path("runs")
 RECORD_FILE = "train.json"
 MANIFEST_FILE = "manifest.json"
 RESUME_FOLDER = "resume"

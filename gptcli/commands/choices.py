@@ -4,6 +4,7 @@ A dataset that has changed since a run was trained on it is refused: its val spl
 that the model has learnt.
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,21 +15,29 @@ from gptcli.data.dataset import Dataset, newest_dataset
 from gptcli.errors import CheckpointError
 
 
-def chosen_model(given: Path | None) -> Path:
-    """The directory of the given model, which may be on the hub; else the newest run."""
+def chosen_model(given: Path | None, as_text: str = "") -> Path:
+    """The directory of the given model, which may be on the hub; else the newest run.
+
+    ``as_text`` is the command that takes a text, for a word that is no model at all.
+    """
     if given is not None:
-        return named_model(given, fetching(fetch_model))
+        is_word = bool(as_text) and given.parent == Path()
+        hint = f"; for a text, {as_text} {shlex.quote(str(given))}" if is_word else ""
+        return named_model(given, fetching(fetch_model, hint))
     run = newest_run()
     note(f"model: {run.as_posix()} (the newest run)")
     return run
 
 
-def fetching(fetch: Callable[[str, str], Path]) -> Callable[[str, str], Path]:
-    """``fetch``, with a note before it that tells the user about the download."""
+def fetching(fetch: Callable[[str, str], Path], more: str = "") -> Callable[[str, str], Path]:
+    """``fetch``, with a note before it that tells the user about the download.
+
+    ``more`` is a hint that follows those that it ends its messages with.
+    """
 
     def fetch_with_note(hub_id: str, hint: str) -> Path:
         note(f"model: looking for {hub_id} in the cache of the Hugging Face hub, then on the hub")
-        return fetch(hub_id, hint)
+        return fetch(hub_id, hint + more)
 
     return fetch_with_note
 

@@ -33,7 +33,7 @@ def as_command(door: Door) -> Callable[..., None]:
         set_verbosity(Verbosity(quiet, verbose, debug))
         detail(f"gptcli {__version__}, Python {platform.python_version()}, {sys.platform}")
         started = time.perf_counter()
-        asked = request(**given)
+        asked = request(**given).understood()
         _give(door(asked), asked)
         detail(f"took {time.perf_counter() - started:.2f} s")
 

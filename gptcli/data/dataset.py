@@ -8,6 +8,7 @@ from typing import Any
 
 from gptcli.config.data import SPLITS
 from gptcli.data.dataset_record import (
+    DATASETS,
     ITEM_SIZES,
     RECORD_FILE,
     DatasetRecord,
@@ -20,8 +21,6 @@ from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.files import read_bounded
 from gptcli.runtime.outputs import newest
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
-
-DATASETS = Path("data")
 
 
 class Dataset:

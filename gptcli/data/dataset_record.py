@@ -5,12 +5,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from gptcli.config.data import SPLITS
 from gptcli.errors import DataError
 from gptcli.runtime.files import parse_object
 
+DATASETS = Path("data")
 RECORD_FILE = "dataset.json"
 FORMAT = "gptcli.dataset/1"
 ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}

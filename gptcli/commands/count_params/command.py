@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from gptcli.commands.count_params.quantities import (
     parse_bytes,
@@ -13,6 +13,15 @@ from gptcli.commands.count_params.quantities import (
 )
 from gptcli.commands.options import OutputRequest, checkpoint_argument, option, own_names
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.word_meaning import (
+    is_file,
+    looks_like_file,
+    named_dataset,
+    named_model,
+    taken_for,
+)
+from gptcli.errors import UsageError
+from gptcli.families.registry import PRESETS
 
 _WHICH, _SIZE, _WORK, _SHOW = "Which model", "Other sizes", "Workload and limits", "What to show"
 
@@ -83,6 +92,28 @@ class CountRequest(OutputRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.contexts is not None and self.limits is not None, "both can be read"
+
+    def understood(self) -> Self:
+        """The request with a preset or config.json in its place, if it was given as the model."""
+        if self.checkpoint is None:
+            return self
+        word = str(self.checkpoint)
+        if directory := named_model(word):
+            if directory == self.checkpoint:
+                return self
+            return taken_for(f"model: {directory.as_posix()}", self, checkpoint=directory)
+        if word in PRESETS:
+            return taken_for(
+                f"{word} is a preset: taken as --preset", self, checkpoint=None, preset=word
+            )
+        if is_file(word):
+            what = f"{word} is a file: taken as --model-config"
+            return taken_for(what, self, checkpoint=None, model_config=self.checkpoint)
+        if looks_like_file(word):
+            raise UsageError(f"{word} does not exist: check the path")
+        if named_dataset(word):
+            raise UsageError(f"{word} is a dataset: give a run, such as runs/input, or --preset")
+        return self
 
     @property
     def sizes(self) -> dict[str, Any]:

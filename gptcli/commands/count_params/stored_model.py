@@ -1,5 +1,6 @@
 """A model on disk or on the hub: its configuration, and its weights by their headers."""
 
+import difflib
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gptcli.commands.choices import fetching
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
+from gptcli.families.registry import PRESETS
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeigh
     if directory is None:
         directory = newest_run()
         note(f"newest run: {directory}")
-    directory = named_model(directory, fetching(fetch_description))
+    near = difflib.get_close_matches(directory.as_posix(), PRESETS, n=1)
+    hint = f"; did you mean --preset {near[0]}?" if near else ""
+    directory = named_model(directory, fetching(fetch_description, hint))
     config, stored = read_together(directory, partial(_config_and_weights, directory))
     for text in omission_notes(directory):
         note(text)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from gptcli.commands.options import (
     OutputRequest,
@@ -12,6 +13,7 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.word_meaning import check_text, understood_checkpoint
 from gptcli.config.checks import check_whole, flag
 from gptcli.config.data import SPLITS
 from gptcli.errors import UsageError
@@ -102,6 +104,13 @@ class EvalRequest(OutputRequest):
             raise UsageError(
                 f"{flag(next(iter(alone)))} runs in a single process: leave torchrun out"
             )
+
+    def understood(self) -> Self:
+        """The request with a file or dataset in its own place, if it was given as the model."""
+        check_text(self.text, "--text", "--file")
+        if self.checkpoint is None:
+            return self
+        return understood_checkpoint(self, str(self.checkpoint), "file", "gptcli eval --text")
 
     @property
     def task_names(self) -> list[str]:

@@ -112,7 +112,7 @@ class Subject:
 
 def opened_subject(request: EvalRequest, device: str) -> Subject:
     """Open the model and the text that are asked for."""
-    directory = chosen_model(request.checkpoint)
+    directory = chosen_model(request.checkpoint, "gptcli eval --text")
     if request.given("text", "file"):
         source = given_text("--text", request.text, request.file).checked()
         subject = _of_text(opened_model(directory, device), source, request.text is not None)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from gptcli.commands.options import (
     OutputRequest,
@@ -12,6 +13,7 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.word_meaning import check_text, understood_checkpoint
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
 
@@ -48,6 +50,15 @@ class InspectRequest(OutputRequest):
         super().__post_init__()
         check_metric("--metric", self.grid_metric)
         check_metric("--sort", self.ranking_metric)
+
+    def understood(self) -> Self:
+        """The request with a file in its own place, if it was given as the model."""
+        check_text(self.text, "--text", "--file")
+        if self.checkpoint is None:
+            return self
+        return understood_checkpoint(
+            self, str(self.checkpoint), "file", "gptcli inspect-attention --text", dataset=None
+        )
 
     @property
     def grid_metric(self) -> str:

@@ -40,7 +40,7 @@ _REMEDY = "give a shorter text, or --device cpu"
 
 def run(request: InspectRequest) -> Answer:
     """Measure all heads; the overview is drawn when the answer is written."""
-    directory = chosen_model(request.checkpoint)
+    directory = chosen_model(request.checkpoint, "gptcli inspect-attention --text")
     source = _source(request, directory)
     loaded = opened_model(directory, request.device)
     config = loaded.model.config

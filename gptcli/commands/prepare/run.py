@@ -18,7 +18,7 @@ from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.finding import corpus_name
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
-from gptcli.data.dataset import DATASETS
+from gptcli.data.dataset_record import DATASETS
 from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (
     encode_share,

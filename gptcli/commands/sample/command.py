@@ -3,9 +3,11 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.word_meaning import check_text, understood_checkpoint
 from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
 from gptcli.data.source_text import STDIN
@@ -141,6 +143,15 @@ class SampleRequest(OutputRequest):
         self._check_stream()
         if self.interactive and self.reads_stdin:
             raise UsageError("--interactive reads stdin itself: give the prompt in another way")
+
+    def understood(self) -> Self:
+        """The request with a prompt's file in its own place, if it was given as the model."""
+        check_text(self.prompt, "--prompt", "--prompt-file")
+        if self.checkpoint is None:
+            return self
+        return understood_checkpoint(
+            self, str(self.checkpoint), "prompt_file", "gptcli sample --prompt", dataset=None
+        )
 
     def sampling_config(self) -> SamplingConfig:
         """How tokens are drawn; UsageError where a value is not allowed."""

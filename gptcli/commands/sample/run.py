@@ -37,7 +37,10 @@ def run(request: SampleRequest) -> Answer | None:
     config = request.sampling_config()
     source = read_prompt(request)
     loaded = opened_model(
-        chosen_model(request.checkpoint), request.device, request.precision, request.quantize
+        chosen_model(request.checkpoint, "gptcli sample --prompt"),
+        request.device,
+        request.precision,
+        request.quantize,
     )
     config.check_fits(loaded.tokenizer.vocab_size - len(loaded.tokenizer.missing_ids))
     with memory_errors(_REMEDY):

@@ -1,13 +1,16 @@
 """``gptcli tokenize``: tokens of a text, text of ids, and training of tokenizers."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from gptcli.commands.options import OutputRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import stdin_is_terminal
+from gptcli.commands.word_meaning import is_file, looks_like_file, named_dataset, taken_for
 from gptcli.config.checks import check_whole
 from gptcli.config.data import ERRORS
 from gptcli.errors import UsageError
@@ -32,13 +35,17 @@ class TokenizeRequest(OutputRequest):
     formats = ("table", "json", "ids", "html")
     formats_with = MappingProxyType(dict.fromkeys(("compare", "vocab", "merges", "train"), _TABLES))
     short_forms = MappingProxyType({"ids": "ids", "json_output": "json"})
-    exclusive = (("decode", "compare", "vocab", "merges", "train"),)
+    exclusive = (
+        ("decode", "compare", "vocab", "merges", "train"),
+        ("words", "literal"),
+        ("literal", "file"),
+    )
     makes_no_use_of = MappingProxyType(
         {
-            "decode": ("words", "file", "field", "errors", *_IN_TRAINING, "limit"),
+            "decode": ("words", "literal", "file", "field", "errors", *_IN_TRAINING, "limit"),
             "compare": ("tokenizer", *_IN_TRAINING, "limit"),
-            "vocab": _IN_TRAINING,
-            "merges": ("words", *_IN_TRAINING, "limit"),
+            "vocab": ("literal", *_IN_TRAINING),
+            "merges": ("words", "literal", *_IN_TRAINING, "limit"),
             "train": ("tokenizer", "pattern", "limit"),
         }
     )
@@ -50,7 +57,12 @@ class TokenizeRequest(OutputRequest):
         }
     )
 
-    words: list[str] | None = argument("The text itself; - (or no text) reads stdin.", "TEXT")
+    words: list[str] | None = argument(
+        "The text itself, or an existing file; - (or no text) reads stdin.", "TEXT"
+    )
+    literal: str | None = option(
+        "The text itself, even if it is the name of a file.", "--text", panel=_TEXT
+    )
     file: list[str] | None = option(
         "Files, directories or globs; - reads stdin; shakespeare and python are built in.",
         panel=_TEXT,
@@ -130,6 +142,27 @@ class TokenizeRequest(OutputRequest):
         if self.train is not None:
             self._check_training(self.spec)
 
+    def understood(self) -> Self:
+        """The request with files in their own place, if they were given as the text."""
+        if self.literal is not None:
+            return replace(self, words=[self.literal], literal=None)
+        words = self.words or []
+        if not words or self.file or self.vocab:
+            return self
+        name = shlex.quote(words[0])
+        if all(map(is_file, words)):
+            what = f"{words[0]} is a file: taken as --file (for a text, --text {name})"
+            return taken_for(what, self, words=None, file=words)
+        if not is_there(words[0]) and looks_like_file(words[0]):
+            raise UsageError(
+                f"{words[0]} does not exist: check the path; for a text, gptcli tokenize "
+                f"--text {name}"
+            )
+        if found := named_dataset(words[0]) if "/" in words[0] else None:
+            way = f"gptcli tokenize --tokenizer {shlex.quote(found.as_posix())} TEXT"
+            raise UsageError(f"{words[0]} is a dataset: {way} uses its tokenizer")
+        return self
+
     @property
     def output(self) -> Output:
         """How and where the answer is written; with --train, --out is the new tokenizer."""
@@ -184,14 +217,15 @@ class TokenizeRequest(OutputRequest):
                 raise UsageError(
                     f"TEXT ({texts[0][:40]!r}) and --file cannot be combined: leave one out"
                 )
-        elif len(words) > 1:
+        elif len(words) > 1 and not all(map(is_file, words)):
             raise UsageError(
                 f'TEXT is one argument, {len(words)} were given: quote it, as in "hii there"'
             )
         if self.text is not None:
             _check_unicode(self.text)
         needs_text = not self.given("decode", "vocab", "merges")
-        if needs_text and not words and not self.file and stdin_is_terminal():
+        has_text = words or self.file or self.literal is not None
+        if needs_text and not has_text and stdin_is_terminal():
             raise UsageError(
                 'nothing to tokenize: try `gptcli tokenize "hii there"` or --file FILE'
             )

@@ -1,25 +1,29 @@
 """``gptcli train``: trains a model on a dataset and writes a run."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
-from gptcli.commands.options import FormatRequest, device_option, option, own_names
+from gptcli.commands.options import FormatRequest, argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.word_meaning import is_file, named_dataset, named_model, taken_for
 from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
-from gptcli.families.registry import FAMILIES, TRAINABLE
+from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE
+from gptcli.runtime.files import is_there
 from gptcli.training.defaults import FILLED, USUAL_FAMILY
 
+_HELP = "gptcli train --help"
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
-_MAY_CHANGE = ("resume", "data", "device", "max_iters", "config")
+_MAY_CHANGE = ("resume", "dataset", "data", "device", "max_iters", "config")
 
 
 def _default(name: str) -> str:
@@ -42,9 +46,10 @@ def _filled(name: str, panel: str, about: str, *names: str) -> Any:
 class TrainRequest(FormatRequest):
     """A new run, a run to resume, or the list of presets."""
 
-    exclusive = (("preset", "init_from"),)
+    exclusive = (("preset", "init_from"), ("dataset", "data"))
     alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
 
+    dataset: str | None = argument("The dataset, the same as --data.", "DATASET")
     data: Path | None = option("Directory of the dataset. Default: the newest.")
     out: Path | None = option("Directory of the run. Default: runs/NAME, named after the dataset.")
     overwrite: bool = option("Replace an existing run of this name.", default=False)
@@ -153,6 +158,19 @@ class TrainRequest(FormatRequest):
                     "(only --max-iters can be raised and --device changed)"
                 )
 
+    def understood(self) -> Self:
+        """The request with the word for DATASET as what it names: a dataset or a preset."""
+        word = self.dataset
+        if word is None:
+            return self
+        if data := named_dataset(word):
+            return taken_for(f"data: {data.as_posix()}", self, dataset=None, data=data)
+        if word in PRESETS:
+            return taken_for(
+                f"{word} is a preset: taken as --preset", self, dataset=None, preset=word
+            )
+        raise UsageError(_no_dataset(word))
+
     @property
     def shaping(self) -> dict[str, Any]:
         """The given ones among the flags of model and training."""
@@ -163,6 +181,22 @@ class TrainRequest(FormatRequest):
                 for name in own_names(TrainRequest, panel)
             )
         )
+
+
+def _no_dataset(word: str) -> str:
+    """Why a word is no dataset, and the command that may be meant."""
+    name = shlex.quote(word)
+    if run := named_model(word):
+        name = shlex.quote(run.as_posix())
+        return (
+            f"{word} is a model: gptcli train --resume {name} continues a run, "
+            f"gptcli train --init-from {name} begins one with its weights"
+        )
+    if is_file(word) and Path(word).suffix == ".toml":
+        return f"{word} is a file of flags: gptcli train --config {name}"
+    if is_there(word):
+        return f"{word} is no dataset yet: gptcli prepare {name}, then gptcli train"
+    return f"{word!r:.60} is no dataset or preset that is here: check the path; see {_HELP}"
 
 
 def train(request: TrainRequest) -> Answer:

@@ -30,7 +30,7 @@ def _flags(context: typer.Context) -> dict[str, str]:
         option.lstrip("-").replace("-", "_"): parameter.name or ""
         for parameter in context.command.params
         for option in parameter.opts
-        if parameter.name not in ("config", "help")
+        if parameter.param_type_name == "option" and parameter.name not in ("config", "help")
     }
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import omission_notes
-from gptcli.checkpoint.find import RUNS, model_directory
+from gptcli.checkpoint.find import model_directory
 from gptcli.checkpoint.resume import clear_stale_steps
-from gptcli.checkpoint.run import read_record
+from gptcli.checkpoint.run import RUNS, read_record
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision
 from gptcli.commands.train.command import TrainRequest
