@@ -1,23 +1,27 @@
 """manifest.json: the size and sha256 of a directory's files, to prove that it is intact."""
 
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_small_json
-from gptcli.checkpoint.model_files import MODEL_FILES, WEIGHTS_FILE, weight_files
-from gptcli.checkpoint.run import MANIFEST_FILE
-from gptcli.checkpoint.tensors import Weights, save_weights
-from gptcli.config.model import ModelConfig
-from gptcli.errors import CheckpointError, UsageError
+from gptcli.checkpoint.model_files import (
+    DESCRIPTION_FILES,
+    MODEL_FILES,
+    WEIGHTS_FILE,
+    weight_files,
+)
+from gptcli.checkpoint.run import MANIFEST_FILE, RESUME_FOLDER
+from gptcli.errors import CheckpointError
 from gptcli.runtime.files import write_json
 from gptcli.runtime.hashing import sha256_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-Hashes = Mapping[str, Any]
+Entry = dict[str, int | str]
 
 
 def write_manifest(directory: Path) -> None:
@@ -30,40 +34,36 @@ def check_manifest(directory: Path) -> int:
 
     CheckpointError names the first that differs.
     """
-    expected = _files_of(directory)
+    if (manifest := read_manifest(directory)) is None:
+        raise CheckpointError(f"{directory / MANIFEST_FILE} is missing, or lists no files")
+    expected = manifest["files"]
     actual = _listed(directory)
     _check_equal(directory, {name: [expected.get(name)] for name in {*actual, *expected}}, actual)
     return len(actual)
 
 
-def publish_weights(run: Path, weights: Weights, config: ModelConfig, step: int) -> None:
-    """Replace the weights of a run by those of ``step``, and what its manifest says of them.
+def check_description(directory: Path) -> None:
+    """Check what stands beside the weights; a directory without a manifest is not checked.
 
-    The manifest is written first and lists the old and the new weights, so that a check after a
-    crash in between accepts either; afterwards it lists the new ones alone.
+    Few bytes are read, so that every command can do it. CheckpointError names the first file
+    that differs, and the way on.
     """
-    manifest: dict[str, Any] = {}
-
-    def announce(file: Path) -> None:
-        old = run / WEIGHTS_FILE
-        described = [run / name for name in MODEL_FILES if name != WEIGHTS_FILE]
-        files = {path.name: _entry(path) for path in described if path.is_file()}
-        files[WEIGHTS_FILE] = _entry(file)
-        manifest.update(files=files, step=step)
-        replaced = _entry(old) if old.is_file() else None
-        both = {**manifest, "replaced": replaced, "replaced_step": _step_of(run)}
-        write_json(run / MANIFEST_FILE, both)
-
-    save_weights(run / WEIGHTS_FILE, weights, config, announce)
-    write_json(run / MANIFEST_FILE, manifest)
+    recorded = (read_manifest(directory) or {"files": {}})["files"]
+    for name in DESCRIPTION_FILES:
+        expected = recorded.get(name)
+        if expected is not None and expected != _entry_or_none(directory / name):
+            raise CheckpointError(f"{_changed(directory / name)}; {_way_on(directory, expected)}")
 
 
-def _step_of(run: Path) -> Any:
-    """The step of the published weights; None where there are none or it is not known."""
-    try:
-        return _read(run).get("step")
-    except (UsageError, CheckpointError):
-        return None
+def _way_on(directory: Path, expected: Entry) -> str:
+    """How to undo the change of a file, or to keep it."""
+    manifest = shlex.quote(str(directory / MANIFEST_FILE))
+    keep = f"if it was changed on purpose, remove {manifest} and all files are taken as they are"
+    for copy in sorted(directory.glob(f"{RESUME_FOLDER}/step-*/*.json"), reverse=True):
+        if entry_of(copy) == expected:
+            target = shlex.quote(str(directory / copy.name))
+            return f"to undo that, cp {shlex.quote(str(copy))} {target}; {keep}"
+    return f"copy it again; {keep}"
 
 
 def check_published(directory: Path) -> int | None:
@@ -72,12 +72,13 @@ def check_published(directory: Path) -> int | None:
     A run has them in its manifest; in the hub's cache the names of the files are their hashes.
     CheckpointError names the first file that differs.
     """
-    if (directory / MANIFEST_FILE).is_file():
-        document = _read(directory)
-        expected = {name: [entry] for name, entry in _files_of(directory).items()}
-        if WEIGHTS_FILE in expected and document.get("replaced"):
-            expected[WEIGHTS_FILE].append(document["replaced"])
-        actual = {name: _entry(directory / name) for name in expected if _is_there(directory, name)}
+    if manifest := read_manifest(directory):
+        expected = {name: [entry] for name, entry in manifest["files"].items()}
+        if WEIGHTS_FILE in expected and manifest.get("replaced"):
+            expected[WEIGHTS_FILE].append(manifest["replaced"])
+        actual = {
+            name: entry_of(directory / name) for name in expected if _is_there(directory, name)
+        }
         _check_equal(directory, expected, actual)
         return len(actual)
     named = [file for file in weight_files(directory) if _SHA256.fullmatch(file.resolve().name)]
@@ -85,6 +86,31 @@ def check_published(directory: Path) -> int | None:
         if sha256_of(file) != file.resolve().name:
             raise CheckpointError(f"{file} is not what the hub has (its sha256 differs)")
     return len(named) or None
+
+
+def unrecorded(directory: Path) -> list[str]:
+    """The files of a model directory that its manifest does not list, so nothing proves them."""
+    listed = (read_manifest(directory) or {"files": MODEL_FILES})["files"]
+    return [name for name in MODEL_FILES if name not in listed and (directory / name).is_file()]
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """The manifest of a directory; None where there is none, or one of another program.
+
+    CheckpointError where it is damaged.
+    """
+    file = directory / MANIFEST_FILE
+    document = read_small_json(file) if file.is_file() else {}
+    return document if isinstance(document.get("files"), dict) else None
+
+
+def entry_of(file: Path) -> Entry:
+    """What a manifest says about a file."""
+    return {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+
+
+def _entry_or_none(file: Path) -> Entry | None:
+    return entry_of(file) if file.is_file() else None
 
 
 def _is_there(directory: Path, name: str) -> bool:
@@ -96,32 +122,18 @@ def _check_equal(
 ) -> None:
     for name in sorted(allowed):
         if actual.get(name) not in allowed[name]:
-            raise CheckpointError(
-                f"{directory / name} is not what was saved: it is missing, or its size or sha256 "
-                "differs"
-            )
+            raise CheckpointError(_changed(directory / name))
 
 
-def _read(directory: Path) -> dict[str, Any]:
-    return read_small_json(directory / MANIFEST_FILE)
+def _changed(file: Path) -> str:
+    return f"{file} is not what was saved: it is missing, or its size or sha256 differs"
 
 
-def _files_of(directory: Path) -> Hashes:
-    files = _read(directory).get("files")
-    if not isinstance(files, dict):
-        raise CheckpointError(f"{directory / MANIFEST_FILE} lists no files")
-    return files
-
-
-def _listed(directory: Path) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _listed(directory: Path) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
     for file in sorted(directory.iterdir()):
         if not stat.S_ISREG(file.lstat().st_mode):
             raise CheckpointError(f"{file} is not a regular file, which a saved step never has")
         if file.name != MANIFEST_FILE:
-            entries[file.name] = _entry(file)
+            entries[file.name] = entry_of(file)
     return entries
-
-
-def _entry(file: Path) -> dict[str, int | str]:
-    return {"bytes": file.stat().st_size, "sha256": sha256_of(file)}

@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.find import fetch_model, named_model, newest_run, run_of
+from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.run import read_record
 from gptcli.commands.view.terminal import note, warn
 from gptcli.data.dataset import Dataset, newest_dataset
 from gptcli.errors import CheckpointError
+from gptcli.runtime.files import is_there
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 def chosen_model(given: Path | None, as_text: str = "") -> Path:
@@ -40,6 +44,13 @@ def fetching(fetch: Callable[[str, str], Path], more: str = "") -> Callable[[str
         return fetch(hub_id, hint + more)
 
     return fetch_with_note
+
+
+def stored_tokenizer(name: str, pattern: str | None = None) -> Tokenizer:
+    """The tokenizer at a path or of a hub id; that of a run is checked to be what was saved."""
+    if is_there(name):
+        check_description(Path(name))
+    return load_tokenizer(name, pattern)
 
 
 def chosen_dataset(given: Path | None) -> Path:

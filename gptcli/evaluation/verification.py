@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.checkpoint.find import run_of
-from gptcli.checkpoint.manifest import check_manifest, check_published
+from gptcli.checkpoint.manifest import check_manifest, check_published, unrecorded
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
 from gptcli.data.dataset import Dataset
+from gptcli.data.preparation.verify import verify_dataset
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.evaluation.transformers_comparison import (
     TransformersComparison,
     TransformersMissingError,
 )
-from gptcli.generation.loaded_model import LoadedModel, load_model
+from gptcli.generation.loaded_model import LoadedModel, read_model
 
 _PROBLEMS = (CheckpointError, DataError, ResourceError, UsageError, OSError)
 
@@ -34,7 +35,7 @@ def verify(directory: Path, device: str) -> Iterator[Finding]:
     yield from _saved_steps(directory)
     yield from _data(directory)
     try:
-        loaded = load_model(directory, device)
+        loaded = read_model(directory, device)
     except _PROBLEMS as error:
         yield Finding("weights", False, str(error))
         return
@@ -45,12 +46,13 @@ def verify(directory: Path, device: str) -> Iterator[Finding]:
 
 def _files(directory: Path) -> Finding:
     try:
-        n_files = check_published(directory)
+        n_files, unproven = check_published(directory), unrecorded(directory)
     except _PROBLEMS as error:
         return Finding("files", False, str(error))
     if n_files is None:
         return Finding("files", None, "there is no record of their sha256")
-    return Finding("files", True, f"{n_files} have the recorded size and sha256")
+    but = f", but none is recorded of {' and '.join(unproven)}" if unproven else ""
+    return Finding("files", True, f"{n_files} have the recorded size and sha256{but}")
 
 
 def _saved_steps(directory: Path) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ def _saved_steps(directory: Path) -> Iterator[Finding]:
 
 
 def _data(directory: Path) -> Iterator[Finding]:
-    """Check whether a run's dataset is still the one that it was trained on."""
+    """Check whether a run's dataset is still the one that it was trained on, and undamaged."""
     if (run := run_of(directory)) is None:
         return
     try:
@@ -74,11 +76,13 @@ def _data(directory: Path) -> Iterator[Finding]:
             yield Finding("data", None, f"{record.directory} is not here")
             return
         same = Dataset.open(Path(record.directory)).has_identity(record.dataset)
+        if same:
+            verify_dataset(Path(record.directory))
     except _PROBLEMS as error:
         yield Finding("data", False, str(error))
         return
-    verb = "is" if same else "is not"
-    yield Finding("data", same, f"{record.directory} {verb} what the run was trained on")
+    verb, whole = ("is", ", every file undamaged") if same else ("is not", "")
+    yield Finding("data", same, f"{record.directory} {verb} what the run was trained on{whole}")
 
 
 def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:

@@ -1,10 +1,10 @@
 """A model directory, loaded: the GPT on its device and its tokenizer."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
+from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
 from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.tensors import load_weights
@@ -58,12 +58,19 @@ class LoadedModel:
 def load_model(directory: Path, device: str) -> LoadedModel:
     """Read config, weights and tokenizer of one publication of the model.
 
-    CheckpointError where config and weights do not fit.
+    CheckpointError where config or tokenizer are not what was saved, or config and weights do
+    not fit.
     """
-    return read_together(directory, partial(_read_model, directory, device))
+
+    def checked() -> LoadedModel:
+        check_description(directory)
+        return read_model(directory, device)
+
+    return read_together(directory, checked)
 
 
-def _read_model(directory: Path, device: str) -> LoadedModel:
+def read_model(directory: Path, device: str) -> LoadedModel:
+    """Read a model from the files as they are, whether or not they are what was saved."""
     config = read_model_config(directory)
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)

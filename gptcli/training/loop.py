@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from gptcli.checkpoint.manifest import publish_weights
+from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import mark_saved
 from gptcli.checkpoint.tensors import Weights

@@ -7,6 +7,7 @@ from pathlib import Path
 from gptcli import __version__
 from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER
 from gptcli.accounting.parameters import exact_count
+from gptcli.checkpoint.manifest import check_description, write_manifest
 from gptcli.checkpoint.model_files import MODEL_FILES, write_description
 from gptcli.checkpoint.resume import Progress, load_newest_step
 from gptcli.checkpoint.run import (
@@ -79,6 +80,7 @@ def begin_training(
         after_failure.callback(place.discard)
         training = _assemble(place, config, dataset, model, Progress())
         write_description(place.directory, resolved.model, dataset.tokenizer)
+        write_manifest(place.directory)
         write_record(place.directory, record)
         after_failure.pop_all()
     return training
@@ -97,6 +99,7 @@ def continue_training(
     """
     check_same_data(record, dataset)
     grown = _moved(_grown(record, max_iters), device)
+    check_description(directory)
     snapshot, problems = load_newest_step(directory)
     _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.reading import Stamp, stamp
 from gptcli.checkpoint.run import Origin
 from gptcli.checkpoint.tensors import Weights, read_weights
@@ -31,8 +32,9 @@ class StartingPoint:
 
     @classmethod
     def at(cls, directory: Path) -> "StartingPoint":
-        """Read the config.json of a model directory."""
+        """Check and read what stands beside the weights of a model directory."""
         before = stamp(directory)
+        check_description(directory)
         return cls(directory, read_model_config(directory), before)
 
     def preset(self, given: Mapping[str, Any]) -> Preset:

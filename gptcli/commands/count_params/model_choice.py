@@ -61,6 +61,10 @@ def _preset(name: str) -> ModelSource:
 
 
 def _file(path: Path) -> ModelSource:
+    if path.is_dir():
+        from gptcli.checkpoint.manifest import check_description  # noqa: PLC0415  slow
+
+        check_description(path)
     config = read_model_config(path)
     for text in omission_notes(path):
         note(text)

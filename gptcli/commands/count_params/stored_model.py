@@ -10,6 +10,7 @@ from pathlib import Path
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.find import fetch_description, named_model, newest_run
 from gptcli.checkpoint.layout import FLOATING, file_layout, find_stored
+from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import weight_names
 from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.weight_file import opened_weights
@@ -53,6 +54,7 @@ def _config_and_weights(directory: Path) -> tuple[ModelConfig, StoredWeights | N
 
     CheckpointError where they do not fit the model in config.json.
     """
+    check_description(directory)
     config = read_model_config(directory)
     try:
         weight_names(directory)

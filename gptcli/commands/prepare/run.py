@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
 
+from gptcli.commands.choices import stored_tokenizer
 from gptcli.commands.prepare.answers import (
     dataset_answer,
     plan_answer,
@@ -31,7 +32,6 @@ from gptcli.data.preparation.verify import verify_dataset
 from gptcli.data.source_text import STDIN
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.progress import Advance
-from gptcli.tokenization.loading import load_tokenizer
 
 
 def run(request: PrepareRequest) -> Answer:
@@ -98,7 +98,7 @@ def _preparation(request: PrepareRequest) -> Preparation:
         _announce(source)
     return Preparation(
         sources=request.source,
-        tokenizer=request.spec or load_tokenizer(request.tokenizer, request.pattern),
+        tokenizer=request.spec or stored_tokenizer(request.tokenizer, request.pattern),
         read=ReadOptions(cast("Errors", request.errors), request.field, request.split_on),
         config=request.config,
         arithmetic=request.arithmetic,

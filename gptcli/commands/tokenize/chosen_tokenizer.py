@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from gptcli.commands.choices import stored_tokenizer
 from gptcli.commands.tokenize.text_source import TextSource, TrainingSample
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note
@@ -10,7 +11,6 @@ from gptcli.data.dataset import newest_dataset
 from gptcli.errors import UsageError
 from gptcli.runtime.files import is_there
 from gptcli.tokenization.kinds import SIZED_KINDS, TokenizerSpec, named_kind
-from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import train_tokenizer
 
@@ -60,7 +60,7 @@ def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -
     """A new tokenizer of a kind such as ``bpe:512`` from ``source``; else load ``name``."""
     spec = named_kind(name, pattern)
     if spec is None:
-        tokenizer = load_tokenizer(name, pattern)
+        tokenizer = stored_tokenizer(name, pattern)
         for text in tokenizer.notes:
             note(text)
         return ChosenTokenizer(tokenizer, name)

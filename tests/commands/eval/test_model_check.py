@@ -60,6 +60,12 @@ def test_a_flipped_byte_is_found_wherever_it_is(trained, findings) -> None:
     assert findings(run, code=4)["files"] is False
 
 
+def test_a_shard_overwritten_with_valid_ids_is_found(trained, findings) -> None:
+    shard = trained / "data/input/val/part-00000.bin"
+    shard.write_bytes(shard.read_bytes()[::-1][1:] + b"\0")
+    assert findings(trained / "runs/input", code=4)["data"] is False
+
+
 def test_other_data_and_weights_that_do_not_fit_are_found(trained, findings, cli) -> None:
     run = trained / "runs/input"
     cli("prepare", "input.txt", "--out", "data/input", "--overwrite", "--val-fraction", 0.2)
