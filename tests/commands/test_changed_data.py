@@ -61,4 +61,4 @@ def test_the_same_data_made_again_is_the_same(cli, trained: Path) -> None:
 def test_a_text_has_no_use_for_the_flag(cli, command: str) -> None:
     refused = cli(command, "--text", "a", "--allow-changed-data")
     assert refused.code == 2
-    assert "makes no use of --allow-changed-data" in refused.stderr
+    assert "--allow-changed-data has no effect with --text" in refused.stderr
