@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
-from gptcli.checkpoint.model_files import INDEX_FILE, WEIGHTS_FILE, weight_names
+from gptcli.checkpoint.model_files import GENERATION_FILE, INDEX_FILE, WEIGHTS_FILE, weight_names
 from gptcli.checkpoint.run import RECORD_FILE, RUNS
 from gptcli.errors import UsageError
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
@@ -18,6 +18,7 @@ _MODEL = HubFiles(
     "model in safetensors, pickles being never opened",
     ((CONFIG_FILE, WEIGHTS_FILE), (CONFIG_FILE, INDEX_FILE)),
     _INSTEAD,
+    beside=(GENERATION_FILE,),
 )
 
 

@@ -10,7 +10,7 @@ from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
-from gptcli.errors import CheckpointError
+from gptcli.errors import CheckpointError, DataError
 from gptcli.fast.layers import use_fast_layers
 from gptcli.fast.quantization import quantize
 from gptcli.model.gpt import GPT
@@ -18,6 +18,8 @@ from gptcli.model.initialization import model_with
 from gptcli.runtime.device import precision_dtype
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
+
+_BLOCK = 2**22  # tokens
 
 
 def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
@@ -29,6 +31,22 @@ def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset
             f"{directory} ({ours[:12]}): prepare the text with the model's own, "
             f"gptcli prepare TEXT --tokenizer {directory}"
         )
+
+
+def check_ids_fit(directory: Path, vocab_size: int, dataset: Dataset, *splits: str) -> None:
+    """Raise DataError where these splits have an id that a model of ``vocab_size`` lacks."""
+    if dataset.vocab_size <= vocab_size:
+        return
+    for split in map(dataset.split, splits):
+        for start in range(0, split.n_tokens, _BLOCK):
+            highest = int(split.read(start, min(_BLOCK, split.n_tokens - start)).max())
+            if highest >= vocab_size:
+                raise DataError(
+                    f"{dataset.directory} has the token {dataset.tokenizer.piece(highest)} "
+                    f"({highest:,}), and {directory} has ids up to {vocab_size - 1:,}: prepare the "
+                    "text with a tokenizer that has no such token, or train a new model on it, "
+                    f"gptcli train --data {dataset.directory}"
+                )
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,14 @@ def may_be_on_hub(name: str) -> bool:
 class HubFiles:
     """The files to download: the first of the ``choices`` of which a repository has all files.
 
-    ``what`` the files are, and what to give ``instead``, are for messages.
+    Of the files ``beside`` them those are downloaded, too, that are there. ``what`` the files
+    are, and what to give ``instead``, are for messages.
     """
 
     what: str
     choices: tuple[tuple[str, ...], ...]
     instead: str
+    beside: tuple[str, ...] = ()
 
 
 def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
@@ -53,6 +55,8 @@ def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
         for choice in wanted.choices:
             directory = _download(hub_id, choice, is_offline=problem is not None)
             if directory:
+                if problem is None:
+                    _download_beside(hub_id, wanted.beside)
                 return directory
     if problem:
         raise ResourceError(
@@ -112,6 +116,15 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
             f"({_reason(error)}): try again"
         ) from None
     return Path(paths[0]).parent
+
+
+def _download_beside(hub_id: str, files: tuple[str, ...]) -> None:
+    """Download those of the files that are there; none of which the cache knows is asked for."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in files:
+        if try_to_load_from_cache(hub_id, file) is None:
+            _download(hub_id, (file,), is_offline=False)
 
 
 def _endpoint() -> str:

@@ -97,6 +97,12 @@ def nearest_kind(text: str) -> str | None:
     return near[0] if near else None
 
 
+def misspelt_kind(name: str) -> str | None:
+    """The kind that ``name`` all but spells; None where it may as well be a name on the hub."""
+    near = difflib.get_close_matches(name.partition(":")[0].lower(), KINDS, n=1, cutoff=0.75)
+    return near[0] if near and "/" not in name else None
+
+
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         near = nearest_kind(kind)

@@ -6,11 +6,11 @@ from pathlib import Path
 from gptcli.errors import CheckpointError, ResourceError, UsageError
 from gptcli.runtime.files import read_bounded
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
-from gptcli.tokenization.kinds import SIZED_KINDS, nearest_kind
+from gptcli.tokenization.kinds import SIZED_KINDS, misspelt_kind, nearest_kind
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.tokenization.tiktoken_file import is_tiktoken, split_regex, tiktoken_tokenizer
 from gptcli.tokenization.tokenizer import LARGEST_FILE, TOKENIZER_FILE, Tokenizer
-from gptcli.tokenization.tokenizer_config import TokenizerConfig
+from gptcli.tokenization.tokenizer_config import SETTINGS_FILES, TokenizerConfig
 from gptcli.tokenization.vocabulary_files import vocabulary_tokenizer
 
 _PAIRS = (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt"))
@@ -19,6 +19,7 @@ _ON_HUB = HubFiles(
     "tokenizer",
     ((TOKENIZER_FILE,), ("vocab.json", "merges.txt"), ("tokenizer.model",)),
     "a tokenizer.json",
+    beside=SETTINGS_FILES,
 )
 _SUFFIXES = frozenset({".json", ".model", ".tiktoken", ".txt", ".bpe"})
 _ACCEPTED = (
@@ -39,6 +40,11 @@ def load_tokenizer(name: str | Path, pattern: str | None = None) -> Tokenizer:
         return _load_directory(path, pattern) if path.is_dir() else _load_file(path, pattern)
     if isinstance(name, Path) or _looks_like_path(name):
         raise UsageError(f"no tokenizer at {name}{_hint(name) or f': give {_ACCEPTED}'}")
+    if misspelt_kind(name):
+        raise UsageError(
+            f"{name!r} is neither a path here nor a kind of tokenizer{_hint(name)} (one on "
+            "the hub can be named with its owner, as owner/name)"
+        )
     return _load_directory(fetch_tokenizer(name, _hint(name)), pattern)
 
 

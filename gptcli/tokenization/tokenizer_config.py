@@ -13,6 +13,7 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ADDED_FILE = "added_tokens.json"
 _SPECIAL_FILE = "special_tokens_map.json"
 _MODEL_FILE = "config.json"
+SETTINGS_FILES = (TOKENIZER_CONFIG_FILE, _ADDED_FILE, _SPECIAL_FILE, _MODEL_FILE)
 # One of these is beside every tokenizer.json of ours: of a dataset, a plan, a run, a saved step.
 _OUR_FILES = ("dataset.json", "plan.json", "train.json", "optimizer.safetensors")
 _LARGEST = 2**26  # bytes; some list ten thousand tokens, a line for each property

@@ -232,3 +232,63 @@ def test_prompts_do_not_count_and_neither_does_the_token_before_them(cli, model,
     assert split.read(0, 8).tolist()[0] == START and split.read(0, 8).tolist()[-1] == END
     assert (split.read_mask(0, 8) == mask).all()
     assert split.document_starts[:3].tolist() == [0, 8, 16]
+
+
+def test_tokenize_shows_what_transformers_gives(cli, model, theirs) -> None:
+    done = cli("tokenize", "abc", "--tokenizer", model, "--json")
+    found = json.loads(done.stdout)
+    assert found["ids"] == theirs.tokenizer("abc")["input_ids"]
+    assert found["pieces"] == ["<s>", "a", "b", "c"] and found["text"] == "abc"
+    assert "with <s> around the text" in cli("tokenize", "abc", "--tokenizer", model).stdout
+
+
+@pytest.mark.parametrize("form", ["json", "ids"])
+def test_a_text_without_ids_leaves_no_half_document(cli, model, tmp_path, form) -> None:
+    (tmp_path / "long.txt").write_text("abc " * 2**18 + "xyz")
+    for text in (["abc xyz"], ["--file", "long.txt"]):
+        done = cli("tokenize", *text, "--tokenizer", model, "--format", form)
+        assert (done.code, done.stdout) == (2 if text[0] == "abc xyz" else 3, "")
+        assert "'x'" in done.stderr
+
+
+def test_an_id_that_the_model_lacks_is_refused(cli, tmp_path) -> None:
+    directory = made(tmp_path / "model", has_end=False)
+    content = json.loads((directory / "tokenizer.json").read_text())
+    content["added_tokens"].append(
+        {**content["added_tokens"][-1], "id": END + 1, "content": "<|endoftext|>"}
+    )
+    (directory / "tokenizer.json").write_text(json.dumps(content))
+    records(tmp_path)
+    assert cli("prepare", "texts.jsonl", "--tokenizer", directory).code == 0
+    for command in (("eval", directory, "--data"), ("train", "--init-from", directory, "--data")):
+        done = cli(*command, "data/texts")
+        assert done.code == 3, done.stderr
+        assert f"has the token <|endoftext|> ({END + 1})" in done.stderr
+
+
+def test_tokens_that_cannot_occur_and_answers_without_an_end_are_told_of(cli, tmp_path) -> None:
+    (tmp_path / "input.txt").write_text(TEXT * 40)
+    named = cli("prepare", "input.txt", "--special-token", "<|user|>")
+    assert "<|user|> does not occur in the dataset" in named.stderr
+    file = tmp_path / "plain" / "tokenizer.json"
+    file.parent.mkdir()
+    file.write_text(character_tokenizer(LETTERS).to_json())
+    lines = [{"prompt": "abc ", "completion": "de"} for _ in range(20)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    done = cli("prepare", "pairs.jsonl", "--tokenizer", file.parent, "--val-fraction", 0)
+    assert "so answers never end" in done.stderr and "eos_token" in done.stderr
+    options = ("--n-layer", 1, "--n-head", 1, "--n-embd", 8, "--block-size", 4, "--max-iters", 1)
+    assert "have no end" in cli("train", "--data", "data/pairs", *options).stderr
+
+
+def test_the_validation_split_is_inspected_by_its_ids(cli, tmp_path) -> None:
+    records(tmp_path)
+    assert cli("prepare", "texts.jsonl").code == 0
+    options = ("--n-layer", 1, "--n-head", 1, "--n-embd", 8, "--block-size", 32)
+    assert cli("train", *options, "--max-iters", 1, "--batch-size", 2).code == 0
+    done = cli("inspect-attention", "--json")
+    assert done.code == 0, done.stderr
+    shown = [token["id"] for token in json.loads(done.stdout)["tokens"]]
+    dataset = Dataset.open(tmp_path / "data/texts")
+    assert shown == dataset.val.read(0, 32).tolist()
+    assert dataset.tokenizer.end_of_text in shown

@@ -13,6 +13,8 @@ from tokenizers import models, pre_tokenizers
 from gptcli.errors import ResourceError, UsageError
 from gptcli.runtime.hub import is_hub_id
 from gptcli.tokenization.loading import fetch_tokenizer, load_tokenizer
+from gptcli.tokenization.template import Template
+from gptcli.tokenization.tokenizer_config import SETTINGS_FILES
 from gptcli.tokenization.trainer import character_tokenizer
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -34,12 +36,29 @@ def hub(hub):
 def test_a_tokenizer_is_fetched_and_kept(hub, capfd):
     fetched = load_tokenizer("owner/chars")
     assert fetched.identity == character_tokenizer("abc").identity
-    assert {path for _, path in hub.requests} == {"/owner/chars/resolve/main/tokenizer.json"}
+    asked = {path.removeprefix("/owner/chars/resolve/main/") for _, path in hub.requests}
+    assert asked == {"tokenizer.json", *SETTINGS_FILES}
     n_gets = [command for command, _ in hub.requests].count("GET")
     assert n_gets == 1
+    n_requests = len(hub.requests)
     load_tokenizer("owner/chars")
+    assert len(hub.requests) - n_requests <= 2  # settings that were not there are not asked for
     assert [command for command, _ in hub.requests].count("GET") == n_gets
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_settings_beside_a_vocabulary_are_fetched_with_it(hub):
+    hub.repositories["owner/pair"] = REPOSITORIES["pair"] | {
+        "tokenizer_config.json": b'{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true}',
+        "added_tokens.json": json.dumps({"<|im_end|>": len(VOCABULARY)}).encode(),
+        "special_tokens_map.json": b'{"eos_token": "<|im_end|>"}',
+        "config.json": json.dumps({"bos_token_id": len(VOCABULARY)}).encode(),
+    }
+    tokenizer = load_tokenizer("owner/pair")
+    assert tokenizer.vocab_size == len(VOCABULARY) + 1
+    assert tokenizer.configured_ends == ("<|im_end|>",)
+    assert tokenizer.start_of_text == len(VOCABULARY)
+    assert tokenizer.template == Template((VOCABULARY["<|endoftext|>"],))
 
 
 def test_two_files_do_where_there_is_no_tokenizer_json(hub):
@@ -68,8 +87,8 @@ def test_a_copy_does_without_the_hub(hub, monkeypatch):
 def test_a_name_that_is_not_there_is_a_usage_error(hub):
     with pytest.raises(UsageError, match=f"no tokenizer 'none'.*{hub.url}.*hf auth login"):
         fetch_tokenizer("none")
-    with pytest.raises(UsageError, match=f"no tokenizer 'bpee'.*{hub.url}; did you mean bpe"):
-        load_tokenizer("bpee")
+    with pytest.raises(UsageError, match=f"no tokenizer 'bpe-x'.*{hub.url}; did you mean bpe"):
+        load_tokenizer("bpe-x")
     with pytest.raises(UsageError, match=r"owner/weights at .*has no tokenizer"):
         fetch_tokenizer("owner/weights")
 
@@ -144,5 +163,8 @@ def test_what_is_not_asked_for_is_not_sent(hub, tmp_path):
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("[2, 0, 1]\n", "")
-    assert {path for _, path in hub.requests} == {"/owner/chars/resolve/main/tokenizer.json"}
+    files = ("tokenizer.json", *SETTINGS_FILES)
+    assert {path for _, path in hub.requests} == {
+        f"/owner/chars/resolve/main/{name}" for name in files
+    }
     assert (tmp_path / "home" / "hub").is_dir()

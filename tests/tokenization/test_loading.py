@@ -132,6 +132,15 @@ def test_other_names_go_to_the_hub(here, monkeypatch):
     assert asked == ["gpt2", "owner/name", "Qwen/Qwen2.5-0.5B"]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("byt", "byte"), ("chr", "char"), ("bp:512", "bpe:512"), ("wrd", "word")]
+)
+def test_a_misspelt_kind_is_not_looked_for_on_the_hub(here, monkeypatch, name, meant):
+    monkeypatch.setattr(loading, "fetch_tokenizer", lambda *_: pytest.fail("it was looked for"))
+    with pytest.raises(UsageError, match=f"did you mean {meant}\\?"):
+        load_tokenizer(name)
+
+
 LIKE_PATHS = [
     "none.json", "none.model", "none.tiktoken", "./none", "../none", "/none", "a/b/c", "set/none",
     "a/../b", "http://localhost/x", "~/none", "bpe:512x", "a b", "C:\\x", "\0",
@@ -172,7 +181,7 @@ def test_suggestions_go_along_to_the_hub(here, monkeypatch):
         raise UsageError(name)
 
     monkeypatch.setattr(loading, "fetch_tokenizer", fetch)
-    for name in ("gpt-2-mien", "unigramm", "gpt2"):
+    for name in ("gpt-2-mien", "unigram-lm", "gpt2"):
         with pytest.raises(UsageError):
             load_tokenizer(name)
     assert hints == ["; did you mean gpt-2-mine?", "; did you mean unigram?", ""]

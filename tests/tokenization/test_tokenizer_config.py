@@ -161,7 +161,7 @@ def test_documents_end_by_the_configured_token_also_in_shares_and_in_runs(cli, t
     files = [f"{number}.txt" for number in range(40)]
     by_document = ("--split-by", "document", "--val-fraction", 0.2)
     bare = cli("prepare", *files, *by_document, "--tokenizer", "tok", "--out", "none")
-    assert "nothing separates the 40 documents: the tokenizer has no end-of-text" in bare.stderr
+    assert "nothing separates the 40 documents, so a model never learns to end" in bare.stderr
     beside(directory, "tokenizer_config.json", {"eos_token": "<fin>"})
     asked = ("prepare", *files, *by_document, "--tokenizer", "tok")
     whole = cli(*asked, "--out", "whole")

@@ -21,7 +21,7 @@ from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.evaluation.evaluation_pass import EvaluationPass
 from gptcli.evaluation.target_windows import StridedWindows, Windowing
-from gptcli.generation.loaded_model import LoadedModel, check_same_tokenizer
+from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.world import ALONE, World
 
@@ -128,6 +128,7 @@ def _of_dataset(directory: Path, device: str, request: EvalRequest) -> Subject:
     tokens = dataset.split(request.split)
     loaded = opened_model(directory, device)
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
+    check_ids_fit(loaded.directory, loaded.model.config.vocab_size, dataset, request.split)
     check_unchanged(loaded.directory, dataset, request.allow_changed_data)
     place, context = dataset.directory.as_posix(), loaded.model.config.block_size
     return Subject(loaded, tokens, place, request.split, context, dataset)

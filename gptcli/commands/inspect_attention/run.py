@@ -161,8 +161,10 @@ def _first_of_validation(
     count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
     name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
     note(f"text: {name} (--text gives another)")
-    ids: list[int] = dataset.val.read(0, count).tolist()
+    found = dataset.val.read(0, count)
+    ids: list[int] = found.tolist()
     if loaded.tokenizer.has_identity(dataset.tokenizer.identity) and ids:
+        loaded.tokenizer.check_ids(found)
         return ids
     special = dataset.tokenizer.special_tokens.values()
     text = dataset.tokenizer.decode([number for number in ids if number not in special])

@@ -27,11 +27,14 @@ class ChosenTokenizer:
 
     def document(self) -> dict[str, Any]:
         """The tokenizer's section in a JSON document."""
+        template = self.tokenizer.template
+        added = {"around_text": {"before": template.before, "after": template.after}}
         return {
             "origin": self.origin,
             "kind": self.tokenizer.kind,
             "vocab_size": self.tokenizer.vocab_size,
             "identity": self.tokenizer.identity,
+            **(added if template else {}),
         }
 
 

@@ -248,8 +248,9 @@ def _check_unicode(text: str) -> None:
 def tokenize(request: TokenizeRequest) -> Answer:
     """Show the tokens of a text: pieces, ids and counts.
 
-    It also compares tokenizers, lists their vocabularies, and trains new ones. --format html is
-    a page of coloured tokens.
+    The special tokens that a tokenizer's makers put around a text, such as <s>, are shown and
+    counted, as AutoTokenizer gives them. It also compares tokenizers, lists their vocabularies,
+    and trains new ones. --format html is a page of coloured tokens.
     """
     from gptcli.commands.tokenize.run import run
 

@@ -44,7 +44,10 @@ def _answer(request: TokenizeRequest, resources: ExitStack) -> Answer:
 
 def _show(request: TokenizeRequest, source: TextSource) -> Answer:
     stream = EncodedText(source, _chosen(request, source))
-    return shown_tokens(stream) if request.chosen_form == "table" else token_answer(stream)
+    if request.chosen_form == "table":
+        return shown_tokens(stream)
+    stream.check()
+    return token_answer(stream)
 
 
 def _decode(request: TokenizeRequest, given: str, resources: ExitStack) -> Answer:

@@ -84,10 +84,24 @@ class EncodedText:
         return self.source.name
 
     def blocks(self) -> Iterator[TokenBlock]:
-        """A block per chunk; UsageError or DataError for a character without an id."""
+        """A block per chunk, between the tokens that the tokenizer's makers put around a text.
+
+        Raises UsageError or DataError for a character without an id.
+        """
+        template = self.chosen.tokenizer.template
+        if template.before:
+            yield TokenBlock("", np.array(template.before))
         for texts, arrays in self.arrays():
             ids = np.concatenate(arrays) if arrays else np.array([], int)
             yield TokenBlock("".join(texts), ids)
+        if template.after:
+            yield TokenBlock("", np.array(template.after))
+
+    def check(self) -> None:
+        """Encode once for nothing where a character may have no id: half a document is none."""
+        if self.source.is_argument or self.chosen.tokenizer.kind == "char":
+            for _ in self.arrays():
+                pass
 
     def arrays(self) -> Iterator[tuple[list[str], list[_Ids]]]:
         """The texts of each chunk and the ids of each text; files are encoded on all cores."""
@@ -144,9 +158,12 @@ def beginning(stream: TokenStream, limit: int) -> tuple[list[int], TokenCounts]:
 
 
 def counts_line(counts: TokenCounts, chosen: ChosenTokenizer) -> str:
-    """The counts in a line."""
+    """The counts in a line, with the special tokens that are among them."""
+    template, piece = chosen.tokenizer.template, chosen.tokenizer.piece
+    special = " and ".join(map(piece, (*template.before, *template.after)))
     return (
-        f"{counts.characters:,} characters, {counts.bytes:,} bytes, {counts.tokens:,} tokens, "
+        f"{counts.characters:,} characters, {counts.bytes:,} bytes, {counts.tokens:,} tokens"
+        f"{f' (with {special} around the text)' if special else ''}, "
         f"{counts.bytes_per_token or 0:.2f} bytes per token, "
         f"vocabulary {chosen.tokenizer.vocab_size:,} ({chosen.tokenizer.kind})"
     )

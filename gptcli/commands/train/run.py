@@ -16,9 +16,10 @@ from gptcli.commands.train.run_view import RunView, announce, result
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import detail, note, warn
 from gptcli.config.checks import flag
+from gptcli.config.data import SPLITS
 from gptcli.data.dataset import Dataset
 from gptcli.families.registry import find_preset
-from gptcli.generation.loaded_model import check_same_tokenizer
+from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import choose_device, get_threads, memory_errors
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
 from gptcli.runtime.locks import exclusive
@@ -48,6 +49,11 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     given = request.shaping
     model = None if request.preset is None else find_preset(request.preset)
     dataset = Dataset.open(chosen_dataset(request.data))
+    if dataset.record.is_masked and dataset.tokenizer.end_of_text is None:
+        note(
+            f"answers in {dataset.directory.as_posix()} have no end, so the model does not learn "
+            "to end one: its tokenizer has no end-of-text token (prepare tells how to get one)"
+        )
     start, vocab_size = None, dataset.vocab_size
     if request.init_from is not None:
         start = _starting_point(request.init_from, dataset)
@@ -79,6 +85,7 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
         note(text)
     tokenizer = load_tokenizer(start.directory)
     check_same_tokenizer(start.directory, tokenizer, dataset)
+    check_ids_fit(start.directory, start.model.vocab_size, dataset, *SPLITS)
     if tokenizer.template and not dataset.tokenizer.template:
         around = (*tokenizer.template.before, *tokenizer.template.after)
         note(

@@ -75,11 +75,7 @@ def make_plan(
         )
     if tokenizer is None:
         tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)
-    if corpus.is_collection and tokenizer.end_of_text is None:
-        watch.note(
-            f"nothing separates the {scan.documents:,} documents: the tokenizer has no end-of-text "
-            f'token (its "eos_token" in a {TOKENIZER_CONFIG_FILE} beside it would be one)'
-        )
+    _tell_of_ends(corpus, tokenizer, choice, scan, watch)
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
         watch.note(
@@ -90,6 +86,33 @@ def make_plan(
     tasks = tuple(_tasks(readers, division))
     plan = Plan(corpus, read, config, replace(scan, marks=()), split_by, division, tasks)
     return plan, tokenizer
+
+
+def _tell_of_ends(
+    corpus: Corpus, tokenizer: Tokenizer, choice: TokenizerChoice, scan: Scan, watch: Watch
+) -> None:
+    """Note where documents have no end, and which special tokens the dataset will not have."""
+    if corpus.is_collection and tokenizer.end_of_text is None:
+        lost = "so answers never end" if scan.is_masked else "so a model never learns to end one"
+        watch.note(
+            f"nothing separates the {scan.documents:,} documents, {lost}: the tokenizer has no "
+            f"end-of-text token. To get one, name a special token of it as "
+            f'"eos_token" in a {TOKENIZER_CONFIG_FILE} beside it, or make another tokenizer '
+            "(prepare without --tokenizer gives it one)"
+        )
+    asked = choice.special_tokens if isinstance(choice, TokenizerSpec) else ()
+    end = tokenizer.end_of_text
+    ends = set() if end is None else {tokenizer.piece(end)}
+    absent = set(asked) - ends
+    if not corpus.is_collection and end not in tokenizer.template.after:
+        absent |= ends
+    if absent:
+        verb, them = ("does", "it") if len(absent) == 1 else ("do", "them")
+        watch.note(
+            f"{', '.join(sorted(absent))} {verb} not occur in the dataset, so no model learns to "
+            f"use {them}: text never becomes a special token, and only the documents of a "
+            "collection get an end"
+        )
 
 
 def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
