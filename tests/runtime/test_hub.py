@@ -87,8 +87,8 @@ def test_a_copy_does_without_the_hub(hub, monkeypatch):
 def test_a_name_that_is_not_there_is_a_usage_error(hub):
     with pytest.raises(UsageError, match=f"no tokenizer 'none'.*{hub.url}.*hf auth login"):
         fetch_tokenizer("none")
-    with pytest.raises(UsageError, match=f"no tokenizer 'bpe-x'.*{hub.url}; did you mean bpe"):
-        load_tokenizer("bpe-x")
+    with pytest.raises(UsageError, match=f"no tokenizer 'bpe-fr'.*{hub.url}; did you mean bpe"):
+        load_tokenizer("bpe-fr")
     with pytest.raises(UsageError, match=r"owner/weights at .*has no tokenizer"):
         fetch_tokenizer("owner/weights")
 

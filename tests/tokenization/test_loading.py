@@ -181,7 +181,7 @@ def test_suggestions_go_along_to_the_hub(here, monkeypatch):
         raise UsageError(name)
 
     monkeypatch.setattr(loading, "fetch_tokenizer", fetch)
-    for name in ("gpt-2-mien", "unigram-lm", "gpt2"):
+    for name in ("gpt-2-mien", "unigram-small", "gpt2"):
         with pytest.raises(UsageError):
             load_tokenizer(name)
     assert hints == ["; did you mean gpt-2-mine?", "; did you mean unigram?", ""]
