@@ -61,7 +61,7 @@ def test_paths_are_not_taken_for_names(hub, tmp_path: Path, monkeypatch) -> None
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     for path in ("runs/inptu", "models/gpt2", "../gpt2", "models"):
-        with pytest.raises(UsageError, match=r"does not exist|no model directory"):
+        with pytest.raises(UsageError, match=r"does not exist|not a model directory"):
             named_model(Path(path), fetch_model)
     assert hub.requests == []
     with pytest.raises(UsageError, match=r"no model .* 'none'"):
