@@ -203,8 +203,9 @@ def prepare(request: PrepareRequest) -> Answer:
     """Turn text into a dataset: tokens to train on, and tokens held out for validation.
 
     Of a single text the end is held out. In a collection, every document is followed by an
-    end-of-text token, and whole documents are held out. In records with a prompt and a
-    completion, the loss counts on the completion only.
+    end-of-text token, and whole documents are held out. The special tokens that an existing
+    tokenizer puts around a text, such as <s>, are put around each document. In records with a
+    prompt and a completion, the loss counts on the completion only.
     """
     from gptcli.commands.prepare.run import run
 

@@ -35,8 +35,8 @@ class SampleRequest(OutputRequest):
 
     checkpoint: Path | None = checkpoint_argument()
     prompt: str | None = option(
-        "The text to continue; - reads stdin. Default: start after an end-of-text token or a line "
-        "break."
+        "The text to continue; - reads stdin. Default: start after the token that begins a text, "
+        "else an end-of-text token, else a line break."
     )
     prompt_file: Path | None = option("A file with the prompt; - reads stdin.")
     skip_unknown: bool = option(
