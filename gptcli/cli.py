@@ -127,12 +127,12 @@ def _report(error: BaseException) -> int:
             complain(line)
         return error.exit_code
     if isinstance(error, MemoryError):
-        complain("out of memory: choose a smaller model, batch or context")
+        complain("out of memory: use a smaller model, batch or context")
         return MemoryExhaustedError.exit_code
     if isinstance(error, OSError):
         complain(f"{error.filename or 'the output'}: {error.strerror or error}")
         is_name = error.errno in (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
         return UsageError.exit_code if is_name else ResourceError.exit_code
-    hint = "" if verbosity().debug else " (run again with --debug and report it, please)"
+    hint = "" if verbosity().debug else " (please run it again with --debug and report it)"
     complain(f"a bug in gptcli: {type(error).__name__}: {error}{hint}")
     return _OWN_BUG

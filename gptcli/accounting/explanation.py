@@ -25,12 +25,15 @@ def names_of_gpt2() -> tuple[Name, ...]:
     no_qkv_bias = exact_count(replace(gpt2, tied=False, qkv_bias=False))
     masks = gpt2.n_layer * gpt2.block_size**2
     return (
-        Name(totals.tied, "exact: one matrix both embeds tokens and reads them out"),
-        Name(totals.untied, "untied: that matrix twice, as a sum over every layer lists it"),
+        Name(totals.tied, "exact: one matrix embeds tokens and makes the logits (tied)"),
+        Name(totals.untied, "untied: that matrix counted twice, as a sum over all layers does"),
         Name(no_qkv_bias, "untied, and without biases for query, key and value"),
-        Name(totals.weights_only, "untied, matrices alone: no positions, biases or norms"),
-        Name(totals.tied + masks, f"exact and {masks:,} places of the causal masks, no parameters"),
-        Name(totals.non_embedding, "without embeddings of tokens and positions"),
+        Name(totals.weights_only, "untied, matrices only: no positions, biases or norms"),
+        Name(
+            totals.tied + masks,
+            f"exact and {masks:,} entries of causal masks (not parameters)",
+        ),
+        Name(totals.non_embedding, "without the embeddings of tokens and positions"),
         Name(_gpt1_count(gpt2), _why_117()),
     )
 

@@ -109,7 +109,7 @@ def _parse(raw: dict[str, Any]) -> ModelConfig:
     values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
     config = ModelConfig.from_fields(values)
     if (actual := family_of(config)) is not family:
-        raise UsageError(f"its values are not those of a {name} model but of {actual.name}")
+        raise UsageError(f"its values describe a {actual.name} model, not a {name} one")
     return config
 
 
@@ -143,7 +143,7 @@ def _activation(name: object) -> str:
     for ours, theirs in _ACTIVATIONS.items():
         if theirs == name:
             return ours
-    raise UsageError(f"activation_function {name!r:.40} is not known")
+    raise UsageError(f"activation_function {name!r:.40} is not supported")
 
 
 def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def foreign_name(
     """
     if _ADAPTER.search(name):
         return CheckpointError(
-            f"{file}: tensor {name} is an adapter's (LoRA): merge it into the model, in PEFT by "
-            "merge_and_unload(), and save that"
+            f"{file}: tensor {name} belongs to an adapter (LoRA): merge it into the model, in "
+            "PEFT by merge_and_unload(), and save that"
         )
     parts = name.split(".")
     for prefix in (".".join(parts[:n]) + "." for n in range(1, len(parts))):

@@ -89,7 +89,7 @@ def _header_length(prefix: bytes, size: int, path: Path) -> int:
     length: int = struct.unpack("<Q", prefix)[0]
     if length > _LARGEST_HEADER or length + 8 > size:
         raise CheckpointError(
-            f"{path} announces a header of {length:,} bytes in a file of {size:,}: "
+            f"{path} declares a header of {length:,} bytes in a file of {size:,}: "
             "it is damaged or not a safetensors file"
         )
     return length
@@ -112,7 +112,7 @@ def _parse(header: bytes, first: int, path: Path) -> dict[str, TensorInfo]:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     return entries
 
 
@@ -132,7 +132,7 @@ def _tensor(name: str, entry: Any, first: int, path: Path) -> TensorInfo:
         if n_bytes >= 2**63:
             raise ValueError("larger than any file")
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: tensor {name} is badly described ({error})") from error
+        raise CheckpointError(f"{path}: tensor {name} is described wrongly ({error})") from error
     if end - start != n_bytes:
         raise CheckpointError(
             f"{path}: tensor {name} of {dtype} {shape} needs {n_bytes:,} bytes, has {end - start:,}"

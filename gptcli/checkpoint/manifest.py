@@ -84,7 +84,7 @@ def check_published(directory: Path) -> int | None:
     named = [file for file in weight_files(directory) if _SHA256.fullmatch(file.resolve().name)]
     for file in named:
         if sha256_of(file) != file.resolve().name:
-            raise CheckpointError(f"{file} is not what the hub has (its sha256 differs)")
+            raise CheckpointError(f"{file} differs from the hub's file (its sha256 is another)")
     return len(named) or None
 
 
@@ -133,7 +133,7 @@ def _listed(directory: Path) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for file in sorted(directory.iterdir()):
         if not stat.S_ISREG(file.lstat().st_mode):
-            raise CheckpointError(f"{file} is not a regular file, which a saved step never has")
+            raise CheckpointError(f"{file} is not a regular file, as all files of a saved step are")
         if file.name != MANIFEST_FILE:
             entries[file.name] = entry_of(file)
     return entries

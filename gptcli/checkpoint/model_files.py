@@ -95,7 +95,7 @@ def weight_files(directory: Path) -> list[Path]:
     files = [directory / name for name in weight_names(directory)]
     for file in files:
         if not file.is_file():
-            raise CheckpointError(f"{file} is not there, but {INDEX_FILE} names it: copy it again")
+            raise CheckpointError(f"{file} not found, but {INDEX_FILE} names it: copy it again")
     return files
 
 

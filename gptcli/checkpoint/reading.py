@@ -32,7 +32,7 @@ def read_together(directory: Path, read: Callable[[], Result]) -> Result:
             if stamp(directory) == before:
                 return result
     raise ResourceError(
-        f"{directory} was replaced each of {_TRIES} times that it was read: "
+        f"{directory} was replaced during each of {_TRIES} attempts to read it: "
         "try again when nothing is writing to it"
     )
 

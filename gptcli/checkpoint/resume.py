@@ -82,7 +82,9 @@ def resume_steps(run: Path) -> list[Path]:
 def _folder(run: Path) -> Path:
     folder = run / RESUME_FOLDER
     if folder.is_symlink():
-        raise CheckpointError(f"{folder} is a link: steps are saved and removed in the run alone")
+        raise CheckpointError(
+            f"{folder} is a link: steps are saved and removed only inside the run"
+        )
     return folder
 
 
@@ -106,7 +108,7 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
             return load_step(step), problems
         except (CheckpointError, UsageError) as error:
             problems.append(str(error))
-    raise CheckpointError(f"no saved step of {run} can be used: {problems[0]}")
+    raise CheckpointError(f"no saved step of {run} is usable: {problems[0]}")
 
 
 def load_step(step: Path) -> Snapshot:

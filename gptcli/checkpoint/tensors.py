@@ -111,7 +111,7 @@ def _check_equal(view: Tensor, copy: Stored) -> None:
     for rows, block in _blocks(copy):
         if not torch.equal(view[rows], block.to(view.dtype)):
             raise CheckpointError(
-                f"{copy.file.path}: tensor {copy.name} is stored twice, with other values"
+                f"{copy.file.path}: tensor {copy.name} is stored twice, with different values"
             )
 
 

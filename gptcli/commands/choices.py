@@ -40,7 +40,7 @@ def fetching(fetch: Callable[[str, str], Path], more: str = "") -> Callable[[str
     """
 
     def fetch_with_note(hub_id: str, hint: str) -> Path:
-        note(f"model: looking for {hub_id} in the cache of the Hugging Face hub, then on the hub")
+        note(f"model: looking for {hub_id} on the Hugging Face hub (its local cache first)")
         return fetch(hub_id, hint + more)
 
     return fetch_with_note
@@ -69,7 +69,7 @@ def dataset_of(model: Path, given: Path | None) -> Path:
         return chosen_dataset(given)
     own = Path(read_record(run).data.directory)
     if not own.is_dir():
-        note(f"data: {own.as_posix()} of the run is not here")
+        note(f"data: {own.as_posix()}, which the run was trained on, was not found")
         return chosen_dataset(None)
     return own
 

@@ -133,7 +133,9 @@ class Request:
         for name, owners in self.needs.items():
             if self.is_given(name) and not any(map(self.is_given, owners)):
                 owner = any_of([_shown(self, one) for one in owners])
-                raise UsageError(f"{_shown(self, name)} is for {owner}: give both, or leave it out")
+                raise UsageError(
+                    f"{_shown(self, name)} works only with {owner}: give both, or leave it out"
+                )
 
     def _check_exclusive(self, *names: str) -> None:
         """Raise UsageError where more than one of these flags is given."""
@@ -185,7 +187,9 @@ class FormatRequest(Request):
         form, owner = self.chosen_form, self._owner
         others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
-            raise UsageError(f"--format {form} is for {any_of(others)}: give both, or leave it out")
+            raise UsageError(
+                f"--format {form} works only with {any_of(others)}: give both, or leave it out"
+            )
         if form not in self._formats:
             why = "is unknown" if owner is None else f"is not for {flag(owner)}"
             raise UsageError(f"{first} {why}: choose one of {', '.join(self._formats)}")

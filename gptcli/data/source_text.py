@@ -50,7 +50,7 @@ def read_bytes(path: Path) -> bytes:
             content = file.read()
             after = os.fstat(file.fileno())
     except FileNotFoundError:
-        raise UsageError(f"{path} is not there: check the path") from None
+        raise UsageError(f"{path} not found: check the path") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a directory: name a text file in it") from None
     except OSError as error:

@@ -21,13 +21,15 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "entropy": Metric("how widely a row spreads", "bits", lowest_first=True),
-        "relative_entropy": Metric("entropy over that of an even row", "", lowest_first=True),
-        "first_token": Metric("weight on token 0", ""),
+        "entropy": Metric("how widely attention spreads", "bits", lowest_first=True),
+        "relative_entropy": Metric(
+            "entropy relative to evenly spread attention", "", lowest_first=True
+        ),
+        "first_token": Metric("weight on the first token", ""),
         "self": Metric("weight on the token itself", ""),
         "previous_token": Metric("weight on the token before", ""),
-        "mean_distance": Metric("how far back a row looks", "tokens"),
-        "largest_weight": Metric("the largest weight of a row", ""),
+        "mean_distance": Metric("how far back attention looks", "tokens"),
+        "largest_weight": Metric("the largest weight in a row", ""),
     }
 )
 

@@ -49,7 +49,7 @@ class Feed:
         if self._error:
             raise self._error
         if self._is_empty:
-            raise DataError("there is no text to make a tokenizer of: it is empty")
+            raise DataError("the text is empty: give some text to make a tokenizer from")
 
 
 def _pieces(text: str) -> Iterator[str]:

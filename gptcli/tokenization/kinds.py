@@ -43,9 +43,7 @@ class TokenizerSpec:
         _check_kind(self.kind)
         _check_size(self)
         if self.unk and self.kind not in ("char", "word"):
-            raise UsageError(
-                f"--unk is for char: {self.kind} has ids for every text, leave --unk out"
-            )
+            raise UsageError(f"--unk is for char: {self.kind} can encode any text, leave --unk out")
         _check_special_tokens(self.special_tokens)
 
     @property
@@ -59,7 +57,7 @@ class TokenizerSpec:
         UsageError where both do.
         """
         if self.vocab_size is not None and vocab_size is not None:
-            raise UsageError(f"{asked} and --vocab-size both name a size: leave one out")
+            raise UsageError(f"{asked} and --vocab-size both give a size: leave one out")
         return self.vocab_size if vocab_size is None else vocab_size
 
 
@@ -75,7 +73,7 @@ def parse_spec(text: str) -> TokenizerSpec | None:
     if not colon:
         return TokenizerSpec(kind)
     if not _SIZE.fullmatch(size):
-        raise UsageError(f"{text!r}: after {kind}: comes a number of tokens, as in bpe:4096")
+        raise UsageError(f"{text!r}: after {kind}: comes a number of tokens, such as bpe:4096")
     return TokenizerSpec(kind, int(size))
 
 
@@ -115,7 +113,7 @@ def _check_size(spec: TokenizerSpec) -> None:
         return
     if spec.kind not in SIZED_KINDS:
         raise UsageError(
-            f"--vocab-size is not for {spec.kind}, whose size follows from the text: "
+            f"--vocab-size does not apply to {spec.kind}, whose size follows from the text: "
             f"leave it out, or choose one of {', '.join(SIZED_KINDS)}"
         )
     if spec.vocab_size < 1:
@@ -132,7 +130,7 @@ def _check_special_tokens(names: tuple[str, ...]) -> None:
         if is_taken or not _SPECIAL.fullmatch(name) or not name.isprintable():
             raise UsageError(
                 f"special token {name!r}: write it as {END_OF_TEXT}, a name between < and >, "
-                f"and not as {UNK} or <0x0A>, which are taken"
+                f"but not {UNK} or <0x0A>, which are reserved"
             )
     if len(set(names)) != len(names):
-        raise UsageError("a special token is named twice: name each once")
+        raise UsageError("a special token is given twice: give each once")

@@ -54,7 +54,7 @@ def merge_steps(tokenizer: Tokenizer, word: str) -> list[MergeStep]:
             steps.append(_shown(part, step, model["vocab"], vocabulary, ranks))
         ids += steps[-1].ids
     if ids != tokenizer.encode(word).tolist():
-        raise UsageError(f"{word!r} holds more than merges can make: leave out added tokens")
+        raise UsageError(f"{word!r} contains an added token, which no merge makes: leave it out")
     return steps
 
 
@@ -103,12 +103,14 @@ def _rank(ranks: Mapping[AnyStr, int], pieces: Sequence[AnyStr], index: int) -> 
 def _check(tokenizer: Tokenizer, model: Mapping[str, Any], word: str) -> None:
     if tokenizer.kind != "bpe":
         raise UsageError(
-            f"a {tokenizer.kind} tokenizer merges nothing: --merges is for bpe, gpt2 for one"
+            f"a {tokenizer.kind} tokenizer has no merges: --merges works with bpe, such as gpt2"
         )
     if model["continuing_subword_prefix"] or model["end_of_word_suffix"]:
-        raise UsageError("--merges knows byte-level and SentencePiece's BPE, not marked subwords")
+        raise UsageError(
+            "--merges works with byte-level and SentencePiece BPE, not with marked subwords"
+        )
     if len(word) > LONGEST_WORD:
-        raise UsageError(f"--merges is for a word: {len(word):,} characters are too many")
+        raise UsageError(f"--merges takes one word: {len(word):,} characters are too many")
     try:
         word.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -72,14 +72,14 @@ def _parse(content: bytes, name: str) -> Any:
         return layout.ModelProto.FromString(content)
     except Exception:  # importing protobuf for its error class is not worth it
         raise CheckpointError(
-            f"{name} is not a SentencePiece model, or it is cut short: get it again"
+            f"{name} is not a SentencePiece model, or it is cut short: download it again"
         ) from None
 
 
 def _check_supported(model: Any, name: str) -> None:
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     if not _is_whole(model):
-        raise CheckpointError(f"{name} is a damaged SentencePiece model: get it again")
+        raise CheckpointError(f"{name} is a damaged SentencePiece model: download it again")
     kinds = {piece.type for piece in model.pieces}
     unsupported = {
         "a model type other than unigram and BPE": trainer.model_type not in (_UNIGRAM, _BPE),

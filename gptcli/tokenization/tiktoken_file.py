@@ -62,7 +62,7 @@ def split_regex(pattern: str | None, name: str) -> str | None:
     known = ", ".join(SPLIT_PATTERNS)
     if pattern is None:
         raise UsageError(
-            f"{name} does not say how text is split into words, and ids depend on it: "
+            f"{name} does not say how text is split into words, on which its ids depend: "
             f"add --pattern with one of {known}, or the regular expression itself"
         )
     named = _ENCODINGS.get(pattern, pattern)
@@ -93,11 +93,11 @@ def _parse(content: bytes, name: str) -> dict[bytes, int]:
             token, rank = base64.b64decode(encoded, validate=True), int(digits)
         except ValueError:
             raise CheckpointError(
-                f"{name}, line {number:,} is not a token in base64 and its rank: get it again"
+                f"{name}, line {number:,} is not a token in base64 and its rank: download it again"
             ) from None
         reason = _fault(token, rank, ranks, taken)
         if reason:
-            raise CheckpointError(f"{name}, line {number:,}: {reason}; get it again")
+            raise CheckpointError(f"{name}, line {number:,}: {reason}; download it again")
         ranks[token] = rank
         taken.add(rank)
     _check_bytes(ranks, name)
@@ -116,7 +116,8 @@ def _check_bytes(ranks: Mapping[bytes, int], name: str) -> None:
     for value in range(256):
         if bytes([value]) not in ranks:
             raise CheckpointError(
-                f"{name} has no token for the byte 0x{value:02x}: it is cut short, get it again"
+                f"{name} has no token for the byte 0x{value:02x}: it is cut short, download it "
+                "again"
             )
 
 

@@ -99,7 +99,7 @@ class Tokenizer:
         except BaseException as error:  # a panic of the library is not an Exception
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{name} is not a usable tokenizer ({reason}): get or make it again"
+                f"{name} is not a usable tokenizer ({reason}): download or make it again"
             ) from None
 
     @property
@@ -329,7 +329,7 @@ class Tokenizer:
 def _misfit(token: Mapping[str, Any], name: str, why: str) -> CheckpointError:
     return CheckpointError(
         f"{name}: the token {token['content']!r:.80} beside it has the id {token['id']}, {why}: "
-        "the files do not belong together, get all of them again"
+        "the files do not belong together, download all of them again"
     )
 
 

@@ -101,7 +101,7 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError:
         return {}
     except ValueError as error:
-        raise CheckpointError(f"{file} cannot be used: {error}; get it again") from None
+        raise CheckpointError(f"{file} cannot be used: {error}; download it again") from None
 
 
 def _name(value: Any) -> str | None:

@@ -63,7 +63,7 @@ def character_tokenizer(
     """
     alphabet = sorted(set(characters))
     if not alphabet:
-        raise DataError("no characters to make a tokenizer of: the text is empty")
+        raise DataError("the text is empty: give some text to make a tokenizer from")
     vocabulary = {character: number for number, character in enumerate(alphabet)}
     if unk:
         vocabulary[UNK] = len(vocabulary)

@@ -41,7 +41,7 @@ def vocabulary_tokenizer(
         if entry not in beside and not _SPECIAL.fullmatch(entry):
             raise CheckpointError(
                 f"{names[1]} makes no {entry!r}, which is in {names[0]}: the files do not belong "
-                "together, or one is cut short; get both again"
+                "together, or one is cut short; download both again"
             )
     made_of = byte_level_tokenizer(entries, pairs, special, names[0], pattern, shaped=config)
     return made_of.completed(config, names[0])
@@ -112,7 +112,7 @@ def _parse_entries(content: bytes, name: str) -> dict[str, int]:
     try:
         entries = parse_object(content)
     except ValueError as error:
-        raise CheckpointError(f"{name} is not a vocabulary: {error}; get it again") from None
+        raise CheckpointError(f"{name} is not a vocabulary: {error}; download it again") from None
     check_ids(entries.values(), name)
     for value, letter in enumerate(byte_letters()):
         if letter not in entries:
@@ -127,7 +127,7 @@ def check_ids(numbers: Iterable[Any], name: str) -> None:
     """Raise CheckpointError unless the numbers are 0 to N-1 in some order."""
     listed = list(numbers)
     if any(type(number) is not int for number in listed) or sorted(listed) != [*range(len(listed))]:
-        raise CheckpointError(f"{name}: its ids are not 0 to N-1, each once; get it again")
+        raise CheckpointError(f"{name}: its ids are not 0 to N-1, each once; download it again")
 
 
 def _parse_merges(

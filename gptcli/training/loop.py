@@ -100,7 +100,7 @@ class _Loop:
             self._save()
             raise TrainingStopped(
                 f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
-                f"{config.max_iters:,}; go on with: "
+                f"{config.max_iters:,}; resume with: "
                 f"gptcli train --resume {self._training.name}"
             ) from None
 

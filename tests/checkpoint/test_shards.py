@@ -28,14 +28,14 @@ def test_a_name_that_is_no_file_name_is_refused_in_a_short_line(tmp_path, name):
 
 def test_a_shard_that_is_missing_a_folder_or_a_pipe_is_refused(tmp_path):
     index(tmp_path, "a.safetensors")
-    with pytest.raises(CheckpointError, match="not there"):
+    with pytest.raises(CheckpointError, match="not found"):
         weight_files(tmp_path)
     (tmp_path / "a.safetensors").mkdir()
-    with pytest.raises(CheckpointError, match="not there"):
+    with pytest.raises(CheckpointError, match="not found"):
         weight_files(tmp_path)
     (tmp_path / "a.safetensors").rmdir()
     os.mkfifo(tmp_path / "a.safetensors")
-    with pytest.raises(CheckpointError, match="not there"):
+    with pytest.raises(CheckpointError, match="not found"):
         weight_files(tmp_path)
     with pytest.raises(CheckpointError, match="not a regular file"):
         read_header(tmp_path / "a.safetensors")

@@ -33,4 +33,4 @@ def test_eval_of_a_split_without_targets_is_refused(cli, masked_dataset, tiny) -
     assert cli("train", *tiny, "--max-iters", 2).code == 0
     done = cli("eval")
     assert done.code == 3
-    assert "no token to predict" in done.stderr
+    assert "nothing to predict" in done.stderr

@@ -39,10 +39,10 @@ class Asked(OutputRequest):
         ({"verify": True, "tied": False}, "--untied has no effect with --verify"),
         ({"explain": True, "form": "json"}, "--explain and --json cannot be combined"),
         ({"explain": True, "tied": False}, "--explain and --untied cannot be combined"),
-        ({"limit": 0}, "--limit is for --tasks or --tied: give both"),
+        ({"limit": 0}, "--limit works only with --tasks or --tied: give"),
         ({"by": "word"}, "--by word is unknown: choose one of position"),
         ({"form": "svg"}, "--format svg is unknown: choose one of table, json, md, csv"),
-        ({"form": "html"}, "--format html is for --tasks: give both, or leave it out"),
+        ({"form": "html"}, "--format html works only with --tasks: give both, or leave it out"),
         ({"tasks": "x", "form": "md"}, "--format md is not for --tasks: choose one of jsonl, html"),
         ({"tasks": "x", "json_output": True}, "--json is not for --tasks: choose one of jsonl"),
         ({"form": "csv", "json_output": True}, "--json and --format csv cannot be combined"),
@@ -106,7 +106,7 @@ def test_short_flags_are_formats() -> None:
         ({"ids": True, "json_output": True}, "--ids and --json cannot be combined"),
         ({"ids": True, "form": "table"}, "--ids and --format table cannot be combined"),
         ({"vocab": True, "ids": True}, "--ids is not for --vocab: choose one of table, json, csv"),
-        ({"form": "csv"}, "--format csv is for --vocab"),
+        ({"form": "csv"}, "--format csv works only with --vocab"),
     ):
         with pytest.raises(UsageError, match=message):
             Tokens(**given)

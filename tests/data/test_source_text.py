@@ -40,7 +40,7 @@ def test_what_is_no_text_is_refused_with_place_and_hint(content, says):
 
 
 def test_missing_file_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="not found"):
         read_text(tmp_path / "none.txt")
 
 

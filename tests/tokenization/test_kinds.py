@@ -69,13 +69,13 @@ def test_an_unknown_kind_is_named_with_the_nearest():
 
 @pytest.mark.parametrize("kind", ["char", "byte"])
 def test_a_size_where_none_belongs_is_refused(kind):
-    with pytest.raises(UsageError, match=f"--vocab-size is not for {kind}"):
+    with pytest.raises(UsageError, match=f"--vocab-size does not apply to {kind}"):
         TokenizerSpec(kind, 512)
 
 
 @pytest.mark.parametrize("kind", ["byte", "bpe", "wordpiece", "unigram"])
 def test_unk_is_refused_by_kinds_without_unknowns(kind):
-    with pytest.raises(UsageError, match=f"{kind} has ids for every text"):
+    with pytest.raises(UsageError, match=f"{kind} can encode any text"):
         TokenizerSpec(kind, unk=True)
 
 

@@ -91,7 +91,7 @@ class CountRequest(OutputRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        assert self.contexts is not None and self.limits is not None, "both can be read"
+        assert self.contexts is not None and self.limits is not None, "both are readable"
 
     def understood(self) -> Self:
         """The request with a preset or config.json in its place, if it was given as the model."""

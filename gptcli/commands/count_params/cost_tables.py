@@ -65,7 +65,7 @@ def _usual(account: Account) -> _Section:
     """The costs that are shown without flags for the workload."""
     config, work = account.config, account.works[0]
     per_token = kv_cache_bytes_per_token(config, work.value_bytes)
-    cache_of_token = Cost("kv_cache_per_token", "key/value cache of a token", per_token)
+    cache_of_token = Cost("kv_cache_per_token", "key/value cache per token", per_token)
     weights, cache, pattern, *_ = _generation(config, work)
     costs = (weights, cache_of_token, cache, pattern, *_compute(config, work))
     return _Section(f"one sequence of {work.context:,} tokens ({work.dtype})", (costs,))
@@ -82,11 +82,11 @@ def _sections(account: Account) -> list[_Section]:
             tuple(_generation(config, work) for work in works),
         ),
         _Section(
-            f"training, {rows}{at}: memory, {precision} products",
+            f"training, {rows}{at}: memory, {precision} matrix products",
             tuple(_training(config, work) for work in works),
         ),
         _Section(
-            f"compute, one sequence{at}: a multiply-add is 2, look-ups 0",
+            f"compute, one sequence{at}: a multiply-add counts 2, a look-up 0",
             tuple(_compute(config, work) for work in works),
         ),
     ]
@@ -102,9 +102,9 @@ def _generation(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
     return (
         Cost("weights", "weights", memory.weights),
         Cost("kv_cache", "key/value cache", memory.kv_cache),
-        Cost("pattern_per_head", "pattern of a head", pattern.per_head, ""),
-        Cost("pattern_bytes", "patterns of all heads", work.batch * pattern.n_bytes),
-        Cost("generation_peak", "in all, patterns fused", memory.peak),
+        Cost("pattern_per_head", "attention matrix of a head", pattern.per_head, ""),
+        Cost("pattern_bytes", "attention matrices, all heads", work.batch * pattern.n_bytes),
+        Cost("generation_peak", "total, attention fused", memory.peak),
     )
 
 
@@ -116,10 +116,10 @@ def _training(config: ModelConfig, work: Workload) -> tuple[Cost, ...]:
         Cost("optimizer", f"{ADAMW.name}'s moments", memory.optimizer),
         Cost("activations", "activations, this build", memory.activations),
         Cost("training_peak", "peak of a step", memory.peak),
-        Cost("textbook_explicit", "textbook, 16 bit", textbook.explicit),
+        Cost("textbook_explicit", "textbook, 16-bit", textbook.explicit),
         Cost("textbook_fused", "  fused attention", textbook.fused),
         Cost("textbook_recomputed", "  recomputed", textbook.recomputed),
-        Cost("textbook_logits", "  the logits, apart", textbook.logits),
+        Cost("textbook_logits", "  the logits alone", textbook.logits),
     )
 
 
@@ -172,7 +172,8 @@ def _fit_table(account: Account, limit: int) -> Table:
         for fit in fits(account, work, limit)
     )
     title = (
-        f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB)? Drivers take a part"
+        f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB)? The driver needs "
+        "some of it"
     )
     return Table(title, ("use, context", "answer"), rows)
 
@@ -182,7 +183,7 @@ def _short(context: int) -> str:
 
 
 def _verdict(fit: Fit) -> str:
-    needs = f"it needs {rounded(fit.needs, 'B')}"
+    needs = f"needs {rounded(fit.needs, 'B')}"
     if fit.fits:
         return f"yes, {needs}; up to --batch-size {fit.largest_batch}"
     if fit.remedies:

@@ -18,10 +18,10 @@ from gptcli.config.model import ModelConfig
 _FACTORS = "shape x heads x layers"
 _TOTALS = {
     "exact": ("exact", "as built"),
-    "tied": ("tied", "the unembedding is the token embedding"),
-    "untied": ("untied", "an unembedding of its own"),
+    "tied": ("tied", "the same matrix as the token embedding"),
+    "untied": ("untied", "separate from the embedding"),
     "non_embedding": ("non-embedding", "blocks and final norm"),
-    "weights_only": ("weights only", "untied matrices without positions"),
+    "weights_only": ("weights only", "matrices only, untied, without positions"),
 }
 
 
@@ -50,7 +50,7 @@ def chapter_table(account: Account) -> Table:
         (row.name, _product(row, account.config), row.params, Share(row.params / total))
         for row in account.rows
     ]
-    rows.append(("total", "weights alone, untied", total, Share(1.0)))
+    rows.append(("total", "weights only, untied", total, Share(1.0)))
     columns = ("matrix", _FACTORS, "params", "share")
     return Table(headline(account), columns, tuple(rows), spare=(_FACTORS,))
 
@@ -107,6 +107,6 @@ def _totals_table(config: ModelConfig) -> Table:
         (label, totals[name], Amount(totals[name]), meaning)
         for name, (label, meaning) in _TOTALS.items()
     ]
-    rows.append(("buffers", BUFFERS, Amount(BUFFERS), "stored, but no parameters"))
+    rows.append(("buffers", BUFFERS, Amount(BUFFERS), "stored, but not parameters"))
     columns = ("total", "params", "about", "what it is")
     return Table("totals", columns, tuple(rows), spare=("what it is", "about"))

@@ -52,7 +52,7 @@ def _whole(flag: str, text: str, units: Mapping[str, int], most: int, example: s
     shown = f"{flag} {text!r:.40}"
     match = _NUMBER.fullmatch(text.strip())
     if match is None or match[2].lower() not in units:
-        raise UsageError(f"{shown} is not understood: try {flag} {example}")
+        raise UsageError(f"{shown} is not valid: try {flag} {example}")
     value = float(match[1]) * units[match[2].lower()]
     if not 1 <= value <= most:
         raise UsageError(f"{shown} is outside 1 to {most:,}: try {flag} {example}")

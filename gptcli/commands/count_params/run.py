@@ -65,7 +65,7 @@ def _picture(account: Account) -> str:
 
 
 def _no_picture() -> str:
-    raise UsageError("--format svg draws one model: try --preset gpt2, or --format md")
+    raise UsageError("--format svg draws a single model: try --preset gpt2, or --format md")
 
 
 def _verify(account: Account) -> int:
@@ -78,7 +78,7 @@ def _verify(account: Account) -> int:
     rows = parameter_rows(account.config)
     for wrong in disagreements(account.config, rows):
         raise CheckpointError(
-            f"{account.name}: {wrong.name} was counted as {_shown(wrong.counted)} and built as "
+            f"{account.name}: {wrong.name} was counted as {_shown(wrong.counted)} but built as "
             f"{_shown(wrong.built)}: please report it"
         )
     note(f"verified: all {len(rows)} rows agree with the model that torch builds")

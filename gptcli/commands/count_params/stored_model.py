@@ -43,7 +43,7 @@ def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeigh
     for text in omission_notes(directory):
         note(text)
     if stored is None:
-        note(f"{directory} holds no weights: counted from its config.json alone")
+        note(f"{directory} holds no weights: counted from its config.json only")
     else:
         _note_weights(config, stored)
     return directory, config, stored
@@ -73,6 +73,6 @@ def _config_and_weights(directory: Path) -> tuple[ModelConfig, StoredWeights | N
 def _note_weights(config: ModelConfig, stored: StoredWeights) -> None:
     zeros = sum(math.prod(entry.shape) for entry in file_layout(config) if entry.absent)
     extra = (
-        f", {zeros:,} of their numbers the zeros of biases that the model lacks" if zeros else ""
+        f", {zeros:,} of their numbers are zeros of biases that it does not have" if zeros else ""
     )
     note(f"weights: {stored.tensors:,} tensors of {stored.dtype} in {stored.bytes:,} bytes{extra}")

@@ -26,7 +26,7 @@ def figures_answer(subject: Subject, world: World) -> Answer:
         *_bits_rows(result, size),
         ("loss", Figure(result.loss, f"{result.loss:.4f} nats per token")),
         ("perplexity", _perplexity(result)),
-        ("accuracy", Figure(result.accuracy, f"{result.accuracy:.2%} of next tokens")),
+        ("top-1 accuracy", Figure(result.accuracy, f"{result.accuracy:.2%}")),
         *_score_rows(scores),
         *subject.condition_rows(size),
     )

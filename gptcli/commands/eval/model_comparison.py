@@ -13,7 +13,7 @@ from gptcli.runtime.world import World
 
 _COLUMNS = ("model", "loss", "bits per byte", "difference", "error")
 _NOTE = (
-    "A difference is that of the loss to the first model, in nats per token, and below zero where "
+    "A difference is the loss minus the first model's, in nats per token: below zero where "
     "the model is better; the error is its standard error over {n} windows of {window:,} tokens."
 )
 

@@ -33,7 +33,7 @@ def positions_answer(subject: Subject, world: World) -> Answer:
     tables = [_table(found, context), facts("", subject.condition_rows(subject.text_size()))]
 
     def drawing(canvas: Canvas) -> Iterator[str]:
-        yield "Loss in nats per token, by the number of tokens seen before it"
+        yield "Loss in nats per token, by the number of tokens seen before"
         yield from _plot(found, context, canvas.width)
         yield ""
         yield to_text(tables, canvas.width, canvas.in_colour).removesuffix("\n")

@@ -78,8 +78,8 @@ class Subject:
         n_bytes = "unknown" if size is None else f"{size.n_bytes:,}"
         only, begin = "", ""
         if self.tokens.is_masked:
-            only = ": only completions count (the data has masks)"
-            begin = ", in windows that start at documents"
+            only = ": only completions count"
+            begin = ", in windows that start where documents do"
         overlap = "windows do not overlap"
         if self.stride != self.context:
             overlap = (
@@ -119,7 +119,7 @@ def opened_subject(request: EvalRequest, device: str) -> Subject:
     else:
         subject = _of_dataset(directory, device, request)
     if not subject.tokens.n_targets:
-        raise DataError(f"{subject.place}: there is no token to predict: give more text")
+        raise DataError(f"{subject.place}: there is nothing to predict: give more text")
     return _with_stride(subject, request.stride)
 
 
@@ -146,7 +146,7 @@ def _with_stride(subject: Subject, stride: int | None) -> Subject:
         return subject
     if stride > subject.context:
         raise UsageError(
-            f"--stride {stride} leaves out tokens: it must be at most the context, "
+            f"--stride {stride} would skip tokens: it must be at most the context, "
             f"{subject.context}"
         )
     return replace(subject, stride=stride)
@@ -164,8 +164,9 @@ def other_subject(subject: Subject, checkpoint: Path, request: EvalRequest) -> S
     loaded = opened_model(directory, subject.loaded.device)
     if loaded.tokenizer.identity != subject.loaded.tokenizer.identity:
         raise CheckpointError(
-            f"{directory} has another tokenizer than {subject.loaded.directory}, so their losses "
-            "are of different tokens: compare the bits per byte of `gptcli eval --file FILE`"
+            f"{directory} has a different tokenizer from {subject.loaded.directory}'s, so their "
+            "losses per token cannot be compared: compare the bits per byte of `gptcli eval --file "
+            "FILE`"
         )
     if subject.dataset is not None:
         check_unchanged(directory, subject.dataset, request.allow_changed_data)

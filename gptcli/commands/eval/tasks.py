@@ -37,7 +37,7 @@ def tasks_answer(request: EvalRequest) -> Answer:
             raise unseen_error(
                 error,
                 f"--tasks {tasks}",
-                "take a model of bytes or of BPE",
+                "use a model with a byte or BPE tokenizer",
                 is_prompt=False,
                 origin=str(directory),
             ) from error

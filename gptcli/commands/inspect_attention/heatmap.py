@@ -75,11 +75,14 @@ def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
     elif window.cell_width == _PERCENT:
         yield from words(canvas, "Cells are percent of the row's attention.")
     else:
-        yield from words(canvas, "Digits are tenths of the row's attention: 3 is 30 to 40%.")
-    yield from words(canvas, f"Keys run across, queries down; {_MASKED} is the future, masked.")
+        yield from words(canvas, "Digits are tenths of the row's attention: 3 means 30 to 40%.")
+    yield from words(
+        canvas, f"Rows are queries, columns are keys; {_MASKED} marks the future, which is masked."
+    )
     if layout.is_short:
         yield from words(
-            canvas, "Beside a row: the likeliest next token and its p | the actual one."
+            canvas,
+            "Beside a row: the most likely next token with its probability | the actual one.",
         )
     if window.is_cropped:
         shown = window.n_tokens - window.first
@@ -92,7 +95,7 @@ def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
 
 def sentences(canvas: Canvas, tokens: Sequence[Token]) -> Iterator[Text]:
     """The prediction after each of the last tokens, and the token that followed."""
-    yield from heading(canvas, "What each row predicts")
+    yield from heading(canvas, "The prediction of each row")
     first = max(len(tokens) - _LISTED, 0)
     if first:
         yield from words(canvas, f"(the last {_LISTED} of {len(tokens)}; --json has all)")

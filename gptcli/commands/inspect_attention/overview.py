@@ -43,7 +43,7 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
         canvas,
         f"{escape_controls(report.directory.as_posix())}: "
         f"{counted(report.config.n_layer, 'layer')} of {counted(report.config.n_head, 'head')}, "
-        f"looking at {counted(len(report.tokens), 'token')}",
+        f"reading {counted(len(report.tokens), 'token')}",
     )
     yield from _grid(canvas, overview)
     heads = report.heads

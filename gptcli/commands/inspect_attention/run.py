@@ -45,7 +45,9 @@ def run(request: InspectRequest) -> Answer:
     loaded = opened_model(directory, request.device)
     config = loaded.model.config
     if not config.n_layer:
-        raise UsageError(f"{directory} is a table without attention: give another CHECKPOINT")
+        raise UsageError(
+            f"{directory} is a bigram table without attention: give another CHECKPOINT"
+        )
     chosen = () if request.heads is None else parse_heads(request.heads, config)
     with memory_errors(_REMEDY):
         answer = _answer(request, loaded, _token_ids(loaded, source, request), chosen)
@@ -150,7 +152,7 @@ def _token_ids(
         ids = _encoded(loaded, source, request)
     context = loaded.model.config.block_size
     if len(ids) > context:
-        note(f"{len(ids):,} tokens: only the last {context:,}, which fit the context, are used")
+        note(f"{len(ids):,} tokens exceed the context: only the last {context:,} are used")
     return ids[-context:]
 
 
@@ -160,7 +162,7 @@ def _first_of_validation(
     """The ids of the dataset where its tokenizer is the model's, else those of their text."""
     count = min(_DEFAULT_TOKENS, dataset.val.n_tokens)
     name = f"the first {count} tokens of {dataset.directory.as_posix()}/val"
-    note(f"text: {name} (--text gives another)")
+    note(f"text: {name} (--text chooses another)")
     found = dataset.val.read(0, count)
     ids: list[int] = found.tolist()
     if loaded.tokenizer.has_identity(dataset.tokenizer.identity) and ids:

@@ -61,7 +61,7 @@ def verified_answer(result: Verified) -> Answer:
         "gptcli.verified/1",
         lambda: {"directory": place, "files": result.files, "bytes": result.bytes},
         [facts(place, [("files", result.files), ("bytes", result.bytes)])],
-        drawing=lambda _: [escape_controls(f"{place} is as it was written: {sizes}")],
+        drawing=lambda _: [escape_controls(f"{place} is intact: {sizes}")],
     )
 
 
@@ -121,5 +121,5 @@ def _tokens(dataset: Dataset, split: str) -> Figure:
     if dataset.source["split_by"] == "document":
         parts.append(f"{record.documents:,} document{'s' * (record.documents != 1)}")
     if record.targets is not None:
-        parts.append(f"the loss counts on {record.targets:,}")
+        parts.append(f"{record.targets:,} count in the loss")
     return Figure(record.tokens, ", ".join(parts))

@@ -178,7 +178,7 @@ class PrepareRequest(FormatRequest):
         if self.spec is None and shaping:
             first = flag(next(iter(shaping)))
             raise UsageError(
-                f"{first} is for a new tokenizer, --tokenizer {self.tokenizer} is an existing "
+                f"{first} needs a new tokenizer, but --tokenizer {self.tokenizer} is an existing "
                 "one: leave one of them out"
             )
 
@@ -195,7 +195,7 @@ class PrepareRequest(FormatRequest):
             )
         if self.is_given("seed") and not self.shuffle:
             raise UsageError(
-                "--seed is for --shuffle and for arithmetic: give one of them, or leave it out"
+                "--seed works only with --shuffle or arithmetic: give one of them, or leave it out"
             )
 
 

@@ -120,6 +120,6 @@ def _announce(source: str) -> None:
     if source in BUILT_IN_SOURCES:
         note(f"reading {BUILT_IN_SOURCES[source].about}")
         if Path(source).is_file():
-            note(f"{source} names the built-in text: for the file here write ./{source}")
+            note(f"{source} is the built-in text: for the file of that name write ./{source}")
     elif source == STDIN and stdin_is_terminal():
-        note("reading text from the terminal: end it with Ctrl-D")
+        note("reading text from the terminal: Ctrl-D ends it")

@@ -33,9 +33,9 @@ def explained(
     """The lines for each token of the first sample while it is generated, then the text."""
     vocabulary = Vocabulary(loaded.tokenizer)
     greedy = config.temperature == 0
-    what = "the probabilities drawn from"
+    what = "the probability that it was drawn with"
     if greedy:
-        what = "the model's probabilities; temperature 0 takes the likeliest"
+        what = "the model's probability; temperature 0 takes the most likely token"
     yield from words(canvas, f"{_MARK} the drawn token, its rank, and {what}", SECONDARY)
     for number, step in enumerate(generator.steps(), 1):
         values = model_logprobs(step.logits).exp() if greedy else step.probabilities

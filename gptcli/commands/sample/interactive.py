@@ -54,8 +54,8 @@ def converse(
 ) -> None:
     """Let the model continue ``first``, unless it is empty; then take turns until stdin ends."""
     note(
-        f"type the next text, {_LINE_BREAK} for a line break, nothing to let the model go on; "
-        "Ctrl-C stops its turn, Ctrl-D ends"
+        f"type the next text; {_LINE_BREAK} is a line break, an empty line lets the model "
+        "continue; Ctrl-C ends its turn, Ctrl-D ends the session"
     )
     dialogue = _Dialogue(loaded, config, skip_unknown)
     if first.text:

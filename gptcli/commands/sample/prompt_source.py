@@ -34,7 +34,7 @@ def begun(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> Prompt
 def encoded(loaded: LoadedModel, source: SourceText, skip_unknown: bool) -> tuple[str, list[int]]:
     """The text and its ids; UsageError for a character without an id, unless it is skipped."""
     text = _known(loaded.tokenizer, source.text) if skip_unknown else source.text
-    remedy = "leave it out, give --skip-unknown, or train on text that has it"
+    remedy = "leave it out, add --skip-unknown, or train on text that has it"
     with explaining_unseen(source, remedy, is_prompt=True):
         return text, loaded.tokenizer.encode(text).tolist()
 
@@ -50,8 +50,8 @@ def announce_window(use: ContextUse, overflow: str) -> bool:
         raise UsageError(_overflow(use))
     if use.n_prompt > use.context:
         note(
-            f"the prompt's {use.n_prompt:,} tokens are more than the context of {use.context:,}: "
-            f"the model sees the last {use.n_seen:,} of them, then a moving window"
+            f"the prompt has {use.n_prompt:,} tokens, more than the context of {use.context:,}: "
+            f"the model sees the last {use.n_seen:,}, then a moving window"
         )
     else:
         note(f"longer than the context of {use.context:,} tokens: the model sees a moving window")

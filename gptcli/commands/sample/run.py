@@ -57,16 +57,18 @@ def run(request: SampleRequest) -> Answer | None:
 def _compile(loaded: LoadedModel, num_samples: int) -> None:
     """Compile unless it was done before; if that is impossible, tell the user and go on."""
     if not can_compile(loaded.model):
-        note("--compile is for models on the CPU with attention and a context: going on without")
+        note(
+            "--compile needs a CPU and a model with attention and a context: continuing without it"
+        )
     elif find_step(loaded.model, num_samples) is None:
         note(
-            "compiling the decoding step: about half a minute, once for this kind of model, its "
+            "compiling the decoding step: about half a minute, once for models of this shape, its "
             "precision and --num-samples"
         )
         try:
             compile_step(loaded.model, num_samples)
         except ResourceError as error:
-            note(f"{error}: going on without")
+            note(f"{error}: continuing without it")
 
 
 def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answer:
@@ -150,9 +152,7 @@ def _finish(generator: TextGenerator, most_steps: int) -> None:
 
 
 def _report_speed(loaded: LoadedModel, generator: TextGenerator) -> None:
-    how = (
-        "by a compiled step" if generator.decoder.is_compiled else "by a step that is not compiled"
-    )
+    how = "with a compiled step" if generator.decoder.is_compiled else "without a compiled step"
     detail(f"{generator.n_tokens:,} tokens, {generator.tokens_per_second:,.1f} per second, {how}")
     _suggest_compiling(loaded, generator)
 

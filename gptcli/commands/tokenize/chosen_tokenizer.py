@@ -51,7 +51,9 @@ def choose_tokenizer(
         found = newest_dataset()
     except UsageError:
         if source is None:
-            raise UsageError("no tokenizer here: give --tokenizer PATH, or gpt2") from None
+            raise UsageError(
+                "no tokenizer here: give --tokenizer PATH, or --tokenizer gpt2"
+            ) from None
         note("no dataset here: the characters of the text are the vocabulary")
         spec = TokenizerSpec(_EVERY_CHARACTER)
         return ChosenTokenizer(learn_tokenizer(spec, source)[0], "the text itself")
@@ -68,15 +70,13 @@ def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -
             note(text)
         return ChosenTokenizer(tokenizer, name)
     if is_there(name):
-        note(f"{name} names a kind of tokenizer: for the path here write ./{name}")
+        note(f"{name} is a kind of tokenizer: for the path of that name write ./{name}")
     if spec.kind in SIZED_KINDS and spec.vocab_size is None:
-        raise UsageError(
-            f"{name} is trained to a size: write {name}:512, or load one that is already trained"
-        )
+        raise UsageError(f"{name} needs a size: write {name}:512, or give a trained tokenizer")
     if spec.kind == _UNTRAINED:
-        return ChosenTokenizer(train_tokenizer(spec, ["any text gives the same"]), name)
+        return ChosenTokenizer(train_tokenizer(spec, ["it does not depend on the text"]), name)
     if source is None:
-        raise UsageError(f"{name} is made from a text and there is none here: give --file FILE")
+        raise UsageError(f"{name} is made from a text, and none was given: add --file FILE")
     return ChosenTokenizer(learn_tokenizer(spec, source)[0], f"{name}, made from this text")
 
 
@@ -94,5 +94,5 @@ def share_of(sample: TrainingSample) -> str:
     if sample.every == 1:
         return f"{sample.n_bytes:,} bytes"
     total = "" if sample.n_total is None else f" of {sample.n_total:,}"
-    part = f"one chunk in {sample.every:,}, spread evenly"
+    part = f"one chunk in {sample.every:,}, evenly spread"
     return f"{sample.n_bytes:,}{total} bytes: {part}"

@@ -219,7 +219,8 @@ class TokenizeRequest(OutputRequest):
                 )
         elif len(words) > 1 and not all(map(is_file, words)):
             raise UsageError(
-                f'TEXT is one argument, {len(words)} were given: quote it, as in "hii there"'
+                f'TEXT must be one argument, but {len(words)} were given: quote it, as in "hii '
+                'there"'
             )
         if self.text is not None:
             _check_unicode(self.text)

@@ -73,7 +73,7 @@ def listed_ids(listing: IO[bytes]) -> Iterator[list[int]]:
     if rest:
         yield _parsed([rest])
     elif is_empty:
-        raise UsageError('--decode has no ids: write --decode "46 47 47"')
+        raise UsageError('--decode is empty: write --decode "46 47 47"')
 
 
 def decode_blocks(tokenizer: Tokenizer, blocks: Iterable[list[int]]) -> Iterator[TokenBlock]:

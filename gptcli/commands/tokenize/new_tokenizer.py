@@ -54,7 +54,7 @@ def train(spec: TokenizerSpec, directory: Path, overwrite: bool, source: TextSou
         write_text(building / TOKENIZER_FILE, learnt.chosen.tokenizer.to_json())
     size = learnt.chosen.tokenizer.vocab_size
     if spec.kind in SIZED_KINDS and size < spec.size:
-        note(f"{size:,} tokens are all that the text gives, of {spec.size:,} asked for")
+        note(f"{size:,} tokens are all that the text yields; {spec.size:,} were asked for")
     return Answer(
         "gptcli.trained-tokenizer/1",
         lambda: _document(directory, source.name, learnt),
@@ -115,7 +115,7 @@ def _facts(directory: Path, name: str, learnt: LearntTokenizer) -> Table:
         str(directory),
         [
             ("text", name),
-            ("learnt from", Figure(sample.n_bytes, share_of(sample))),
+            ("trained on", Figure(sample.n_bytes, share_of(sample))),
             ("vocabulary", Figure(size, f"{size:,} ({tokenizer.kind})")),
             ("special", special or "none"),
             ("ratio", Figure(ratio, f"{ratio or 0:.2f} bytes per token{tried}")),

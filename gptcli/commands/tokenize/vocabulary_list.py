@@ -24,7 +24,7 @@ def list_vocabulary(
     vocabulary = Vocabulary(chosen.tokenizer)
     entries = list(vocabulary if query is None else vocabulary.search(query))
     if not entries:
-        raise UsageError(f"no token of {chosen.origin} contains {query!r}: search for less of it")
+        raise UsageError(f"no token of {chosen.origin} contains {query!r}: try a shorter text")
     shown = entries[: _ON_A_TERMINAL if limit is None and is_terminal else limit]
 
     def note_the_rest() -> None:

@@ -62,7 +62,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     precision = chosen_precision(request.precision, device)
     threads = get_threads() if device == "cpu" else 0
     resolved = resolve(given, model, vocab_size, device, precision, threads)
-    note("filled in: " + _as_flags(resolved.filled))
+    note("chosen for you: " + _as_flags(resolved.filled))
     detail(f"model: {resolved.model}")
     detail(f"training: {resolved.training}")
     check_length(dataset, resolved.model.block_size)
@@ -108,7 +108,7 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
             directory, record, dataset, request.max_iters, device
         )
         for problem in problems:
-            warn(f"{problem}; going on from the save before it")
+            warn(f"{problem}; resuming from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
         return _train(training, record.preset, {}, stop)
 
@@ -125,7 +125,7 @@ def _train(
 def _list_presets(request: TrainRequest) -> Answer:
     device = chosen_device(request.device)
     precision = chosen_precision(request.precision, device)
-    note("measuring the pace of this device on two small models")
+    note("measuring the speed of this device on two small models")
     return preset_costs(device, precision, measure_pace(device, precision))
 
 

@@ -35,7 +35,7 @@ def announce(
         f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
     )
     if training.progress.step >= config.max_iters:
-        note(f"already at step {training.progress.step:,}: --max-iters N goes on to N")
+        note(f"already at step {training.progress.step:,}: --max-iters N continues to step N")
         return
     if verbosity().quiet:
         return

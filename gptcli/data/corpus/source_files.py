@@ -48,13 +48,13 @@ def find_files(source: str, names: Iterable[str] = ()) -> Found:
     it, and ResourceError where the system refuses access.
     """
     if not source:
-        raise UsageError("a source without a name is not there: name a text file")
+        raise UsageError("the name of a source is empty: name a text file")
     path = Path(source)
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
-            raise UsageError(f"{source} is a link to what is not there: check the path") from None
+            raise UsageError(f"{source} is a link to a missing file: check the path") from None
         if glob.has_magic(source):
             return _find_glob(source)
         _refuse_missing(source, names)
@@ -133,5 +133,9 @@ def _refuse_missing(source: str, names: Iterable[str]) -> NoReturn:
     with contextlib.suppress(OSError, ValueError):
         choices |= {beside.name: str(beside) for beside in path.parent.iterdir()}
     near = difflib.get_close_matches(path.name.lower(), choices, n=1)
-    hint = f"did you mean {choices[near[0]]}?" if near else "check the path"
-    raise UsageError(f"{source} is not there: {hint}")
+    hint = (
+        f"did you mean {choices[near[0]]}?"
+        if near
+        else "check the path (no text at hand? gptcli prepare shakespeare)"
+    )
+    raise UsageError(f"{source} not found: {hint}")

@@ -91,7 +91,7 @@ def test_a_text_longer_than_the_context_is_cut_to_its_last_tokens_and_said_once(
     outcome = cli("inspect-attention", model, "--json", "--text", "a" * 20 + "bcdefgh")
     tokens = json.loads(outcome.stdout)["tokens"]
     assert "".join(token["text"] for token in tokens) == "a" * 9 + "bcdefgh"
-    assert outcome.stderr.count("the last 16") == 1
+    assert outcome.stderr.count("only the last 16 are used") == 1
 
 
 def test_json_holds_every_head_and_patterns_on_request(cli, model):

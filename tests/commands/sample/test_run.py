@@ -297,7 +297,7 @@ def test_without_a_compiler_the_text_is_the_same_and_the_reason_said(
     flags = ("sample", "--prompt", "the", "--max-new-tokens", 30)
     plain, done = cli(*flags), cli(*flags, "--compile")
     assert (done.code, done.stdout) == (0, plain.stdout)
-    assert "cannot be compiled: no g++: going on without" in done.stderr
+    assert "cannot be compiled: no g++: continuing without it" in done.stderr
 
 
 def test_after_a_long_text_the_faster_way_is_named(cli, trained: Path, monkeypatch) -> None:

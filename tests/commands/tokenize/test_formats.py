@@ -48,4 +48,4 @@ def test_what_was_learnt_is_a_table_of_facts(cli, bpe, bpe_text):
 def test_what_is_no_table_says_where_the_format_belongs(cli, bpe):
     done = cli("tokenize", "text", "--format", "csv")
     assert (done.code, done.stdout) == (2, "")
-    assert "--format csv is for --compare, --vocab, --merges or --train" in done.stderr
+    assert "--format csv works only with --compare, --vocab, --merges or --train" in done.stderr

@@ -168,13 +168,16 @@ def test_what_is_named_twice_is_refused(find, sources):
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("shakespere", "shakespere is not there: did you mean shakespeare"),
+        ("shakespere", "shakespere not found: did you mean shakespeare"),
         ("Addition", "did you mean addition"),
         ("books/inptu.txt", r"did you mean books/input\.txt"),
-        ("nothing/like/it", "nothing/like/it is not there: check the path"),
-        ("books/input.txt/x", "is not there"),
-        ("dangling", "dangling is a link to what is not there"),
-        ("", "is not there"),
+        (
+            "nothing/like/it",
+            "nothing/like/it not found: check the path",
+        ),
+        ("books/input.txt/x", "not found"),
+        ("dangling", "dangling is a link to a missing file"),
+        ("", "name of a source is empty"),
     ],
 )
 def test_missing_source_suggests_the_nearest(find, source, says):
