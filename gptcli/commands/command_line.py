@@ -12,10 +12,13 @@ from typing import Any
 import typer
 
 from gptcli import __version__
-from gptcli.commands.options import FormatRequest, Request, any_of, flag_of, own_names
+from gptcli.commands.completion import one_of
+from gptcli.commands.options import Flag, FormatRequest, Request, any_of, flag_of, own_names
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, detail, set_verbosity
 from gptcli.config.checks import flag
+
+_WIDEST_CHOICES = 34  # in characters; longer lists stand in the help of the flag
 
 Door = Callable[[Any], Answer | None]
 
@@ -62,8 +65,9 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     about = kept.about
     if one.name == "form" and issubclass(request, FormatRequest):
         about = _formats_help(request)
+    more = {**_values(kept), **kept.more}
     if kept.is_argument:
-        return typer.Argument(one.default, help=about, show_default=False, **kept.more)
+        return typer.Argument(one.default, help=about, show_default=False, **more)
     names = kept.names or (flag(one.name),)
     shows_default = one.default is not None and one.default is not False
     return typer.Option(
@@ -72,8 +76,21 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
         help=about,
         rich_help_panel=kept.panel,
         show_default=shows_default,
-        **kept.more,
+        **more,
     )
+
+
+def _values(kept: Flag) -> dict[str, Any]:
+    """How typer shows the values of a flag in the help, and completes them."""
+    if kept.offer is not None:
+        return {"autocompletion": kept.offer}
+    if not kept.choices:
+        return {}
+    shown = "|".join(kept.choices)
+    return {
+        "metavar": shown if len(shown) <= _WIDEST_CHOICES else "NAME",
+        "autocompletion": one_of(kept.choices),
+    }
 
 
 def _formats_help(request: type[FormatRequest]) -> str:

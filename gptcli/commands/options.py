@@ -4,14 +4,16 @@ Type, default, help and choices stand in one place, and so do the rules about wh
 together. All is checked when the request is made, before anything heavy is imported.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+from gptcli.commands.completion import Offer, models, one_of
 from gptcli.commands.view.output import Output
 from gptcli.config.checks import check_choice, flag
+from gptcli.config.training import DEVICES, check_device
 from gptcli.errors import UsageError
 
 _FLAG = "flag"
@@ -21,14 +23,20 @@ _FLAG = "flag"
 class Flag:
     """How a field is written on the command line and described in the help.
 
-    ``names`` None means the name of the field; ``choices`` are all allowed values, checked as
-    soon as the request is made.
+    Attributes:
+        names: as they are typed; None for the name of the field.
+        choices: all allowed values, checked as soon as the request is made.
+        check: raises UsageError for a value that is not allowed, where there is no list of all.
+        offer: values that the Tab key offers; None for the choices.
+
     """
 
     about: str
     names: tuple[str, ...] | None
     panel: str | None
     choices: tuple[str, ...]
+    check: Callable[[Any], None] | None
+    offer: Offer | None
     is_argument: bool
     more: Mapping[str, Any]
 
@@ -39,16 +47,19 @@ def option(
     default: Any = None,
     panel: str | None = None,
     choices: tuple[str, ...] = (),
+    check: Callable[[Any], None] | None = None,
+    offer: Offer | None = None,
     **more: Any,
 ) -> Any:
     """Declare a field that is an option; ``more`` is passed on to typer."""
-    kept = Flag(about, names or None, panel, choices, False, MappingProxyType(more))
+    kept = Flag(about, names or None, panel, choices, check, offer, False, MappingProxyType(more))
     return field(default=default, metadata={_FLAG: kept})
 
 
-def argument(about: str, metavar: str) -> Any:
+def argument(about: str, metavar: str, offer: Offer | None = None) -> Any:
     """Declare a field that is a positional argument, None where it is not given."""
-    kept = Flag(about, (metavar,), None, (), True, MappingProxyType({"metavar": metavar}))
+    more = MappingProxyType({"metavar": metavar})
+    kept = Flag(about, (metavar,), None, (), None, offer, True, more)
     return field(default=None, metadata={_FLAG: kept})
 
 
@@ -58,12 +69,15 @@ def checkpoint_argument() -> Any:
         "A run, a saved step of one, a Hugging Face directory or a hub id. Default: the newest "
         "run.",
         "CHECKPOINT",
+        offer=models,
     )
 
 
 def device_option() -> Any:
     """Declare the option --device."""
-    return option("auto, cuda, mps or cpu.", default="auto")
+    about = "Where to compute; cuda:1 is the second GPU."
+    shown = "|".join(DEVICES)
+    return option(about, default="auto", metavar=shown, check=check_device, offer=one_of(DEVICES))
 
 
 def changed_data_option(panel: str | None = None) -> Any:
@@ -117,9 +131,13 @@ class Request:
 
     def _check_choices(self) -> None:
         for one in fields(self):
-            value = getattr(self, one.name)
-            if flag_of(one).choices and value is not None:
-                check_choice(one.name, value, flag_of(one).choices)
+            value, kept = getattr(self, one.name), flag_of(one)
+            if value is None:
+                continue
+            if kept.choices:
+                check_choice(one.name, value, kept.choices)
+            if kept.check is not None:
+                kept.check(value)
 
     def _check_rules(self) -> None:
         for group in self.exclusive:

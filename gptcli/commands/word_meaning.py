@@ -13,7 +13,7 @@ from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.run import RUNS
 from gptcli.commands.options import Request
 from gptcli.commands.view.terminal import note
-from gptcli.data.dataset_record import DATASETS, RECORD_FILE
+from gptcli.data.dataset_record import DATASETS, RECORD_FILE, missing_dataset
 from gptcli.errors import UsageError
 from gptcli.runtime.files import is_there
 from gptcli.runtime.hub import may_be_on_hub
@@ -84,6 +84,10 @@ def understood_checkpoint(
         raise UsageError(
             f"{word!r:.60} is no run or other model: for a text, {text} {shlex.quote(word)}"
         )
+    if is_there(word) or Path(word).parent == RUNS or not may_be_on_hub(word):
+        from gptcli.checkpoint.find import model_directory  # noqa: PLC0415  numpy, for an error
+
+        model_directory(Path(word))
     return request
 
 
@@ -102,6 +106,18 @@ def check_text(text: str | None, given: str, instead: str) -> None:
         f"{given} {text} {what}: give {instead} {shlex.quote(text)}, or pipe a text that is "
         f"written so into {instead} -"
     )
+
+
+def check_file(path: Path) -> None:
+    """Raise UsageError for a file that is not there; ``-`` is stdin."""
+    if str(path) != "-" and not is_there(str(path)):
+        raise UsageError(f"{path} is not there: check the path")
+
+
+def check_dataset(directory: Path) -> None:
+    """Raise UsageError where there is no dataset."""
+    if not is_there(str(directory / RECORD_FILE)):
+        raise UsageError(missing_dataset(directory))
 
 
 def _named(word: str, parent: Path, record: str) -> Path | None:

@@ -19,6 +19,8 @@ Activation = Literal["gelu_tanh", "gelu", "relu", "relu_squared", "silu"]
 Norm = Literal["layer", "rms", "plain_rms", "none"]
 Positions = Literal["learned", "rotary", "none"]
 
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+
 INIT_STD = 0.02  # of all weights but those that write to the residual stream
 # Far beyond every model; all of them at once stay below 10^18 parameters.
 LARGEST_SIZES: Mapping[str, int] = MappingProxyType(

@@ -15,7 +15,16 @@ from gptcli.errors import UsageError
 Order = Literal["shuffled", "random"]
 Precision = Literal["float32", "bfloat16"]
 ORDERS: tuple[str, ...] = get_args(Order)
+DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+def check_device(name: str) -> None:
+    """Raise UsageError unless ``name`` is one of DEVICES, or cuda with the number of a GPU."""
+    kind = name.partition(":")[0]
+    check_choice("device", kind if kind == "cuda" else name, DEVICES)
+    if ":" in name and not name.partition(":")[2].isdigit():
+        raise UsageError(f"--device {name} names no GPU: write cuda:0 for the first one")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gptcli.data.dataset_record import (
     RECORD_FILE,
     DatasetRecord,
     mask_file,
+    missing_dataset,
     parse_record,
     starts_file,
 )
@@ -94,10 +95,7 @@ def read_record(directory: Path) -> DatasetRecord:
     try:
         content = read_bounded(file)
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            f"no dataset in {directory} (no {RECORD_FILE}): make one with "
-            "`gptcli prepare input.txt`"
-        ) from None
+        raise UsageError(missing_dataset(directory)) from None
     except OSError as error:
         raise ResourceError(f"cannot read {file}: {error.strerror or error}") from error
     except ValueError as error:

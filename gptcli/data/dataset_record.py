@@ -20,6 +20,11 @@ ITEM_SIZES: Mapping[str, int] = {"uint16": 2, "uint32": 4}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def missing_dataset(directory: Path) -> str:
+    """The message for a directory that is no dataset."""
+    return f"no dataset in {directory} (no {RECORD_FILE}): make one with `gptcli prepare input.txt`"
+
+
 def shard_file(split: str, index: int) -> str:
     """The path of shard ``index`` of a split, relative to the dataset."""
     return f"{split}/part-{index:05d}.bin"

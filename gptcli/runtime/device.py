@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from gptcli.config.checks import check_choice
-from gptcli.config.training import PRECISIONS, Precision
+from gptcli.config.training import PRECISIONS, Precision, check_device
 from gptcli.errors import MemoryExhaustedError, UsageError
 
 _MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "bad_alloc")
-DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Choice:
 
 def choose_device(asked: str) -> Choice:
     """Choose CUDA, then MPS, then CPU for ``auto``; UsageError for a missing device."""
+    check_device(asked)
     kind, _, index = asked.partition(":")
-    check_choice("device", kind if kind == "cuda" else asked, DEVICES)
     here = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

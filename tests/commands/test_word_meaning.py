@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.word_meaning import looks_like_file
+from gptcli.families.registry import PRESETS, family_of
 
 
 @pytest.fixture
@@ -24,8 +26,6 @@ def here(cli, tmp_path: Path) -> Path:
     ("argv", "taken"),
     [
         (("tokenize", "input.txt", "--ids"), "input.txt is a file: taken as --file"),
-        (("train", "input", "--lr", "-1"), "data: data/input"),
-        (("train", "lecture", "--lr", "-1"), "lecture is a preset: taken as --preset"),
         (("count-params", "gpt2"), "gpt2 is a preset: taken as --preset"),
         (("count-params", "input"), "model: runs/input"),
         (("count-params", "runs/input/config.json"), "is a file: taken as --model-config"),
@@ -37,6 +37,17 @@ def here(cli, tmp_path: Path) -> Path:
 )
 def test_what_is_here_is_taken_as_such(cli, here: Path, argv, taken: str) -> None:
     assert taken in cli(*argv).stderr
+
+
+def test_train_takes_a_dataset_or_a_preset(here: Path, capsys) -> None:
+    assert TrainRequest(dataset="input").understood() == TrainRequest(data=Path("data/input"))
+    preset = next(name for name, one in PRESETS.items() if family_of(one.model).name == "llama")
+    word = TrainRequest(dataset=preset, n_kv_head=1, n_head=2).understood()
+    assert word == TrainRequest(preset=preset, n_kv_head=1, n_head=2)
+    assert capsys.readouterr().err.splitlines() == [
+        "data: data/input",
+        f"{preset} is a preset: taken as --preset",
+    ]
 
 
 def test_a_file_gives_the_tokens_of_its_text_and_a_literal_its_own(cli, here: Path) -> None:

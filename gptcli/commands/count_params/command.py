@@ -5,6 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from gptcli.accounting.workload import DTYPES
+from gptcli.commands.completion import one_of
 from gptcli.commands.count_params.quantities import (
     parse_bytes,
     parse_contexts,
@@ -20,6 +22,7 @@ from gptcli.commands.word_meaning import (
     named_model,
     taken_for,
 )
+from gptcli.config.training import PRECISIONS
 from gptcli.errors import UsageError
 from gptcli.families.registry import PRESETS
 
@@ -35,7 +38,9 @@ class CountRequest(OutputRequest):
     alone = MappingProxyType({"list_presets": (), "diff": ("accounting",)})
 
     checkpoint: Path | None = checkpoint_argument()
-    preset: str | None = option("A named model, such as gpt2 or gpt3.", panel=_WHICH)
+    preset: str | None = option(
+        "A named model, such as gpt2 or gpt3.", panel=_WHICH, offer=one_of(PRESETS)
+    )
     model_config: Path | None = option("A config.json.", panel=_WHICH)
     diff: tuple[str, str] | None = option(
         "Compare two: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
@@ -61,9 +66,12 @@ class CountRequest(OutputRequest):
         "Type of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 "
         "or int8. Default: the checkpoint's, else bfloat16.",
         panel=_WORK,
+        choices=tuple(DTYPES),
     )
     precision: str | None = option(
-        "Precision of matrix products in training: float32 (default) or bfloat16.", panel=_WORK
+        "Precision of matrix products in training: float32 (default) or bfloat16.",
+        panel=_WORK,
+        choices=PRECISIONS,
     )
     train_tokens: str | None = option(
         "Show the compute to train on this many tokens: 300B.", panel=_WORK

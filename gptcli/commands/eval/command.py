@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+from gptcli.commands.completion import datasets, models
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -13,7 +14,12 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.word_meaning import check_text, understood_checkpoint
+from gptcli.commands.word_meaning import (
+    check_dataset,
+    check_file,
+    check_text,
+    understood_checkpoint,
+)
 from gptcli.config.checks import check_whole, flag
 from gptcli.config.data import SPLITS
 from gptcli.errors import UsageError
@@ -43,11 +49,16 @@ class EvalRequest(OutputRequest):
 
     checkpoint: Path | None = checkpoint_argument()
     data: Path | None = option(
-        "Directory of a dataset. Default: the one that the run was trained on.", panel=_WHAT
+        "Directory of a dataset. Default: the one that the run was trained on.",
+        panel=_WHAT,
+        offer=datasets,
+        check=check_dataset,
     )
     split: str = option("val or train.", default="val", panel=_WHAT, choices=SPLITS)
     text: str | None = option("A text to measure on instead of a dataset.", panel=_WHAT)
-    file: Path | None = option("A file with the text; - reads stdin.", panel=_WHAT)
+    file: Path | None = option(
+        "A file with the text; - reads stdin.", panel=_WHAT, check=check_file
+    )
     allow_changed_data: bool = changed_data_option(_WHAT)
     stride: int | None = option(
         "Tokens from the start of one window to the next. If it is below the context, windows "
@@ -71,6 +82,7 @@ class EvalRequest(OutputRequest):
         "repeated.",
         panel=_HOW,
         metavar="CHECKPOINT",
+        offer=models,
     )
     quantize: str | None = option(
         "int8: compare the model with a copy whose weights are 8-bit integers.",

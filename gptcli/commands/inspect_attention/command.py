@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+from gptcli.commands.completion import one_of
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -13,7 +14,7 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.word_meaning import check_text, understood_checkpoint
+from gptcli.commands.word_meaning import check_file, check_text, understood_checkpoint
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
 
@@ -31,16 +32,19 @@ class InspectRequest(OutputRequest):
     text: str | None = option(
         "The text that the model reads. Default: the beginning of the validation split."
     )
-    file: Path | None = option("A file with the text; - reads stdin.")
+    file: Path | None = option("A file with the text; - reads stdin.", check=check_file)
     allow_changed_data: bool = changed_data_option()
     heads: str | None = option(
         "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
         "attention sink (one that looks at the first token); in other formats, all."
     )
     metric: str | None = option(
-        f"The metric in the grid of heads: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}."
+        f"The metric in the grid of heads: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}.",
+        offer=one_of(METRICS),
     )
-    sort: str | None = option("The metric by which heads are ranked. Default: --metric.")
+    sort: str | None = option(
+        "The metric by which heads are ranked. Default: --metric.", offer=one_of(METRICS)
+    )
     patterns: bool = option(
         "With --json: include each head's full attention matrix.", default=False
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from gptcli.commands.completion import datasets, tokenizers
 from gptcli.commands.options import FormatRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.config.checks import flag
@@ -57,6 +58,7 @@ class PrepareRequest(FormatRequest):
         "one: a tokenizer.json, a dataset, a run, a directory, a .tiktoken or .model file, a hub "
         "id.",
         default="char",
+        offer=tokenizers,
         panel=_TOKENIZER,
     )
     vocab_size: int | None = option(
@@ -131,7 +133,9 @@ class PrepareRequest(FormatRequest):
     merge: bool = option(
         "Join the encoded shards into the dataset.", default=False, panel=_MACHINES
     )
-    verify: Path | None = option("Check every byte of this dataset.", panel=_OTHER, metavar="DIR")
+    verify: Path | None = option(
+        "Check every byte of this dataset.", panel=_OTHER, metavar="DIR", offer=datasets
+    )
     list_sources: bool = option("List the built-in sources.", default=False, panel=_OTHER)
 
     def __post_init__(self) -> None:

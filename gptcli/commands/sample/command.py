@@ -7,7 +7,7 @@ from typing import Self
 
 from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.word_meaning import check_text, understood_checkpoint
+from gptcli.commands.word_meaning import check_file, check_text, understood_checkpoint
 from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
 from gptcli.data.source_text import STDIN
@@ -38,7 +38,7 @@ class SampleRequest(OutputRequest):
         "The text to continue; - reads stdin. Default: start after the token that begins a text, "
         "else an end-of-text token, else a line break."
     )
-    prompt_file: Path | None = option("A file with the prompt; - reads stdin.")
+    prompt_file: Path | None = option("A file with the prompt; - reads stdin.", check=check_file)
     skip_unknown: bool = option(
         "Remove characters from the prompt that are not in the vocabulary.", default=False
     )

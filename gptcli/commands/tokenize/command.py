@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+from gptcli.commands.completion import tokenizers
 from gptcli.commands.options import OutputRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
@@ -83,6 +84,7 @@ class TokenizeRequest(OutputRequest):
         "else the characters of the text.",
         panel=_WITH,
         metavar="NAME",
+        offer=tokenizers,
     )
     pattern: str | None = option(
         "How a .tiktoken file splits text: gpt2, cl100k, o200k or a regular expression.",

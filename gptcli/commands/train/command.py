@@ -6,19 +6,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from gptcli.commands.completion import datasets, models, one_of
 from gptcli.commands.options import FormatRequest, argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.word_meaning import is_file, named_dataset, named_model, taken_for
+from gptcli.commands.word_meaning import (
+    check_dataset,
+    is_file,
+    named_dataset,
+    named_model,
+    taken_for,
+)
 from gptcli.config.checks import flag
-from gptcli.config.model import ModelConfig
-from gptcli.config.training import TrainConfig
+from gptcli.config.model import ACTIVATIONS, ModelConfig
+from gptcli.config.training import ORDERS, PRECISIONS, TrainConfig
 from gptcli.errors import UsageError
-from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE
+from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
-from gptcli.training.defaults import FILLED, USUAL_FAMILY
+from gptcli.training.defaults import FILLED, TRAIN_FLAGS, USUAL_FAMILY, resolve
 
 _HELP = "gptcli train --help"
+_USUAL_VOCABULARY = 256
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
@@ -37,9 +45,9 @@ def _default(name: str) -> str:
     return ""
 
 
-def _filled(name: str, panel: str, about: str, *names: str) -> Any:
+def _filled(name: str, panel: str, about: str, *names: str, choices: tuple[str, ...] = ()) -> Any:
     """A flag of the model or the training, for which ``train`` chooses a value if needed."""
-    return option(about + _default(name), *names, panel=panel)
+    return option(about + _default(name), *names, panel=panel, choices=choices)
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,15 @@ class TrainRequest(FormatRequest):
     exclusive = (("preset", "init_from"), ("dataset", "data"))
     alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
 
-    dataset: str | None = argument("The dataset, the same as --data.", "DATASET")
-    data: Path | None = option("Directory of the dataset. Default: the newest.")
+    dataset: str | None = argument("The dataset, the same as --data.", "DATASET", offer=datasets)
+    data: Path | None = option(
+        "Directory of the dataset. Default: the newest.", offer=datasets, check=check_dataset
+    )
     out: Path | None = option("Directory of the run. Default: runs/NAME, named after the dataset.")
     overwrite: bool = option("Replace an existing run of this name.", default=False)
     preset: str | None = option(
-        "A named model, such as lecture or gpt2 (--list-presets shows all)."
+        "A named model, such as lecture or gpt2 (--list-presets shows all).",
+        offer=one_of(PRESETS),
     )
     list_presets: bool = option(
         "List the presets and what training them costs on this machine.", default=False
@@ -62,6 +73,7 @@ class TrainRequest(FormatRequest):
     init_from: Path | None = option(
         "Fine-tune: start from the weights of a run, a Hugging Face directory or a hub id.",
         metavar="CHECKPOINT",
+        offer=models,
     )
     config: Path | None = option(
         "A file with values for any of these flags; flags on the command line override it.",
@@ -72,12 +84,15 @@ class TrainRequest(FormatRequest):
     resume: Path | None = option(
         "Continue a saved run unchanged; only --max-iters can be raised and --device changed.",
         metavar="RUN",
+        offer=models,
     )
     device: str = device_option()
-    precision: str = option("auto, float32 or bfloat16.", default="auto")
+    precision: str = option(
+        "Precision of matrix products.", default="auto", choices=("auto", *PRECISIONS)
+    )
 
     family: str | None = option(
-        f"Kind of model: {', '.join(TRAINABLE)}. Default: {USUAL_FAMILY}.", panel=_MODEL
+        f"Kind of model. Default: {USUAL_FAMILY}.", panel=_MODEL, choices=TRAINABLE
     )
     n_layer: int | None = _filled("n_layer", _MODEL, "Number of transformer blocks.")
     n_head: int | None = _filled("n_head", _MODEL, "Attention heads in each block.")
@@ -99,7 +114,10 @@ class TrainRequest(FormatRequest):
     block_size: int | None = _filled("block_size", _MODEL, "Context length in tokens.")
     dropout: float | None = _filled("dropout", _MODEL, "Dropout probability in attention and MLP.")
     activation: str | None = _filled(
-        "activation", _MODEL, "Activation of the MLP: gelu_tanh, gelu, relu, relu_squared or silu."
+        "activation",
+        _MODEL,
+        f"Activation of the MLP: {', '.join(ACTIVATIONS)}.",
+        choices=ACTIVATIONS,
     )
     bias: bool | None = _filled(
         "bias", _MODEL, "Whether linear layers and norms have biases.", "--bias/--no-bias"
@@ -121,7 +139,10 @@ class TrainRequest(FormatRequest):
         "eval_batches", _LENGTH, "Batches in an evaluation. Default: the whole split."
     )
     order: str | None = _filled(
-        "order", _LENGTH, "Order of the data: shuffled (each token once an epoch) or random."
+        "order",
+        _LENGTH,
+        "Order of the data: shuffled (each token once an epoch) or random.",
+        choices=ORDERS,
     )
     seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
@@ -149,6 +170,7 @@ class TrainRequest(FormatRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_values()
         if self.resume is None:
             return
         for name in own_names(TrainRequest):
@@ -157,6 +179,15 @@ class TrainRequest(FormatRequest):
                     f"{flag(name)} cannot change when a run is resumed: leave it out "
                     "(only --max-iters can be raised and --device changed)"
                 )
+
+    def _check_values(self) -> None:
+        """Check sizes and rates as a run would, as far as its dataset and device do not matter."""
+        given = self.shaping
+        name = self.dataset if self.dataset in PRESETS else self.preset
+        preset = None if name is None else find_preset(name)
+        if self.init_from is not None or self.resume is not None:  # the model is another one
+            given = {name: value for name, value in given.items() if name in TRAIN_FLAGS}
+        resolve(given, preset, _USUAL_VOCABULARY, "cpu", "float32", 0)
 
     def understood(self) -> Self:
         """The request with the word for DATASET as what it names: a dataset or a preset."""

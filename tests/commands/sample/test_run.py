@@ -70,7 +70,7 @@ def test_several_samples_differ_and_the_first_is_the_single_one(cli, trained: Pa
         (("--temperature", "nan"), 2, ("--temperature",)),
         (("--top-k", 0), 2, ("--top-k must be at least 1, not 0",)),
         (("runs/inptu",), 2, ("runs/inptu", "runs/input")),
-        (("data/input",), 2, ("config.json",)),
+        (("data/input",), 2, ("is a dataset", "runs/input")),
     ],
 )
 def test_wrong_sampling_is_one_clear_line(cli, trained, flags, code, words) -> None:
