@@ -48,7 +48,8 @@ class PrepareConfig:
     """How documents become a dataset.
 
     ``split_by`` None lets the corpus decide; ``shuffle`` puts the documents into an order that
-    ``seed`` alone decides; ``skip_bad`` is how many bad records may be left out.
+    ``seed`` alone decides; ``skip_bad`` is how many bad records may be left out; with
+    ``allow_unknown`` a tokenizer may lose any part of the text.
     """
 
     val_fraction: float = VAL_FRACTION
@@ -57,6 +58,7 @@ class PrepareConfig:
     seed: int = SEED
     skip_bad: int = 0
     workers: int = 1
+    allow_unknown: bool = False
 
     def __post_init__(self) -> None:
         check_fraction("val_fraction", self.val_fraction, VAL_FRACTION)

@@ -59,7 +59,8 @@ class Shard:
 class SplitRecord:
     """The size of a split in several units, and its shards in order.
 
-    Only a masked split has ``targets`` (the ones in its masks) and ``starts_sha256``.
+    Only a masked split has ``targets`` (the ones in its masks) and ``starts_sha256``. ``lost`` is
+    the number of characters that the tokens do not restore; earlier versions did not count them.
     """
 
     tokens: int
@@ -67,6 +68,7 @@ class SplitRecord:
     bytes: int
     shards: tuple[Shard, ...]
     documents: int = 0
+    lost: int | None = None
     targets: int | None = None
     starts_sha256: str | None = None
 
@@ -155,6 +157,7 @@ def _split(name: str, value: dict[str, Any]) -> SplitRecord:
         _count(value, "bytes"),
         shards,
         documents=_count(value, "documents") if "documents" in value else 0,
+        lost=_count(value, "lost") if "lost" in value else None,
         targets=_count(value, "targets") if "targets" in value else None,
         starts_sha256=_sha256(value, "starts_sha256") if "starts_sha256" in value else None,
     )

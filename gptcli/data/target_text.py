@@ -8,10 +8,33 @@ from numpy.typing import NDArray
 from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError
+from gptcli.tokenization.text_loss import TextLoss
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.vocabulary import Vocabulary
 
 _TOKENS_AT_ONCE = 2**24
+_DECODED_AT_ONCE = 2**20
+
+
+def lost_share(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> float:
+    """The share of a split's characters that its tokens do not restore.
+
+    Of a dataset that an earlier version made it is the least possible share.
+    """
+    lost = split.n_lost
+    if lost is None:
+        lost = max(0, split.n_characters - _restored(split, tokenizer))
+    return lost / max(split.n_characters, 1)
+
+
+def _restored(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> int:
+    loss = TextLoss.of(tokenizer)
+    if loss is None:
+        return split.n_characters
+    starts = range(0, split.n_tokens, _DECODED_AT_ONCE)
+    lengths = (min(_DECODED_AT_ONCE, split.n_tokens - start) for start in starts)
+    blocks = (split.read(*span) for span in zip(starts, lengths, strict=True))
+    return sum(map(loss.restored_characters, blocks))
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,21 @@ from numpy.typing import NDArray
 
 from gptcli.data.source_text import SourceText
 from gptcli.tokenization.bulk import bulk_encoder
+from gptcli.tokenization.text_loss import TextLoss
 from gptcli.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class TextTokens:
-    """All tokens of a text of ``n_characters`` and ``n_bytes`` in UTF-8; all are targets."""
+    """All tokens of a text of ``n_characters`` and ``n_bytes`` in UTF-8; all are targets.
+
+    ``n_lost`` of the characters are not restored from the tokens.
+    """
 
     ids: NDArray[np.uint32]
     n_characters: int
     n_bytes: int
+    n_lost: int = 0
     is_masked: bool = False
 
     @classmethod
@@ -27,7 +32,10 @@ class TextTokens:
         """
         (ids,) = bulk_encoder(tokenizer, "uint32").encode([source.text])
         tokenizer.check_ids(ids)
-        return cls(tokenizer.template.around(ids), len(source.text), len(source.text.encode()))
+        loss = TextLoss.of(tokenizer)
+        n_lost = 0 if loss is None else loss.characters(source.text, ids).total()
+        around = tokenizer.template.around(ids)
+        return cls(around, len(source.text), len(source.text.encode()), n_lost)
 
     @property
     def n_tokens(self) -> int:

@@ -56,6 +56,11 @@ class TokenSplit:
         return self._record.bytes
 
     @property
+    def n_lost(self) -> int | None:
+        """The number of characters that the tokens do not restore; None: not counted."""
+        return self._record.lost
+
+    @property
     def is_masked(self) -> bool:
         """Whether only some of the tokens count as targets."""
         return self._record.is_masked

@@ -33,6 +33,8 @@ class EncodedTokens:
         starts: the positions in ``ids`` at which documents begin.
         characters: the number of characters of the text.
         bytes: the number of bytes of the text in UTF-8.
+        lost: the number of characters that the tokens do not restore; None: not counted, in
+            parts of earlier versions.
 
     """
 
@@ -41,6 +43,7 @@ class EncodedTokens:
     starts: NDArray[np.int64]
     characters: int = 0
     bytes: int = 0
+    lost: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class TokenWriter:
         self._starts = None if files.starts is None else self._open(files.starts)
         self._in_shard = self._written = self._documents = self._targets = 0
         self._characters = self._bytes = 0
+        self._lost: int | None = 0
         if shard_tokens is None:
             self._begin_shard()
 
@@ -105,6 +109,8 @@ class TokenWriter:
         self._documents += len(encoded.starts)
         self._characters += encoded.characters
         self._bytes += encoded.bytes
+        is_counted = self._lost is not None and encoded.lost is not None
+        self._lost = (self._lost or 0) + (encoded.lost or 0) if is_counted else None
         if self._starts is not None:
             self._starts.write((encoded.starts + self._written).astype(START))
         self._written += len(encoded.ids)
@@ -125,6 +131,7 @@ class TokenWriter:
             tokens=self._written,
             characters=self._characters,
             bytes=self._bytes,
+            lost=self._lost,
             shards=tuple(self._shards),
             documents=self._documents,
             targets=None if self._files.mask is None else self._targets,

@@ -50,7 +50,7 @@ class Vocabulary:
         self._content = tokenizer.content
         self._added = {token["id"]: token for token in self._content["added_tokens"]}
         self._continues = self._content["model"].get("continuing_subword_prefix") or ""
-        self._decoders = {decoder["type"] for decoder in _flat(self._content["decoder"])}
+        self._decoders = {decoder["type"] for decoder in flat_decoders(self._content["decoder"])}
 
     def __len__(self) -> int:
         return self._tokenizer.vocab_size
@@ -148,10 +148,11 @@ class Vocabulary:
         return cast("str | None", model.get("unk_token"))
 
 
-def _flat(decoder: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+def flat_decoders(decoder: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """The decoders of a sequence, however nested; none for None."""
     if decoder is None:
         return
     if decoder["type"] != "Sequence":
         yield decoder
     for inner in decoder.get("decoders", ()):
-        yield from _flat(inner)
+        yield from flat_decoders(inner)

@@ -7,7 +7,6 @@ from typing import Any
 from gptcli.commands.eval.subject import Subject, check_loss
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.tables import Cell, Figure, facts
-from gptcli.data.target_text import TextLength
 from gptcli.evaluation.exact_match import ExactMatches, arithmetic_problems, exact_match
 from gptcli.evaluation.loss import Evaluation, evaluate
 from gptcli.runtime.world import World
@@ -23,7 +22,7 @@ def figures_answer(subject: Subject, world: World) -> Answer:
     check_loss(subject, result.loss)
     size, scores = subject.text_size(), _exact_matches(subject, world)
     rows = (
-        *_bits_rows(result, size),
+        *_bits_rows(subject, result),
         ("loss", Figure(result.loss, f"{result.loss:.4f} nats per token")),
         ("perplexity", _perplexity(result)),
         ("top-1 accuracy", Figure(result.accuracy, f"{result.accuracy:.2%}")),
@@ -32,7 +31,7 @@ def figures_answer(subject: Subject, world: World) -> Answer:
     )
     return Answer(
         "gptcli.eval/1",
-        lambda: {**subject.conditions, **_figures(result, size, scores)},
+        lambda: {**subject.conditions, **_figures(subject, result, scores)},
         [facts("", rows)],
     )
 
@@ -50,14 +49,16 @@ def _exact_matches(subject: Subject, world: World) -> Scores | None:
     return {"all": every, **scores}
 
 
-def _figures(result: Evaluation, size: TextLength | None, scores: Scores | None) -> dict[str, Any]:
+def _figures(subject: Subject, result: Evaluation, scores: Scores | None) -> dict[str, Any]:
     """Every figure of an evaluation; None for those that are unknown."""
+    size, compared = subject.text_size(), subject.compared_size()
     return {
         "loss": result.loss,
         "perplexity": result.perplexity if math.isfinite(result.perplexity) else None,
         "accuracy": result.accuracy,
-        "bits_per_byte": None if size is None else result.bits_per(size.n_bytes),
-        "bits_per_character": None if size is None else result.bits_per(size.n_characters),
+        "bits_per_byte": None if compared is None else result.bits_per(compared.n_bytes),
+        "bits_per_character": None if compared is None else result.bits_per(compared.n_characters),
+        "lost_share": subject.lost_share,
         "tokens": result.n_targets,
         "bytes": None if size is None else size.n_bytes,
         "characters": None if size is None else size.n_characters,
@@ -70,10 +71,16 @@ def _figures(result: Evaluation, size: TextLength | None, scores: Scores | None)
     }
 
 
-def _bits_rows(result: Evaluation, size: TextLength | None) -> Iterator[Row]:
+def _bits_rows(subject: Subject, result: Evaluation) -> Iterator[Row]:
+    """The figures per byte and character, or why there are none."""
+    size, share = subject.compared_size(), subject.lost_share
     if size is not None:
         yield "bits per byte", Figure.of(result.bits_per(size.n_bytes), ".4f")
         yield "bits per character", Figure.of(result.bits_per(size.n_characters), ".4f")
+    if share:
+        why = "" if size is not None else ", so no bits per byte are given"
+        shown = f"{share:.2%} of the characters cannot be restored from the tokens{why}"
+        yield "lost", Figure(share, shown)
 
 
 def _perplexity(result: Evaluation) -> Figure:

@@ -36,7 +36,8 @@ def comparison_answer(subjects: Sequence[Subject], world: World) -> Answer:
     size = subjects[0].text_size()
     n_tokens, n_bytes = subjects[0].tokens.n_targets, None if size is None else size.n_bytes
     window = max(one.context for one in subjects)
-    models = _compared(subjects, n_bytes, window, world)
+    compared = subjects[0].compared_size()
+    models = _compared(subjects, None if compared is None else compared.n_bytes, window, world)
     documents = [_document(model) for model in models]
     return Answer(
         "gptcli.eval-compare/1",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.tables import Cell, Figure
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import SourceText
-from gptcli.data.target_text import TextLength, target_text
+from gptcli.data.target_text import TextLength, lost_share, target_text
 from gptcli.data.text_tokens import TextTokens
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, UsageError
@@ -24,6 +25,7 @@ from gptcli.evaluation.target_windows import StridedWindows, Windowing
 from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.world import ALONE, World
+from gptcli.tokenization.text_loss import MOST_LOST
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,19 @@ class Subject:
             return target_text(self.tokens, self.loaded.tokenizer)
         except DataError as error:
             raise DataError(f"{self.data}: {error}") from None
+
+    @cached_property
+    def lost_share(self) -> float:
+        """The share of the text's characters that its tokens do not restore."""
+        return lost_share(self.tokens, self.loaded.tokenizer)
+
+    def compared_size(self) -> TextLength | None:
+        """The length of the text for figures per byte; None where much of the text is lost.
+
+        What is lost need not be predicted, so that such a figure would be better the less of the
+        text is left.
+        """
+        return self.text_size() if self.lost_share <= MOST_LOST else None
 
     def condition_rows(self, size: TextLength | None) -> Iterator[tuple[str, Cell]]:
         """The conditions as a table lists them, for a text of ``size``."""

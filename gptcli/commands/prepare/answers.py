@@ -102,11 +102,15 @@ def _token_facts(dataset: Dataset) -> Facts:
     kind, dtype = dataset.tokenizer.kind, dataset.record.dtype
     tokens = sum(split.tokens for split in dataset.record.splits.values())
     ratio = dataset.source["bytes"] / max(tokens, 1)
+    lost = sum(split.lost or 0 for split in dataset.record.splits.values())
+    share = lost / max(dataset.source["characters"], 1)
+    shown = f"{lost:,} characters ({share:.2%}) that the tokens do not restore"
     return [
         ("vocabulary", Figure(dataset.vocab_size, f"{dataset.vocab_size:,} ({kind}, {dtype})")),
         *_template_facts(dataset),
         *((name, _tokens(dataset, name)) for name in dataset.record.splits),
         ("ratio", Figure(ratio, f"{ratio:.2f} bytes per token")),
+        *([("lost", Figure(lost, shown))] if lost else []),
     ]
 
 

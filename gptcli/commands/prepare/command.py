@@ -77,6 +77,12 @@ class PrepareRequest(FormatRequest):
         default=False,
         panel=_TOKENIZER,
     )
+    allow_unknown: bool = option(
+        "Go on where an existing tokenizer loses more than 0.1% of the characters: they have no "
+        "token, become <unk> or are folded into others.",
+        default=False,
+        panel=_TOKENIZER,
+    )
     field: str | None = option(
         "The field with the text of a record. Default: text, else prompt and completion, else "
         "messages, conversations or instruction and output (loss counts on answers only).",
@@ -169,6 +175,7 @@ class PrepareRequest(FormatRequest):
             shuffle=self.shuffle,
             seed=self.seed,
             skip_bad=self.skip_bad,
+            allow_unknown=self.allow_unknown,
             workers=available_cores() if self.workers is None else self.workers,
         )
 
@@ -178,6 +185,11 @@ class PrepareRequest(FormatRequest):
         return ArithmeticOptions(self.digits, self.reverse, self.count, self.seed)
 
     def _check_tokenizer(self) -> None:
+        if self.allow_unknown and self.spec is not None:
+            raise UsageError(
+                f"--allow-unknown is for an existing tokenizer, --tokenizer {self.tokenizer} is "
+                "made from the text: leave it out"
+            )
         shaping = self.given("vocab_size", "unk", "special_token")
         if self.spec is None and shaping:
             first = flag(next(iter(shaping)))

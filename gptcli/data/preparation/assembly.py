@@ -17,6 +17,7 @@ from gptcli.data.dataset_record import (
     narrowest_dtype,
 )
 from gptcli.data.preparation.encode import encode_tasks
+from gptcli.data.preparation.lost_text import check_total
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens, TokenWriter, dataset_files
 from gptcli.errors import DataError, ResourceError
@@ -98,6 +99,7 @@ def write_dataset(
                 writers[split].write(part)
         splits = {split: writer.close() for split, writer in writers.items()}
     _check_tokens(plan, splits)
+    check_total(plan.corpus.title, splits, plan.config.allow_unknown)
     write_tokenizer(building, tokenizer)
     record = DatasetRecord(
         created=timestamp(),

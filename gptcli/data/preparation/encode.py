@@ -18,6 +18,7 @@ from gptcli.runtime.progress import Advance
 from gptcli.runtime.threads import ordered_map
 from gptcli.tokenization.bulk import bulk_encoder
 from gptcli.tokenization.splits import cuts_of
+from gptcli.tokenization.text_loss import TextLoss
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
@@ -64,6 +65,7 @@ class _ChunkEncoder:
         self._before = np.array(before, dtype=self._dtype)
         ends = () if end is None or after[-1:] == (end,) else (end,)
         self._after = np.array([*after, *ends], dtype=self._dtype)
+        self._loss = TextLoss.of(tokenizer)
         self._division = division
         self._is_masked = is_masked
 
@@ -83,6 +85,11 @@ class _ChunkEncoder:
             ids = [next(arrays) for _ in document.parts]
             begins = self._division.begins_val(number, document)
             gathered[split].add(document, ids, (self._before, self._after), begins)
+            if self._loss is not None:
+                gathered[split].lost += sum(
+                    self._loss.characters(part.text, one).total()
+                    for part, one in zip(document.parts, ids, strict=True)
+                )
         return {split: gathering.encoded() for split, gathering in gathered.items()}
 
 
@@ -95,6 +102,7 @@ class _Gathering:
         self._masks: list[NDArray[np.uint8]] | None = [] if is_masked else None
         self._starts: list[int] = []
         self._length = self._characters = self._bytes = 0
+        self.lost = 0
 
     def add(
         self,
@@ -132,6 +140,7 @@ class _Gathering:
             starts=np.array(self._starts, dtype=np.int64),
             characters=self._characters,
             bytes=self._bytes,
+            lost=self.lost,
         )
 
 

@@ -21,7 +21,8 @@ from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.seeds import derive_seed
 
 PART_RECORD = "part.json"
-_SIZES = ("tokens", "documents", "characters", "bytes")  # of a split, as the record has them
+# Of a split, as the record has them.
+_SIZES = ("tokens", "documents", "characters", "bytes", "lost")
 _BLOCK = 2**20  # tokens read at a time
 _DOCUMENTS = 4096  # gathered at a time
 
@@ -92,6 +93,7 @@ class PartTokens:
     n_tokens: int
     characters: int
     bytes: int
+    lost: int | None
 
     @classmethod
     def open(
@@ -106,6 +108,7 @@ class PartTokens:
             if is_masked:
                 _check_size(part, f"{split}.mask", sizes["tokens"])
         lengths = [sizes["tokens"] for sizes in recorded]
+        lost = [sizes.get("lost") for sizes in recorded]
         bases = np.cumsum([0, *lengths])
         starts = [
             np.fromfile(part / f"{split}.starts", START).astype(np.int64) + base
@@ -121,6 +124,7 @@ class PartTokens:
             int(bases[-1]),
             sum(sizes["characters"] for sizes in recorded),
             sum(sizes["bytes"] for sizes in recorded),
+            None if any(size is None for size in lost) else sum(size or 0 for size in lost),
         )
 
     def read(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
@@ -132,7 +136,8 @@ class PartTokens:
 def _recorded_sizes(part: Path, split: str) -> dict[str, int]:
     try:
         record = _record_of(part)["splits"][split]
-        return {size: int(record[size]) for size in _SIZES}
+        # Parts of earlier versions do not say what was lost.
+        return {size: int(record[size]) for size in _SIZES if size != "lost" or size in record}
     except (ValueError, KeyError, TypeError):
         raise _damaged(part, part / PART_RECORD) from None
 
@@ -193,7 +198,7 @@ def _sized(
 ) -> EncodedTokens:
     """Encoded tokens; the first ones carry the size of the whole text, so that it counts once."""
     if is_first:
-        return EncodedTokens(ids, mask, starts, parts.characters, parts.bytes)
+        return EncodedTokens(ids, mask, starts, parts.characters, parts.bytes, parts.lost)
     return EncodedTokens(ids, mask, starts)
 
 

@@ -9,11 +9,13 @@ from gptcli.data.corpus.chunks import Reader
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import open_readers, sample_texts
 from gptcli.data.preparation.division import Division, choose_split, divide
+from gptcli.data.preparation.lost_text import check_sample
 from gptcli.data.preparation.scan import Scan, scan_corpus
 from gptcli.errors import UsageError
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.kinds import END_OF_TEXT, TokenizerSpec
 from gptcli.tokenization.splits import Cuts, cuts_of
+from gptcli.tokenization.text_loss import is_made_here
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
@@ -75,6 +77,10 @@ def make_plan(
         )
     if tokenizer is None:
         tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)
+    is_allowed = config.allow_unknown or is_made_here(tokenizer)
+    if isinstance(choice, Tokenizer):
+        check_sample(corpus.title, readers, tokenizer, is_allowed, watch.note)
+    config = replace(config, allow_unknown=is_allowed or not isinstance(choice, Tokenizer))
     _tell_of_ends(corpus, tokenizer, choice, scan, watch)
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:

@@ -76,7 +76,9 @@ def _from_json(value: Mapping[str, Any]) -> Plan:
     corpus, scan, config = value["corpus"], value["scan"], value["config"]
     inputs = tuple(TextInput.from_json(one) for one in corpus["inputs"])
     split_by = config["split_by"]
-    known = PrepareConfig(**{**config, "split_by": None if split_by is None else SplitBy(split_by)})
+    before = {"allow_unknown": True}  # plans of earlier versions allowed any loss
+    asked = None if split_by is None else SplitBy(split_by)
+    known = PrepareConfig(**{**before, **config, "split_by": asked})
     cut = value["cut"]
     return Plan(
         corpus=Corpus(**{**corpus, "inputs": inputs}),

@@ -69,3 +69,17 @@ def test_raw_text_that_cannot_be_measured_is_refused(cli, trained: Path) -> None
     assert cli("eval", "--file", "one.txt").code == 3
     assert cli("eval", "--file", "nowhere.txt").code == 2
     assert cli("eval", "--file", "one.txt", "--data", "data/input").code == 2
+
+
+def test_text_that_is_lost_earns_no_bits_per_byte(cli, trained: Path) -> None:
+    sizes = ("--n-layer", 1, "--n-head", 1, "--n-embd", 8, "--block-size", 8, "--max-iters", 1)
+    cli("prepare", "input.txt", "--tokenizer", "word", "--vocab-size", 6, "--out", "data/few")
+    cli("train", "--data", "data/few", "--out", "runs/few", *sizes)
+    done = cli("eval", "runs/few", "--json")
+    document = json.loads(done.stdout)
+    assert document["bits_per_byte"] is None and document["bits_per_character"] is None
+    assert 0.3 < document["lost_share"] < 1
+    assert f"{document['lost_share']:.2%} of the characters cannot be" in cli("eval").stdout
+    models = json.loads(cli("eval", "runs/few", "--compare", "runs/few", "--json").stdout)["models"]
+    assert [model["bits_per_byte"] for model in models] == [None, None]
+    assert json.loads(cli("eval", "runs/input", "--json").stdout)["lost_share"] == 0
