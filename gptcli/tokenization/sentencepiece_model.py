@@ -10,12 +10,13 @@ import math
 import re
 import struct
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from tokenizers import normalizers
 
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.tokenization.merges import last_merge
@@ -27,6 +28,8 @@ _UNIGRAM, _BPE = 1, 2  # model types and kinds of pieces, by their numbers in th
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 _KINDS = frozenset({_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE})
 _COMPOSED = {"nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"}  # rules whose results are in form C
+# Stand for pieces that are exempt from the rules: no text has noncharacters, few have the others.
+_MARKS = [chr(code) for code in (*range(0xFDD1, 0xFDF0), *range(0x10FF00, 0x10FFFE))]
 # Characters that the library joins to the one before as a grapheme, and would then lose.
 _JOINING = (
     r"(?<=[\s\S])(?=[\p{M}\x{200c}\x{200d}\x{ff9e}\x{ff9f}\x{1f3fb}-\x{1f3ff}\x{e0020}-\x{e007f}])"
@@ -43,6 +46,16 @@ def sentencepiece_tokenizer(content: bytes, name: str) -> Tokenizer:
     """
     model = _parse(content, name)
     _check_supported(model, name)
+    own = [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
+    exempt = _changed_by_rules(own, model.normalizer_spec)
+    tokenizer = Tokenizer.from_json(_converted(model, exempt), name)
+    if exempt:  # earlier versions applied the rules to these pieces too
+        tokenizer.has_replaced(Tokenizer.from_json(_converted(model, []), name))
+    return tokenizer
+
+
+def _converted(model: Any, exempt: Sequence[str]) -> str:
+    """The text of tokenizer.json; rules leave the pieces ``exempt`` as they are."""
     pieces = {piece.piece: piece.type for piece in model.pieces}
     special = {
         piece.piece: number
@@ -52,13 +65,13 @@ def sentencepiece_tokenizer(content: bytes, name: str) -> Tokenizer:
     converted = {
         "version": "1.0",
         "added_tokens": added_tokens(special),
-        "normalizer": _sequence("normalizers", _normalizers(model.normalizer_spec)),
+        "normalizer": _sequence("normalizers", _normalizers(model.normalizer_spec, exempt)),
         "pre_tokenizer": _sequence("pretokenizers", _splits(model, pieces)),
         "post_processor": None,
         "decoder": _sequence("decoders", _decoders(model)),
         "model": _unigram(model) if model.trainer_spec.model_type == _UNIGRAM else _bpe(model),
     }
-    return Tokenizer.from_json(json.dumps(converted), name)
+    return json.dumps(converted)
 
 
 def _parse(content: bytes, name: str) -> Any:
@@ -138,13 +151,32 @@ def _is_sound(charsmap: bytes) -> bool:
     return {*values.tolist()} <= starts
 
 
-def _normalizers(spec: Any) -> Iterator[dict[str, Any]]:
-    """SentencePiece's normalization in its order: rules, spaces, prefix, spaces to U+2581."""
+def _changed_by_rules(pieces: Sequence[str], spec: Any) -> list[str]:
+    """The pieces that the model's rules would change, the longest first."""
+    if not spec.precompiled_charsmap:
+        return []
+    rules = normalizers.Sequence(
+        [normalizers.Precompiled(spec.precompiled_charsmap), normalizers.NFC()]
+    )
+    changed = [piece for piece in pieces if rules.normalize_str(piece) != piece]
+    return sorted(changed, key=len, reverse=True)[: len(_MARKS)]
+
+
+def _normalizers(spec: Any, exempt: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """SentencePiece's normalization in its order: rules, spaces, prefix, spaces to U+2581.
+
+    A mark that no rule changes stands for a piece that is ``exempt`` from the rules.
+    """
+    marks = dict(zip(exempt, _MARKS, strict=False))
     prefix = [{"type": "Prepend", "prepend": SPACE}] if spec.add_dummy_prefix else []
     if not spec.remove_extra_whitespaces:
         yield from prefix  # also for a text of which the rules leave nothing
+    for piece, mark in marks.items():
+        yield _replace({"String": piece}, mark)
     if spec.precompiled_charsmap:
         yield from _rules(spec)
+    for piece, mark in marks.items():
+        yield _replace({"String": mark}, piece)
     if spec.remove_extra_whitespaces:
         yield _replace({"Regex": rf"\A +|[ {SPACE}]+\z"}, "")
         yield _replace({"Regex": " {2,}"}, " ")

@@ -9,6 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from gptcli.errors import CheckpointError, UsageError
+from gptcli.tokenization import sentencepiece_model
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -24,6 +25,7 @@ SENTENCES = (
 )
 marks = "\u0301\u0302\u0323\u0308\u20dd\ufe0f\u3099\uff9e\u200d\u200c\U0001f3fd"
 odd = st.sampled_from(f" \t\r\n\0\1\u00a0\u3000\u200b\ufeff▁eEÅ²①ﬁ中ㅋㅠ가ﾊ\uff21😀{marks}")
+own = st.sampled_from(["\n", "\t", "\r\n", "Citizen", "citizen", "\u2460", "\ufb01", "CITIZEN"])
 names = ["<s>", "</s>", "<unk>", "<pad>", "<0x41>", "<", "<sep>"]
 spelt = st.sampled_from([*names, "  ", " the", "Citizen", " e\u0301", "\r\n"])
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -81,6 +83,10 @@ OPTIONS = {
         "user_defined_symbols": "<sep>,▁▁",
     },
     "bytes": {"normalization_rule_name": "nmt_nfkc", "byte_fallback": True},
+    "exempt from rules": {
+        "normalization_rule_name": "nmt_nfkc_cf",
+        "user_defined_symbols": "\n,\t,\r\n,Citizen,\u2460,\ufb01",
+    },
     "own": {"normalization_rule_name": "nmt_nfkc", "user_defined_symbols": "<sep>"},
 }
 
@@ -213,3 +219,21 @@ def test_missing_extra_is_named(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=r"t\.model.*pip install 'gptcli\[sources\]'"):
         sentencepiece_tokenizer(b"", "t.model")
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+@settings(deadline=None, max_examples=80)
+@given(text=st.lists(own | st.sampled_from([" ", "the", "First ", "e"]), max_size=10).map("".join))
+def test_own_pieces_are_exempt_from_the_rules(kind, text):
+    tokenizer, theirs = both(kind, **OPTIONS["exempt from rules"])
+    assert is_same(tokenizer.encode(text).tolist(), theirs.encode(text), kind)
+
+
+def test_a_model_with_exempt_pieces_has_its_former_identity_too():
+    content = model(**OPTIONS["exempt from rules"])
+    tokenizer = sentencepiece_tokenizer(content, "t.model")
+    former = Tokenizer.from_json(
+        sentencepiece_model._converted(layout.ModelProto.FromString(content), [])
+    )
+    assert former.identity != tokenizer.identity
+    assert tokenizer.has_identity(former.identity)
