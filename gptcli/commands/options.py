@@ -109,8 +109,8 @@ class Request:
     needs: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
-        self._check_choices()
         self._check_rules()
+        self._check_choices()
 
     def understood(self) -> Self:
         """The request that is meant, where a word was given in another place than its own.
@@ -206,16 +206,20 @@ class FormatRequest(Request):
         others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
             raise UsageError(
-                f"--format {form} works only with {any_of(others)}: give both, or leave it out"
+                f"{first} works only with {any_of(others)}: give both, or leave it out"
             )
         if form not in self._formats:
             why = "is unknown" if owner is None else f"is not for {flag(owner)}"
-            raise UsageError(f"{first} {why}: choose one of {', '.join(self._formats)}")
+            way = f"choose one of {', '.join(self._formats)}"
+            if first and first.startswith("--out"):
+                why = f"names a format, {form}, that is not written here"
+                way += ", or give --format"
+            raise UsageError(f"{first} {why}: {way}")
 
     def is_given(self, name: str) -> bool:
         """Whether a field differs from its default; ``--format json`` also gives ``--json``."""
         short = self.short_forms.get(name)
-        return super().is_given(name) or (short is not None and short == self.form)
+        return super().is_given(name) or (short is not None and short in self._named_forms.values())
 
     @property
     def output(self) -> Output:
@@ -233,9 +237,14 @@ class FormatRequest(Request):
         short = {
             _shown(self, name): form
             for name, form in self.short_forms.items()
-            if self.is_given(name)
+            if Request.is_given(self, name)
         }
-        return short if self.form is None else {**short, f"--format {self.form}": self.form}
+        return {**short, **self._named_forms}
+
+    @property
+    def _named_forms(self) -> dict[str, str]:
+        """The formats that are given by name, by the flag that names them."""
+        return {} if self.form is None else {f"--format {self.form}": self.form}
 
     @property
     def _owner(self) -> str | None:
@@ -250,9 +259,11 @@ class FormatRequest(Request):
 
 @dataclass(frozen=True)
 class OutputRequest(FormatRequest):
-    """A request whose answer may go to a file."""
+    """A request whose answer may go to a file, whose suffix then names the format."""
 
-    out: Path | None = option("Write to this file instead of stdout.")
+    out: Path | None = option(
+        "Write to this file instead of stdout, in the format that its suffix names."
+    )
     overwrite: bool = option("Replace --out if it exists.", default=False)
 
     def __post_init__(self) -> None:
@@ -264,7 +275,26 @@ class OutputRequest(FormatRequest):
         """How and where the answer is written."""
         return Output(self.chosen_form, self.out, self.overwrite)
 
+    @property
+    def is_free_text(self) -> bool:
+        """Whether the usual answer is a text of any kind, so that most suffixes name no format."""
+        return False
 
+    @property
+    def _named_forms(self) -> dict[str, str]:
+        """The format of --format, and the one that the suffix of --out names.
+
+        With --format, a suffix that is no format's is any name.
+        """
+        given = super()._named_forms
+        suffix = "" if self.out is None else self.out.suffix.lower().removeprefix(".")
+        known = self.formats if self.is_free_text else _SUFFIXES
+        if suffix in ("", "txt", "text") or (suffix not in known and (given or self.is_free_text)):
+            return given
+        return {**given, f"--out {self.out}": suffix}
+
+
+_SUFFIXES = ("json", "jsonl", "csv", "md", "html", "svg", "npz")  # of formats, named alike
 _BASES = (FormatRequest, OutputRequest)
 
 

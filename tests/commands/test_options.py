@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gptcli.commands.command_line import as_command
 from gptcli.commands.options import FormatRequest, OutputRequest, option, own_names
+from gptcli.commands.sample.command import SampleRequest
 from gptcli.errors import UsageError
 
 
@@ -124,3 +125,40 @@ def test_links_pipes_and_devices_are_never_replaced(tmp_path: Path) -> None:
             with pytest.raises(UsageError, match=r"never replaced: name .* leave --out out"):
                 Asked(out=out, overwrite=overwrite)
     assert Asked(out=taken, overwrite=True).output.out == taken
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        ({"out": Path("a.json")}, "json"),
+        ({"out": Path("a.CSV")}, "csv"),
+        ({"out": Path("a.txt")}, "table"),
+        ({"out": Path("a")}, "table"),
+        ({"out": Path("a.html"), "tasks": "x"}, "html"),
+        ({"out": Path("a.xyz"), "form": "csv"}, "csv"),
+        ({"out": Path("a.json"), "json_output": True}, "json"),
+    ],
+)
+def test_the_suffix_of_a_file_names_its_format(given, form: str) -> None:
+    assert Asked(**given).output.form == form
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"out": Path("a.svg")}, "--out a.svg names a format, svg, that is not written here"),
+        ({"out": Path("a.png")}, "choose one of table, json, md, csv, or give --format"),
+        ({"out": Path("a.html")}, "--out a.html works only with --tasks"),
+        ({"out": Path("a.csv"), "form": "json"}, "--format json and --out a.csv cannot be"),
+        ({"out": Path("a.csv"), "json_output": True}, "--json and --out a.csv cannot be"),
+        ({"out": Path("a.json"), "explain": True}, "--explain and --json cannot be"),
+    ],
+)
+def test_a_suffix_that_is_not_written_is_refused(given, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Asked(**given)
+
+
+def test_a_model_writes_text_under_any_name() -> None:
+    names = {"story.md": "text", "page.html": "text", "s": "text", "samples.json": "json"}
+    assert {name: SampleRequest(out=Path(name)).output.form for name in names} == names

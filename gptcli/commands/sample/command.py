@@ -153,6 +153,11 @@ class SampleRequest(OutputRequest):
             self, str(self.checkpoint), "prompt_file", "gptcli sample --prompt", dataset=None
         )
 
+    @property
+    def is_free_text(self) -> bool:
+        """Whether the answer is text; a model may write any kind of file."""
+        return True
+
     def sampling_config(self) -> SamplingConfig:
         """How tokens are drawn; UsageError where a value is not allowed."""
         values = {one.name: getattr(self, one.name) for one in fields(SamplingConfig)}

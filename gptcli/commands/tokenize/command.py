@@ -171,6 +171,11 @@ class TokenizeRequest(OutputRequest):
         return super().output if self.train is None else Output(self.chosen_form)
 
     @property
+    def is_free_text(self) -> bool:
+        """Whether the answer is the text of ids, or --out a directory."""
+        return self.decode is not None or self.train is not None
+
+    @property
     def query(self) -> str | None:
         """What to search the vocabulary for."""
         return self.words[0] if self.words and self.vocab else None
