@@ -1,0 +1,107 @@
+"""Open a trained model from Python: let it write, measure it, and read its attention.
+
+    from gptcli.api import open_run
+
+    run = open_run("runs/input")
+    print(run.generate("ROMEO:", max_new_tokens=100))
+    print(run.evaluate("To be, or not to be").bits_per_byte)
+    tokens, weights = run.attention("ROMEO: O")
+
+Every failure that a command reports as an error is an exception of ``gptcli.errors`` here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gptcli.checkpoint.find import fetch_model, named_model
+from gptcli.config.sampling import SamplingConfig
+from gptcli.data.source_text import SourceText
+from gptcli.data.target_text import target_text
+from gptcli.data.text_tokens import TextTokens
+from gptcli.errors import DataError, UsageError
+from gptcli.evaluation.loss import evaluate_split
+from gptcli.generation.generate import TextGenerator
+from gptcli.generation.loaded_model import LoadedModel, load_model
+from gptcli.generation.prompt import beginning
+from gptcli.inspection.capture import attention_modules, explicit_attention, record
+from gptcli.runtime.device import choose_device
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """How well a model predicts a text; loss in nats per token, accuracy from 0 to 1.
+
+    ``bits_per_byte`` is None where the text of a token is unknown.
+    """
+
+    loss: float
+    perplexity: float
+    accuracy: float
+    bits_per_byte: float | None
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A model with its tokenizer; ``loaded.model`` is the PyTorch module itself."""
+
+    loaded: LoadedModel
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int = SamplingConfig.max_new_tokens,
+        temperature: float = SamplingConfig.temperature,
+        top_k: int | None = SamplingConfig.top_k,
+        top_p: float = SamplingConfig.top_p,
+        seed: int = SamplingConfig.seed,
+    ) -> str:
+        """Return the prompt with the text that follows it, as ``gptcli sample`` writes it."""
+        config = SamplingConfig(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+        )
+        tokenizer = self.loaded.tokenizer
+        config.check_fits(tokenizer.vocab_size - len(tokenizer.missing_ids))
+        ids = tokenizer.encode(prompt).tolist()
+        start = [*tokenizer.template.before, *ids] if ids else beginning(tokenizer).ids
+        generator = TextGenerator(self.loaded, start, config)
+        return prompt + "".join(generator.pieces())
+
+    def evaluate(self, text: str) -> TextFigures:
+        """Predict every token of a text but the first, as ``gptcli eval --text`` does."""
+        tokens = TextTokens.of(SourceText("the text", text).checked(), self.loaded.tokenizer)
+        if not tokens.n_targets:
+            raise DataError("there is nothing to predict: give more text")
+        found = evaluate_split(self.loaded.model, tokens, self.loaded.device)
+        size = target_text(tokens, self.loaded.tokenizer)
+        bits = None if size is None else found.bits_per(size.n_bytes)
+        return TextFigures(found.loss, found.perplexity, found.accuracy, bits)
+
+    def attention(self, text: str) -> tuple[list[str], Tensor]:
+        """Return the T tokens of a text and their attention, (layers, heads, T, T) on the CPU.
+
+        ``weights[layer, head, query, key]`` is how much a query looks at a key; a row sums to 1.
+        """
+        tokenizer, config = self.loaded.tokenizer, self.loaded.model.config
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=True).tolist()
+        if not config.n_layer or not ids:
+            raise UsageError("attention needs a text and a model that has attention")
+        ids = ids[-config.block_size :]
+        recording = record(self.loaded.model, ids)
+        modules = attention_modules(self.loaded.model)
+        layers = zip(modules, recording.layers, strict=True)
+        weights = torch.stack([explicit_attention(*layer).pattern.cpu() for layer in layers])
+        return [tokenizer.piece(number) for number in ids], weights
+
+
+def open_run(checkpoint: str | Path, device: str = "auto") -> OpenRun:
+    """Open a run, a saved step of one, a Hugging Face directory or a model on the hub."""
+    directory = named_model(Path(checkpoint), fetch_model)
+    return OpenRun(load_model(directory, choose_device(device).value))

@@ -1,0 +1,86 @@
+"""The Python interface: the README's lines run, and its figures are those of transformers."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from gptcli.api import OpenRun, open_run
+from gptcli.errors import DataError, UsageError
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = "ROMEO: O, she doth teach the torches to burn bright!\nTo be, or not to be\n"
+TINY = [
+    "--n-layer",
+    "2",
+    "--n-head",
+    "2",
+    "--n-embd",
+    "16",
+    "--block-size",
+    "64",
+    "--batch-size",
+    "4",
+    "--max-iters",
+    "5",
+]
+
+
+@pytest.fixture
+def run(cli, tmp_path: Path) -> OpenRun:
+    (tmp_path / "input.txt").write_text(TEXT * 20)
+    assert cli("prepare", "input.txt").code == 0
+    assert cli("train", *TINY, "--precision", "float32").code == 0
+    return open_run("runs/input", device="cpu")
+
+
+def test_the_lines_in_the_readme_run(run: OpenRun, capsys) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (lines,) = [block for block in blocks if "gptcli.api" in block]
+    exec(compile(lines, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("ROMEO:")
+
+
+def test_text_and_figures_are_those_of_the_commands(run: OpenRun, cli) -> None:
+    written = run.generate("To be", max_new_tokens=8, temperature=0.7, top_k=5, seed=3)
+    flags = ("-n", 8, "-t", 0.7, "--top-k", 5, "--seed", 3)
+    assert written == cli("sample", "--prompt", "To be", *flags).stdout.removesuffix("\n")
+    figures, shown = run.evaluate(TEXT), json.loads(cli("eval", "--text", TEXT, "--json").stdout)
+    assert vars(figures) == {name: shown[name] for name in vars(figures)}
+
+
+def test_loss_and_attention_are_those_of_transformers(run: OpenRun) -> None:
+    text = "ROMEO: O, she doth"
+    peer = AutoModelForCausalLM.from_pretrained("runs/input", attn_implementation="eager")
+    ids = AutoTokenizer.from_pretrained("runs/input")(text, return_tensors="pt").input_ids
+    with torch.no_grad():
+        expected = peer(ids, labels=ids, output_attentions=True)
+    tokens, weights = run.attention(text)
+    torch.testing.assert_close(weights, torch.cat(expected.attentions), atol=1e-5, rtol=0)
+    assert tokens == list(text)
+    figures = run.evaluate(text)
+    assert figures.loss == pytest.approx(expected.loss.item(), abs=1e-5)
+    assert figures.bits_per_byte == pytest.approx(figures.loss / math.log(2))
+
+
+def test_what_cannot_be_done_is_an_error_of_gptcli(run: OpenRun) -> None:
+    with pytest.raises(DataError, match="nothing to predict"):
+        run.evaluate("R")
+    with pytest.raises(UsageError, match="attention needs a text"):
+        run.attention("")
+    with pytest.raises(UsageError, match="--temperature must be at least 0"):
+        run.generate("R", temperature=-1)
+    with pytest.raises(UsageError, match="runs/inptu does not exist"):
+        open_run("runs/inptu")
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = "import sys, gptcli; print(sorted({'torch', 'numpy', 'typer'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
