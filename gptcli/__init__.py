@@ -1,3 +1,3 @@
-"""gptcli: from a text file to a GPT that you trained, measured, sampled and looked inside."""
+"""Train a small GPT on your own text, then evaluate it, sample from it and look inside."""
 
 __version__ = "0.1.0"

@@ -16,27 +16,14 @@ from gptcli.errors import DataError, UsageError
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = "ROMEO: O, she doth teach the torches to burn bright!\nTo be, or not to be\n"
-TINY = [
-    "--n-layer",
-    "2",
-    "--n-head",
-    "2",
-    "--n-embd",
-    "16",
-    "--block-size",
-    "64",
-    "--batch-size",
-    "4",
-    "--max-iters",
-    "5",
-]
+TINY = ("--n-layer", 2, "--n-head", 2, "--n-embd", 16, "--block-size", 64, "--batch-size", 4)
 
 
 @pytest.fixture
 def run(cli, tmp_path: Path) -> OpenRun:
     (tmp_path / "input.txt").write_text(TEXT * 20)
     assert cli("prepare", "input.txt").code == 0
-    assert cli("train", *TINY, "--precision", "float32").code == 0
+    assert cli("train", *TINY, "--max-iters", 5, "--precision", "float32").code == 0
     return open_run("runs/input", device="cpu")
 
 
