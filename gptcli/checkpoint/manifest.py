@@ -1,7 +1,6 @@
 """manifest.json: the size and sha256 of a directory's files, to prove that it is intact."""
 
 import re
-import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from gptcli.checkpoint.model_files import (
 )
 from gptcli.checkpoint.run import MANIFEST_FILE, RESUME_FOLDER
 from gptcli.errors import CheckpointError
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.files import write_json
 from gptcli.runtime.hashing import sha256_of
 
@@ -57,12 +57,12 @@ def check_description(directory: Path) -> None:
 
 def _way_on(directory: Path, expected: Entry) -> str:
     """How to undo the change of a file, or to keep it."""
-    manifest = shlex.quote(str(directory / MANIFEST_FILE))
+    manifest = typed(directory / MANIFEST_FILE)
     keep = f"if it was changed on purpose, remove {manifest} and all files are taken as they are"
     for copy in sorted(directory.glob(f"{RESUME_FOLDER}/step-*/*.json"), reverse=True):
         if entry_of(copy) == expected:
-            target = shlex.quote(str(directory / copy.name))
-            return f"to undo that, cp {shlex.quote(str(copy))} {target}; {keep}"
+            target = typed(directory / copy.name)
+            return f"to undo that, cp {typed(copy)} {target}; {keep}"
     return f"copy it again; {keep}"
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import Field, fields
 from functools import wraps
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import typer
 
@@ -67,6 +67,8 @@ def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
         about = _formats_help(request)
     more = {**_values(kept), **kept.more}
     if kept.is_argument:
+        if any(get_origin(kind) is list for kind in get_args(one.type)):
+            more["metavar"] = f"[{more['metavar']}]..."
         return typer.Argument(one.default, help=about, show_default=False, **more)
     names = kept.names or (flag(one.name),)
     shows_default = one.default is not None and one.default is not False

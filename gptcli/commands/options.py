@@ -203,11 +203,13 @@ class FormatRequest(Request):
         if second and len(set(self._asked_forms.values())) > 1:
             raise UsageError(f"{first} and {second} cannot be combined: leave one out")
         form, owner = self.chosen_form, self._owner
-        others = [flag(name) for name, formats in self.formats_with.items() if form in formats]
+        others = [name for name, formats in self.formats_with.items() if form in formats]
         if others and owner is None and form not in self.formats:
-            raise UsageError(
-                f"{first} works only with {any_of(others)}: give both, or leave it out"
-            )
+            if rival := self._rival_of(others):
+                known = ", ".join(self.formats)
+                raise UsageError(f"{first} is not for {rival}: choose one of {known}")
+            owners = any_of([*map(flag, others)])
+            raise UsageError(f"{first} works only with {owners}: give both, or leave it out")
         if form not in self._formats:
             why = "is unknown" if owner is None else f"is not for {flag(owner)}"
             way = f"choose one of {', '.join(self._formats)}"
@@ -245,6 +247,13 @@ class FormatRequest(Request):
     def _named_forms(self) -> dict[str, str]:
         """The formats that are given by name, by the flag that names them."""
         return {} if self.form is None else {f"--format {self.form}": self.form}
+
+    def _rival_of(self, names: Sequence[str]) -> str | None:
+        """A given flag that cannot be combined with any of the flags ``names``, if there is one."""
+        for group in self.exclusive:
+            if set(names) <= set(group):
+                return next((flag(one) for one in group if self.is_given(one)), None)
+        return None
 
     @property
     def _owner(self) -> str | None:

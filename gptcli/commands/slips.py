@@ -148,8 +148,8 @@ def _own_names(context: typer.Context) -> list[str]:
     """The flags of a command, and what its arguments are called."""
     parameters = context.command.params
     flags = [name for one in parameters for name in (*one.opts, *one.secondary_opts)]
-    arguments = [one.metavar for one in parameters if one.param_type_name == "argument"]
-    return [*flags, *filter(None, arguments)]
+    arguments = [one.metavar or "" for one in parameters if one.param_type_name == "argument"]
+    return [*flags, *(name.strip("[].") for name in arguments)]
 
 
 def _typed(given: str, words: Sequence[str]) -> str:

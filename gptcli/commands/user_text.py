@@ -10,11 +10,14 @@ from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
 
 def given_text(flag: str, argument: str | None, file: Path | None) -> SourceText:
-    """The text of ``file``, else of the ``argument`` of ``flag``; it may be blank.
+    """The text of ``file``, else of the ``argument`` of ``flag``, which may be empty.
 
-    Raises what ``read_text`` does.
+    Raises what ``read_text`` does, and DataError for an empty file.
     """
-    return decode_text(os.fsencode(argument or ""), flag) if file is None else read_text(file)
+    if file is None:
+        return decode_text(os.fsencode(argument or ""), flag)
+    source = read_text(file)
+    return source if source.text else source.checked()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from gptcli.data.dataset_record import (
 )
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.files import read_bounded
 from gptcli.runtime.outputs import newest
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
@@ -168,7 +169,7 @@ def _read_tokenizer(directory: Path, record: DatasetRecord) -> Tokenizer:
         raise CheckpointError(
             f"{file} is not the tokenizer of this dataset (identity {tokenizer.identity[:12]}, "
             f"recorded {record.tokenizer[:12]}): run `gptcli prepare` again, or with "
-            f"`--tokenizer {file}` to keep this one"
+            f"`--tokenizer {typed(file)}` to keep this one"
         )
     if tokenizer.vocab_size != record.vocab_size:
         raise DataError(

@@ -16,6 +16,7 @@ from gptcli.fast.quantization import quantize
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with
 from gptcli.runtime.device import precision_dtype
+from gptcli.runtime.escapes import typed
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -29,7 +30,7 @@ def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset
         raise CheckpointError(
             f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
             f"{directory} ({ours[:12]}): prepare the text with the model's own, "
-            f"gptcli prepare TEXT --tokenizer {directory}"
+            f"gptcli prepare TEXT --tokenizer {typed(directory)}"
         )
 
 

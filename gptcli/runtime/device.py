@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -63,9 +65,17 @@ def precision_dtype(precision: Precision) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
+@lru_cache(maxsize=1)
+def _accept_mixed_norms() -> None:
+    """Have torch be silent about norms whose gain is in float32 while their input is not."""
+    warnings.filterwarnings("ignore", "Mismatch dtype between input and weight", UserWarning)
+
+
 def autocast(device: str, precision: Precision) -> torch.autocast:
     """Compute matrix products in ``precision`` while the block runs; weights stay as they are."""
     kind = device.split(":")[0]
+    if precision != "float32":
+        _accept_mixed_norms()
     return torch.autocast(kind, precision_dtype(precision), enabled=precision != "float32")
 
 

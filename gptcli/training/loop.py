@@ -19,6 +19,7 @@ from gptcli.evaluation.loss import evaluate_split
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.directories import NewDirectory
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.optimizers import optimizer_tensors
@@ -101,7 +102,7 @@ class _Loop:
             raise TrainingStopped(
                 f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
                 f"{config.max_iters:,}; resume with: "
-                f"gptcli train --resume {self._training.name}"
+                f"gptcli train --resume {typed(self._training.name)}"
             ) from None
 
     @property

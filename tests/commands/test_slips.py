@@ -61,7 +61,9 @@ def test_every_name_in_the_tables_is_one_of_ours() -> None:
 
     commands = get_command(build_app()).commands
     own = {name for command in commands.values() for one in command.params for name in one.opts}
-    own |= {one.metavar for command in commands.values() for one in command.params}
+    own |= {
+        (one.metavar or "").strip("[].") for command in commands.values() for one in command.params
+    }
     for other, names in slips._FLAGS.items():
         assert f"--{other}" not in own or other in _MEANT_ELSEWHERE
         assert all(name.split()[0].strip(",") in own | {"--version"} for name in names)

@@ -61,3 +61,9 @@ def test_the_cpu_allocators_refusal_is_out_of_memory() -> None:
 
 def test_dtypes_have_their_names() -> None:
     assert device.precision_dtype("bfloat16") is torch.bfloat16
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_norm_is_computed_in_bfloat16_without_a_warning() -> None:
+    with device.autocast("cpu", "bfloat16"):
+        torch.nn.RMSNorm(4)(torch.ones(1, 4, dtype=torch.bfloat16))

@@ -1,9 +1,10 @@
+import subprocess
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.runtime.escapes import named, visible
+from gptcli.runtime.escapes import named, typed, visible
 
 
 @given(st.text(st.characters()))
@@ -33,3 +34,12 @@ def test_character_in_a_message_has_its_code_point():
     assert named("é") == "'é' (U+00E9)"
     assert named("\x1b") == "'\\x1b' (U+001B)"
     assert named("\u202e") == "'\\u202e' (U+202E)"
+
+
+def test_a_path_that_is_typed_is_read_by_a_shell_as_it_is() -> None:
+    names = ("plain", "a b", "it's", "-n", "two\nlines", "\u202eé", "\\x41'\t", "$HOME `ls` *")
+    command = f"printf '%s\\0' {' '.join(map(typed, names))}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    expected = ("./-n" if name == "-n" else name for name in names)
+    assert done.stdout.decode().split("\0")[:-1] == list(expected)
+    assert all(typed(name).isprintable() for name in names)

@@ -63,8 +63,8 @@ class CountRequest(OutputRequest):
     )
     batch_size: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
     dtype: str | None = option(
-        "Type of weights and cache in generation: float32 (as gptcli sample), bfloat16, float16 "
-        "or int8. Default: the checkpoint's, else bfloat16.",
+        "Type of weights and cache in generation: float32 (as gptcli sample), float64, bfloat16, "
+        "float16 or int8. Default: the checkpoint's, else bfloat16.",
         panel=_WORK,
         choices=tuple(DTYPES),
     )

@@ -10,13 +10,14 @@ from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.sharing import WorkShare
 from gptcli.data.preparation.verify import Verified
+from gptcli.runtime.escapes import typed
 
 Facts = list[tuple[str, Cell]]
 
 
 def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
     """A new dataset; ``is_newest_place``: whether ``train`` finds it without --data."""
-    train = "gptcli train" if is_newest_place else f"gptcli train --data {dataset.directory}"
+    train = "gptcli train" if is_newest_place else f"gptcli train --data {typed(dataset.directory)}"
     return Answer(
         "gptcli.prepared/1",
         lambda: _dataset_document(dataset),
@@ -35,8 +36,8 @@ def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:
         drawing=lambda _: [escape_controls(str(place))],
         after=lambda: note(
             f"parts to encode: {n_parts}, in up to {n_parts} shards at once; next, for each i "
-            f"below n: gptcli prepare --out {directory} --shard i/n; then: "
-            f"gptcli prepare --out {directory} --merge"
+            f"below n: gptcli prepare --out {typed(directory)} --shard i/n; then: "
+            f"gptcli prepare --out {typed(directory)} --merge"
         ),
     )
 

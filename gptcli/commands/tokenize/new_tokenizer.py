@@ -14,6 +14,7 @@ from gptcli.commands.tokenize.text_source import TextSource, TrainingSample
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.tables import Figure, Table, facts
 from gptcli.commands.view.terminal import note
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.files import write_text
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.tokenization.bulk import bulk_encoder
@@ -59,7 +60,7 @@ def train(spec: TokenizerSpec, directory: Path, overwrite: bool, source: TextSou
         "gptcli.trained-tokenizer/1",
         lambda: _document(directory, source.name, learnt),
         [_facts(directory, source.name, learnt)],
-        after=lambda: note(f"next: gptcli prepare --tokenizer {directory} FILE"),
+        after=lambda: note(f"next: gptcli prepare --tokenizer {typed(directory)} FILE"),
     )
 
 

@@ -9,18 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gptcli.runtime.escapes import UNSAFE
+
 _INDENT = "  "
-# JSON allows these inside strings, but terminals act on some of them: controls, line ends,
-# and marks that reverse the order of the text around them.
-_UNSAFE = (
-    *range(0x7F, 0xA0),
-    0x61C,
-    0x200E,
-    0x200F,
-    *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
-)
-_CONTROLS = {code: f"\\u{code:04x}" for code in _UNSAFE}
+_CONTROLS = {code: f"\\u{code:04x}" for code in UNSAFE}  # which JSON allows inside strings
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 

@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gptcli.runtime.escapes import UNSAFE, escaped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-_CONTROLS = {
-    code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if code not in (9, 10)
-}
+_CONTROLS = {code: escaped(chr(code)) for code in (*range(32), *UNSAFE) if code not in (9, 10)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,10 @@ def _say(message: str) -> None:
 
 
 def escape_controls(text: str) -> str:
-    """The text with control characters, such as ESC, spelled out; newline and tab stay."""
+    """The text with control characters, such as ESC, and marks that reverse text spelled out.
+
+    Newline and tab stay.
+    """
     return text.translate(_CONTROLS)
 
 

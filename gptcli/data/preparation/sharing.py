@@ -25,6 +25,7 @@ from gptcli.data.preparation.prepare import Preparation, part_tokens, plan_of
 from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.directories import sync_tree
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.files import parse_object, read_bounded, reported
 from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
@@ -137,8 +138,8 @@ def merge(
     if missing:
         raise UsageError(
             f"{len(missing):,} of the {len(plan.tasks):,} parts of {place} are missing (the first "
-            f"is {missing[0]}): run the shards that make them, gptcli prepare --out {directory} "
-            "--shard i/n"
+            f"is {missing[0]}): run the shards that make them, "
+            f"gptcli prepare --out {typed(directory)} --shard i/n"
         )
     folders = [_part(place, number) for number in range(len(plan.tasks))]
     for folder in folders:

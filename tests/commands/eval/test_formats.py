@@ -71,6 +71,12 @@ def test_checks_are_given_before_one_of_them_fails_the_command(cli, trained: Pat
         ({"limit": 0, "tasks": "x"}, "--limit must be at least 1, not 0"),
         ({"limit": 3}, "--limit works only with --tasks"),
         ({"tasks": " , "}, "--tasks is empty"),
+        (
+            {"verify": True, "form": "html"},
+            "--format html is not for --verify: choose",
+        ),
+        ({"by": "position", "form": "npz"}, "--format npz is not for --by"),
+        ({"form": "html"}, "--format html works only with --per-token"),
         ({"quantize": "int4"}, "--quantize int4 is unknown"),
         ({"verify": True, "text": Path("a.txt")}, "--text has no effect with --verify"),
         ({"data": Path("a"), "text": Path("b")}, "--data and --text cannot be combined"),

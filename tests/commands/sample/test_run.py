@@ -57,6 +57,8 @@ def test_several_samples_differ_and_the_first_is_the_single_one(cli, trained: Pa
         (("--stop", ""), 2, ("--stop",)),
         (("--prompt", "a", "--prompt-file", "b"), 2, ("--prompt-file",)),
         (("--prompt-file", "absent.txt"), 2, ("absent.txt",)),
+        (("--prompt-file", "empty.txt"), 3, ("empty.txt is empty",)),
+        (("--prompt", "-"), 3, ("stdin is empty",)),
         (("--stream", "--num-samples", 2), 2, ("--stream", "--num-samples")),
         (("--explain", "--json"), 2, ("--explain", "--json")),
         (("--explain", "--format", "json"), 2, ("--explain", "--json")),
@@ -74,6 +76,7 @@ def test_several_samples_differ_and_the_first_is_the_single_one(cli, trained: Pa
     ],
 )
 def test_wrong_sampling_is_one_clear_line(cli, trained, flags, code, words) -> None:
+    Path("empty.txt").touch()
     done = cli("sample", *flags)
     assert done.code == code, done.stderr
     assert all(word in done.stderr for word in words), done.stderr

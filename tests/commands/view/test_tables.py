@@ -57,20 +57,21 @@ def test_a_clipped_column_ends_at_the_end_of_the_line() -> None:
 
 
 def test_what_a_name_holds_is_spelled_out_in_header_title_and_cells() -> None:
-    name = "a\nb\x1b[31m|c"
+    name = "a\nb\x1b[31m|c\u202e\u200f\u2066"
+    marks = "\\u202e\\u200f\\u2066"
     table = Table(name, ("row", name), ((name, name),))
     assert to_markdown([table]).splitlines() == [
-        "**a\\nb\\x1b[31m|c**",
+        f"**a\\nb\\x1b[31m|c{marks}**",
         "",
-        "| row | a\\nb\\x1b[31m\\|c |",
+        f"| row | a\\nb\\x1b[31m\\|c{marks} |",
         "| --- | --- |",
-        "| a\\nb\\x1b[31m\\|c | a\\nb\\x1b[31m\\|c |",
+        f"| a\\nb\\x1b[31m\\|c{marks} | a\\nb\\x1b[31m\\|c{marks} |",
     ]
-    assert "\x1b" not in to_text([table], 100, False)
+    assert not {*"\x1b\u202e\u200f\u2066"} & {*to_text([table], 100, False)}
     assert len(to_text([table], 100, False).splitlines()) == 3
     assert list(csv.reader(io.StringIO(to_csv(table)))) == [
-        ["row", "a\nb\\x1b[31m|c"],
-        ["a\nb\\x1b[31m|c", "a\nb\\x1b[31m|c"],
+        ["row", f"a\nb\\x1b[31m|c{marks}"],
+        [f"a\nb\\x1b[31m|c{marks}", f"a\nb\\x1b[31m|c{marks}"],
     ]
 
 
