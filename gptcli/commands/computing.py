@@ -6,11 +6,12 @@ Notes on stderr tell what was chosen and why.
 from pathlib import Path
 from typing import cast
 
+from gptcli.checkpoint.weights_step import WeightsStep
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
 from gptcli.config.training import Precision
 from gptcli.generation.loaded_model import LoadedModel, load_model
-from gptcli.runtime.device import choose_device, choose_precision
+from gptcli.runtime.device import choose_device, choose_precision, memory_errors
 
 
 def chosen_device(asked: str) -> str:
@@ -29,6 +30,12 @@ def chosen_precision(asked: str, device: str) -> Precision:
     return cast("Precision", choice.value)
 
 
+def note_step(directory: Path, step: WeightsStep | None) -> None:
+    """Tell the user at which step of a run the weights were saved."""
+    if step is not None:
+        note(f"weights: {directory.as_posix()}, {step}")
+
+
 def opened_model(
     directory: Path, device: str, precision: str = "float32", quantize: str | None = None
 ) -> LoadedModel:
@@ -37,8 +44,10 @@ def opened_model(
         check_choice("quantize", quantize, ("int8",))
     device = chosen_device(device)
     computed = chosen_precision(precision, device)
-    loaded = load_model(directory, device)
-    loaded = (loaded if quantize is None else loaded.quantized()).computing_in(computed)
+    with memory_errors(f"the model in {directory}", "free some memory", device):
+        loaded = load_model(directory, device)
+        loaded = (loaded if quantize is None else loaded.quantized()).computing_in(computed)
+    note_step(directory, loaded.step)
     for text in loaded.notes:
         note(text)
     return loaded

@@ -57,8 +57,9 @@ class TrainConfig:
     seed: int = 1337
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "max_iters", "eval_interval", "grad_accum"):
+        for name in ("batch_size", "eval_interval", "grad_accum"):
             check_whole(name, getattr(self, name), 1)
+        check_whole("max_iters", self.max_iters, 0)
         check_whole("warmup_iters", self.warmup_iters, 0)
         check_whole("threads", self.threads, 0, 4096)
         check_whole("seed", self.seed, 0, 2**63)

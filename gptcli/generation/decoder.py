@@ -25,15 +25,30 @@ def window_start(n_tokens: int, block_size: int) -> int:
 
 
 class Decoder:
-    """Computes next-token logits; the model reads only tokens that its cache does not hold."""
+    """Computes next-token logits; the model reads only tokens that its cache does not hold.
 
-    def __init__(self, model: GPT, batch_size: int, device: str, use_cache: bool = True) -> None:
+    A text of at most ``longest`` tokens needs no cache for the whole context.
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        batch_size: int,
+        device: str,
+        use_cache: bool = True,
+        longest: int | None = None,
+    ) -> None:
         self._model = model
         self._device = torch.device(device)
         dtype = model.token_embedding.weight.dtype
-        cache = KeyValueCache(model.config, batch_size, self._device, dtype) if use_cache else None
-        self._cache = cache
         self._step = find_step(model, batch_size) if use_cache else None
+        if self._step is not None:
+            longest = None  # it was compiled for a cache of the whole context
+        self._cache = (
+            KeyValueCache(model.config, batch_size, self._device, dtype, longest)
+            if use_cache
+            else None
+        )
         self._start = 0
         self._read = torch.empty(batch_size, 0, dtype=torch.long)
 

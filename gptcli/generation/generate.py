@@ -87,7 +87,12 @@ class TextGenerator:
         ends = () if config.ignore_eos else loaded.end_ids
         self._config = config
         self.seconds = 0.0
-        self.decoder = decoder or Decoder(loaded.model, config.num_samples, loaded.device)
+        self.decoder = decoder or Decoder(
+            loaded.model,
+            config.num_samples,
+            loaded.device,
+            longest=len(prompt) + config.max_new_tokens,
+        )
         missing = tokenizer.missing_ids
         self._steps = generate(self.decoder, prompt, config, tokenizer.vocab_size, missing)
         numbers = range(config.num_samples)

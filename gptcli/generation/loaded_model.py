@@ -8,6 +8,7 @@ from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
 from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.tensors import load_weights
+from gptcli.checkpoint.weights_step import WeightsStep, weights_step
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError
@@ -54,8 +55,8 @@ def check_ids_fit(directory: Path, vocab_size: int, dataset: Dataset, *splits: s
 class LoadedModel:
     """A GPT in eval mode on its device, and the tokenizer that it was trained with.
 
-    ``end_ids`` are the tokens that end a text; ``notes`` say which settings of the directory
-    are ignored.
+    ``end_ids`` are the tokens that end a text; ``step`` is that of the weights, if they are of a
+    run; ``notes`` say which settings of the directory are ignored.
     """
 
     directory: Path
@@ -64,6 +65,7 @@ class LoadedModel:
     device: str
     end_ids: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    step: WeightsStep | None = None
 
     def quantized(self) -> "LoadedModel":
         """Return the model with int8 matrices in its blocks and its head."""
@@ -90,6 +92,7 @@ def load_model(directory: Path, device: str) -> LoadedModel:
 
 def read_model(directory: Path, device: str) -> LoadedModel:
     """Read a model from the files as they are, whether or not they are what was saved."""
+    step = weights_step(directory)
     config = read_model_config(directory)
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)
@@ -103,4 +106,6 @@ def read_model(directory: Path, device: str) -> LoadedModel:
     ends = end_ids(directory, tokenizer.vocab_size)
     if tokenizer.end_of_text is not None:
         ends |= {tokenizer.end_of_text}
-    return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes)
+    if weights_step(directory) != step:  # others were published meanwhile
+        return read_model(directory, device)
+    return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes, step)

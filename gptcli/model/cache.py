@@ -7,7 +7,7 @@ from gptcli.config.model import ModelConfig
 
 
 class LayerCache:
-    """Preallocated keys and values of one layer: (B, n_kv_head, block_size, D) each.
+    """Preallocated keys and values of one layer: (B, n_kv_head, positions, D) each.
 
     The positions of one head lie next to each other in memory, as attention reads them.
     """
@@ -31,12 +31,21 @@ class LayerCache:
 
 
 class KeyValueCache:
-    """One LayerCache per layer; ``length`` positions are filled in each."""
+    """One LayerCache per layer; ``length`` positions are filled in each.
+
+    There is room for the whole context, or for its first ``capacity`` positions.
+    """
 
     def __init__(
-        self, config: ModelConfig, batch_size: int, device: torch.device, dtype: torch.dtype
+        self,
+        config: ModelConfig,
+        batch_size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        capacity: int | None = None,
     ) -> None:
-        shape = (batch_size, config.key_value_heads, config.block_size, config.head_size)
+        room = min(config.block_size, capacity or config.block_size)
+        shape = (batch_size, config.key_value_heads, room, config.head_size)
         self.layers = [
             LayerCache(
                 torch.empty(shape, device=device, dtype=dtype),

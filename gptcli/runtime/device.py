@@ -13,7 +13,15 @@ from gptcli.config.checks import check_choice
 from gptcli.config.training import PRECISIONS, Precision, check_device
 from gptcli.errors import MemoryExhaustedError, UsageError
 
-_MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "bad_alloc")
+# In lower case: of the CPU's allocator, C++, CUDA and its libraries, and MPS.
+_MEMORY_SIGNS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+    "invalid buffer size",
+)
 
 
 @dataclass(frozen=True)
@@ -106,18 +114,21 @@ def _check_cuda_index(asked: str, index: str) -> None:
 
 
 @contextlib.contextmanager
-def memory_errors(hint: str) -> Iterator[None]:
-    """Turn errors of exhausted memory into a MemoryExhaustedError with a remedy, ``hint``."""
+def memory_errors(cause: str, way_out: str, device: str = "cpu") -> Iterator[None]:
+    """Turn errors of exhausted memory into a MemoryExhaustedError.
+
+    It names what took the memory, as ``cause``, and the way out; on a GPU also --device cpu.
+    """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise MemoryExhaustedError(f"the device is out of memory: {hint}") from error
-    except RuntimeError as error:  # the CPU's allocator has no exception of its own
-        if not any(sign in str(error) for sign in _MEMORY_SIGNS):
+    except (MemoryError, RuntimeError) as error:  # torch's own are RuntimeErrors
+        is_full = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not is_full and not any(sign in str(error).lower() for sign in _MEMORY_SIGNS):
             raise
-        raise MemoryExhaustedError(f"out of memory: {hint}") from error
-    except MemoryError as error:
-        raise MemoryExhaustedError(f"out of memory: {hint}") from error
+        instead = "" if device == "cpu" else ", or --device cpu"
+        raise MemoryExhaustedError(
+            f"out of memory ({device}) with {cause}: {way_out}{instead}"
+        ) from error
 
 
 def check_memory(n_bytes: int, hint: str) -> None:

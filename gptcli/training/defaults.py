@@ -141,7 +141,7 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
     values.setdefault("lr", usual_rate(model))
     values.setdefault("min_lr", values["lr"] / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
-    values.setdefault("eval_interval", -(-values["max_iters"] // 6))
+    values.setdefault("eval_interval", max(1, -(-values["max_iters"] // 6)))
     return values
 
 

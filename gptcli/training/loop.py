@@ -71,9 +71,21 @@ def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -
     Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
     saved weights untouched; MemoryExhaustedError.
     """
-    hint = f"try --batch-size {max(1, training.config.batch_size // 2)} with a larger --grad-accum"
-    with memory_errors(hint):
+    config, context = training.config, training.model.config.block_size
+    cause = f"--batch-size {config.batch_size} and --block-size {context}"
+    with memory_errors(cause, _smaller(training)):
         return _Loop(training, reporter, stop).run()
+
+
+def _smaller(training: TrainingRun) -> str:
+    """A way to train the same model in less memory."""
+    config, start = training.config, ""
+    if training.place.is_in_place:  # the batch of a run that is resumed cannot change
+        start = f"--init-from {training.name} "
+    if config.batch_size == 1:
+        return f"try {start}--block-size {max(1, training.model.config.block_size // 2)}"
+    half = config.batch_size // 2
+    return f"try {start}--batch-size {half} --grad-accum {config.grad_accum * 2}"
 
 
 class _Loop:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.reading import Stamp, stamp
 from gptcli.checkpoint.run import Origin
@@ -60,11 +61,19 @@ class StartingPoint:
                 f"{flag(name)} {value} contradicts {self.directory}, which has {ours}: leave it out"
             )
 
+    def _check_finite(self, weights: Weights) -> None:
+        for entry in file_layout(self.model):
+            if not entry.absent and not bool(weights[entry.parameter].isfinite().all()):
+                raise CheckpointError(
+                    f"{self.directory}: tensor {entry.name} has values that are not finite: "
+                    "use an earlier checkpoint"
+                )
+
     def weights(self, block_size: int) -> tuple[Weights, Origin]:
         """Load the parameters, and what train.json records about them.
 
         Learned positions are cropped to the first ``block_size``. CheckpointError where the
-        directory has been replaced since its config.json was read.
+        directory has been replaced since its config.json was read, or a value is not finite.
         """
         with opened_weights(self.directory) as files:
             weights = read_weights(files, self.model)
@@ -73,4 +82,5 @@ class StartingPoint:
             raise CheckpointError(f"{self.directory} was replaced while it was read: try again")
         if block_size < self.model.block_size and _POSITIONS in weights:
             weights[_POSITIONS] = weights[_POSITIONS][:block_size].clone()
+        self._check_finite(weights)
         return weights, Origin(self.directory.as_posix(), content)

@@ -29,7 +29,7 @@ def test_an_iteration_sees_every_micro_batch() -> None:
     ("name", "value"),
     [
         ("batch_size", 0),
-        ("max_iters", 0),
+        ("max_iters", -1),
         ("max_iters", 1.5),
         ("eval_interval", -1),
         ("grad_accum", 0),

@@ -227,3 +227,12 @@ def test_ids_that_no_token_has_are_never_drawn(model: GPT, temperature: float) -
     steps = generate(Decoder(model, 3, "cpu"), [1, 2], config, 20, [0, 4, 5, 19])
     drawn = {number for step in steps for number in step.ids.tolist()}
     assert drawn <= set(range(20)) - {0, 4, 5, 19}
+
+
+@pytest.mark.parametrize(("longest", "room"), [(5, 5), (9, 9), (40, 9)])
+def test_the_cache_has_room_for_the_longest_text_and_no_more(model, longest, room) -> None:
+    config, prompt = SamplingConfig(max_new_tokens=longest - 2, num_samples=2), [1, 2]
+    decoder = Decoder(model, 2, "cpu", longest=longest)
+    steps = [step.ids.tolist() for step in generate(decoder, prompt, config)]
+    assert [list(row) for row in zip(*steps, strict=True)] == written(model, prompt, config, True)
+    assert decoder._cache.tensors[0][0].shape[2] == room

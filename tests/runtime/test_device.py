@@ -53,10 +53,35 @@ def test_a_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_cpu_allocators_refusal_is_out_of_memory() -> None:
-    with pytest.raises(MemoryExhaustedError, match="a hint"), memory_errors("a hint"):
+    with (
+        pytest.raises(MemoryExhaustedError, match="a cause: a way"),
+        memory_errors("a cause", "a way"),
+    ):
         torch.empty(2**60, dtype=torch.uint8)
-    with pytest.raises(RuntimeError, match="else"), memory_errors("a hint"):
+    with pytest.raises(RuntimeError, match="else"), memory_errors("a cause", "a way"):
         raise RuntimeError("something else")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        RuntimeError("Invalid buffer size: 30.00 GB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_every_devices_refusal_names_the_cause_and_the_way_out(error: Exception) -> None:
+    with (
+        pytest.raises(MemoryExhaustedError, match=r"64 samples: try 32, or --device cpu$"),
+        memory_errors("64 samples", "try 32", "cuda"),
+    ):
+        raise error
 
 
 def test_dtypes_have_their_names() -> None:

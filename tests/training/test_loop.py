@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from gptcli.checkpoint import manifest
+from gptcli.checkpoint.find import newest_run
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
+from gptcli.checkpoint.tensors import load_weights
+from gptcli.checkpoint.weights_step import WeightsStep, weights_step
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
+from gptcli.model.initialization import new_model
+from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import TrainingRun, run_training
@@ -109,6 +115,82 @@ def test_a_stopped_and_resumed_run_ends_like_an_uninterrupted_one(
     assert [line["step"] for line in logged(resumed)] == [line["step"] for line in logged(straight)]
     best = Path("model.safetensors")
     assert (resumed.directory / best).read_bytes() == (straight.directory / best).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "eval_interval", "answers"),
+    [(10, 30, 10), (20, 15, 15), (10, 10, 10)],
+)
+def test_a_stopped_run_answers_with_what_it_has_learnt(
+    begin, dataset, stop_at, eval_interval, answers
+) -> None:
+    training = begin("a", eval_interval=eval_interval)
+    with pytest.raises(TrainingStopped):
+        run(training, Listener(stop_at))
+    assert weights_step(training.directory) == WeightsStep(answers, 30)
+    assert weights_step(resume_steps(training.directory)[-1]) == WeightsStep(stop_at, 30)
+    published = load_weights(training.directory, training.model.config)
+    trained = training.model.state_dict()
+    is_last = all(torch.equal(tensor, trained[name]) for name, tensor in published.items())
+    assert is_last == (answers == stop_at)
+    resumed, _ = continue_training(
+        training.directory, read_record(training.directory), dataset, None
+    )
+    run(resumed)
+    assert weights_step(training.directory).step == resumed.progress.best_step
+
+
+def test_learnt_weights_are_the_best_even_if_step_0_was_better(
+    begin,
+) -> None:
+    training = begin("a", lr=10.0, min_lr=10.0, max_iters=1, eval_interval=1)
+    heard = run(training)
+    first, last = (report.val_loss for report in heard.evaluations)
+    assert last > first
+    assert weights_step(training.directory).step == training.progress.best_step == 1
+
+
+def test_without_steps_the_untrained_model_is_the_result(begin, dataset) -> None:
+    training = begin("a", max_iters=0)
+    assert run(training).saves == [0]
+    assert weights_step(training.directory) == WeightsStep(0, 0)
+    published = load_weights(training.directory, training.model.config)
+    fresh = new_model(training.model.config, derive_seed(1337, "weights")).state_dict()
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in published.items())
+    resumed, _ = continue_training(training.directory, read_record(training.directory), dataset, 9)
+    run(resumed)
+    assert weights_step(training.directory) == WeightsStep(9, 9)
+
+
+def test_a_crash_between_the_weights_and_their_manifest_leaves_no_doubt(begin, monkeypatch) -> None:
+    """The manifest then names two steps, and the hash of the weights tells which it is."""
+    training = begin("a", eval_interval=15)
+    seen = []
+
+    def looked_at(path, value):
+        is_before = "replaced" in value  # the new weights are in place
+        if is_before:
+            written(path, value)
+        if "step" in value:
+            seen.append(weights_step(path.parent).step)
+        if not is_before:
+            written(path, value)
+
+    written = manifest.write_json
+    monkeypatch.setattr(manifest, "write_json", looked_at)
+    run(training)
+    assert seen == [0, 0, 0, 15, 15, 30]
+
+
+def test_the_run_worked_on_last_is_the_newest(begin, dataset, tmp_path) -> None:
+    first, second = begin("first"), begin("second")
+    run(second)
+    run(first)
+    assert newest_run(tmp_path / "runs") == first.directory
+    begin("third")  # failed before its first save
+    assert newest_run(tmp_path / "runs") == first.directory
+    continue_training(second.directory, read_record(second.directory), dataset, None)
+    assert newest_run(tmp_path / "runs") == second.directory
 
 
 def test_resuming_from_an_earlier_step_repeats_the_rest(begin, dataset) -> None:

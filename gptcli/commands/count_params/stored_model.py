@@ -14,6 +14,7 @@ from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import weight_names
 from gptcli.checkpoint.reading import read_together
 from gptcli.checkpoint.weight_file import opened_weights
+from gptcli.checkpoint.weights_step import step_document, weights_step
 from gptcli.commands.choices import fetching
 from gptcli.commands.view.terminal import note
 from gptcli.config.model import ModelConfig
@@ -23,12 +24,17 @@ from gptcli.families.registry import PRESETS
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """What the headers of a checkpoint's files say; ``dtype`` is that of most numbers."""
+    """What the headers of a checkpoint's files say; ``dtype`` is that of most numbers.
+
+    ``step`` and ``max_iters`` are those of a run, None for a model from elsewhere.
+    """
 
     files: int
     tensors: int
     bytes: int
     dtype: str
+    step: int | None
+    max_iters: int | None
 
 
 def stored_model(directory: Path | None) -> tuple[Path, ModelConfig, StoredWeights | None]:
@@ -67,7 +73,8 @@ def _config_and_weights(directory: Path) -> tuple[ModelConfig, StoredWeights | N
     for tensor in found:
         sizes[tensor.info.dtype] += tensor.info.n_bytes
     dtype = FLOATING[sizes.most_common(1)[0][0]]
-    return config, StoredWeights(len(files), len(found), sizes.total(), dtype)
+    step = step_document(weights_step(directory))
+    return config, StoredWeights(len(files), len(found), sizes.total(), dtype, **step)
 
 
 def _note_weights(config: ModelConfig, stored: StoredWeights) -> None:
@@ -75,4 +82,6 @@ def _note_weights(config: ModelConfig, stored: StoredWeights) -> None:
     extra = (
         f", {zeros:,} of their numbers are zeros of biases that it does not have" if zeros else ""
     )
+    if stored.step is not None:
+        extra += f", of step {stored.step:,} of {stored.max_iters:,}"
     note(f"weights: {stored.tensors:,} tensors of {stored.dtype} in {stored.bytes:,} bytes{extra}")

@@ -2,8 +2,9 @@
 
 from types import MappingProxyType
 
+from gptcli.checkpoint.weights_step import step_document, weights_step
 from gptcli.commands.choices import chosen_model
-from gptcli.commands.computing import chosen_device
+from gptcli.commands.computing import chosen_device, note_step
 from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.progress_bar import progress
@@ -18,9 +19,15 @@ _WORDS = MappingProxyType({True: "ok", False: "FAILED", None: "skipped"})
 def verify_answer(request: EvalRequest) -> Answer:
     """Make every check and list the results; raise CheckpointError afterwards if one failed."""
     directory = chosen_model(request.checkpoint)
+    step = weights_step(directory)
+    note_step(directory, step)
     findings: list[Finding] = []
-    with memory_errors("try --device cpu"), progress("verifying", None, "checks") as advance:
-        for finding in verify(directory, chosen_device(request.device)):
+    device = chosen_device(request.device)
+    with (
+        memory_errors(f"the model in {directory}", "free some memory", device),
+        progress("verifying", None, "checks") as advance,
+    ):
+        for finding in verify(directory, device):
             findings.append(finding)
             advance(1)
 
@@ -36,7 +43,7 @@ def verify_answer(request: EvalRequest) -> Answer:
     rows = tuple((_WORDS[f.held], f.name, f.detail) for f in findings)
     return Answer(
         "gptcli.eval-verify/1",
-        lambda: {"model": model, "checks": checks},
+        lambda: {"model": model, **step_document(step), "checks": checks},
         [Table(model, ("result", "check", "detail"), rows, has_header=False)],
         after=raise_if_failed,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.eval.subject import Subject, check_loss
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.tables import Cell, Figure, Table, records
@@ -98,6 +99,7 @@ def _document(model: Compared) -> dict[str, Any]:
     subject, difference = model.subject, model.difference
     return {
         "model": subject.name,
+        **step_document(subject.loaded.step),
         "context": subject.context,
         "stride": subject.stride,
         "loss": model.loss,

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
@@ -61,6 +62,7 @@ class Subject:
         """What must be equal for two figures to be comparable, as documents list it."""
         return {
             "model": self.loaded.directory.as_posix(),
+            **step_document(self.loaded.step),
             "data": self.data,
             "split": self.split,
             "masked": self.tokens.is_masked,
@@ -119,7 +121,11 @@ class Subject:
         ``n_targets`` is the number of targets in them (default: all).
         """
         loaded, total = self.loaded, n_targets or self.tokens.n_targets
-        with memory_errors("try --device cpu"), progress("evaluating", total, "tokens") as advance:
+        cause = f"windows of {self.context:,} tokens"
+        with (
+            memory_errors(cause, "free some memory", loaded.device),
+            progress("evaluating", total, "tokens") as advance,
+        ):
             yield EvaluationPass(
                 loaded.model, self.tokens, loaded.device, windows or self.windows(), world, advance
             )

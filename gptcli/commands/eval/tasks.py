@@ -3,6 +3,7 @@
 import contextlib
 import sys
 
+from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.eval.command import EvalRequest
@@ -27,7 +28,7 @@ def tasks_answer(request: EvalRequest) -> Answer:
     loaded = opened_model(directory, request.device)
     # lm-eval and the libraries that it uses print to stdout, which is for results alone.
     with (
-        memory_errors("try --device cpu"),
+        memory_errors("requests of these tasks", "free some memory", loaded.device),
         progress("answering", None, "requests") as advance,
         contextlib.redirect_stdout(sys.stderr),
     ):
@@ -52,7 +53,7 @@ def tasks_answer(request: EvalRequest) -> Answer:
             ) from error
     return Answer(
         "gptcli.eval-tasks/1",
-        lambda: {"model": directory.as_posix(), "tasks": found},
+        lambda: {"model": directory.as_posix(), **step_document(loaded.step), "tasks": found},
         [_table(found)],
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from gptcli.checkpoint.weights_step import WeightsStep, step_document
 from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.command import InspectRequest
@@ -35,7 +36,7 @@ from gptcli.inspection.report import (
 from gptcli.runtime.device import memory_errors
 
 _DEFAULT_TOKENS = 32
-_REMEDY = "give a shorter text, or --device cpu"
+_REMEDY = "give a shorter text"
 
 
 def run(request: InspectRequest) -> Answer:
@@ -49,9 +50,11 @@ def run(request: InspectRequest) -> Answer:
             f"{directory} is a bigram table without attention: give another CHECKPOINT"
         )
     chosen = () if request.heads is None else parse_heads(request.heads, config)
-    with memory_errors(_REMEDY):
-        answer = _answer(request, loaded, _token_ids(loaded, source, request), chosen)
-    answer.resources.enter_context(memory_errors(_REMEDY))
+    ids = _token_ids(loaded, source, request)
+    full = partial(memory_errors, f"the attention over {len(ids):,} tokens", _REMEDY, loaded.device)
+    with full():
+        answer = _answer(request, loaded, ids, chosen)
+    answer.resources.enter_context(full())
     return answer
 
 
@@ -67,7 +70,7 @@ def _answer(
     def document() -> Document:
         heads = ranking if request.is_ranked else shown
         return attention_document(
-            report, heads, patterns_of(_names(heads) if request.patterns else ())
+            report, heads, patterns_of(_names(heads) if request.patterns else ()), loaded.step
         )
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
@@ -91,12 +94,16 @@ def _answer(
 
 
 def attention_document(
-    report: AttentionReport, heads: Collection[HeadReport], patterns: Patterns
+    report: AttentionReport,
+    heads: Collection[HeadReport],
+    patterns: Patterns,
+    step: WeightsStep | None = None,
 ) -> Document:
     """The document of these heads, with the matrices in ``patterns``."""
     return {
         "model": {
             "directory": report.directory.as_posix(),
+            **step_document(step),
             "model_type": model_type_of(report.config),
             **report.config.whole(),
         },

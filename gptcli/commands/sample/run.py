@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.sample.command import SampleRequest
@@ -27,7 +28,6 @@ from gptcli.runtime.device import memory_errors
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _BETWEEN = "\n---------------\n"
-_REMEDY = "try a smaller --num-samples"
 _LONG = 20.0  # seconds
 _COMPILERS = ("g++", "clang++")
 
@@ -43,15 +43,24 @@ def run(request: SampleRequest) -> Answer | None:
         request.quantize,
     )
     config.check_fits(loaded.tokenizer.vocab_size - len(loaded.tokenizer.missing_ids))
-    with memory_errors(_REMEDY):
+    full = partial(memory_errors, *_memory_cause(config), loaded.device)
+    with full():
         if request.compile_step:
             _compile(loaded, config.num_samples)
         if request.interactive:
             converse(loaded, config, source, request.skip_unknown)
             return None
         answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
-    answer.resources.enter_context(memory_errors(_REMEDY))
+    answer.resources.enter_context(full())
     return answer
+
+
+def _memory_cause(config: SamplingConfig) -> tuple[str, str]:
+    """What takes the memory of a generation, and what to give instead."""
+    cause = f"--num-samples {config.num_samples} and --max-new-tokens {config.max_new_tokens}"
+    if config.num_samples > 1:
+        return cause, f"try --num-samples {config.num_samples // 2}"
+    return cause, "try a smaller --max-new-tokens, a shorter prompt or --precision bfloat16"
 
 
 def _compile(loaded: LoadedModel, num_samples: int) -> None:
@@ -80,7 +89,7 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
 
     def document() -> Document:
         _finish(generator, config.max_new_tokens)
-        return _document(start, generator, config, loaded.tokenizer)
+        return _document(start, generator, config, loaded)
 
     growing = chain([start.text], generator.pieces())
     whole = _whole_texts(start, generator, config.max_new_tokens)
@@ -94,14 +103,16 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
 
 
 def _document(
-    prompt: Prompt, generator: TextGenerator, config: SamplingConfig, tokenizer: Tokenizer
+    prompt: Prompt, generator: TextGenerator, config: SamplingConfig, loaded: LoadedModel
 ) -> dict[str, Any]:
     """The document of all samples; ``tokens_per_second`` counts the tokens of all."""
     return {
+        "model": loaded.directory.as_posix(),
+        **step_document(loaded.step),
         "prompt": prompt.text,
         "prompt_ids": prompt.ids,
         "seed": config.seed,
-        "samples": list(_samples(prompt.text, generator, config, tokenizer)),
+        "samples": list(_samples(prompt.text, generator, config, loaded.tokenizer)),
         "tokens_per_second": generator.tokens_per_second,
     }
 

@@ -131,7 +131,9 @@ class TrainRequest(FormatRequest):
 
     batch_size: int | None = _filled("batch_size", _LENGTH, "Sequences per micro-batch.")
     grad_accum: int | None = _filled("grad_accum", _LENGTH, "Micro-batches per optimizer step.")
-    max_iters: int | None = _filled("max_iters", _LENGTH, "Number of optimizer steps.")
+    max_iters: int | None = _filled(
+        "max_iters", _LENGTH, "Number of optimizer steps; 0 makes an untrained model."
+    )
     eval_interval: int | None = _filled(
         "eval_interval", _LENGTH, "Steps between evaluations; each one also saves the run."
     )

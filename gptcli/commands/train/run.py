@@ -8,8 +8,9 @@ from gptcli.checkpoint.config_json import omission_notes
 from gptcli.checkpoint.find import model_directory
 from gptcli.checkpoint.resume import clear_stale_steps
 from gptcli.checkpoint.run import RUNS, read_record
+from gptcli.checkpoint.weights_step import weights_step
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
-from gptcli.commands.computing import chosen_device, chosen_precision
+from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.run_view import RunView, announce, result
@@ -32,7 +33,8 @@ from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
 
-_SMALLER = "choose a smaller model, --batch-size or --block-size"
+_MODEL = "this model, --batch-size and --block-size"
+_SMALLER = "choose smaller ones"
 
 
 def run(request: TrainRequest) -> Answer:
@@ -68,7 +70,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     check_length(dataset, resolved.model.block_size)
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
-    with memory_errors(_SMALLER), exclusive(directory):
+    with memory_errors(_MODEL, _SMALLER), exclusive(directory):
         remove_stale(directory.parent, directory.name)
         if stop:
             raise stop.before_first_step()
@@ -81,6 +83,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
 
 def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     start = StartingPoint.at(chosen_model(checkpoint))
+    note_step(start.directory, weights_step(start.directory))
     for text in omission_notes(start.directory):
         note(text)
     tokenizer = load_tokenizer(start.directory)
@@ -97,7 +100,7 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
 
 def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> Answer:
     directory = model_directory(run_directory)
-    with memory_errors(_SMALLER), exclusive(directory):
+    with memory_errors(_MODEL, _SMALLER), exclusive(directory):
         record = read_record(directory)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)

@@ -34,6 +34,9 @@ def announce(
         f"run: {training.name}: {n_params:,} parameters, "
         f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
     )
+    if not config.max_iters:
+        note("--max-iters 0: the model is saved as it is, without training")
+        return
     if training.progress.step >= config.max_iters:
         note(f"already at step {training.progress.step:,}: --max-iters N continues to step N")
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gptcli.generation.loaded_model import load_model
 
@@ -102,3 +103,15 @@ def test_without_a_network_a_name_is_a_resource_error(trained, begin) -> None:
     done = begin(checkpoint="owner/model")
     assert done.code == 5
     assert "no such path here" in done.stderr
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(trained: Path, begin) -> None:
+    file = trained / "runs/input/model.safetensors"
+    tensors = load_file(file)
+    name = sorted(tensors)[3]
+    tensors[name].view(-1)[1] = torch.nan
+    save_file(tensors, file)
+    done = begin()
+    assert done.code == 4
+    assert f"tensor {name}" in done.stderr
+    assert "an earlier checkpoint" in done.stderr

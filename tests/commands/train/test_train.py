@@ -185,3 +185,48 @@ def test_a_run_of_a_device_that_is_not_here_says_so(cli, trained, monkeypatch) -
     done = cli("train", "--resume", "runs/input")
     assert done.code == 2
     assert "cuda" in done.stderr
+
+
+def test_every_command_says_which_step_of_how_many_it_uses(cli, trained: Path) -> None:
+    for argv in (
+        ("sample", "--prompt", "the", "--max-new-tokens", 2),
+        ("eval",),
+        ("eval", "--verify"),
+        ("inspect-attention", "--text", "the cats"),
+        ("count-params",),
+    ):
+        done = cli(*argv, "--json")
+        assert done.code == 0, done.stderr
+        assert "step 20 of 20" in done.stderr
+        document = json.loads(done.stdout)
+        place = {"inspect-attention": "model", "count-params": "checkpoint"}.get(argv[0])
+        said = document if place is None else document[place]
+        assert (said["step"], said["max_iters"]) == (20, 20)
+    done = cli("sample", "runs/input/resume/step-00000010", "--max-new-tokens", 2)
+    assert "step 10 of 20" in done.stderr
+
+
+def test_without_steps_the_model_is_saved_untrained(cli, prepared: Path, tiny) -> None:
+    done = cli("train", *tiny, "--max-iters", 0)
+    assert done.code == 0, done.stderr
+    assert "at step 0, 0 steps" in done.stdout
+    for argv in (("sample", "--max-new-tokens", 3), ("eval",)):
+        done = cli(*argv)
+        assert done.code == 0
+        assert "step 0 of 0" in done.stderr
+
+
+def test_a_run_goes_on_on_another_device(cli, trained: Path) -> None:
+    file = trained / "runs/input/train.json"
+    record = json.loads(file.read_text())
+    record["training"] |= {"device": "cuda", "threads": 0}
+    file.write_text(json.dumps(record))
+    done = cli("train", "--resume", "runs/input", "--max-iters", 22)
+    if done.code:  # there is no GPU here: the way out works
+        assert done.code == 2
+        assert "--device cpu" in done.stderr
+    done = cli("train", "--resume", "runs/input", "--max-iters", 22, "--device", "cpu")
+    assert done.code == 0, done.stderr
+    now = json.loads(file.read_text())["training"]
+    assert now["device"] == "cpu"
+    assert now["threads"] > 0
