@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.checkpoint import manifest
+from gptcli.checkpoint import publish
 from gptcli.checkpoint.find import newest_run
 from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
@@ -176,8 +176,8 @@ def test_a_crash_between_the_weights_and_their_manifest_leaves_no_doubt(begin, m
         if not is_before:
             written(path, value)
 
-    written = manifest.write_json
-    monkeypatch.setattr(manifest, "write_json", looked_at)
+    written = publish.write_json
+    monkeypatch.setattr(publish, "write_json", looked_at)
     run(training)
     assert seen == [0, 0, 0, 15, 15, 30]
 
