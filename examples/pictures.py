@@ -23,7 +23,8 @@ def draw(name: str, argv: list[str]) -> None:
     command = [sys.executable, "-m", "gptcli", *argv]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
-    console.print(Text.from_ansi(printed.stdout.rstrip()))
+    # rich cuts the last line below its letters, so that line is empty.
+    console.print(Text.from_ansi(printed.stdout.rstrip() + "\n"))
     said = " ".join(f'"{part}"' if " " in part else part for part in argv)
     svg = console.export_svg(title=f"gptcli {said}")
     # rich refers to a font on the network; the reader's own monospace will do.

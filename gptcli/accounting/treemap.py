@@ -1,6 +1,6 @@
 """Treemaps, rectangles whose areas are given (Bruls et al. 2000, "Squarified treemaps")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -25,6 +25,16 @@ def treemap(sizes: Sequence[float], room: Rectangle) -> list[Rectangle]:
         strip, room = _cut(room, share)
         placed += _divide(strip, row)
     return placed
+
+
+def grouped_treemap(groups: Mapping[str, Sequence[float]], room: Rectangle) -> list[Rectangle]:
+    """A treemap in which every group keeps together; rectangles in the order of the sizes.
+
+    The largest group and the largest size of each come first.
+    """
+    rooms = treemap([sum(sizes) for sizes in groups.values()], room)
+    pairs = zip(groups.values(), rooms, strict=True)
+    return [one for sizes, place in pairs for one in treemap(sizes, place)]
 
 
 def _row_length(sizes: Sequence[float], room: Rectangle) -> int:

@@ -1,12 +1,12 @@
 """A treemap of where a model's parameters are, as SVG."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from io import StringIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gptcli.accounting.parameters import is_bias, is_norm
-from gptcli.accounting.treemap import Rectangle, treemap
+from gptcli.accounting.treemap import Rectangle, grouped_treemap
 from gptcli.commands.count_params.account import Account
 from gptcli.commands.count_params.count_tables import headline
 from gptcli.commands.view.numbers import rounded
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _COLOURS: Mapping[str, str] = MappingProxyType(
     {"attention": "#56b4e9", "MLP": "#e69f00", "embeddings": "#3fbf98", "the rest": "#c8c8c8"}
 )
+# What lies on the page takes the reader's colours; marks for the style find it.
+_INK, _GAP = "#24292f", "#fefefe"
+_DARK = f"""<style>@media (prefers-color-scheme: dark) {{
+ [style*="fill: {_INK}"] {{ fill: #e6edf3 !important; }}
+ [style*="stroke: {_GAP}"] {{ stroke: #0d1117 !important; }}
+}}</style>
+"""
 _REST = "biases, norms"
 _WIDTH, _HEIGHT = 100.0, 56.0
 _POINTS = 7.2  # per unit of width and height
@@ -33,33 +40,41 @@ def draw_rows(account: Account) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6.2), layout="constrained")
+    figure = Figure(figsize=(10, 6.2), layout="constrained", facecolor="none")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     axes.set(xlim=(0, _WIDTH), ylim=(0, _HEIGHT))
     axes.set_axis_off()
     title = f"{headline(account)}\n{account.total:,} parameters"
-    axes.set_title(escape_controls(title), fontsize=10, loc="left", wrap=True, parse_math=False)
-    sizes = _sizes(account)
-    places = treemap(list(sizes.values()), Rectangle(0, 0, _WIDTH, _HEIGHT))
-    for (name, size), place in zip(sizes.items(), places, strict=True):
-        _draw(axes, place, name, size, account.total)
-    _explain(axes, sizes)
+    axes.set_title(
+        escape_controls(title), fontsize=10, loc="left", wrap=True, parse_math=False, color=_INK
+    )
+    groups = _groups(account)
+    sizes = {part: list(named.values()) for part, named in groups.items()}
+    places = grouped_treemap(sizes, Rectangle(0, 0, _WIDTH, _HEIGHT))
+    named = [(part, *row) for part, rows in groups.items() for row in rows.items()]
+    for (part, name, size), place in zip(named, places, strict=True):
+        _draw(axes, place, _COLOURS[part], name, size, account.total)
+    _explain(axes, groups)
     drawn = StringIO()
     # Without a date and with a fixed salt, the same model draws the same file.
     with matplotlib.rc_context({"svg.hashsalt": "gptcli"}):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()
+    return drawn.getvalue().replace(" <defs>", _DARK + " <defs>", 1)
 
 
-def _sizes(account: Account) -> dict[str, int]:
-    """The parameters of each rectangle by its name, the largest first."""
+def _groups(account: Account) -> dict[str, dict[str, int]]:
+    """The parameters of each rectangle by its part and name, the largest first."""
     sizes: dict[str, int] = {}
     for row in account.rows:
         name = _REST if is_bias(row.name) or is_norm(row.name) else row.name
         sizes[name] = sizes.get(name, 0) + row.params
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
-    return {name: size for name, size in ordered if size}
+    groups: dict[str, dict[str, int]] = {}
+    for name, size in ordered:
+        if size:
+            groups.setdefault(_part(name), {})[name] = size
+    return dict(sorted(groups.items(), key=lambda item: -sum(item[1].values())))
 
 
 def _part(name: str) -> str:
@@ -70,12 +85,11 @@ def _part(name: str) -> str:
     return "the rest" if name == _REST else "embeddings"
 
 
-def _draw(axes: "Axes", place: Rectangle, name: str, size: int, total: int) -> None:
+def _draw(axes: "Axes", place: Rectangle, colour: str, name: str, size: int, total: int) -> None:
     from matplotlib.patches import Rectangle as Patch
 
     corner = (place.x, place.y)
-    colour = _COLOURS[_part(name)]
-    axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor="white"))
+    axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor=_GAP))
     is_upright = place.width * _POINTS < _NARROW and place.height > 2 * place.width
     room, depth = place.width * _POINTS, place.height * _POINTS
     room, depth = (depth, room) if is_upright else (room, depth)
@@ -91,13 +105,17 @@ def _draw(axes: "Axes", place: Rectangle, name: str, size: int, total: int) -> N
         axes.text(*middle, text, ha="center", va="center", fontsize=letters, rotation=turn)
 
 
-def _explain(axes: "Axes", sizes: Mapping[str, int]) -> None:
+def _explain(axes: "Axes", parts: Collection[str]) -> None:
     from matplotlib.patches import Patch
 
-    drawn = {_part(name) for name in sizes}
     patches = [
-        Patch(color=colour, label=part) for part, colour in _COLOURS.items() if part in drawn
+        Patch(color=colour, label=part) for part, colour in _COLOURS.items() if part in parts
     ]
     axes.legend(
-        handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False
+        handles=patches,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=4,
+        frameon=False,
+        labelcolor=_INK,
     )

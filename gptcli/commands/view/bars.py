@@ -15,19 +15,14 @@ def bar(share: float, width: int) -> str:
 
 
 def column_plot(values: Sequence[float | None], left: str, right: str) -> list[str]:
-    """Columns on a scale from the smallest value to the largest; None leaves a gap.
+    """Columns from zero to the largest value, none of them negative; None leaves a gap.
 
     ``left`` and ``right`` label the ends of the axis.
     """
-    known = [value for value in values if value is not None]
-    low, high = min(known), max(known)
-    span = (high - low) or 1.0
-    heights = [
-        0 if value is None else 1 + round((value - low) / span * (8 * _HEIGHT - 1))
-        for value in values
-    ]
+    high = max(value for value in values if value is not None)
+    heights = [round((value or 0.0) / (high or 1.0) * 8 * _HEIGHT) for value in values]
     lines = [_row(heights, row) for row in reversed(range(_HEIGHT))]
-    labels = [f"{high:.3f}", *[""] * (_HEIGHT - 2), f"{low:.3f}"]
+    labels = [f"{high:.3f}", *[""] * (_HEIGHT - 2), "0"]
     axis = left + right.rjust(max(len(values) - len(left), len(right) + 1))
     rows = zip([*labels, ""], [*lines, axis], strict=True)
     return [f"{label:>{_LABEL_WIDTH}} {line}".rstrip() for label, line in rows]

@@ -189,6 +189,7 @@ def test_svg_names_the_matrices_and_is_the_same_every_time(cli: Callable, tmp_pa
     ElementTree.fromstring(text)
     for name in ("token embedding", "up projection", "query", "124,439,808 parameters"):
         assert f"<!-- {name}" in text or f"{name} -->" in text
+    assert "prefers-color-scheme: dark" in text
     assert cli(*asked).stdout == text
     assert cli("count-params", "--diff", "gpt2", "lecture", "--format", "svg").code == 2
 
