@@ -24,6 +24,13 @@ class WeightFile:
     stream: FileIO
     tensors: Mapping[str, TensorInfo]
 
+    def is_in_place(self) -> bool:
+        """Whether it is the file at its path still, not one that another has replaced."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.stream.fileno()))
+        except OSError:
+            return False
+
 
 @contextmanager
 def opened_weights(directory: Path) -> Iterator[list[WeightFile]]:

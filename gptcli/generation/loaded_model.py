@@ -7,8 +7,10 @@ from gptcli.checkpoint.config_json import omission_notes, read_model_config
 from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
 from gptcli.checkpoint.reading import read_together
-from gptcli.checkpoint.tensors import load_weights
+from gptcli.checkpoint.tensors import Weights, read_weights
+from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.checkpoint.weights_step import WeightsStep, weights_step
+from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError
@@ -92,11 +94,11 @@ def load_model(directory: Path, device: str) -> LoadedModel:
 
 def read_model(directory: Path, device: str) -> LoadedModel:
     """Read a model from the files as they are, whether or not they are what was saved."""
-    step = weights_step(directory)
     config = read_model_config(directory)
     whole = load_tokenizer(directory)
     tokenizer = whole.for_model(config.vocab_size)
-    model = use_fast_layers(model_with(config, load_weights(directory, config))).to(device)
+    weights, step = _weights_and_step(directory, config)
+    model = use_fast_layers(model_with(config, weights)).to(device)
     notes = omission_notes(directory) + special_id_notes(directory, config.vocab_size) + whole.notes
     if tokenizer is not whole:
         notes += (
@@ -106,6 +108,13 @@ def read_model(directory: Path, device: str) -> LoadedModel:
     ends = end_ids(directory, tokenizer.vocab_size)
     if tokenizer.end_of_text is not None:
         ends |= {tokenizer.end_of_text}
-    if weights_step(directory) != step:  # others were published meanwhile
-        return read_model(directory, device)
     return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes, step)
+
+
+def _weights_and_step(directory: Path, config: ModelConfig) -> tuple[Weights, WeightsStep | None]:
+    """The weights, and the step of a run's; others may be published at any time."""
+    while True:
+        with opened_weights(directory) as files:
+            step = weights_step(directory)
+            if all(file.is_in_place() for file in files):
+                return read_weights(files, config), step

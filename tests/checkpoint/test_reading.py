@@ -124,3 +124,21 @@ def test_a_file_written_to_while_it_is_read_is_refused(
     while_reading(lambda: file.write_bytes(file.read_bytes()))
     with pytest.raises(CheckpointError, match="changed while it was read"):
         load_model(directory, "cpu")
+
+
+def test_the_step_is_that_of_the_weights_that_are_read(
+    uniform, tmp_path: Path, monkeypatch
+) -> None:
+    directory, other = uniform(tmp_path / "m", 1.0), uniform(tmp_path / "other", 2.0)
+    found = iter(["step of 1.0", "step of 2.0"])
+
+    def step_then_publish(_: Path) -> str:
+        step = next(found)
+        if step == "step of 1.0":
+            os.replace(other / "model.safetensors", directory / "model.safetensors")
+        return step
+
+    monkeypatch.setattr("gptcli.generation.loaded_model.weights_step", step_then_publish)
+    loaded = load_model(directory, "cpu")
+    assert values(dict(loaded.model.named_parameters())) == {2.0}
+    assert loaded.step == "step of 2.0"
