@@ -9,9 +9,11 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from gptcli import __version__
 from gptcli.commands.command_line import as_command
+from gptcli.commands.narrow_help import NarrowCommand, narrow_width
 from gptcli.commands.slips import check_command, explained
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
@@ -40,18 +42,21 @@ _COMMANDS = {
 
 def build_app(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     """The command line with these commands; without an argument, with all."""
+    width = narrow_width()
     app = typer.Typer(
         name="gptcli",
         help="Train a small GPT on your own text, then evaluate it, sample from it and look "
         "inside.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None if width else "rich",
+        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": width},
     )
     app.callback()(_options)
     for name in names:
         module, function = _COMMANDS[name]
-        app.command(name)(as_command(getattr(import_module(module), function)))
+        kind = NarrowCommand if width else TyperCommand
+        app.command(name, cls=kind)(as_command(getattr(import_module(module), function)))
     return app
 
 

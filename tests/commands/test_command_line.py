@@ -108,3 +108,15 @@ def test_help_shows_the_choices_and_the_usage(cli, command: str, words) -> None:
     shown = cli(command, "--help").stdout
     assert f"gptcli {command} [OPTIONS]" in shown
     assert [word for word in words if word not in shown] == []
+
+
+@pytest.mark.parametrize("columns", ["40", "60"])
+@pytest.mark.parametrize("command", ["sample", "train", "count-params"])
+def test_on_a_narrow_terminal_no_flag_is_cut(cli, monkeypatch, command: str, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = cli(command, "--help").stdout
+    found = get_command(build_app([command, "prepare"])).commands[command]
+    flags = [name for one in found.params for name in (*one.opts, *one.secondary_opts)]
+    assert [name for name in flags if name.startswith("--") and name not in shown] == []
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    assert "…" not in shown

@@ -1,5 +1,6 @@
 """``eval --by position``: the loss by the number of tokens seen before the target."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from gptcli.evaluation.loss import (
 from gptcli.runtime.world import World
 
 _COLUMNS = ("tokens seen", "targets", "loss", "perplexity", "accuracy")
+_TITLE = "Loss in nats per token, by the number of tokens seen before"
 _LABELS = 9  # columns before the plot
 _NARROWEST_PLOT = 8
 
@@ -33,7 +35,7 @@ def positions_answer(subject: Subject, world: World) -> Answer:
     tables = [_table(found, context), facts("", subject.condition_rows(subject.text_size()))]
 
     def drawing(canvas: Canvas) -> Iterator[str]:
-        yield "Loss in nats per token, by the number of tokens seen before"
+        yield from textwrap.wrap(_TITLE, canvas.width)
         yield from _plot(found, context, canvas.width)
         yield ""
         yield to_text(tables, canvas.width, canvas.in_colour).removesuffix("\n")
@@ -62,7 +64,7 @@ def _table(found: PositionLosses, context: int) -> Table:
             seen = f"{first:,}" if first == last else f"{first:,} to {last:,}"
             figures = Figure.of(part.loss, ".4f"), Figure.of(part.perplexity, ".3f")
             rows.append((seen, part.n_targets, *figures, Share(part.accuracy)))
-    return Table("Loss by position", _COLUMNS, tuple(rows))
+    return Table("Loss by position", _COLUMNS, tuple(rows), spare=("perplexity", "targets"))
 
 
 def _positions(found: PositionLosses, context: int) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.drawing import heading, quoted, shade, style, words
+from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, style, words
 from gptcli.inspection.report import Prediction, Token
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.escapes import visible
@@ -60,7 +60,7 @@ def draw_rows(
         for weight in row:
             _draw_cell(canvas, line, weight, window.cell_width)
         if layout.beside:
-            line.append(_GAP + layout.beside[number], style(canvas, "dim"))
+            line.append(_GAP + layout.beside[number], style(canvas, SECONDARY))
         yield line
 
 
@@ -146,7 +146,7 @@ def _stack(piece: str, width: int) -> list[str]:
 
 def _draw_cell(canvas: Canvas, line: Text, weight: float | None, width: int) -> None:
     if weight is None:
-        line.append(_in_cell(_MASKED, width), style(canvas, "dim"))
+        line.append(_in_cell(_MASKED, width), style(canvas, SECONDARY))
         return
     shown = "" if canvas.has_scale else str(min(int(10 * weight), 9))
     if width == _PERCENT:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.drawing import heading, quoted, shade, words
+from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, words
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
@@ -132,7 +132,7 @@ def _check(canvas: Canvas, report: AttentionReport) -> Iterator[Text]:
         f"Checked: explicit attention is within {check.fused_max_error:.1e} of the model's own, "
         f"rows sum to 1 within {check.row_sum_max_error:.1e}, "
         f"weight on the future is at most {check.future_mass_max:g}.",
-        "dim",
+        SECONDARY,
     )
 
 

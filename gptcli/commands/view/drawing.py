@@ -13,8 +13,8 @@ from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.palette import ink_on, sequential
 from gptcli.runtime.escapes import visible
 
-SECONDARY = "bright_black"
-"""The style of secondary text; a colour, so that it is plain text without colours."""
+SECONDARY = "color(243)"
+"""The style of secondary text: a grey with a contrast of 4.5:1 on white and on black."""
 
 _QUOTED_WIDTH = 24
 _INDENT = "  "

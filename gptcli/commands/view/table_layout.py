@@ -16,7 +16,8 @@ _GAP = 2
 _BAR_WIDTH = 10
 _NARROWEST_PROSE = 20
 _INDENT = "  "
-_BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[0m"
+_BELOW = "    "  # before a text that has no room beside its row
+_BOLD, _DIM, _CYAN, _RESET = "\x1b[1m", "\x1b[38;5;243m", "\x1b[36m", "\x1b[0m"
 
 
 def to_text(tables: Iterable[Table], width: int, colour: bool) -> str:
@@ -38,14 +39,19 @@ def _aligned(table: Table, width: int, colour: bool) -> str:
     numbers = [is_number(table, column) for column in shown]
     sizes = [max(map(cell_width, cells)) for cells in zip(*header, *rows, strict=True)]
     narrowest = 1 if table.clips else _NARROWEST_PROSE
-    room = max(width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1), narrowest)
+    room = width - sum(sizes[:-1]) - _GAP * (len(sizes) - 1)
+    if room >= min(narrowest, sizes[-1]) or numbers[-1] or len(shown) == 1:
+        below = 0
+        room = max(room, narrowest)
+    else:  # the texts of the last column get lines of their own
+        below = width - len(_BELOW)
     titles = [_styled(line, _BOLD, colour) for line in _wrapped(one_line(table.title), width)]
-    heads = [line for cells in header for line in _lines(cells, sizes, numbers, room)]
+    heads = [line for cells in header for line in _lines(cells, sizes, numbers, room, below)]
     body = [_styled(line, _DIM, colour) for line in heads]
     for row, cells in zip(table.rows, rows, strict=True):
         share = next((cell for cell in row if isinstance(cell, Share)), None) if has_bar else None
         last = clipped(cells[-1], room) if table.clips else cells[-1]
-        first, *more = _lines([*cells[:-1], last], sizes, numbers, room)
+        first, *more = _lines([*cells[:-1], last], sizes, numbers, room, below)
         drawn = bar(share.value, _BAR_WIDTH) if share else ""
         body += [f"{first}{' ' * _GAP}{_styled(drawn, _CYAN, colour)}" if drawn else first, *more]
     notes = [line for note in table.notes for line in _wrapped(note, width)]
@@ -87,13 +93,20 @@ def _folded(table: Table, width: int) -> Iterator[Table]:
         )
 
 
-def _lines(cells: list[str], sizes: list[int], numbers: list[bool], room: int) -> list[str]:
-    """The lines of one row; its last cell is wrapped to ``room`` if it is text."""
+def _lines(
+    cells: list[str], sizes: list[int], numbers: list[bool], room: int, below: int
+) -> list[str]:
+    """The lines of one row; its last cell is wrapped to ``room`` if it is text.
+
+    If ``below`` is not 0, that cell stands below the others, in this width.
+    """
     *before, last = [
         _padded(cell, size, aligns_right)
         for cell, size, aligns_right in zip(cells, sizes, numbers, strict=True)
     ]
     start = "".join(cell + " " * _GAP for cell in before)
+    if below:
+        return [start.rstrip(), *(_BELOW + line for line in _wrapped(cells[-1], below))]
     wrapped = [last] if numbers[-1] else _wrapped(last, room) or [""]
     indent = " " * cell_width(start)
     return [

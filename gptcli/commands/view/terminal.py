@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _CONTROLS = {code: escaped(chr(code)) for code in (*range(32), *UNSAFE) if code not in (9, 10)}
 
+_RED, _YELLOW, _RESET = "\x1b[1;31m", "\x1b[1;38;5;130m", "\x1b[0m"
+
 
 @dataclass(frozen=True)
 class Verbosity:
@@ -53,18 +55,24 @@ def detail(message: str) -> None:
 
 def complain(message: str) -> None:
     """Print the one line of an error, also with ``--quiet``."""
-    _say("error: " + " ".join(message.splitlines()))
+    _say(" ".join(message.splitlines()), "error: ", _RED)
 
 
 def warn(message: str) -> None:
     """Tell the user what must be known, also with ``--quiet``."""
-    _say("warning: " + " ".join(message.splitlines()))
+    _say(" ".join(message.splitlines()), "warning: ", _YELLOW)
 
 
-def _say(message: str) -> None:
+def _say(message: str, kind: str = "", colour: str = "") -> None:
+    """Print a line that begins with its ``kind``, in a colour on a terminal that has colours."""
+    begin = f"{colour}{kind}{_RESET}" if kind and _has_colours() else kind
     # Long work goes on when stderr has been closed.
     with contextlib.suppress(OSError):
-        print(escape_controls(message), file=sys.stderr, flush=True)  # noqa: T201
+        print(begin + escape_controls(message), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _has_colours() -> bool:
+    return is_interactive() and not os.environ.get("NO_COLOR")
 
 
 def escape_controls(text: str) -> str:

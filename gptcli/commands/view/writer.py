@@ -30,15 +30,19 @@ def give(answer: Answer | None, output: Output) -> None:
 
 
 def _to_stdout(chunks: Chunks, is_live: bool) -> None:
-    """Write to stdout, if ``is_live`` each chunk at once; Ctrl-C ends the line."""
+    """Write to stdout, if ``is_live`` each chunk at once; Ctrl-C and errors end the line."""
+    last = ""
     try:
         for chunk in chunks:
             assert isinstance(chunk, str), "bytes go to a file"
+            last = chunk or last
             sys.stdout.write(chunk)
             if is_live:
                 sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.stdout.write("\n")
+    except BaseException as error:
+        is_open = last and not last.endswith("\n") and not isinstance(error, OSError)
+        if is_open or isinstance(error, KeyboardInterrupt):
+            sys.stdout.write("\n")
         raise
     finally:
         sys.stdout.flush()
