@@ -47,6 +47,6 @@ class MemoryExhaustedError(GptcliError):
 
 
 class TrainingStopped(GptcliError):  # noqa: N818
-    """Training stopped because it was asked to; it is saved and can be resumed."""
+    """Training stopped because it was asked to: what it has learnt is saved, and it can go on."""
 
     exit_code = 75

@@ -12,9 +12,8 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ from gptcli.fast.packing import packed
 from gptcli.fast.row_products import row_product
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import GPT
-from gptcli.runtime.cache_folder import cache_folder, is_private, make_private
+from gptcli.runtime.cache_folder import cache_folder, is_private, make_private, scratch_folder
 from gptcli.runtime.files import write_bytes
 from gptcli.runtime.hashing import sha256_of
 
@@ -51,8 +50,11 @@ class CompiledStep:
     """A compiled DecodingStep for ``batch_size`` rows, bound to the weights of one model."""
 
     def __init__(self, library: Path, model: GPT, batch_size: int) -> None:
-        # The C++ class, because torch's Python wrapper imports the whole compiler.
-        self._runner = torch._C._aoti.AOTIModelPackageLoader(str(library), "model", False, 1, -1)
+        # The C++ class, because torch's Python wrapper imports the whole compiler. It unpacks the
+        # library, which is needed until it is loaded: a kill later leaves nothing behind.
+        with scratch_folder(_folder()) as scratch, _temporary_files_in(scratch):
+            loader = torch._C._aoti.AOTIModelPackageLoader
+            self._runner = loader(str(library), "model", False, 1, -1)
         weights = {
             f"model.{name}": value.detach() for name, value in _tensors(packed(model, batch_size))
         }
@@ -83,7 +85,7 @@ def find_step(model: GPT, batch_size: int) -> CompiledStep | None:
     for library in _folder().glob(f"{_key(model, batch_size)}-*.pt2"):
         if is_private(library) and library.stem.endswith(f"-{_digest(library)}"):
             # A library made by another build of torch does not load.
-            with contextlib.suppress(RuntimeError, KeyError):
+            with contextlib.suppress(RuntimeError, KeyError, OSError):
                 return CompiledStep(library, model, batch_size)
     return None
 
@@ -102,15 +104,28 @@ def compile_step(model: GPT, batch_size: int) -> None:
     """
     folder, key = _folder(), _key(model, batch_size)
     make_private(folder)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
+    with warnings.catch_warnings(), scratch_folder(folder) as scratch:
         warnings.simplefilter("ignore")  # torch's warnings are for its developers
-        made = Path(scratch) / f"{key}.pt2"
+        made = scratch / f"{key}.pt2"
         _compile(_exported(model, batch_size), made)
         library = folder / f"{key}-{_digest(made)}.pt2"
         write_bytes(library, made.read_bytes())
     for other in folder.glob(f"{key}-*.pt2"):  # damaged ones
         if other != library and other.is_file():
             other.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let libraries make their temporary files in ``folder`` while the block runs."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 @torch.no_grad()

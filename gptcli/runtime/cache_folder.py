@@ -2,12 +2,17 @@
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from gptcli.errors import ResourceError
 from gptcli.runtime.files import reported
+
+_SCRATCH = ".scratch-"
 
 
 def cache_folder() -> Path:
@@ -55,6 +60,36 @@ def make_private(folder: Path) -> None:
         for file in folder.iterdir():
             if not file.is_dir() or file.is_symlink():
                 file.unlink()
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder in ``parent`` for the files of this process, removed when the block ends.
+
+    Those of processes that were killed are removed first.
+    """
+    for other in parent.glob(f"{_SCRATCH}*"):
+        if not _is_running(other.name.removeprefix(_SCRATCH)):
+            shutil.rmtree(other, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(name: str) -> bool:
+    """Whether the process is there that a scratch folder is named after."""
+    number = name.partition("-")[0]
+    if sys.platform == "win32" or not number.isdigit():  # there os.kill would end it
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def _is_own(found: os.stat_result) -> bool:

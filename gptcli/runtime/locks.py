@@ -26,9 +26,7 @@ def exclusive(directory: Path) -> Iterator[None]:
     then removed. Raises ResourceError, naming the holder, where another process has the lock,
     and where the file cannot be written.
     """
-    if directory.is_symlink() or directory.name in ("", ".."):  # one lock, whatever the name
-        directory = Path(os.path.realpath(directory))
-    lock = directory.with_name(f".{directory.name}.lock")
+    lock = _lock_of(directory)
     is_new_folder = not lock.parent.exists()
     try:
         with reported(lock):
@@ -49,6 +47,27 @@ def exclusive(directory: Path) -> Iterator[None]:
         if is_new_folder:
             with contextlib.suppress(OSError):  # there is something in it
                 lock.parent.rmdir()
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process holds the lock of ``directory``; a file that a kill left does not count."""
+    lock = _lock_of(directory)
+    if not lock.is_file():
+        return False
+    try:
+        release = _acquire(lock)
+    except OSError:
+        return True
+    if release is None:
+        return True
+    release()
+    return False
+
+
+def _lock_of(directory: Path) -> Path:
+    if directory.is_symlink() or directory.name in ("", ".."):  # one lock, whatever the name
+        directory = Path(os.path.realpath(directory))
+    return directory.with_name(f".{directory.name}.lock")
 
 
 def _write_holder(lock: Path) -> None:

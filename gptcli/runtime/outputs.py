@@ -9,13 +9,16 @@ from pathlib import Path
 from gptcli.errors import UsageError
 from gptcli.runtime.directories import is_leftover, new_directory, remove_stale
 from gptcli.runtime.files import parse_object, read_bounded
-from gptcli.runtime.locks import exclusive
+from gptcli.runtime.locks import exclusive, is_locked
 
 
 def free_name(parent: Path, name: str) -> Path:
-    """``parent/name``, or if that is taken ``parent/name-2`` and so on."""
+    """``parent/name``, or if that is taken ``parent/name-2`` and so on.
+
+    A name is also taken if another process is making a directory of it.
+    """
     candidate, number = parent / name, 2
-    while candidate.exists() or candidate.is_symlink():
+    while candidate.exists() or candidate.is_symlink() or is_locked(candidate):
         candidate = parent / f"{name}-{number}"
         number += 1
     return candidate

@@ -1,5 +1,6 @@
 """The compiled step against the eager model; each test compiles, which takes some seconds."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -34,6 +35,7 @@ def empty_cache(tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
     return tmp_path / "gptcli" / "steps"
 
 
@@ -65,6 +67,7 @@ def test_weights_are_the_models_own_and_another_shape_has_its_own_step(empty_cac
     compile_step(quantize(new_model(GPT2, 1).eval()), 1)
     (library,) = empty_cache.iterdir()
     assert not list(Path(tempfile.gettempdir()).glob("*"))
+    assert os.environ["TMPDIR"] == tempfile.gettempdir()
     other = quantize(new_model(GPT2, 2).eval())
     assert find_step(new_model(GPT2, 1).eval(), 1) is None
     assert find_step(other, 2) is None
@@ -72,6 +75,8 @@ def test_weights_are_the_models_own_and_another_shape_has_its_own_step(empty_cac
     assert find_step(other, 2) is not None
     step = find_step(other, 1)
     assert step is not None
+    # While it is in use a kill would leave nothing behind.
+    assert not [*empty_cache.glob(".*"), *Path(tempfile.gettempdir()).glob("*")]
     torch.testing.assert_close(logits_by(step, other), logits_by(None, other), rtol=0, atol=0.01)
     content = bytearray(library.read_bytes())
     content[len(content) // 2] ^= 255  # which torch would run, or crash on

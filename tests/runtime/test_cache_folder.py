@@ -1,13 +1,14 @@
 """The cache is where the system keeps caches, and code in it is this user's alone."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from gptcli.errors import ResourceError
-from gptcli.runtime.cache_folder import cache_folder, is_private, make_private
+from gptcli.runtime.cache_folder import cache_folder, is_private, make_private, scratch_folder
 
 POSIX = pytest.mark.skipif(not hasattr(os, "getuid"), reason="this system has no modes")
 
@@ -63,3 +64,17 @@ def test_links_and_folders_of_others_are_refused(tmp_path, monkeypatch):
     assert not is_private(tmp_path / "real")
     with pytest.raises(ResourceError, match="another user"):
         make_private(tmp_path / "real")
+
+
+@POSIX
+def test_scratch_of_a_process_that_was_killed_is_cleared_by_the_next(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, used = tmp_path / f".scratch-{ended.pid}-x", tmp_path / f".scratch-{os.getppid()}-x"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "library.so").touch()
+    with scratch_folder(tmp_path) as mine:
+        assert is_private(mine)
+        assert {*tmp_path.iterdir()} == {used, mine}
+    assert [*tmp_path.iterdir()] == [used]

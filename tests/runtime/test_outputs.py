@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gptcli.errors import UsageError
+from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import (
     OutputKind,
     check_replaceable,
@@ -64,6 +65,14 @@ def test_taken_default_gets_the_next_number(tmp_path):
     for expected in ("input", "input-2", "input-3"):
         assert free_name(tmp_path, "input").name == expected
         (tmp_path / expected).mkdir()
+
+
+def test_a_name_that_is_being_written_is_taken_and_a_stale_lock_is_not(tmp_path):
+    (tmp_path / ".input.lock").touch()
+    assert free_name(tmp_path, "input").name == "input"
+    with exclusive(tmp_path / "input"):
+        assert free_name(tmp_path, "input").name == "input-2"
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_dangling_link_counts_as_taken(tmp_path):
