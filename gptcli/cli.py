@@ -13,8 +13,8 @@ from typer.core import TyperCommand
 
 from gptcli import __version__
 from gptcli.commands.command_line import as_command
-from gptcli.commands.narrow_help import NarrowCommand, narrow_width
 from gptcli.commands.slips import check_command, explained
+from gptcli.commands.view.narrow_help import NarrowCommand, narrow_width
 from gptcli.commands.view.terminal import complain, verbosity, warn
 from gptcli.errors import (
     GptcliError,

@@ -35,9 +35,12 @@ class Window:
         return self.columns * self.cell_width
 
 
-def fit_window(n_tokens: int, room: int) -> Window:
-    """Choose the widest cells in which all tokens fit ``room`` characters, else the last ones."""
-    for cell_width in CELL_WIDTHS:
+def fit_window(n_tokens: int, room: int, widest: int = CELL_WIDTHS[0]) -> Window:
+    """Choose the widest cells in which all tokens fit ``room`` characters, else the last ones.
+
+    ``widest`` is the width in which every token's text fits on one line.
+    """
+    for cell_width in sorted({*CELL_WIDTHS, max(widest, CELL_WIDTHS[0])}, reverse=True):
         if n_tokens * cell_width <= room:
             return Window(0, n_tokens, cell_width)
     shown = max(room - 1, 1)

@@ -15,11 +15,12 @@ from gptcli.runtime.escapes import visible
 
 _LABEL_WIDTH = 10
 _HEADER_LINES = 4
+_WIDEST_CELL = 12
 _LISTED = 16  # rows whose predictions are listed below, at most
 _GAP = "  "
 _EARLIER = "…"
 _MASKED = "."
-_PERCENT = 4  # cells of this width hold a percentage
+_PERCENT = 4  # cells of this width or more hold a percentage
 _SWATCHES = (0, 1, 4, 16, 36, 64, 100)
 
 
@@ -31,10 +32,12 @@ class Layout:
     labels: tuple[str, ...]
     beside: tuple[str, ...] = ()
     is_short: bool = False
+    is_numbered: bool = False  # columns have the numbers of their rows above them
 
 
 def plan(canvas: Canvas, tokens: Sequence[Token]) -> Layout:
     """Choose the longest texts that leave room for all tokens, else show only the last tokens."""
+    widest = min(max(cell_len(visible(token.text)) for token in tokens) + 1, _WIDEST_CELL)
     labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
     room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
@@ -44,8 +47,22 @@ def plan(canvas: Canvas, tokens: Sequence[Token]) -> Layout:
     for beside, least_cell in [*choices, (short, 1)]:
         left = room - (len(_GAP) + max(map(cell_len, beside)) if beside else 0)
         if len(tokens) * least_cell <= left:
-            return Layout(fit_window(len(tokens), left), labels, beside, beside is short)
-    return Layout(fit_window(len(tokens), room), labels)
+            window = fit_window(len(tokens), left, widest)
+            return _layout(tokens, window, labels, beside, beside is short)
+    return _layout(tokens, fit_window(len(tokens), room), labels)
+
+
+def _layout(
+    tokens: Sequence[Token],
+    window: Window,
+    labels: tuple[str, ...],
+    beside: tuple[str, ...] = (),
+    is_short: bool = False,
+) -> Layout:
+    """Number the columns if a token is too long for its narrow one: stacked letters read badly."""
+    is_long = any(cell_len(visible(token.text)) > 2 for token in tokens[window.first :])
+    is_numbered = is_long and window.cell_width < _PERCENT
+    return Layout(window, labels, beside, is_short, is_numbered)
 
 
 def draw_rows(
@@ -53,7 +70,7 @@ def draw_rows(
 ) -> Iterator[Text]:
     """The header of keys, then one line per query; ``rows`` are the window's cells."""
     window, margin = layout.window, " " * cell_len(layout.labels[0])
-    for header in _header([token.text for token in tokens], window):
+    for header in _header([token.text for token in tokens], layout):
         yield Text((margin + header).rstrip())
     for number, row in enumerate(rows, window.first):
         line = Text(layout.labels[number])
@@ -72,13 +89,15 @@ def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
         for percent in _SWATCHES:
             scale.append(f"{percent:>3} ", shade(canvas, sqrt(percent / 100)))
         yield scale
-    elif window.cell_width == _PERCENT:
+    elif window.cell_width >= _PERCENT:
         yield from words(canvas, "Cells are percent of the row's attention.")
     else:
         yield from words(canvas, "Digits are tenths of the row's attention: 3 means 30 to 40%.")
     yield from words(
         canvas, f"Rows are queries, columns are keys; {_MASKED} marks the future, which is masked."
     )
+    if layout.is_numbered:
+        yield from words(canvas, "Above a column, read downward: the number of its token's row.")
     if layout.is_short:
         yield from words(
             canvas,
@@ -126,10 +145,13 @@ def _labels(tokens: Sequence[Token], width: int) -> tuple[str, ...]:
     )
 
 
-def _header(pieces: Sequence[str], window: Window) -> Iterator[str]:
-    """The keys' tokens above their columns, written downward where a column is narrow."""
-    width = window.cell_width
-    stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
+def _header(pieces: Sequence[str], layout: Layout) -> Iterator[str]:
+    """The keys' tokens above their columns; where they do not fit, the numbers of their rows."""
+    window, width = layout.window, layout.window.cell_width
+    if layout.is_numbered:
+        stacks = [list(str(number)) for number in range(window.first, window.n_tokens)]
+    else:
+        stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
     stacks = [[_EARLIER], *stacks] if window.is_cropped else stacks
     height = max(map(len, stacks))
     for level in range(height, 0, -1):
@@ -149,7 +171,7 @@ def _draw_cell(canvas: Canvas, line: Text, weight: float | None, width: int) -> 
         line.append(_in_cell(_MASKED, width), style(canvas, SECONDARY))
         return
     shown = "" if canvas.has_scale else str(min(int(10 * weight), 9))
-    if width == _PERCENT:
+    if width >= _PERCENT:
         shown = str(round(100 * weight))
     line.append(_in_cell(shown, width), shade(canvas, sqrt(weight)))
 

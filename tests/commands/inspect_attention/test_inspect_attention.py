@@ -7,11 +7,13 @@ from rich.cells import cell_len
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
+from gptcli.commands.inspect_attention.heatmap import draw_rows, plan
 from gptcli.commands.inspect_attention.run import attention_document
+from gptcli.commands.view.canvas import Canvas
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
-from gptcli.inspection.report import head_patterns, report_attention
+from gptcli.inspection.report import Guess, Prediction, Token, head_patterns, report_attention
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer
 
@@ -208,3 +210,23 @@ def test_the_document_holds_what_the_schema_says(model):
         query, key, weight = head["top"][0]
         assert head["pattern"][query][key] == weight == max(map(max, head["pattern"][1:]))
         assert [sum(row) for row in head["pattern"]] == pytest.approx([1] * 7, abs=1e-6)
+
+
+def _heads(tokens: list[str], width: int) -> list[str]:
+    guess = Prediction(Guess(0, "a", 0.5), None)
+    shown = [Token(0, text, guess) for text in tokens]
+    canvas = Canvas(width)
+    layout = plan(canvas, shown)
+    rows = [[0.0] * layout.window.columns for _ in range(layout.window.n_tokens)]
+    lines = [line.plain for line in draw_rows(canvas, layout, shown, rows)]
+    return lines[: len(lines) - len(rows)]
+
+
+def test_the_heads_of_columns_are_words_or_the_numbers_of_their_rows():
+    pieces = ["attention", " of", " every", "token"]
+    (words,) = _heads(pieces, 120)
+    assert words.split() == ["attention", "·of", "·every", "token"]
+    many = [f"word{n}" for n in range(12)]
+    tens, ones = _heads(many, 60)
+    assert (tens.split(), ones.split()) == (["1", "1"], [*"0123456789", "0", "1"])
+    assert [head.split() for head in _heads(list("abcdefghijkl"), 50)] == [list("abcdefghijkl")]
