@@ -48,13 +48,16 @@ def refuse_pointer(name: str, start: bytes) -> None:
 def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
     """The message for a text with ``byte`` at ``place``; ``start`` is its beginning, for a hint."""
     if encoding := marked_encoding(start):
-        hint = f"it starts like {encoding}: convert it, as with `iconv -f {encoding} -t UTF-8`"
+        hint = (
+            f"it starts like {encoding}: convert it, for example with "
+            f"`iconv -f {encoding} -t UTF-8`"
+        )
     elif b"\0" in start[:START_BYTES]:
         hint = "is it a binary file?"
     elif byte in _WINDOWS_1252 or _has_windows_signs(start):
-        hint = "convert it, as with `iconv -f WINDOWS-1252 -t UTF-8`"
+        hint = "convert it, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
     else:
-        hint = "convert it, as with `iconv -f LATIN1 -t UTF-8`"
+        hint = "convert it, for example with `iconv -f LATIN1 -t UTF-8`"
     return f"{name} is not UTF-8, byte 0x{byte:02x} {place}: {hint}"
 
 

@@ -55,7 +55,7 @@ def target_text(split: TokenSplit | TextTokens, tokenizer: Tokenizer) -> TextLen
     first = _first_text(split, tokenizer)
     size = TextLength(split.n_bytes - first.n_bytes, split.n_characters - first.n_characters)
     if min(size.n_bytes, size.n_characters) < 0 or not size.n_bytes:
-        raise DataError("the data is damaged: its tokens stand for no text")
+        raise DataError("the data is damaged: its tokens do not make text")
     return size
 
 

@@ -110,7 +110,9 @@ def _why_device(kind: str) -> str:
 def _check_cuda_index(asked: str, index: str) -> None:
     count = torch.cuda.device_count()
     if not index.isdigit() or int(index) >= count:
-        raise UsageError(f"--device {asked} is not here: the GPUs are cuda:0 to cuda:{count - 1}")
+        raise UsageError(
+            f"--device {asked} is not available here: the GPUs are cuda:0 to cuda:{count - 1}"
+        )
 
 
 @contextlib.contextmanager

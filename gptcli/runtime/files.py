@@ -40,7 +40,7 @@ def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"it has more than {limit:,} bytes, too many for what it should be")
+        raise ValueError(f"it has more than {limit:,} bytes, too many for a file of its kind")
     if is_lfs_pointer(content):
         raise ValueError("it is a git-lfs pointer, not the file itself: git lfs pull")
     return content
@@ -53,7 +53,7 @@ def parse_object(content: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is too deeply nested") from None
     if not isinstance(value, dict):
-        raise ValueError("it holds no JSON object")
+        raise ValueError("it does not hold a JSON object")
     return value
 
 

@@ -80,7 +80,7 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
     try:
         get_hf_file_metadata(url, timeout=10)
     except errors.GatedRepoError:
-        return "which asks for permission first (there, then `hf auth login`)"
+        return "which needs permission first (ask there, then `hf auth login`)"
     except errors.RepositoryNotFoundError:
         raise UsageError(
             f"no {wanted.what} {hub_id!r}: no such path here and no such model at "
@@ -89,7 +89,7 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
     except errors.EntryNotFoundError:  # the model is there
         return None
     except errors.OfflineModeIsEnabled:
-        return "which HF_HUB_OFFLINE forbids to ask"
+        return "which HF_HUB_OFFLINE forbids asking"
     except Exception as error:  # networks and the library's HTTP client raise many kinds
         return f"which cannot be asked ({_reason(error)})"
     return None

@@ -84,7 +84,7 @@ class OutputKind:
 def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> None:
     """Raise UsageError unless ``directory`` is free, or of this kind with ``overwrite``."""
     if directory.name in ("", ".."):
-        raise UsageError(f"--out {directory} has no name of its own: name a new directory")
+        raise UsageError(f"--out {directory} is not a new directory: name one")
     if not (directory.exists() or directory.is_symlink()):
         return
     if not overwrite:

@@ -37,7 +37,7 @@ class StopRequest:
 
 
 def _nothing_saved(name: str | None) -> str:
-    return f"stopped by {name} before the first step: nothing was saved; begin again as before"
+    return f"stopped by {name} before the first step: nothing was saved; start it again"
 
 
 @contextlib.contextmanager

@@ -125,12 +125,13 @@ def check_length(dataset: Dataset, block_size: int) -> None:
     n_tokens = dataset.train.n_tokens
     if n_tokens <= block_size:
         raise DataError(
-            f"{dataset.directory} has {n_tokens:,} training tokens, a context of {block_size:,} "
-            f"needs {block_size + 1:,}: try --block-size {max(1, n_tokens // 4)} or more text"
+            f"{dataset.directory} has {n_tokens:,} training tokens, but a context of "
+            f"{block_size:,} needs {block_size + 1:,}: try --block-size {max(1, n_tokens // 4)} "
+            "or more text"
         )
     if not dataset.train.n_targets:
         raise DataError(
-            f"{dataset.directory} has no training token that counts as a target: "
+            f"{dataset.directory} has no training token that counts in the loss: "
             "prepare it again, with completions that are not empty"
         )
 
@@ -169,7 +170,7 @@ def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
     if max_iters is None:
         return record
     if max_iters < before:
-        raise UsageError(f"--max-iters {max_iters} is below the run's {before}: it can only grow")
+        raise UsageError(f"--max-iters {max_iters} is below the run's {before}: it can only be raised")
     return replace(record, training=replace(record.training, max_iters=max_iters))
 
 

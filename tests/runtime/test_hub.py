@@ -95,7 +95,7 @@ def test_a_name_that_is_not_there_is_a_usage_error(hub):
 
 @pytest.mark.parametrize(
     ("answer", "code", "why"),
-    [(403, "GatedRepo", "asks for permission"), (500, "", "500"), (429, "", "429"), (418, "", "")],
+    [(403, "GatedRepo", "needs permission"), (500, "", "500"), (429, "", "429"), (418, "", "")],
 )
 def test_a_hub_that_gives_nothing_is_a_resource_error(hub, capfd, answer, code, why):
     hub.answer, hub.code = answer, code

@@ -133,7 +133,7 @@ def test_line_ends_of_windows_change_nothing():
 
 DAMAGED = {
     "not JSON": (b"{", MERGES.encode(), "v is not a vocabulary"),
-    "a list": (b"[]", MERGES.encode(), "no JSON object"),
+    "a list": (b"[]", MERGES.encode(), "not hold a JSON object"),
     "deep": (b"[" * 100_000, MERGES.encode(), "v is not a vocabulary"),
     "binary vocabulary": (b"\x80\x81", MERGES.encode(), "v is not a vocabulary"),
     "binary merges": (small()[0], b"t h\n\xff", "m is not UTF-8 at byte 4"),

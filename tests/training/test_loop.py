@@ -261,7 +261,7 @@ def test_max_iters_can_only_grow(begin, dataset) -> None:
     training = begin("a")
     run(training)
     record = read_record(training.directory)
-    with pytest.raises(UsageError, match="only grow"):
+    with pytest.raises(UsageError, match="only be raised"):
         continue_training(training.directory, record, dataset, 20)
     grown, _ = continue_training(training.directory, record, dataset, 40)
     assert run(grown).saves == [40]

@@ -129,7 +129,7 @@ def test_a_new_run_is_not_there_before_its_first_save(begin_anew, tmp_path) -> N
     assert not (tmp_path / "runs" / "a").exists()
     heard = Listener()
     heard.stop.signal_name = "SIGTERM"
-    with pytest.raises(TrainingStopped, match=r"SIGTERM before the first step.*begin again"):
+    with pytest.raises(TrainingStopped, match=r"SIGTERM before the first step.*start it again"):
         run(training, heard)
     training.place.discard()
     assert [*(tmp_path / "runs").iterdir()] == []

@@ -192,7 +192,7 @@ class Cutter:
         if self.longest is not None and sum(map(len, pending)) > self.longest:
             raise DataError(
                 f"{self.source.name} has a line longer than {self.longest // 2**20} MiB, in or "
-                f"behind {line_place(self.source, begun)}: a line should hold one record of JSON"
+                f"after {line_place(self.source, begun)}: a line should hold one record of JSON"
             )
 
 

@@ -72,7 +72,7 @@ class TextInput:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise DataError(f"{self.name} vanished while it was read: put it back") from None
+            raise DataError(f"{self.name} disappeared while it was read: put it back") from None
         except OSError as error:
             raise ResourceError(f"cannot read {self.name}: {error.strerror or error}") from error
         if (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.modified_ns):

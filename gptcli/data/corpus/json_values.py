@@ -53,7 +53,7 @@ class JsonValues:
 
     def _expect(self, wanted: str, sign: str) -> None:
         if sign != wanted:
-            missing = f"{wanted!r} is missing" if wanted else "there is more behind the array"
+            missing = f"{wanted!r} is missing" if wanted else "there is more after the array"
             raise self._refusal(missing, self._at)
         self._at += len(wanted)
 

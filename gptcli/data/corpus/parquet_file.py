@@ -133,7 +133,7 @@ def _remedy(schema: Any) -> str:
         return unknown_advice(schema.names)  # one of them may be half of a record
     if not texts:
         return "none of them holds text: write the text into a column of its own"
-    return f"name the text's with --field, as --field {shlex.quote(texts[0])}"
+    return f"name the one with the text by --field, as in --field {shlex.quote(texts[0])}"
 
 
 def _is_text(kind: Any) -> bool:
@@ -156,12 +156,12 @@ def _reported(name: str, place: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} is not UTF-8 in the rows from {place} on, byte "
-            f"0x{error.object[error.start]:02x}: write it anew"
+            f"0x{error.object[error.start]:02x}: write it again"
         ) from None
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         if isinstance(error, OSError) and error.errno:
             raise ResourceError(f"cannot read {name}: {reason}") from error
         raise DataError(
-            f"{name} is not valid Parquet at {place} ({reason}): write it anew"
+            f"{name} is not valid Parquet at {place} ({reason}): write it again"
         ) from None

@@ -62,7 +62,7 @@ def look_into(
     has_records = any(one.layout is not DocumentLayout.TEXT for one in inputs)
     if options.field is not None and not has_records:
         raise UsageError(
-            f"--field {options.field} has no effect, {corpus.title} is plain text: leave it out, "
+            f"--field {options.field} has no effect: {corpus.title} is plain text. Leave it out, "
             "or give records in .jsonl, .json or .parquet"
         )
     return replace(corpus, inputs=inputs, is_collection=corpus.is_collection or has_records)
@@ -124,7 +124,7 @@ class _Looking:
                 self._plain.append(source.name)
             return source
         if not is_json:
-            self._watch.note(f"{source.name} holds records of JSON: it is read as .jsonl is")
+            self._watch.note(f"{source.name} holds JSON records: it is read like .jsonl")
         if form is RecordForm.LINES:
             return replace(source, layout=DocumentLayout.JSONL)
         return self._copied(number, source, lambda file: iter(JsonValues(file, source.name)))

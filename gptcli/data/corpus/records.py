@@ -127,7 +127,7 @@ def _spoken(role: str, content: str, is_learnt: bool = True) -> Parts:
 def _turns(record: Record, field: str) -> Iterator[DocumentPart]:
     turns = record[field]
     if not isinstance(turns, list) or not turns:
-        raise ValueError(f"field {field!r} is no list of turns")
+        raise ValueError(f"field {field!r} is not a list of turns")
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
             raise ValueError(f"message {number} is {_kind(turn)}, not an object")

@@ -43,7 +43,10 @@ def _from_cache(path: Path) -> bytes | None:
 
 
 def _download(url: str) -> bytes:
-    remedy = "download it by hand, then `gptcli prepare FILE`"
+    remedy = (
+        "download it elsewhere and type `gptcli prepare FILE`, or type `gptcli prepare python`, "
+        "which needs no network"
+    )
     try:
         content = _fetch(url)
     except (OSError, ValueError) as error:

@@ -56,15 +56,17 @@ def _write_calculator(file: BinaryIO, options: ArithmeticOptions) -> str:
 
 BUILT_IN_SOURCES: Mapping[str, BuiltInSource] = MappingProxyType(
     {
-        "python": BuiltInSource("the source of Python's standard library", _write_python),
+        "python": BuiltInSource(
+            "the source code of Python's standard library, always at hand", _write_python
+        ),
         "shakespeare": BuiltInSource("Tiny Shakespeare, downloaded once", _write_shakespeare),
         "addition": BuiltInSource(
-            "sums to learn, as in 12+34=46; see --digits, --reverse and --count",
+            "sums such as 12+34=46; see --digits, --reverse and --count",
             _write_addition,
             ".jsonl",
         ),
         "calculator": BuiltInSource(
-            "sums, differences, products and exact quotients to learn; flags as for addition",
+            "sums, differences, products and exact quotients; flags as for addition",
             _write_calculator,
             ".jsonl",
         ),

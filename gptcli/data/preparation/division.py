@@ -64,7 +64,8 @@ def divide(
         raise DataError(
             f"{scan.title} has {counted(scan.characters, 'character')}: --val-fraction "
             f"{config.val_fraction:g} would leave {target} to train on and "
-            f"{scan.characters - target} to validate with: give more text, or --val-fraction 0"
+            f"{scan.characters - target} to hold out for validation: give more text, or "
+            "--val-fraction 0"
         )
     return Division(config.val_fraction, _find_cut(readers, scan, target))
 
@@ -87,7 +88,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
         position += sum(len(part.text) for part in document.parts)
     if index + 1 == len(scan.marks):
         raise DataError(
-            f"{scan.title} has no record to validate with behind its first {target:,} characters: "
+            f"{scan.title} has no record to hold out after its first {target:,} characters: "
             "use --split-by document, or --val-fraction 0"
         )
     following = scan.marks[index + 1]

@@ -14,7 +14,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 _SAMPLED_BYTES = 2**22  # of the corpus, evenly
 _TRIED = 2**18  # characters of these
 _TRIED_OF_A_TEXT = 2**16
-_REMEDY = "choose another --tokenizer (byte keeps every text), or go on with --allow-unknown"
+_REMEDY = "choose another --tokenizer (byte keeps every text), or continue with --allow-unknown"
 
 
 def check_sample(

@@ -51,10 +51,12 @@ def make_plan(
     """Scan the corpus, make the tokenizer unless there is one, and divide the work."""
     if config.shuffle and not corpus.is_collection:
         raise UsageError(
-            f"--shuffle orders documents anew, {corpus.title} is one text: leave it out"
+            f"--shuffle reorders documents, but {corpus.title} is one text: leave it out"
         )
     if config.skip_bad and all(one.layout is DocumentLayout.TEXT for one in corpus.inputs):
-        raise UsageError(f"--skip-bad is for records, {corpus.title} is plain text: leave it out")
+        raise UsageError(
+            f"--skip-bad works with records, but {corpus.title} is plain text: leave it out"
+        )
     if corpus.n_skipped:
         is_one = corpus.n_skipped == 1
         watch.note(

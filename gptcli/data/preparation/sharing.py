@@ -74,11 +74,11 @@ def _slurm_share() -> WorkShare:
         share = WorkShare((number - least) // step, (most - least) // step + 1)
     except (KeyError, ValueError, ZeroDivisionError) as error:
         raise UsageError(
-            f"--shard auto works in a SLURM job array alone ({error} is missing or no number): "
+            f"--shard auto works only in a SLURM job array ({error} is missing or not a number): "
             "write --shard i/n"
         ) from None
     if not 0 <= share.index < share.count:
-        raise UsageError(f"--shard auto: task {number} is outside of the array {least}-{most}")
+        raise UsageError(f"--shard auto: task {number} is outside the array {least}-{most}")
     return share
 
 

@@ -119,7 +119,7 @@ def _separator_note(name: str, count: int, inputs: Sequence[_OfInput]) -> str:
     is_text = any(one.source.layout is DocumentLayout.TEXT for one in inputs)
     remedy = f"; to divide the text there into documents: --split-on {shlex.quote(name)}"
     return (
-        f"{_names(inputs)} {name} spelt out {times}, which stays text and ends no document"
+        f"{_names(inputs)} {name} written out {times}, which stays plain text and ends no document"
         f"{remedy if is_text else ''}"
     )
 

@@ -85,7 +85,7 @@ def test_stdin_is_a_source(cli):
 def test_records_on_stdin_are_read_as_such_and_it_is_said(cli):
     lines = "".join(json.dumps({"text": f"poem {n}", "url": "x"}) + "\n" for n in range(120))
     done = cli("prepare", "-", stdin=lines)
-    assert done.stderr.startswith("stdin holds records of JSON: it is read as .jsonl is\n")
+    assert done.stderr.startswith("stdin holds JSON records: it is read like .jsonl\n")
     assert Dataset.open(Path("data/stdin")).source["documents"] == 120
 
 
@@ -153,7 +153,7 @@ def test_file_named_like_a_built_in_source_is_pointed_out(cli, monkeypatch):
     [
         (b"", 3, "is empty"),
         (b" \n\t\r\n", 3, "only white space"),
-        (b"a", 3, "0 to train on and 1 to validate"),
+        (b"a", 3, "0 to train on and 1 to hold out"),
         (b"ok \xff", 3, "offset 3"),
         (b"\x7fELF\0\xff", 3, "binary"),
         (b"\xff\xfeh\0i\0", 3, "UTF-16"),
@@ -287,7 +287,7 @@ def test_built_in_sources_are_listed(cli):
 def test_sums_become_a_dataset_to_train_on(cli):
     done = cli("prepare", "addition", "--digits", "2", "--reverse", "--count", "300")
     assert done.code == 0
-    assert "the loss counts on" in done.stdout
+    assert "count in the loss" in done.stdout
 
 
 def test_disk_without_room_is_named_with_what_is_needed(cli, input_file, monkeypatch):

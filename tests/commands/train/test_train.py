@@ -9,9 +9,9 @@ import pytest
 def test_what_is_left_out_is_filled_in_and_said(cli, prepared: Path, tiny) -> None:
     done = cli("train", *tiny, "--max-iters", 3)
     assert done.code == 0
-    assert "filled in:" in done.stderr
+    assert "chosen for you:" in done.stderr
     assert "--lr 0.004" in done.stderr
-    assert "--n-layer" not in done.stderr.split("filled in:")[1].splitlines()[0]
+    assert "--n-layer" not in done.stderr.split("chosen for you:")[1].splitlines()[0]
     assert "estimated time" in done.stderr
     assert "device: " in done.stderr
     assert done.stdout.startswith("runs/input: best val loss")

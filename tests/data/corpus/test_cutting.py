@@ -169,5 +169,5 @@ def test_input_that_changes_while_it_is_read_is_refused(make_input):
     with pytest.raises(DataError, match="changed while it was read"):
         list(chunks)
     reader.source.path.unlink()
-    with pytest.raises(DataError, match="vanished while it was read"):
+    with pytest.raises(DataError, match="disappeared while it was read"):
         reader.source.check_unchanged()

@@ -37,12 +37,12 @@ def test_an_array_and_values_in_a_row_give_what_json_gives(values, indent, is_as
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[{"a": 1},\n {"a": 2}', r"line 2: no sound JSON \(',' is missing\)"),
+        ('[{"a": 1},\n {"a": 2}', r"line 2: not valid JSON \(',' is missing\)"),
         ('[{"a": 1}\n {"a": 2}]', r"line 2: .*',' is missing"),
-        ('[{"a": 1},\n {"a": "cut', "line 2: no sound JSON"),
+        ('[{"a": 1},\n {"a": "cut', "line 2: not valid JSON"),
         ('[{"a": 1},\n {"a": oh}]', "line 2: .*Expecting value"),
-        ('[{"a": 1}]\n[]', "line 2: .*more behind the array"),
-        ('{"a": 1}\n]', "line 2: .*more behind"),
+        ('[{"a": 1}]\n[]', "line 2: .*more after the array"),
+        ('{"a": 1}\n]', "line 2: .*more after"),
         ("[" * 100_000, "line 1: .*deeply nested"),
     ],
 )

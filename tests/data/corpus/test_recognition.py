@@ -122,7 +122,7 @@ def test_utf16_is_refused_whatever_is_done_with_errors(look, name, errors):
 
 def test_an_option_without_effect_is_an_error(look):
     text = {"a.txt": b"one<sep>two"}
-    with pytest.raises(UsageError, match=r"--field body has no effect, a.txt is plain text"):
+    with pytest.raises(UsageError, match=r"--field body has no effect: a.txt is plain text"):
         look(text, "a.txt", field="body")
     with pytest.raises(UsageError, match=r"--split-on '\|' has no effect, no text .* has it"):
         look(text, "a.txt", split_on="|")

@@ -31,8 +31,8 @@ def test_special_tokens_in_a_record_stay_text():
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
-        ([], "no list of turns"),
-        ("hi", "no list of turns"),
+        ([], "not a list of turns"),
+        ("hi", "not a list of turns"),
         (["hi"], "message 1 is a string, not an object"),
         ([{"role": "user"}], "message 1: no field 'content' but 'role'"),
         ([{"role": "user", "content": None}], "message 1: field 'content' is null"),

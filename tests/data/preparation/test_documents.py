@@ -184,7 +184,7 @@ def test_two_fields_that_belong_together_are_refused_with_advice(build, write):
 
 
 def test_skipping_bad_records_of_a_text_is_a_usage_error(build, write):
-    with pytest.raises(UsageError, match="--skip-bad is for records"):
+    with pytest.raises(UsageError, match="--skip-bad works with records"):
         build("x", [write("a.txt", "some text")], skip_bad=3)
 
 

@@ -72,9 +72,9 @@ def test_threads_and_shards_do_not_show_in_the_tokens(build, shared, tokens, fil
 
 
 def test_split_that_would_be_empty_is_refused_with_the_arithmetic(build, write):
-    with pytest.raises(DataError, match=r"1 character: .* 0 to train on and 1 to validate"):
+    with pytest.raises(DataError, match=r"1 character: .* 0 to train on and 1 to hold out"):
         build("x", [write("a.txt", "a")])
-    with pytest.raises(DataError, match="24 to train on and 0 to validate"):
+    with pytest.raises(DataError, match="24 to train on and 0 to hold out"):
         build("x", [write("b.txt", TEXT)], val_fraction=1e-17)
 
 

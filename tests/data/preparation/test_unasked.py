@@ -61,13 +61,13 @@ def test_ordinary_text_is_not_commented(notes_of, write):
 def test_separators_are_counted_also_where_chunks_meet(notes_of, write, shift):
     text = "x" * (2**18 - shift) + END + "y" * 1000 + END
     (note,) = notes_of(write("a.txt", text))
-    assert f"has {END} spelt out 2 times" in note
+    assert f"has {END} written out 2 times" in note
     assert f"--split-on '{END}'" in note
 
 
 def test_separators_in_records_have_no_flag(notes_of, records):
     (note,) = notes_of(records("a.jsonl", [{"text": f"one{END}"}, {"text": "two"}]))
-    assert f"has {END} spelt out once" in note
+    assert f"has {END} written out once" in note
     assert "--split-on" not in note
 
 
