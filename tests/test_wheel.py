@@ -1,7 +1,9 @@
 """The built wheel, installed into a fresh environment, is the whole product."""
 
+import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -14,11 +16,26 @@ GUIDE = "README.md"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--sdist", "--wheel", "--outdir", str(out), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    return next(out.glob("*.whl"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    return next(built.glob("*.whl"))
+
+
+def test_what_the_readme_links_to_is_in_the_sdist(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    readme = (ROOT / GUIDE).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", readme) if "://" not in link]
+    assert len(links) > 10
+    assert {link.rstrip("/") for link in links if not link.endswith("/")} <= names
+    assert {"Makefile", "constraints.txt"} <= names
 
 
 def test_the_wheel_holds_every_file_of_the_package_but_its_guides(wheel: Path) -> None:

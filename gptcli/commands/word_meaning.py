@@ -111,7 +111,7 @@ def check_text(text: str | None, given: str, instead: str) -> None:
 def check_file(path: Path) -> None:
     """Raise UsageError for a file that is not there; ``-`` is stdin."""
     if str(path) != "-" and not is_there(str(path)):
-        raise UsageError(f"{path} is not there: check the path")
+        raise UsageError(f"{path} not found: check the path")
 
 
 def check_dataset(directory: Path) -> None:

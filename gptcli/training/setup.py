@@ -170,7 +170,9 @@ def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
     if max_iters is None:
         return record
     if max_iters < before:
-        raise UsageError(f"--max-iters {max_iters} is below the run's {before}: it can only be raised")
+        raise UsageError(
+            f"--max-iters {max_iters} is below the run's {before}: it can only be raised"
+        )
     return replace(record, training=replace(record.training, max_iters=max_iters))
 
 

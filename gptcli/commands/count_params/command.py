@@ -43,25 +43,27 @@ class CountRequest(OutputRequest):
     )
     model_config: Path | None = option("A config.json.", panel=_WHICH)
     diff: tuple[str, str] | None = option(
-        "Compare two: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
+        "Compare two models: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
     )
     list_presets: bool = option("List the named models.", default=False, panel=_WHICH)
-    n_layer: int | None = option("Blocks.", panel=_SIZE)
+    n_layer: int | None = option("Number of transformer blocks.", panel=_SIZE)
     n_head: int | None = option("Attention heads in each block.", panel=_SIZE)
-    n_kv_head: int | None = option("Heads of keys and values.", panel=_SIZE)
+    n_kv_head: int | None = option("Key and value heads in each block.", panel=_SIZE)
     n_embd: int | None = option("Width of the residual stream.", panel=_SIZE)
-    head_dim: int | None = option("Width of a head.", panel=_SIZE)
-    n_inner: int | None = option("Width of the MLP.", panel=_SIZE)
+    head_dim: int | None = option("Width of each attention head.", panel=_SIZE)
+    n_inner: int | None = option("Width inside the MLP.", panel=_SIZE)
     block_size: int | None = option("Context length in tokens.", panel=_SIZE)
-    vocab_size: int | None = option("Tokens in the vocabulary.", panel=_SIZE)
-    dropout: float | None = option("Dropout in training.", panel=_SIZE)
+    vocab_size: int | None = option("Vocabulary size.", panel=_SIZE)
+    dropout: float | None = option("Dropout probability in training.", panel=_SIZE)
     tied: bool | None = option(
-        "Whether token embedding and unembedding share a matrix.", "--tied/--untied", panel=_SIZE
+        "Whether token embedding and output layer share their weights.",
+        "--tied/--untied",
+        panel=_SIZE,
     )
     context: str | None = option(
-        "Costs at these lengths: 1k,2k,8k, where 1k is 1,024.", panel=_WORK
+        "Show the costs at these context lengths, such as 1k,2k,8k; 1k is 1,024.", panel=_WORK
     )
-    batch_size: int | None = option("Sequences at once. Default: 1.", panel=_WORK)
+    batch_size: int | None = option("Sequences in a batch. Default: 1.", panel=_WORK)
     dtype: str | None = option(
         "Type of weights and cache in generation: float32 (as gptcli sample), float64, bfloat16, "
         "float16 or int8. Default: the checkpoint's, else bfloat16.",
@@ -74,16 +76,17 @@ class CountRequest(OutputRequest):
         choices=PRECISIONS,
     )
     train_tokens: str | None = option(
-        "Show the compute to train on this many tokens: 300B.", panel=_WORK
+        "Show the compute of training on this many tokens, such as 300B.", panel=_WORK
     )
     device_flops: str | None = option(
-        "Operations per second that the device sustains: 150T.", panel=_WORK
+        "Operations per second that the device sustains, such as 150T; gives the time of training.",
+        panel=_WORK,
     )
     gpu_mem: str | None = option(
-        "Show whether the model fits into this memory: 24GB, 80GiB.", panel=_WORK
+        "Show whether the model fits into this memory, such as 24GB or 80GiB.", panel=_WORK
     )
     accounting: str = option(
-        "exact, or 3b1b: as in chapter 6 of 3Blue1Brown's series.",
+        "How to count: exact, or 3b1b, as in chapter 6 of 3Blue1Brown's series.",
         default="exact",
         panel=_SHOW,
         choices=("exact", "3b1b"),
@@ -92,7 +95,7 @@ class CountRequest(OutputRequest):
         "Explain why 124M, 163M and 117M are all called GPT-2.", default=False, panel=_SHOW
     )
     verify: bool = option(
-        "Build the model with torch, without its memory, and compare rows.",
+        "Check the count: build the model with torch, without allocating its memory, and compare.",
         default=False,
         panel=_SHOW,
     )
@@ -152,9 +155,9 @@ _LIMITS = (
 
 
 def count_params(request: CountRequest) -> Answer:
-    """Count a GPT's parameters, matrix by matrix, and what it costs to run and to train.
+    """Count a GPT's parameters, matrix by matrix, and what it costs to run and to train it.
 
-    This reads only the configuration, and of a checkpoint the headers of its files, no weights.
+    Only the configuration is read and, of a checkpoint, the headers of its files, no weights.
     """
     from gptcli.commands.count_params.run import run
 
