@@ -179,7 +179,7 @@ def test_verify_exits_4_where_a_row_is_wrong(
     monkeypatch.setattr("gptcli.commands.count_params.run.parameter_rows", tampered)
     refused = cli("count-params", "--preset", "lecture", "--verify")
     assert (refused.code, refused.stdout) == (4, "")
-    assert "unembedding_bias was counted as 1 of [66] and built as 1 of [65]" in refused.stderr
+    assert "unembedding_bias was counted as 1 of [66] but built as 1 of [65]" in refused.stderr
 
 
 def test_svg_names_the_matrices_and_is_the_same_every_time(cli: Callable, tmp_path: Path) -> None:
