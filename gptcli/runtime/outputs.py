@@ -83,6 +83,8 @@ class OutputKind:
 
 def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> None:
     """Raise UsageError unless ``directory`` is free, or of this kind with ``overwrite``."""
+    if directory == Path("-"):
+        raise UsageError(f"--out - is no place for a {kind.noun}, which is a directory: name one")
     if directory.name in ("", ".."):
         raise UsageError(f"--out {directory} is not a new directory: name one")
     if not (directory.exists() or directory.is_symlink()):

@@ -123,6 +123,11 @@ def _initial_model(resolved: Resolved, start: StartingPoint | None) -> tuple[GPT
 def check_length(dataset: Dataset, block_size: int) -> None:
     """DataError where the training split is shorter than one context, or has no target."""
     n_tokens = dataset.train.n_tokens
+    if n_tokens < 2:
+        raise DataError(
+            f"{dataset.directory} has too little text to train on (training tokens: {n_tokens}): "
+            "prepare more text"
+        )
     if n_tokens <= block_size:
         raise DataError(
             f"{dataset.directory} has {n_tokens:,} training tokens, but a context of "

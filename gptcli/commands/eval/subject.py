@@ -140,7 +140,8 @@ def opened_subject(request: EvalRequest, device: str) -> Subject:
     else:
         subject = _of_dataset(directory, device, request)
     if not subject.tokens.n_targets:
-        raise DataError(f"{subject.place}: there is nothing to predict: give more text")
+        remedy = "add --split train" if subject.split == "val" else "give more text"
+        raise DataError(f"{subject.place}: there is nothing to predict: {remedy}")
     return _with_stride(subject, request.stride)
 
 

@@ -13,6 +13,7 @@ from gptcli.data.preparation.verify import Verified
 from gptcli.runtime.escapes import typed
 
 Facts = list[tuple[str, Cell]]
+_SHORT = 1024  # training tokens; the contexts that train chooses may be longer than a shorter text
 
 
 def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
@@ -22,8 +23,16 @@ def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
         "gptcli.prepared/1",
         lambda: _dataset_document(dataset),
         [facts(str(dataset.directory), [*_source_facts(dataset), *_token_facts(dataset)])],
-        after=lambda: note(f"next: {train}"),
+        after=lambda: note(f"next: {_next_step(dataset, train)}"),
     )
+
+
+def _next_step(dataset: Dataset, train: str) -> str:
+    """The command that trains on a dataset, with a context that a short text has room for."""
+    tokens = dataset.train.n_tokens
+    if tokens < 2:
+        return f"prepare more text: {tokens} training token is too little to learn from"
+    return train if tokens > _SHORT else f"{train} --block-size {max(1, tokens // 4)}"
 
 
 def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:

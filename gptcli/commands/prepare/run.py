@@ -1,5 +1,6 @@
 """Runs ``prepare``: makes a dataset, or does one of the other tasks of the command."""
 
+import contextlib
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,8 @@ from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.finding import corpus_name
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
-from gptcli.data.dataset_record import DATASETS
+from gptcli.data.dataset import Dataset, read_record
+from gptcli.data.dataset_record import DATASETS, RECORD_FILE
 from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (
     encode_share,
@@ -30,6 +32,7 @@ from gptcli.data.preparation.sharing import (
 )
 from gptcli.data.preparation.verify import verify_dataset
 from gptcli.data.source_text import STDIN
+from gptcli.errors import GptcliError
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.progress import Advance
 
@@ -63,7 +66,21 @@ def _prepare(request: PrepareRequest) -> Answer:
     preparation = _preparation(request)
     directory = _directory(request)
     dataset = prepare(preparation, directory, overwrite=request.overwrite, watch=TerminalWatch())
+    if request.out is None:
+        _tell_of_the_same(dataset)
     return dataset_answer(dataset, is_newest_place=request.out is None)
+
+
+def _tell_of_the_same(dataset: Dataset) -> None:
+    """Note an earlier dataset beside this one that has the same content."""
+    for file in sorted(dataset.directory.parent.glob(f"*/{RECORD_FILE}")):
+        other = file.parent
+        if other == dataset.directory or other.name.startswith("."):
+            continue
+        with contextlib.suppress(GptcliError):
+            if dataset.has_identity(read_record(other).identity):
+                note(f"{other} has the same content already: {dataset.directory} is a second copy")
+                return
 
 
 def _plan(request: PrepareRequest) -> Answer:

@@ -9,10 +9,12 @@ from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note
 from gptcli.data.dataset import newest_dataset
 from gptcli.errors import UsageError
+from gptcli.runtime.escapes import named
 from gptcli.runtime.files import is_there
-from gptcli.tokenization.kinds import SIZED_KINDS, TokenizerSpec, named_kind
+from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import train_tokenizer
+from gptcli.tokenization.unseen import UnseenCharacterError
 
 _EVERY_CHARACTER = "char"  # the one kind that must see all of a text
 _UNTRAINED = "byte"
@@ -57,8 +59,27 @@ def choose_tokenizer(
         note("no dataset here: the characters of the text are the vocabulary")
         spec = TokenizerSpec(_EVERY_CHARACTER)
         return ChosenTokenizer(learn_tokenizer(spec, source)[0], "the text itself")
+    tokenizer = Tokenizer.load(found)
+    if source is not None and source.is_argument and (unseen := _unseen(tokenizer, source)):
+        note(
+            f"tokenizer of {found}, the newest dataset, has no token for {named(unseen)}: the "
+            "characters of the text are the vocabulary (--tokenizer PATH for another)"
+        )
+        spec = TokenizerSpec(_EVERY_CHARACTER)
+        return ChosenTokenizer(learn_tokenizer(spec, source)[0], "the text itself")
     note(f"tokenizer of {found}, the newest dataset (--tokenizer PATH for another)")
-    return ChosenTokenizer(Tokenizer.load(found), str(found))
+    return ChosenTokenizer(tokenizer, str(found))
+
+
+def _unseen(tokenizer: Tokenizer, source: TextSource) -> str | None:
+    """The first character of a short text that has no id; None where all have one."""
+    try:
+        for chunk in source.chunks():
+            for text in chunk.read():
+                tokenizer.encode(text)
+    except UnseenCharacterError as error:
+        return error.character
+    return None
 
 
 def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -> ChosenTokenizer:
@@ -71,8 +92,6 @@ def named_tokenizer(name: str, pattern: str | None, source: TextSource | None) -
         return ChosenTokenizer(tokenizer, name)
     if is_there(name):
         note(f"{name} is a kind of tokenizer: for the path of that name write ./{name}")
-    if spec.kind in SIZED_KINDS and spec.vocab_size is None:
-        raise UsageError(f"{name} needs a size: write {name}:512, or give a trained tokenizer")
     if spec.kind == _UNTRAINED:
         return ChosenTokenizer(train_tokenizer(spec, ["it does not depend on the text"]), name)
     if source is None:

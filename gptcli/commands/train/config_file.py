@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
     if path is None or context.resilient_parsing:
         return path
     known = _flags(context)
-    values = {key.replace("-", "_"): value for key, value in _read(path).items()}
+    given = _read(path)
+    values = {key.replace("-", "_"): value for key, value in given.items()}
+    if len(values) < len(given):
+        _refuse_twice(path, given)
     for name, value in values.items():
         _check(name, value, known, path)
     context.default_map = {known[name]: value for name, value in values.items()}
@@ -32,6 +35,17 @@ def _flags(context: typer.Context) -> dict[str, str]:
         for option in parameter.opts
         if parameter.param_type_name == "option" and parameter.name not in ("config", "help")
     }
+
+
+def _refuse_twice(path: Path, keys: Iterable[str]) -> None:
+    """Raise UsageError for two keys, as n_layer and n-layer, that set the same flag."""
+    first: dict[str, str] = {}
+    for key in keys:
+        if (before := first.setdefault(key.replace("-", "_"), key)) != key:
+            lines = path.read_text("utf-8").splitlines()
+            begins = [line.partition("=")[0].strip().strip("\"'") for line in lines]
+            place = f", line {begins.index(key) + 1}" if key in begins else ""
+            raise UsageError(f"{path}{place}: {before} and {key} are one flag: leave one out")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_summary_has_the_sizes_and_the_next_command(cli, input_file):
         "  val         25 tokens",
         "  ratio       1.00 bytes per token",
     ]
-    assert done.stderr == "next: gptcli train\n"
+    assert done.stderr == "next: gptcli train --block-size 54\n"
 
 
 def test_quiet_leaves_the_result_alone(cli, input_file):
@@ -268,7 +268,7 @@ def test_plan_shards_and_merge_say_how_to_go_on(cli, input_file):
         assert cli("prepare", "--shard", share, "--out", "data/big").code == 0
     merged = cli("prepare", "--merge", "--out", "data/big")
     assert merged.stdout.startswith("data/big\n")
-    assert "next: gptcli train\n" in merged.stderr
+    assert "next: gptcli train --block-size 54\n" in merged.stderr
 
 
 def test_plan_and_shard_print_json_too(cli, input_file):
@@ -348,3 +348,49 @@ def test_flags_are_checked_without_what_reads_texts(name):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"\n"
+
+
+def test_what_prepare_advises_runs_also_for_a_short_text(cli) -> None:
+    Path("six.txt").write_text("abcdef")
+    advised = cli("prepare", "six.txt").stderr.splitlines()[-1]
+    assert advised.endswith("next: gptcli train --block-size 1")
+    tiny = ("--n-layer", 1, "--n-head", 1, "--n-embd", 4, "--max-iters", 1)
+    assert cli("train", "--block-size", 1, *tiny).code == 0
+    Path("two.txt").write_text("ab")
+    assert "prepare more text" in cli("prepare", "two.txt").stderr
+    refused = cli("train", "--block-size", 1, *tiny)
+    assert refused.code == 3 and "prepare more text" in refused.stderr
+
+
+def test_a_dataset_without_a_validation_split_names_the_one_to_evaluate(cli) -> None:
+    Path("a.txt").write_text("some text " * 50)
+    cli("prepare", "a.txt", "--val-fraction", 0)
+    cli("train", "--block-size", 4, "--n-layer", 1, "--n-head", 1, "--n-embd", 4, "--max-iters", 1)
+    assert "add --split train" in cli("eval").stderr
+    assert cli("eval", "--split", "train").code == 0
+
+
+def test_the_same_text_again_is_said_and_a_dash_is_no_place(cli) -> None:
+    Path("a.txt").write_text("some text " * 50)
+    assert "same content" not in cli("prepare", "a.txt").stderr
+    again = cli("prepare", "a.txt").stderr
+    assert "data/a has the same content already: data/a-2 is a second copy" in again
+    assert cli("prepare", "a.txt", "--out", "-").code == 2
+    assert not Path("-").exists()
+
+
+def test_tokens_of_a_text_that_the_newest_dataset_cannot_encode(cli) -> None:
+    Path("a.txt").write_text("0123456789" * 20)
+    cli("prepare", "a.txt")
+    shown = cli("tokenize", "hello", "--ids")
+    assert (shown.code, shown.stdout) == (0, "1 0 2 2 3\n")
+    assert "data/a, the newest dataset, has no token for 'h'" in shown.stderr
+    assert cli("tokenize", "12", "--ids").stdout == "1 2\n"
+    assert cli("tokenize", "one two one", "--tokenizer", "word", "--ids").code == 0
+
+
+def test_a_flag_that_a_config_file_names_twice_is_refused_with_its_line(cli) -> None:
+    Path("c.toml").write_text("max-iters = 1\nn_layer = 1\nn-layer = 2\n")
+    done = cli("train", "--config", "c.toml")
+    assert done.code == 2
+    assert "c.toml, line 3: n_layer and n-layer are one flag" in done.stderr

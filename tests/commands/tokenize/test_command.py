@@ -58,7 +58,6 @@ def test_two_things_to_do_exclude_each_other_by_name(cli, one, other):
         (["a", "--train", "char", "--vocab-size", "9", "--out", "t"], ["--vocab-size", "char"]),
         (["text", "--train", "bpee", "--out", "t"], ["bpee", "did you mean bpe?"]),
         (["text", "--train", "bpe", "--special-token", "user", "--out", "t"], ["'user'"]),
-        (["text", "--tokenizer", "bpe"], ["bpe", "bpe:512"]),
         (["text", "--tokenizer", "bpee:512"], ["bpee:512", "did you mean bpe:512?"]),
         (["text", "--tokenizer", "bpe:many"], ["bpe:many"]),
         (["text", "--tokenizer", "bpe:20"], ["20", "256"]),
