@@ -3,8 +3,8 @@
     from gptcli.api import open_run
 
     run = open_run("runs/input")
-    print(run.generate("ROMEO:", max_new_tokens=100))
-    print(run.evaluate("To be, or not to be").bits_per_byte)
+    text = run.generate("ROMEO:", max_new_tokens=100)
+    bits = run.evaluate("To be, or not to be").bits_per_byte
     tokens, weights = run.attention("ROMEO: O")
 
 Every failure that a command reports as an error is an exception of ``gptcli.errors`` here.
