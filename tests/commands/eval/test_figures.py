@@ -46,7 +46,7 @@ def test_a_stride_is_said_and_counts_each_token_once(cli, trained: Path) -> None
 def test_a_stride_beyond_the_context_is_refused(cli, trained: Path, stride) -> None:
     done = cli("eval", "--stride", stride)
     assert done.code == 2
-    assert f"--stride {stride}" in done.stderr
+    assert "--stride" in done.stderr and f"{stride}" in done.stderr
 
 
 def test_a_raw_text_is_measured_as_the_split_that_holds_it(cli, trained: Path, text) -> None:

@@ -114,4 +114,4 @@ def test_what_one_process_does_is_refused_to_several(cli, trained: Path, monkeyp
     for flags in (("--per-token",), ("--verify",), ("--tasks", "some.yaml")):
         done = cli("eval", *flags)
         assert (done.code, done.stdout) == (2, "")
-        assert "one process" in done.stderr
+        assert "a single process" in done.stderr

@@ -47,7 +47,7 @@ def test_what_was_cut_off_is_not_shown(cli, trained: Path) -> None:
 
 def test_greedy_shows_the_model_s_probabilities(cli, trained: Path) -> None:
     view = explain(cli, "--temperature", 0)
-    assert "takes the likeliest" in " ".join(view.split())
+    assert "takes the most likely" in " ".join(view.split())
     for rows in blocks_of(view):
         assert [row["mark"] for row in rows] == ["▶", *" " * 4]
         assert float(rows[1]["p"]) > 0
