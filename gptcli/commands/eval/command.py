@@ -14,6 +14,7 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
     check_dataset,
     check_file,
@@ -137,6 +138,7 @@ def evaluate(request: EvalRequest) -> Answer | None:
     every call. In records with a prompt and a completion, only the completion counts. Under
     torchrun, several processes share the work; the result is the same.
     """
+    give_way()
     from gptcli.commands.eval.run import run
 
     return run(request)

@@ -14,6 +14,7 @@ from gptcli.commands.options import (
     option,
 )
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import check_file, check_text, understood_checkpoint
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 
@@ -86,6 +87,7 @@ def inspect_attention(request: InspectRequest) -> Answer:
     Layers and heads are counted from 0: L0.H0 is the first. --json lists every head, ranked only
     with --sort or --metric; md and csv always rank them.
     """
+    give_way()
     from gptcli.commands.inspect_attention.run import run
 
     return run(request)

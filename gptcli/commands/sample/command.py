@@ -7,6 +7,7 @@ from typing import Self
 
 from gptcli.commands.options import OutputRequest, checkpoint_argument, device_option, option
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import check_file, check_text, understood_checkpoint
 from gptcli.config.sampling import OVERFLOWS, SamplingConfig
 from gptcli.config.training import PRECISIONS
@@ -188,6 +189,7 @@ def sample(request: SampleRequest) -> Answer | None:
     A single text is printed as it is generated. When the text outgrows the context, the model sees
     its latest tokens: each time the window is full, its last half is kept.
     """
+    give_way()
     from gptcli.commands.sample.run import run
 
     return run(request)

@@ -10,6 +10,7 @@ from gptcli.commands.completion import datasets, models, one_of
 from gptcli.commands.options import FormatRequest, argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
     check_dataset,
     is_file,
@@ -238,6 +239,7 @@ def train(request: TrainRequest) -> Answer:
     Values that you leave out are chosen for your device and printed: on a GPU those of the lecture,
     on a CPU those of a run of about ten minutes. Ctrl-C saves the run, and --resume continues it.
     """
+    give_way()
     from gptcli.commands.train.run import run
 
     return run(request)

@@ -1,0 +1,10 @@
+"""What a command that computes does before it imports torch."""
+
+from gptcli.commands.view.terminal import note
+from gptcli.runtime.busy_machine import give_way_if_busy
+
+
+def give_way() -> None:
+    """Let threads sleep while they wait if this machine is busy, and tell the user that it is."""
+    if (used := give_way_if_busy()) is not None:
+        note(f"other work keeps {used:.1f} cores of this machine busy: this may be slow")
