@@ -56,6 +56,7 @@ def test_the_number_is_limited_on_terminals_alone(cli, bpe, monkeypatch):
     assert "the first 3 of 280" in limited.stderr
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
     done = cli("tokenize", "--vocab", "--tokenizer", bpe)
     assert len(done.stdout.splitlines()) == 101
     assert "--limit 280" in done.stderr
