@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
+from gptcli.checkpoint.consistent_reading import read_together
 from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import end_ids, special_id_notes
-from gptcli.checkpoint.consistent_reading import read_together
 from gptcli.checkpoint.tensors import Weights, read_weights
 from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.checkpoint.weights_step import WeightsStep, weights_step

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.checkpoint.config_json import read_model_config
+from gptcli.checkpoint.consistent_reading import Stamp, stamp
 from gptcli.checkpoint.layout import file_layout
 from gptcli.checkpoint.manifest import check_description
-from gptcli.checkpoint.consistent_reading import Stamp, stamp
 from gptcli.checkpoint.run import Origin
 from gptcli.checkpoint.tensors import Weights, read_weights
 from gptcli.checkpoint.weight_file import opened_weights

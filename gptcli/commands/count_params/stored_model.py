@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import omission_notes, read_model_config
+from gptcli.checkpoint.consistent_reading import read_together
 from gptcli.checkpoint.find import fetch_description, named_model, newest_run
 from gptcli.checkpoint.layout import FLOATING, file_layout, find_stored
 from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.model_files import weight_names
-from gptcli.checkpoint.consistent_reading import read_together
 from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.checkpoint.weights_step import step_document, weights_step
 from gptcli.commands.choices import fetching
