@@ -81,7 +81,7 @@ def test_ids_cut_by_a_block_are_read_whole(separator):
 
 def test_a_word_without_end_is_refused_before_it_fills_the_memory():
     listing = io.BytesIO(b"1" * 2**24)
-    with pytest.raises(UsageError, match="no token id"):
+    with pytest.raises(UsageError, match="is not a token id"):
         list(listed_ids(listing))
     assert listing.tell() < 2**20
 
