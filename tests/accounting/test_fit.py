@@ -19,7 +19,8 @@ USES = {
 def changed(work: Workload, flag: str) -> Workload:
     name, value = flag.removeprefix("--").split()
     number: object = int(value) if value.isdigit() else value
-    return Workload(**{**vars(work), name: number})
+    field = {"batch-size": "batch"}.get(name, name)
+    return Workload(**{**vars(work), field: number})
 
 
 @pytest.mark.parametrize("use", USES)

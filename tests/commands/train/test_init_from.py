@@ -49,7 +49,7 @@ def test_a_name_on_the_hub_does(hub, cli, trained: Path, begin) -> None:
     hub.repositories["owner/model"] = {file.name: file.read_bytes() for file in files}
     done = begin(checkpoint="owner/model")
     assert done.code == 0, done.stderr
-    assert "looking for owner/model in the cache of the Hugging Face hub" in done.stderr
+    assert "looking for owner/model on the Hugging Face hub" in done.stderr
     assert cli("sample", "owner/model", "-n", 3).code == 0
     assert cli("eval", "owner/model").code == 0
 

@@ -94,11 +94,11 @@ def test_input_that_grows_meanwhile_is_refused(write, tmp_path, monkeypatch):
 
 _HANG_BEFORE_THE_END = """
 import sys, time
-from gptcli.runtime import files
+from gptcli.runtime import directories
 def hang(root):
     print(root, flush=True)
     time.sleep(600)
-files.sync_tree = hang
+directories.sync_tree = hang
 sys.argv = ["gptcli", "prepare", "input.txt"]
 from gptcli.cli import main
 main()
