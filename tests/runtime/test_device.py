@@ -39,7 +39,7 @@ def test_what_is_not_here_is_refused_with_what_is(machine, asked: str) -> None:
 def test_a_gpu_beyond_the_last_is_refused(machine, index: str) -> None:
     machine(True, False)
     assert choose_device("cuda:1").value == "cuda:1"
-    with pytest.raises(UsageError, match="cuda:[01]"):
+    with pytest.raises(UsageError, match=r"cuda:[01]"):
         choose_device(f"cuda:{index}")
 
 
