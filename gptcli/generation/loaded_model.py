@@ -105,9 +105,9 @@ def read_model(directory: Path, device: str) -> LoadedModel:
             f"{directory}: the tokenizer has ids up to {whole.vocab_size - 1:,}, the model up to "
             f"{config.vocab_size - 1:,}, so the tokens above that are not used",
         )
-    ends = end_ids(directory, tokenizer.vocab_size)
-    if tokenizer.end_of_text is not None:
-        ends |= {tokenizer.end_of_text}
+    ends = end_ids(directory, tokenizer.vocab_size) | tokenizer.configured_end_ids
+    if tokenizer.end_of_text is not None and ends.isdisjoint(tokenizer.special_tokens.values()):
+        ends |= {tokenizer.end_of_text}  # none is configured, or one of another tokenizer
     return LoadedModel(directory, model.eval(), tokenizer, device, ends, notes, step)
 
 

@@ -173,6 +173,12 @@ class Tokenizer:
         return next((special[name] for name in names if name in special), None)
 
     @property
+    def configured_end_ids(self) -> frozenset[int]:
+        """Ids of the special tokens that the files beside the vocabulary say end a text."""
+        special = self.special_tokens
+        return frozenset(special[name] for name in self.configured_ends if name in special)
+
+    @property
     def start_of_text(self) -> int | None:
         """Id of the special token that the files beside the vocabulary say begins a text."""
         special = self.special_tokens

@@ -320,6 +320,22 @@ def test_special_ids_beyond_the_vocabulary_are_ignored_with_a_note(
     assert all(word in "".join(notes) for word in ("bos_token_id 50257", "eos_token_id 50256"))
 
 
+def test_only_the_configured_end_ends_a_text(make_member, save, tmp_path) -> None:
+    model = make_member("llama")
+    letters = map(chr, range(97, 97 + model.config.vocab_size - 2))
+    tokenizer = character_tokenizer(letters, special_tokens=["</s>", "<fin>"])
+    directory = save(model, tokenizer, tmp_path / "m")
+    usual, configured = tokenizer.special_tokens["</s>"], tokenizer.special_tokens["<fin>"]
+    assert load_model(directory, "cpu").end_ids == {usual}
+    for file in ("config.json", "generation_config.json"):
+        raw = json.loads((directory / file).read_text()) | {"eos_token_id": configured}
+        (directory / file).write_text(json.dumps(raw))
+    settings = json.loads((directory / "tokenizer_config.json").read_text())
+    changed = json.dumps(settings | {"eos_token": "<fin>"})
+    (directory / "tokenizer_config.json").write_text(changed)
+    assert load_model(directory, "cpu").end_ids == {configured}
+
+
 def test_pickles_are_never_opened(make_model, tokenizer, save, tmp_path) -> None:
     directory = save(make_model(), tokenizer, tmp_path / "m")
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
