@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,9 @@ def _special(name: str) -> dict[str, Any]:
 def _parsed(pieces: Iterable[Mapping[str, Any]], ids: Mapping[str, Any]) -> Template:
     listed = list(pieces)
     before = list(takewhile(lambda piece: "Sequence" not in piece, listed))
-    after = [piece for piece in listed[len(before) :] if "Sequence" not in piece]
+    after = list(dropwhile(lambda piece: "Sequence" in piece, listed[len(before) :]))
+    if any("Sequence" in piece for piece in after):
+        raise ValueError("its post_processor puts special tokens within a text")
     return Template(_ids_of(before, ids), _ids_of(after, ids))
 
 

@@ -17,6 +17,7 @@ SETTINGS_FILES = (TOKENIZER_CONFIG_FILE, _ADDED_FILE, _SPECIAL_FILE, _MODEL_FILE
 # One of these is beside every tokenizer.json of ours: of a dataset, a plan, a run, a saved step.
 _OUR_FILES = ("dataset.json", "plan.json", "train.json", "optimizer.safetensors")
 _LARGEST = 2**26  # bytes; some list ten thousand tokens, a line for each property
+_TOO_HIGH = 10**9  # of an id: far above all that are used
 _NAMED = (
     "bos_token",
     "eos_token",
@@ -130,9 +131,9 @@ def _added(
     """The tokens of added_tokens.json and of added_tokens_decoder, in the order of their ids."""
     found = {}
     for name, number in _read(directory / _ADDED_FILE).items():
-        if type(number) is not int or number < 0:
+        if type(number) is not int or not 0 <= number < _TOO_HIGH:
             raise CheckpointError(
-                f"{directory / _ADDED_FILE}: the id of {name!r:.80} is not a number"
+                f"{directory / _ADDED_FILE}: the id of {name!r:.80} is not a number of a token"
             )
         found[number] = _token(number, name, {}, name in special)
     listed = settings.get("added_tokens_decoder")

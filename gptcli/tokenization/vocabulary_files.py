@@ -104,7 +104,7 @@ def _split(pattern: str | None, add_prefix_space: bool) -> dict[str, Any]:
         "behavior": "Isolated",
         "invert": False,
     }
-    to_letters = _byte_level(add_prefix_space=False, use_regex=False)
+    to_letters = _byte_level(add_prefix_space, use_regex=False)
     return {"type": "Sequence", "pretokenizers": [split, to_letters]}
 
 

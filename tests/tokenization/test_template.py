@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gptcli.errors import CheckpointError
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.template import Template
@@ -147,3 +148,16 @@ def test_what_gptcli_wrote_without_a_template_is_read_without(tmp_path) -> None:
 def test_a_smaller_model_gets_no_token_that_it_lacks(tmp_path) -> None:
     tokenizer = load_tokenizer(characters(tmp_path, PROCESSORS["start and end"]))
     assert tokenizer.for_model(END).template == Template((START,))
+
+
+def test_special_tokens_within_a_text_are_refused() -> None:
+    content = json.loads(character_tokenizer("abc", special_tokens=["<s>"]).to_json())
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    content["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [text, {"SpecialToken": {"id": "<s>", "type_id": 0}}, text],
+        "pair": [text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [3], "tokens": ["<s>"]}},
+    }
+    with pytest.raises(CheckpointError, match="puts special tokens within a text"):
+        Tokenizer.from_json(json.dumps(content))

@@ -177,3 +177,19 @@ def test_documents_end_by_the_configured_token_also_in_shares_and_in_runs(cli, t
     sizes = ("--n-layer", 1, "--n-head", 1, "--n-embd", 4, "--block-size", 4, "--max-iters", 1)
     assert cli("train", "--data", "whole", *sizes, "--batch-size", 2).code == 0
     assert load_tokenizer(tmp_path / "runs/whole").end_of_text == 4
+
+
+@pytest.mark.parametrize("number", [-1, 2**31 - 1, 2**63, 2**70])
+def test_an_id_that_no_token_can_have_is_refused(tmp_path, number):
+    directory = beside(characters(tmp_path), "added_tokens.json", {"<x>": number})
+    with pytest.raises(CheckpointError, match="id of '<x>' is not a number of a token"):
+        load_tokenizer(directory)
+
+
+@pytest.mark.parametrize("maker", ["Qwen2Tokenizer", "GPT2Tokenizer"])
+def test_a_space_before_words_is_added_as_transformers_does(tmp_path, maker):
+    transformers = pytest.importorskip("transformers")
+    directory = two_files(tmp_path, tokenizer_class=maker, add_prefix_space=True)
+    theirs = transformers.AutoTokenizer.from_pretrained(directory)
+    ours = load_tokenizer(directory).encode(TEXT.replace("<|im_end|>", ""))
+    assert ours.tolist() == theirs.encode(TEXT.replace("<|im_end|>", ""), add_special_tokens=False)
