@@ -24,6 +24,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys((_ASSISTANT, "gpt", "chatgpt", "model"), _ASSISTANT),
     }
 )
+_LEARNT = ("train", "training", "loss")
 _CALLS = ("tool_calls", "function_call")
 _NAMES_SHOWN = 5
 
@@ -162,7 +163,13 @@ def _content(turn: Record, field: str) -> str:
 
 
 def _is_learnt(turn: Record) -> bool:
-    """Whether an assistant's turn is to be learnt: "weight" 0 says that it is only read."""
+    """Whether an assistant's turn is to be learnt.
+
+    "weight" 0 says that it is only read (OpenAI), and so does "train" (axolotl), "training" or
+    "loss" (ms-swift) with false.
+    """
+    if any(turn.get(name) is False for name in _LEARNT):
+        return False
     weight = turn.get("weight")
     if weight not in (None, 0, 1):
         raise ValueError(f"its weight is {weight!r:.40}: write 0 (only read) or 1 (learnt)")

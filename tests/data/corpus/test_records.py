@@ -98,6 +98,14 @@ def test_developer_speaks_as_the_system():
     assert record_parts({"messages": said})[0].text == "system: Be brief.\n"
 
 
+@pytest.mark.parametrize("name", ["weight", "train", "training", "loss"])
+def test_a_turn_that_its_key_marks_is_only_read(name):
+    turns = [ASKED, {**SAID, name: False}, ASKED, {**SAID, name: True}]
+    assert record_parts({"messages": turns}) == record_parts(
+        {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, SAID]}
+    )
+
+
 def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
     record = {"prompt": [ASKED, SAID, ASKED], "completion": [SAID]}
     assert [part.is_target for part in record_parts(record)].count(True) == 1
