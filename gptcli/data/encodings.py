@@ -14,6 +14,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+_GZIP = b"\x1f\x8b\x08"
 _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 _FEWEST_BYTES = 16  # fewer may be anything
 _LEAST_ASCII = 0.1  # of the characters: line ends, spaces and digits alone are more
@@ -24,10 +25,15 @@ _WINDOWS_1252 = range(0x80, 0xA0)  # quotes and dashes there, control characters
 def refuse_other_than_text(name: str, start: bytes) -> None:
     """Raise DataError for what must not be read as UTF-8, whatever its bytes are.
 
-    That is a git-lfs pointer in place of a text, and UTF-16 or UTF-32, whose zero bytes are
-    valid UTF-8; ``start`` is the beginning of the file.
+    That is a git-lfs pointer in place of a text, what gzip wrote, and UTF-16 or UTF-32, whose
+    zero bytes are valid UTF-8; ``start`` is the beginning of the file.
     """
     refuse_pointer(name, start)
+    if start.startswith(_GZIP):
+        raise DataError(
+            f"{name} is compressed with gzip: unpack it, as with `gzip -dc`, or give a file whose "
+            "name ends in .gz"
+        )
     if marked_encoding(start):
         offset = next(place for place, byte in enumerate(start) if byte)
         place = f"at offset {offset} (line 1)"

@@ -1,5 +1,7 @@
 """Files that are not the UTF-8 text that they should be, told by their first bytes."""
 
+import gzip
+
 import pytest
 
 from gptcli.data.encodings import START_BYTES, not_utf8, refuse_other_than_text
@@ -63,3 +65,8 @@ def test_the_encoding_of_single_bytes_is_advised(content, encoding):
     offset = caught.value.start
     message = not_utf8("a.txt", content[offset], f"at offset {offset}", content)
     assert f"iconv -f {encoding} -t" in message
+
+
+def test_what_gzip_wrote_is_named():
+    with pytest.raises(DataError, match=r"^stdin is compressed with gzip: unpack it"):
+        refuse_other_than_text("stdin", gzip.compress(ENGLISH.encode()))
