@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0  # seconds before anything is shown
 _BETWEEN_LINES = 10.0
+_NARROW = 60  # columns; below, numbers alone, which a bar would cut
 
 
 class StepBar:
@@ -28,13 +29,18 @@ class StepBar:
         )
 
         self.is_shown = is_interactive() and not verbosity().quiet
-        self._bar = Progress(
+        console = progress_console()
+        steps, text = MofNCompleteColumn(), TextColumn("{task.description}")
+        wide = (
             TextColumn("step"),
-            MofNCompleteColumn(),
+            steps,
             BarColumn(bar_width=None),
-            TextColumn("{task.description}"),
+            text,
             TimeRemainingColumn(compact=True),
-            console=progress_console(),
+        )
+        self._bar = Progress(
+            *(wide if console.width >= _NARROW else (steps, text)),
+            console=console,
             transient=True,
             disable=not self.is_shown,
         )
@@ -134,14 +140,12 @@ class _Bar:
             TimeRemainingColumn,
         )
 
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(markup=False),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(),
-        )
-        bar = Progress(*columns, console=progress_console(), transient=True)
+        console = progress_console()
+        label = TextColumn("{task.description}", markup=False)
+        share, rate = TaskProgressColumn(), TextColumn("{task.fields[rate]}", markup=False)
+        wide = (label, BarColumn(), share, rate, TimeRemainingColumn())
+        columns = wide if console.width >= _NARROW else (label, share, rate)
+        bar = Progress(*columns, console=console, transient=True)
         bar.add_task(self.label, total=self.total, rate="")
         bar.start()
         return bar
