@@ -107,8 +107,12 @@ def explained(error: typer.TyperException, words: Sequence[str] | None = None) -
     """The line for a mistake in the flags; ``words`` are those that were typed."""
     message = error.format_message()
     context: typer.Context | None = getattr(error, "ctx", None)
-    if context is None or not message:
+    if not message:
         return message
+    if context is None:  # a flag without its value
+        first = next(iter(sys.argv[1:] if words is None else words), "-")
+        command = "gptcli" if first.startswith("-") else f"gptcli {first}"
+        return _ending(message, command)
     if isinstance(error, NoSuchOption):
         message = _unknown(error.option_name, context, sys.argv[1:] if words is None else words)
     elif found := re.fullmatch(r"Got unexpected extra argument\(?s?\)? \((.*)\)", message, re.S):

@@ -27,6 +27,8 @@ from gptcli.commands import slips
         ("tokenize --hello", "gptcli tokenize -- --hello"),
         ("train --zzz", "--zzz is no flag of train"),
         ("train --lr abc", "'abc'"),
+        ("train --lr", "requires an argument"),
+        ("count-params --diff gpt2", "requires 2 arguments"),
     ],
 )
 def test_a_flag_of_another_tool_names_ours(cli, argv: str, words: str) -> None:
