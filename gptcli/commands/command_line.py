@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import Field, fields
 from functools import wraps
+from itertools import chain
 from typing import Any, get_args, get_origin
 
 import typer
@@ -62,10 +63,11 @@ def _parameters(request: type[Request]) -> Iterator[inspect.Parameter]:
 
 def _typer_parameter(request: type[Request], one: Field[Any]) -> Any:
     kept = flag_of(one)
-    about = kept.about
+    about, more = kept.about, {**_values(kept), **kept.more}
     if one.name == "form" and issubclass(request, FormatRequest):
         about = _formats_help(request)
-    more = {**_values(kept), **kept.more}
+        others = chain.from_iterable(request.formats_with.values())
+        more["autocompletion"] = one_of(dict.fromkeys([*request.formats, *others]))
     if kept.is_argument:
         if any(get_origin(kind) is list for kind in get_args(one.type)):
             more["metavar"] = f"[{more['metavar']}]..."

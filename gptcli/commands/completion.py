@@ -28,6 +28,12 @@ def models(incomplete: str) -> list[str]:
     return _with_paths(_entries(RUNS, CONFIG_FILE), incomplete)
 
 
+def models_or(names: Iterable[str]) -> Offer:
+    """Offer these names, the runs that are here, and paths."""
+    listed = one_of(names)
+    return lambda incomplete: [*listed(incomplete), *models(incomplete)]
+
+
 def datasets(incomplete: str) -> list[str]:
     """Offer the datasets that are here, and paths."""
     return _with_paths(_entries(DATASETS, RECORD_FILE), incomplete)

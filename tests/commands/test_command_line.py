@@ -91,6 +91,10 @@ def test_tab_offers_what_is_here_and_what_is_known(offered) -> None:
     assert offered("train", "DATASET", "data/") == ["data/b"]
     assert offered("prepare", "--tokenizer", "b") == ["byte", "bpe"]
     assert offered("prepare", "--tokenizer", "d") == ["data/b", "data/"]
+    assert offered("count-params", "--diff", "lecture-b") == ["lecture-bigram"]
+    assert offered("count-params", "--diff", "runs/") == ["runs/a"]
+    assert offered("sample", "--format", "") == ["text", "json"]
+    assert offered("eval", "--format", "j") == ["json", "jsonl"]
 
 
 @pytest.mark.parametrize(

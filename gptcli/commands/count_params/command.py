@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gptcli.accounting.workload import DTYPES
-from gptcli.commands.completion import one_of
+from gptcli.commands.completion import models_or, one_of
 from gptcli.commands.count_params.quantities import (
     parse_bytes,
     parse_contexts,
@@ -43,7 +43,10 @@ class CountRequest(OutputRequest):
     )
     model_config: Path | None = option("A config.json.", panel=_WHICH)
     diff: tuple[str, str] | None = option(
-        "Compare two models: presets, runs or config.json files.", panel=_WHICH, metavar="A B"
+        "Compare two models: presets, runs or config.json files.",
+        panel=_WHICH,
+        metavar="A B",
+        offer=models_or(PRESETS),
     )
     list_presets: bool = option("List the named models.", default=False, panel=_WHICH)
     n_layer: int | None = option("Number of transformer blocks.", panel=_SIZE)
