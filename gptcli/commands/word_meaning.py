@@ -27,12 +27,12 @@ _ROOTS = ("/", "./", "../", "~", ".\\", "..\\")
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 
-def named_model(word: str) -> Path | None:
+def local_model(word: str) -> Path | None:
     """The model directory that a path, or the name of a run, stands for."""
     return _named(word, RUNS, CONFIG_FILE)
 
 
-def named_dataset(word: str) -> Path | None:
+def local_dataset(word: str) -> Path | None:
     """The dataset that a path, or the name of one, stands for."""
     return _named(word, DATASETS, RECORD_FILE)
 
@@ -64,7 +64,7 @@ def understood_checkpoint(
     ``dataset`` are the fields for a file with a text and for a dataset, if there is one.
     UsageError for a word that can be no model.
     """
-    directory, data = named_model(word), named_dataset(word)
+    directory, data = local_model(word), local_dataset(word)
     if directory is not None:
         if directory == Path(word):
             return request

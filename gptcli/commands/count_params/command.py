@@ -17,9 +17,9 @@ from gptcli.commands.options import OutputRequest, checkpoint_argument, option, 
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.word_meaning import (
     is_file,
+    local_dataset,
+    local_model,
     looks_like_file,
-    named_dataset,
-    named_model,
     taken_for,
 )
 from gptcli.config.training import PRECISIONS
@@ -36,6 +36,7 @@ class CountRequest(OutputRequest):
     formats = ("table", "json", "csv", "md", "svg")
     exclusive = (("checkpoint", "preset", "model_config"),)
     alone = MappingProxyType({"list_presets": (), "diff": ("accounting",)})
+    needs = MappingProxyType({"device_flops": ("train_tokens",)})
 
     checkpoint: Path | None = checkpoint_argument()
     preset: str | None = option(
@@ -112,7 +113,7 @@ class CountRequest(OutputRequest):
         if self.checkpoint is None:
             return self
         word = str(self.checkpoint)
-        if directory := named_model(word):
+        if directory := local_model(word):
             if directory == self.checkpoint:
                 return self
             return taken_for(f"model: {directory.as_posix()}", self, checkpoint=directory)
@@ -125,7 +126,7 @@ class CountRequest(OutputRequest):
             return taken_for(what, self, checkpoint=None, model_config=self.checkpoint)
         if looks_like_file(word):
             raise UsageError(f"{word} does not exist: check the path")
-        if named_dataset(word):
+        if local_dataset(word):
             raise UsageError(f"{word} is a dataset: give a run, such as runs/input, or --preset")
         return self
 

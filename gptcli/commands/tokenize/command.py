@@ -11,7 +11,7 @@ from gptcli.commands.options import OutputRequest, argument, option
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
 from gptcli.commands.view.terminal import stdin_is_terminal
-from gptcli.commands.word_meaning import is_file, looks_like_file, named_dataset, taken_for
+from gptcli.commands.word_meaning import is_file, local_dataset, looks_like_file, taken_for
 from gptcli.config.checks import check_whole
 from gptcli.config.data import ERRORS
 from gptcli.errors import UsageError
@@ -160,7 +160,7 @@ class TokenizeRequest(OutputRequest):
                 f"{words[0]} does not exist: check the path; for a text, gptcli tokenize "
                 f"--text {name}"
             )
-        if found := named_dataset(words[0]) if "/" in words[0] else None:
+        if found := local_dataset(words[0]) if "/" in words[0] else None:
             way = f"gptcli tokenize --tokenizer {shlex.quote(found.as_posix())} TEXT"
             raise UsageError(f"{words[0]} is a dataset: {way} uses its tokenizer")
         return self

@@ -14,8 +14,8 @@ from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
     check_dataset,
     is_file,
-    named_dataset,
-    named_model,
+    local_dataset,
+    local_model,
     taken_for,
 )
 from gptcli.config.checks import flag
@@ -197,7 +197,7 @@ class TrainRequest(FormatRequest):
         word = self.dataset
         if word is None:
             return self
-        if data := named_dataset(word):
+        if data := local_dataset(word):
             return taken_for(f"data: {data.as_posix()}", self, dataset=None, data=data)
         if word in PRESETS:
             return taken_for(
@@ -220,7 +220,7 @@ class TrainRequest(FormatRequest):
 def _no_dataset(word: str) -> str:
     """Why a word is no dataset, and the command that may be meant."""
     name = shlex.quote(word)
-    if run := named_model(word):
+    if run := local_model(word):
         name = shlex.quote(run.as_posix())
         return (
             f"{word} is a model: gptcli train --resume {name} continues a run, "
