@@ -43,7 +43,10 @@ def save_tensors(path: Path, tensors: Weights, announce: Announce = _ignore) -> 
         replace_file(path, write)
     except safetensors.SafetensorError as error:
         n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-        raise ResourceError(f"cannot write {path}, {n_bytes:,} bytes: {error}") from error
+        raise ResourceError(
+            f"cannot write the {n_bytes:,} bytes of {path}: {error}; "
+            "free some space or write elsewhere"
+        ) from error
 
 
 def load_tensors(path: Path) -> Weights:

@@ -122,6 +122,10 @@ def explained(error: typer.TyperException, words: Sequence[str] | None = None) -
     return _ending(message, context.command_path)
 
 
+# The flag that takes a text, for commands that have none as an argument.
+_TEXT_FLAG = {"sample": "--prompt", "eval": "--text", "inspect-attention": "--text"}
+
+
 def _ending(message: str, command: str) -> str:
     """The message, and where to read more."""
     return f"{message.rstrip('.')}{'' if message.endswith('?') else ';'} see {command} --help"
@@ -145,6 +149,9 @@ def _unknown(given: str, context: typer.Context, words: Sequence[str]) -> str:
     if "TEXT" in own:
         text = shlex.quote(given)
         message += f" (a text that begins with - stands behind --: gptcli tokenize -- {text})"
+    elif not given.startswith("--") and (taker := _TEXT_FLAG.get(context.info_name or "")):
+        written = shlex.quote(f"{taker}={given}")
+        message += f" (a text that begins with - is joined to its flag: {written})"
     return message
 
 

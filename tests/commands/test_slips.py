@@ -25,6 +25,8 @@ from gptcli.commands import slips
         ("prepare --input x", "called SOURCE"),
         ("tokenize -hello", "gptcli tokenize -- -hello"),
         ("tokenize --hello", "gptcli tokenize -- --hello"),
+        ("sample -hello", "joined to its flag: --prompt=-hello"),
+        ("eval -hi", "joined to its flag: --text=-hi"),
         ("train --zzz", "--zzz is no flag of train"),
         ("train --lr abc", "'abc'"),
         ("train --lr", "requires an argument"),

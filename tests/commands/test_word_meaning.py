@@ -81,6 +81,7 @@ def test_a_file_gives_the_tokens_of_its_text_and_a_literal_its_own(cli, here: Pa
         (("train", "input", "--data", "data/input"), "DATASET and --data cannot be combined"),
         (("count-params", "data/input"), "data/input is a dataset"),
         (("count-params", "nope.json"), "nope.json does not exist"),
+        (("count-params", "input.txt"), "input.txt is not a config.json"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_with_the_way(cli, here: Path, argv, words: str) -> None:

@@ -121,9 +121,13 @@ class CountRequest(OutputRequest):
             return taken_for(
                 f"{word} is a preset: taken as --preset", self, checkpoint=None, preset=word
             )
-        if is_file(word):
+        if is_file(word) and self.checkpoint.suffix == ".json":
             what = f"{word} is a file: taken as --model-config"
             return taken_for(what, self, checkpoint=None, model_config=self.checkpoint)
+        if is_file(word):
+            raise UsageError(
+                f"{word} is not a config.json: give a run, a Hugging Face directory or --preset"
+            )
         if looks_like_file(word):
             raise UsageError(f"{word} does not exist: check the path")
         if local_dataset(word):
