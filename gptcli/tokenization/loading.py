@@ -21,6 +21,10 @@ _ON_HUB = HubFiles(
     "a tokenizer.json",
     beside=SETTINGS_FILES,
 )
+# Classes of transformers that give the ids of SentencePiece itself.
+_OF_SENTENCEPIECE = frozenset(
+    name + fast for name in ("LlamaTokenizer", "CodeLlamaTokenizer") for fast in ("", "Fast")
+)
 _SUFFIXES = frozenset({".json", ".model", ".tiktoken", ".txt", ".bpe"})
 _ACCEPTED = (
     "a tokenizer.json, a directory with one (a dataset, a run), encoder.json + vocab.bpe, "
@@ -99,8 +103,20 @@ def _load_directory(path: Path, pattern: str | None) -> Tokenizer:
     for name in _MODELS:
         if (path / name).exists():
             file, config = path / name, TokenizerConfig.read(path)
-            return _load_file(file, pattern).completed(config, str(file)).with_flags(config)
+            whole = _load_file(file, pattern).completed(config, str(file)).with_flags(config)
+            if config.maker is not None and config.tokenizer_class not in _OF_SENTENCEPIECE:
+                whole.assumptions = (_assumption(file, config),)
+            return whole
     raise UsageError(f"no tokenizer in {path}: give {_ACCEPTED}")
+
+
+def _assumption(file: Path, config: TokenizerConfig) -> str:
+    named = config.tokenizer_class
+    of = f"the tokenizer_class {named:.40}" if named else "no tokenizer_class"
+    return (
+        f"{file} is read as SentencePiece itself reads it, a space before the first word "
+        f"included where the file says so; with {of} beside it, transformers may differ"
+    )
 
 
 def _load_file(path: Path, pattern: str | None) -> Tokenizer:

@@ -41,7 +41,8 @@ class Tokenizer:
     which is off here. ``template`` are the special tokens that its makers put around a text;
     ``encode`` adds them where that is asked for. ``missing_ids`` are those below ``vocab_size``
     that have no token; ``configured_starts`` and ``configured_ends`` are the tokens that the
-    files beside the vocabulary say begin and end a text.
+    files beside the vocabulary say begin and end a text. ``assumptions`` are what a user should
+    know of how these files were read.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -54,10 +55,12 @@ class Tokenizer:
         if self.dropout:
             inner.model.dropout = None
         self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
+        self._n_ids = len(self._pieces)  # also where a model has fewer
         self._content: dict[str, Any] = json.loads(inner.to_str())
         self._table = self.character_table("int64")
         self._written_template = template_of(self._content["post_processor"])
         self.template = self._written_template.within(self.vocab_size)
+        self.assumptions: tuple[str, ...] = ()
         self.configured_starts: tuple[str, ...] = ()
         self.configured_ends: tuple[str, ...] = ()
         self._earlier = frozenset({before} - {""})
@@ -165,11 +168,12 @@ class Tokenizer:
     def end_of_text(self) -> int | None:
         """Id of the special token that ends a document; None where there is none.
 
-        It has a usual name, or is what the files beside the vocabulary call so, or looks like it.
+        It is what the files beside the vocabulary call so, else it has a usual name, or looks
+        like one.
         """
         special = self.special_tokens
         alike = [name for name in special if _MARKS.sub("", name.lower()) in _OTHER_ENDS]
-        names = [*ENDS_OF_TEXT, *self.configured_ends, *alike]
+        names = [*self.configured_ends, *ENDS_OF_TEXT, *alike]
         return next((special[name] for name in names if name in special), None)
 
     @property
@@ -204,15 +208,20 @@ class Tokenizer:
         return whole
 
     def with_flags(self, config: TokenizerConfig) -> "Tokenizer":
-        """The tokenizer with the template of ``add_bos_token`` and ``add_eos_token``.
+        """The tokenizer with the template of its class, ``add_bos_token`` and ``add_eos_token``.
 
         These count for vocabularies that say nothing themselves; a tokenizer.json does.
         """
+        if config.frame is not None:
+            first, last = (self.special_tokens.get(name) for name in config.frame)
+            if first is not None and last is not None:
+                self.template = Template((first,), (last,))
+            return self
         starts = STARTS_OF_TEXT if config.start is None else (config.start,)
         start = next(
             (self.special_tokens[one] for one in starts if one in self.special_tokens), None
         )
-        end = self.special_tokens.get(config.end or "", self.end_of_text)
+        end = self.end_of_text
         self.template = Template(
             (start,) if config.adds_start and start is not None else (),
             (end,) if config.adds_end and end is not None else (),
@@ -265,12 +274,19 @@ class Tokenizer:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of it."""
-        if self.dropout is None:
-            return ()
-        return (
-            f"the tokenizer's BPE dropout ({self.dropout:.3g}), which draws other tokens for the "
-            "same text each time, is off",
-        )
+        found = [*self.assumptions]
+        if self.dropout is not None:
+            found.append(
+                f"the tokenizer's BPE dropout ({self.dropout:.3g}), which draws other tokens for "
+                "the same text each time, is off"
+            )
+        around = (*self._written_template.before, *self._written_template.after)
+        if beyond := [number for number in around if number >= self._n_ids]:
+            found.append(
+                f"the tokenizer's post_processor puts the id {beyond[0]:,} around a text, which no "
+                f"token has (they go up to {self._n_ids - 1:,}), so it is left out"
+            )
+        return tuple(found)
 
     def to_json(self) -> str:
         """The text of tokenizer.json, the same for the same tokenizer."""

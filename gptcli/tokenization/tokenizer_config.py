@@ -13,7 +13,14 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _ADDED_FILE = "added_tokens.json"
 _SPECIAL_FILE = "special_tokens_map.json"
 _MODEL_FILE = "config.json"
-SETTINGS_FILES = (TOKENIZER_CONFIG_FILE, _ADDED_FILE, _SPECIAL_FILE, _MODEL_FILE)
+_GENERATION_FILE = "generation_config.json"
+SETTINGS_FILES = (
+    TOKENIZER_CONFIG_FILE,
+    _ADDED_FILE,
+    _SPECIAL_FILE,
+    _MODEL_FILE,
+    _GENERATION_FILE,
+)
 # One of these is beside every tokenizer.json of ours: of a dataset, a plan, a run, a saved step.
 _OUR_FILES = ("dataset.json", "plan.json", "train.json", "optimizer.safetensors")
 _LARGEST = 2**26  # bytes; some list ten thousand tokens, a line for each property
@@ -36,6 +43,14 @@ _SPLITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("qwen2", "qwen2moe", "qwen3", "qwen3moe"), "qwen2"),
     }
 )
+# Those that put tokens around every text, by their usual names.
+_FRAMES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("roberta", "bart", "longformer", "led"), ("<s>", "</s>")),
+        "deberta": ("[CLS]", "[SEP]"),
+    }
+)
+_PREFIXED = ("blenderbot",)  # those that put a space before every text unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,14 @@ class TokenizerConfig:
         start: name of the token that begins a text (bos_token); None where no name is given.
         start_ids: its id according to the model's config.json.
         end: name of the token that ends a text (eos_token); None where no name is given.
-        end_ids: its id according to the model's config.json, which may name several.
+        end_ids: its id according to the model's config.json or generation_config.json, which may
+            name several.
         adds_start: whether text gets ``start`` before it (add_bos_token).
         adds_end: whether text gets ``end`` after it (add_eos_token).
         is_ours: whether gptcli wrote the directory.
-        maker: the tokenizer's class in transformers, or else the type of the model.
+        tokenizer_class: the tokenizer's class in transformers; None where it is not named.
+        model_type: the type of the model; None where it is not named.
+        frame: names of the tokens that the class puts before and after every text.
         add_prefix_space: whether text gets a space before it.
 
     """
@@ -64,7 +82,9 @@ class TokenizerConfig:
     adds_start: bool = False
     adds_end: bool = False
     is_ours: bool = False
-    maker: str | None = None
+    tokenizer_class: str | None = None
+    model_type: str | None = None
+    frame: tuple[str, str] | None = None
     add_prefix_space: bool = False
 
     @classmethod
@@ -73,27 +93,44 @@ class TokenizerConfig:
         settings = _read(directory / TOKENIZER_CONFIG_FILE)
         names = _read(directory / _SPECIAL_FILE)
         model = _read(directory / _MODEL_FILE)
-        maker = settings.get("tokenizer_class") or model.get("model_type")
+        generation = _read(directory / _GENERATION_FILE)
+        tokenizer_class = _name(settings.get("tokenizer_class"))
+        model_type = _name(model.get("model_type"))
+        made_by = _short(tokenizer_class or model_type or "")
+        roles = {role: _name(settings.get(role)) or _name(names.get(role)) for role in _NAMED}
+        frame = _FRAMES.get(made_by)
+        prefixed = settings.get("add_prefix_space", made_by in _PREFIXED)
         return cls(
             added=_added(directory, settings, {*_names(settings), *_names(names)}),
-            start=_name(settings.get("bos_token")) or _name(names.get("bos_token")),
+            start=roles["bos_token"],
             start_ids=_ids(model.get("bos_token_id")),
-            end=_name(settings.get("eos_token")) or _name(names.get("eos_token")),
-            end_ids=_ids(model.get("eos_token_id")),
+            end=roles["eos_token"],
+            end_ids=(*_ids(model.get("eos_token_id")), *_ids(generation.get("eos_token_id"))),
             adds_start=settings.get("add_bos_token") is True,
             adds_end=settings.get("add_eos_token") is True,
             is_ours=any((directory / name).is_file() for name in _OUR_FILES),
-            maker=maker if isinstance(maker, str) else None,
-            add_prefix_space=settings.get("add_prefix_space") is True,
+            tokenizer_class=tokenizer_class,
+            model_type=model_type,
+            frame=frame and (roles["cls_token"] or frame[0], roles["sep_token"] or frame[1]),
+            add_prefix_space=prefixed is True,
         )
+
+    @property
+    def maker(self) -> str | None:
+        """The tokenizer's class in transformers, or else the type of the model."""
+        return self.tokenizer_class or self.model_type
 
     @property
     def split(self) -> str | None:
         """The name of the pattern by which the maker splits text; None for an unknown maker."""
         if self.maker is None:
             return "gpt2"
-        name = self.maker.removesuffix("Fast").removesuffix("Tokenizer").lower()
-        return _SPLITS.get(name.replace("_", ""))
+        return _SPLITS.get(_short(self.maker))
+
+
+def _short(maker: str) -> str:
+    """``gpt2`` for GPT2TokenizerFast, and for the model type gpt2."""
+    return maker.removesuffix("Fast").removesuffix("Tokenizer").lower().replace("_", "")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import io
+import json
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.tokenization import sentencepiece_model
+from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.sentencepiece_model import sentencepiece_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -237,3 +239,19 @@ def test_a_model_with_exempt_pieces_has_its_former_identity_too():
     )
     assert former.identity != tokenizer.identity
     assert tokenizer.has_identity(former.identity)
+
+
+@pytest.mark.parametrize("named", [None, "PreTrainedTokenizerFast", "LlamaTokenizer"])
+def test_a_model_without_a_class_that_fits_is_read_as_sentencepiece_reads_it(tmp_path, named):
+    transformers = pytest.importorskip("transformers")
+    content = model("bpe", byte_fallback=True)
+    (tmp_path / "tokenizer.model").write_bytes(content)
+    settings = {"tokenizer_class": named} if named else {}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    tokenizer = load_tokenizer(tmp_path)
+    oracle = sentencepiece.SentencePieceProcessor(model_proto=content)
+    assert tokenizer.encode("the other").tolist() == oracle.encode("the other")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    agrees = theirs.encode("the other", add_special_tokens=False) == oracle.encode("the other")
+    assert agrees == (not tokenizer.notes) == (named == "LlamaTokenizer")

@@ -161,3 +161,12 @@ def test_special_tokens_within_a_text_are_refused() -> None:
     }
     with pytest.raises(CheckpointError, match="puts special tokens within a text"):
         Tokenizer.from_json(json.dumps(content))
+
+
+def test_an_id_of_the_template_that_no_token_has_is_said(tmp_path):
+    processor = {"type": "BertProcessing", "sep": ["</s>", END], "cls": ["<s>", 9999]}
+    tokenizer = load_tokenizer(characters(tmp_path, processor))
+    assert tokenizer.template == Template((), (END,))
+    (said,) = tokenizer.notes
+    assert "puts the id 9,999 around a text, which no token has (they go up to 5)" in said
+    assert not load_tokenizer(characters(tmp_path, PROCESSORS["bert"])).for_model(4).notes

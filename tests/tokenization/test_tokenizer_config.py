@@ -67,6 +67,34 @@ def test_two_files_give_the_ids_of_the_class_that_stands_beside_them(tmp_path, m
     assert ours.decode([N + 2, 71]) == theirs.decode([N + 2, 71])
 
 
+@pytest.mark.parametrize(
+    ("files", "settings"),
+    [
+        ({"tokenizer_config.json": {"tokenizer_class": "RobertaTokenizer"}}, {}),
+        ({"tokenizer_config.json": {"tokenizer_class": "LEDTokenizerFast"}}, {}),
+        ({"config.json": {"model_type": "longformer"}}, {}),
+        ({"config.json": {"model_type": "bart"}}, {"cls_token": "[CLS]", "add_bos_token": False}),
+        ({"config.json": {"model_type": "deberta"}}, {"add_prefix_space": True}),
+        ({"config.json": {"model_type": "blenderbot"}}, {}),
+        ({"config.json": {"model_type": "blenderbot"}}, {"add_prefix_space": False}),
+        ({"config.json": {"model_type": "gpt2"}}, {"add_bos_token": True}),
+    ],
+)
+def test_a_class_puts_its_tokens_around_the_text_of_two_files(tmp_path, files, settings):
+    transformers = pytest.importorskip("transformers")
+    names = ("<s>", "</s>", "<pad>", "<unk>", "<mask>", "<|endoftext|>")
+    listed = [*names, *(f"[{name}]" for name in ("CLS", "SEP", "PAD", "UNK", "MASK"))]
+    vocabulary = {name: number for number, name in enumerate([*ENTRIES, *listed])}
+    beside(two_files(tmp_path), "vocab.json", vocabulary)
+    for name, content in files.items():
+        beside(tmp_path, name, content)
+    if settings:
+        beside(tmp_path, "tokenizer_config.json", settings)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = load_tokenizer(tmp_path).encode("the 12", add_special_tokens=True)
+    assert ours.tolist() == theirs("the 12").input_ids
+
+
 def test_without_a_class_the_type_of_the_model_tells_the_split(tmp_path):
     qwen = load_tokenizer(two_files(tmp_path / "a", tokenizer_class="Qwen2TokenizerFast"))
     directory = beside(two_files(tmp_path / "b"), "config.json", {"model_type": "qwen3"})
@@ -109,7 +137,10 @@ def test_tokens_beside_a_tokenizer_json_are_added_once(tmp_path):
         (("<begin>", "<fin>"), "config.json", {"eos_token_id": 4}, "<fin>"),
         (("<begin>", "<fin>"), "config.json", {"eos_token_id": [9, 4]}, "<fin>"),
         (("<begin>", "<fin>"), "config.json", {"eos_token_id": 0}, None),  # a letter
-        (("<fin>", "</s>"), "tokenizer_config.json", {"eos_token": "<fin>"}, "</s>"),  # as ever
+        (("<fin>", "</s>"), "tokenizer_config.json", {"eos_token": "<fin>"}, "<fin>"),
+        (("<fin>", "</s>"), "config.json", {"eos_token_id": 3}, "<fin>"),
+        (("<fin>", "</s>"), "generation_config.json", {"eos_token_id": [3]}, "<fin>"),
+        (("<fin>", "</s>"), "dataset.json", {"eos_token_id": 3}, "</s>"),  # an earlier dataset
         (("<pad>",), "tokenizer_config.json", {"eos_token": None}, None),
     ],
 )
