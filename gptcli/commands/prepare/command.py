@@ -113,9 +113,8 @@ class PrepareRequest(FormatRequest):
     )
     shuffle: bool = option("Shuffle the documents.", default=False, panel=_DIVISION)
     seed: int = option("Random seed of --shuffle and of arithmetic.", default=SEED, panel=_DIVISION)
-    digits: int = option(
-        "Number of digits of the largest operands.",
-        default=ArithmeticOptions.digits,
+    digits: int | None = option(
+        f"Number of digits of the largest operands. Default: {ArithmeticOptions.digits}.",
         panel=_ARITHMETIC,
     )
     reverse: bool = option(
@@ -182,7 +181,8 @@ class PrepareRequest(FormatRequest):
     @property
     def arithmetic(self) -> ArithmeticOptions:
         """Which problems a built-in source makes."""
-        return ArithmeticOptions(self.digits, self.reverse, self.count, self.seed)
+        digits = ArithmeticOptions.digits if self.digits is None else self.digits
+        return ArithmeticOptions(digits, self.reverse, self.count, self.seed)
 
     def _check_tokenizer(self) -> None:
         if self.allow_unknown and self.spec is not None:

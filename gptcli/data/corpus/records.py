@@ -25,6 +25,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
     }
 )
 _LEARNT = ("train", "training", "loss")
+_WEIGHT = "weight"
 _CALLS = ("tool_calls", "function_call")
 _NAMES_SHOWN = 5
 
@@ -91,6 +92,20 @@ def _has(names: Container[str], fields: Sequence[str]) -> bool:
 
 def _whole_text(field: str) -> RecordKind:
     return RecordKind((field,), lambda record: (DocumentPart(_text(record, field)),))
+
+
+def _lesson(
+    fields: tuple[str, ...], parts: Callable[[Record], Parts], *optional: str
+) -> RecordKind:
+    """A kind of which only some parts are learnt; none where the record itself is marked so."""
+
+    def as_marked(record: Record) -> Parts:
+        found = parts(record)
+        if not _is_marked(record):
+            return found
+        return tuple(DocumentPart(part.text, is_target=False) for part in found)
+
+    return RecordKind(fields, as_marked, (*optional, _WEIGHT, *_LEARNT))
 
 
 def _completion(record: Record) -> Parts:
@@ -163,17 +178,21 @@ def _content(turn: Record, field: str) -> str:
 
 
 def _is_learnt(turn: Record) -> bool:
-    """Whether an assistant's turn is to be learnt.
-
-    "weight" 0 says that it is only read (OpenAI), and so does "train" (axolotl), "training" or
-    "loss" (ms-swift) with false.
-    """
-    if any(turn.get(name) is False for name in _LEARNT):
-        return False
-    weight = turn.get("weight")
-    if weight not in (None, 0, 1):
+    """Whether an assistant's turn is to be learnt."""
+    weight = turn.get(_WEIGHT)
+    if weight not in (None, 0, 1) and not _is_marked(turn):
         raise ValueError(f"its weight is {weight!r:.40}: write 0 (only read) or 1 (learnt)")
-    return weight != 0
+    return not _is_marked(turn)
+
+
+def _is_marked(turn_or_record: Record) -> bool:
+    """Whether it is only read.
+
+    "weight" 0 says so (OpenAI), and so does "train" (axolotl), "training" or "loss" (ms-swift)
+    with false.
+    """
+    is_off = any(turn_or_record.get(name) is False for name in _LEARNT)
+    return is_off or turn_or_record.get(_WEIGHT) == 0
 
 
 def _text(record: Record, field: str) -> str:
@@ -200,11 +219,11 @@ def _message_of_a_tree(_: Record) -> Parts:
 RECORD_KINDS = (
     RecordKind(("message_id", "parent_id", "text", "role"), _message_of_a_tree),  # OpenAssistant
     _whole_text("text"),
-    RecordKind(("prompt", "completion"), _completion),  # also TRL's, of lists of turns
-    RecordKind(("messages",), _conversation("messages")),  # OpenAI
-    RecordKind(("conversations",), _conversation("conversations")),  # ShareGPT
-    RecordKind(("instruction", "output"), _instruction("input", "output"), ("input",)),  # Alpaca
-    RecordKind(("instruction", "response"), _instruction("context", "response"), ("context",)),
+    _lesson(("prompt", "completion"), _completion),  # also TRL's, of lists of turns
+    _lesson(("messages",), _conversation("messages")),  # OpenAI
+    _lesson(("conversations",), _conversation("conversations")),  # ShareGPT
+    _lesson(("instruction", "output"), _instruction("input", "output"), "input"),  # Alpaca
+    _lesson(("instruction", "response"), _instruction("context", "response"), "context"),
 )
 _REFUSED = (
     (

@@ -194,6 +194,7 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
         (["input.txt", "--split-on", "nowhere"], 2),
         (["input.txt", "--split-on", ""], 2),
         (["input.txt", "--digits", "2"], 2),
+        (["input.txt", "--digits", "3"], 2),  # the default, for addition
         (["input.txt", "--reverse"], 2),
         (["input.txt", "--count", "9"], 2),
         (["input.txt", "--seed", "2"], 2),

@@ -120,6 +120,17 @@ def test_optional_columns_are_read_too(tmp_path):
     assert texts == ["user: Add.\n\n1, 2\n", "assistant: ", "3\n"]
 
 
+def test_a_column_can_mark_rows_that_are_only_read(tmp_path):
+    columns = {"prompt": ["a", "b"], "completion": ["c", "d"], "weight": [0, 1]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
+    reader = ParquetReader(source, ReadOptions())
+    found = [one for chunk in reader.chunks() for one in reader.parse(chunk).documents]
+    assert [[part.is_target for part in one.parts] for one in found] == [
+        [False, False], [False, True],
+    ]  # fmt: skip
+
+
 def test_file_without_a_column_of_text_is_refused(write, tmp_path):
     with pytest.raises(DataError, match="none of them holds text"):
         documents_of(write([{"text": "nested"}], name="meta"))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gptcli.data.corpus.chunks import DocumentPart
@@ -104,6 +106,23 @@ def test_a_turn_that_its_key_marks_is_only_read(name):
     assert record_parts({"messages": turns}) == record_parts(
         {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, SAID]}
     )
+
+
+@pytest.mark.parametrize("name", ["weight", "train", "training", "loss"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [ASKED, SAID]},
+        {"prompt": "a", "completion": "b"},
+        {"instruction": "What is rain?", "output": "Water."},
+    ],
+)
+def test_a_record_that_its_key_marks_is_only_read(record, name):
+    parts = record_parts(record)
+    read = [replace(part, is_target=False) for part in parts]
+    assert [*record_parts({**record, name: False})] == read != [*parts]
+    assert record_parts({**record, name: 1, "weight": 2.5}) == parts  # is no mark
+    assert record_parts({"text": "a", name: False}) == record_parts({"text": "a"})
 
 
 def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
