@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import CheckpointError, UsageError
-from gptcli.runtime.files import is_lfs_pointer
+from gptcli.runtime.files import is_lfs_pointer, whole_number
 
 _LARGEST_HEADER = 8_000_000
 _POINTER_BYTES = 64
@@ -97,7 +97,7 @@ def _header_length(prefix: bytes, size: int, path: Path) -> int:
 
 def _parse(header: bytes, first: int, path: Path) -> dict[str, TensorInfo]:
     try:
-        entries = json.loads(header, object_pairs_hook=_no_duplicates)
+        entries = json.loads(header, object_pairs_hook=_no_duplicates, parse_int=whole_number)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     if not isinstance(entries, dict):

@@ -1,6 +1,7 @@
 """Telling from the first bytes of a file that it is not the UTF-8 text that it should be."""
 
 import codecs
+import re
 import unicodedata
 
 from gptcli.errors import DataError
@@ -20,6 +21,9 @@ _FEWEST_BYTES = 16  # fewer may be anything
 _LEAST_ASCII = 0.1  # of the characters: line ends, spaces and digits alone are more
 _MOST_STRANGE = 0.01  # of the characters
 _WINDOWS_1252 = range(0x80, 0xA0)  # quotes and dashes there, control characters in Latin-1
+_NO_SIGNS = frozenset({0x81, 0x8D, 0x8F, 0x90, 0x9D})  # in neither of the two
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # as the decoder's "surrogateescape" gives it
+_ALONE = re.compile("(?<![^\0-\x7f])[\udc80-\udcff](?![^\0-\x7f])")
 
 
 def refuse_other_than_text(name: str, start: bytes) -> None:
@@ -51,8 +55,12 @@ def refuse_pointer(name: str, start: bytes) -> None:
         raise DataError(f"{name} is a git-lfs pointer, not the text: git lfs pull")
 
 
-def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
-    """The message for a text with ``byte`` at ``place``; ``start`` is its beginning, for a hint."""
+def not_utf8(name: str, byte: int, place: str, start: bytes, scanned: bytes = b"") -> str:
+    """The message for a text with ``byte`` at ``place``.
+
+    ``start`` is its beginning and ``scanned`` what follows from that byte on, both for a hint.
+    """
+    scanned = scanned or start
     if encoding := marked_encoding(start):
         hint = (
             f"it starts like {encoding}: convert it, for example with "
@@ -60,10 +68,13 @@ def not_utf8(name: str, byte: int, place: str, start: bytes) -> str:
         )
     elif b"\0" in start[:START_BYTES]:
         hint = "is it a binary file?"
-    elif byte in _WINDOWS_1252 or _has_windows_signs(start):
-        hint = "convert it, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
+    elif encoding := _of_single_bytes(scanned):
+        hint = f"convert it, for example with `iconv -f {encoding} -t UTF-8`"
     else:
-        hint = "convert it, for example with `iconv -f LATIN1 -t UTF-8`"
+        hint = (
+            "find out its encoding, for example with `file -i`, and convert it with "
+            "`iconv -f ENCODING -t UTF-8`"
+        )
     return f"{name} is not UTF-8, byte 0x{byte:02x} {place}: {hint}"
 
 
@@ -102,10 +113,15 @@ def _is_text_in(encoding: str, content: bytes) -> bool:
     )
 
 
-def _has_windows_signs(start: bytes) -> bool:
-    """Whether bytes that are not UTF-8 are among those that Latin-1 leaves to control characters.
+def _of_single_bytes(content: bytes) -> str | None:
+    """The encoding of Western Europe that bytes which are not UTF-8 may be in; None for none.
 
-    The decoder gives a byte that is not UTF-8 as a surrogate, U+DC00 above it.
+    There most of these stand between letters of ASCII. In Cyrillic text, and in Chinese or
+    Japanese characters of two bytes, most stand side by side.
     """
-    text = start.decode("utf-8", "surrogateescape")
-    return any(ord(sign) - 0xDC00 in _WINDOWS_1252 for sign in text)
+    text = content.decode("utf-8", "surrogateescape")
+    values = {ord(sign) - 0xDC00 for sign in _NOT_UTF8.findall(text)}
+    n_alone, n_all = len(_ALONE.findall(text)), len(_NOT_UTF8.findall(text))
+    if values & _NO_SIGNS or 2 * n_alone < n_all:
+        return None
+    return "WINDOWS-1252" if values & {*_WINDOWS_1252} else "LATIN1"

@@ -73,7 +73,8 @@ def decode_text(content: bytes, name: str) -> SourceText:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         place = f"at offset {error.start:,} (line {line:,})"
-        raise DataError(not_utf8(name, content[error.start], place, content)) from None
+        rest = content[error.start :]
+        raise DataError(not_utf8(name, rest[0], place, content, rest)) from None
 
 
 def _check_kind(path: Path, mode: int) -> None:

@@ -12,6 +12,7 @@ from gptcli.errors import ResourceError
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_RECORD = 4_000_000
+NUMBER_TOO_LONG = "a number in it is too long"
 
 
 def is_there(name: str) -> bool:
@@ -49,12 +50,20 @@ def read_bounded(path: Path, limit: int = _LARGEST_RECORD) -> bytes:
 def parse_object(content: bytes) -> dict[str, Any]:
     """Parse a JSON object; ValueError for anything else, also NaN and too deep nesting."""
     try:
-        value = json.loads(content, parse_constant=_refuse_constant)
+        value = json.loads(content, parse_constant=_refuse_constant, parse_int=whole_number)
     except RecursionError:
         raise ValueError("it is too deeply nested") from None
     if not isinstance(value, dict):
         raise ValueError("it does not hold a JSON object")
     return value
+
+
+def whole_number(digits: str) -> int:
+    """A whole number of a JSON file; ValueError for one of thousands of digits."""
+    try:
+        return int(digits)
+    except ValueError:  # Python's own message advises a change of its settings
+        raise ValueError(NUMBER_TOO_LONG) from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -67,6 +67,28 @@ def test_the_encoding_of_single_bytes_is_advised(content, encoding):
     assert f"iconv -f {encoding} -t" in message
 
 
+def test_all_bytes_that_follow_decide_on_the_advice():
+    rest = "é and plain text. ".encode("cp1252") + b"word " * 4000 + "“no”".encode("cp1252")
+    message = not_utf8("a.txt", rest[0], "far behind", b"word " * 2000, rest)
+    assert "iconv -f WINDOWS-1252 -t" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (CHINESE, "gb18030"),
+        ("こんにちは、カタカナ ABC\n" * 40, "shift_jis"),
+        (RUSSIAN, "cp1251"),
+        ("Zażółć gęślą jaźń. ", "cp1250"),
+    ],
+)
+def test_no_encoding_is_named_where_none_can_be_told(text, encoding):
+    content = text.encode(encoding)
+    message = not_utf8("a.txt", content[0], "at offset 0", content)
+    assert "find out its encoding, for example with `file -i`" in message
+    assert not {"LATIN1", "WINDOWS-1252"} & {*message.split()}
+
+
 def test_what_gzip_wrote_is_named():
     with pytest.raises(DataError, match=r"^stdin is compressed with gzip: unpack it"):
         refuse_other_than_text("stdin", gzip.compress(ENGLISH.encode()))

@@ -245,6 +245,13 @@ def line_of(source: TextInput, offset: int) -> int:
     return line
 
 
+def content_from(source: TextInput, offset: int, n_bytes: int) -> bytes:
+    """At most so many bytes from ``offset`` on; reads the input up to there."""
+    with source.open() as file:
+        _before(file, offset, n_bytes)
+        return file.read(n_bytes)
+
+
 def _before(file: BufferedReader, offset: int, step: int) -> bytes:
     """Seek to ``offset`` and return the few bytes before it."""
     if file.seekable():

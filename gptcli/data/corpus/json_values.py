@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from gptcli.errors import DataError
+from gptcli.runtime.files import NUMBER_TOO_LONG
 
 LONGEST_VALUE = 2**26  # characters
 _STEP = 2**20
@@ -63,11 +64,12 @@ class JsonValues:
                 _, end = _DECODER.raw_decode(self._text, self._at)
             except RecursionError:
                 raise self._refusal("it is too deeply nested", self._at) from None
-            except ValueError as error:  # also for a value that goes on behind what is read
+            except json.JSONDecodeError as error:  # also for what goes on behind what is read
                 if not self._fill():
-                    reason = getattr(error, "msg", str(error))
-                    raise self._refusal(reason, getattr(error, "pos", self._at)) from None
+                    raise self._refusal(error.msg, error.pos) from None
                 continue
+            except ValueError:
+                raise self._refusal(NUMBER_TOO_LONG, self._at) from None
             if end < len(self._text) or not self._fill():  # a number might go on
                 break
         value = self._text[self._at : end]

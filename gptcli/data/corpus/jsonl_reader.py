@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.chunks import Chunk, Document, Parsed, Problem
@@ -10,6 +11,7 @@ from gptcli.data.corpus.cutting import CutReader, Cutter, line_boundary
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.records import record_parts
 from gptcli.data.corpus.text_reader import STEP, decode, not_text
+from gptcli.runtime.files import NUMBER_TOO_LONG
 
 LONGEST_LINE = 2**26
 _BYTE_ORDER_MARK = "\ufeff"
@@ -56,12 +58,7 @@ class JsonlReader(CutReader):
 
 def record_document(line: str, offset: int, field: str | None) -> Document:
     """The document of one record of JSON; raises ValueError with the reason if there is none."""
-    try:
-        parts = record_parts(json.loads(line), field)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg}, column {error.colno:,})") from None
-    except RecursionError:
-        raise ValueError("the JSON is too deeply nested") from None
+    parts = record_parts(_value(line), field)
     try:
         content = "".join(part.text for part in parts).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -70,3 +67,14 @@ def record_document(line: str, offset: int, field: str | None) -> Document:
             f"it has half of a surrogate pair (\\u{ord(half):04x}), which is not text"
         ) from None
     return Document(parts, offset, hashlib.sha256(content).digest(), is_start=True, is_end=True)
+
+
+def _value(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg}, column {error.colno:,})") from None
+    except ValueError:  # Python's own message advises a change of its settings
+        raise ValueError(NUMBER_TOO_LONG) from None
+    except RecursionError:
+        raise ValueError("the JSON is too deeply nested") from None

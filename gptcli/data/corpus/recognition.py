@@ -203,7 +203,7 @@ def record_form(
 
 def _first_value(text: str) -> _FirstValue | None:
     try:
-        value, end = json.JSONDecoder().raw_decode(text)
+        value, end = json.JSONDecoder(parse_int=str).raw_decode(text)  # however long
     except (ValueError, RecursionError):
         return None
     return _FirstValue(value, text[end:])

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.chunks import Chunk, Document, DocumentPart, Parsed
-from gptcli.data.corpus.cutting import CutReader, Cutter, line_place, text_boundary
+from gptcli.data.corpus.cutting import CutReader, Cutter, content_from, line_place, text_boundary
 from gptcli.data.corpus.inputs import DocumentLayout, TextInput
 from gptcli.data.encodings import START_BYTES, marked_encoding, not_utf8
 from gptcli.errors import DataError
@@ -74,7 +74,7 @@ def not_text(source: TextInput, offset: int, byte: int) -> DataError:
     place = f"at offset {offset:,} ({line_place(source, offset)})"
     if source.layout is DocumentLayout.JSON:  # the offset is one of the copy
         place = f"in {line_place(source, offset)}"
-    message = not_utf8(source.name, byte, place, start)
+    message = not_utf8(source.name, byte, place, start, content_from(source, offset, STEP))
     return DataError(message if marked_encoding(start) else f"{message}, or --errors replace")
 
 

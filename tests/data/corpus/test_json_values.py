@@ -43,6 +43,10 @@ def test_an_array_and_values_in_a_row_give_what_json_gives(values, indent, is_as
         ('[{"a": 1},\n {"a": oh}]', "line 2: .*Expecting value"),
         ('[{"a": 1}]\n[]', "line 2: .*more after the array"),
         ('{"a": 1}\n]', "line 2: .*more after"),
+        (
+            '[{"a": 1},\n' + 6000 * "9" + "]",
+            r"line 2: not valid JSON \(a number in it is too long\)",
+        ),
         ("[" * 100_000, "line 1: .*deeply nested"),
     ],
 )

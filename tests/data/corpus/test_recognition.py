@@ -68,6 +68,7 @@ def lines(*values, **how):
         (b"{ return text; }\n", None, None),
         (b"[[{x}]]", None, None),
         (b"", None, None),
+        (b'{"text": "a", "n": ' + b"9" * 6000 + b"}", LINES, LINES),
         (b'{"text": "' + b"a" * (2**20 - 10), LINES, LINES),  # cut in a long record
     ],
 )

@@ -70,7 +70,7 @@ def test_pieces_parse_alike_in_threads_and_in_any_order(make_input, name, errors
     ("content", "says"),
     [
         (b"fine line\n" * 30 + b"caf\xe9 au lait", r"byte 0xe9 at offset 303 \(line 31\): convert"),
-        (b"fine line\n" * 30 + b"\xf0\x9f\x98", r"byte 0xf0 at offset 300 \(line 31\): convert"),
+        (b"fine line\n" * 30 + b"\xf0\x9f\x98", r"byte 0xf0 at offset 300 \(line 31\): find"),
         (b"\x00\x80", r"byte 0x80 at offset 1 \(line 1\): is it a binary file"),
     ],
 )
