@@ -1,5 +1,6 @@
 """config.json in both directions: Hugging Face's field names outside, ModelConfig inside."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from gptcli.runtime.files import parse_object, read_bounded
 
 CONFIG_FILE = "config.json"
 _OWN = "gptcli"
+_FLAG = re.compile(r"--([a-z][a-z-]*)")
 _KNOWN = {**FAMILIES, CUSTOM.name: CUSTOM}
 # Ours -> transformers'.
 _ACTIVATIONS: Mapping[str, str] = MappingProxyType(
@@ -105,12 +107,26 @@ def _parse(raw: dict[str, Any]) -> ModelConfig:
     family = _KNOWN[name]
     _check_fixed(raw, family)
     converter = family.config_fields.converter
-    converted = converter.read({**family.config_fields.defaults, **raw}) if converter else {}
-    values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
-    config = ModelConfig.from_fields(values)
+    try:
+        converted = converter.read({**family.config_fields.defaults, **raw}) if converter else {}
+        values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
+        config = ModelConfig.from_fields(values)
+    except UsageError as error:
+        raise UsageError(_in_their_names(str(error), family)) from None
     if (actual := family_of(config)) is not family:
         raise UsageError(f"its values describe a {actual.name} model, not a {name} one")
     return config
+
+
+def _in_their_names(message: str, family: Family) -> str:
+    """A message about the values of a model with config.json's names instead of flags."""
+    theirs = {ours: name for name, ours in family.config_fields.names.items()}
+
+    def named(match: re.Match[str]) -> str:
+        name = match[1].replace("-", "_")
+        return theirs.get(name, name)
+
+    return _FLAG.sub(named, message)
 
 
 def _check_fixed(raw: Mapping[str, Any], family: Family) -> None:

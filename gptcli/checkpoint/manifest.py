@@ -34,7 +34,7 @@ def check_manifest(directory: Path) -> int:
 
     CheckpointError names the first that differs.
     """
-    if (manifest := read_manifest(directory)) is None:
+    if (manifest := _parsed(directory / MANIFEST_FILE)) is None:
         raise CheckpointError(f"{directory / MANIFEST_FILE} is missing, or lists no files")
     expected = manifest["files"]
     actual = _listed(directory)
@@ -57,8 +57,7 @@ def check_description(directory: Path) -> None:
 
 def _way_on(directory: Path, expected: Entry) -> str:
     """How to undo the change of a file, or to keep it."""
-    manifest = typed(directory / MANIFEST_FILE)
-    keep = f"if it was changed on purpose, remove {manifest} and all files are taken as they are"
+    keep = f"if it was changed on purpose, {_without(directory)}"
     for copy in sorted(directory.glob(f"{RESUME_FOLDER}/step-*/*.json"), reverse=True):
         if entry_of(copy) == expected:
             target = typed(directory / copy.name)
@@ -77,7 +76,7 @@ def check_published(directory: Path) -> int | None:
         if WEIGHTS_FILE in expected and manifest.get("replaced"):
             expected[WEIGHTS_FILE].append(manifest["replaced"])
         actual = {
-            name: entry_of(directory / name) for name in expected if _is_there(directory, name)
+            name: entry_of(directory / name) for name in expected if (directory / name).is_file()
         }
         _check_equal(directory, expected, actual)
         return len(actual)
@@ -97,11 +96,33 @@ def unrecorded(directory: Path) -> list[str]:
 def read_manifest(directory: Path) -> dict[str, Any] | None:
     """The manifest of a directory; None where there is none, or one of another program.
 
-    CheckpointError where it is damaged.
+    CheckpointError, with the way on, where it is damaged.
     """
-    file = directory / MANIFEST_FILE
+    try:
+        return _parsed(directory / MANIFEST_FILE)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; copy it again, or {_without(directory)}") from None
+
+
+def _parsed(file: Path) -> dict[str, Any] | None:
+    """The content; None where there is none, or one of another program."""
     document = read_small_json(file) if file.is_file() else {}
-    return document if isinstance(document.get("files"), dict) else None
+    entries = document.get("files")
+    if entries is None or isinstance(entries, list):
+        return None
+    if not isinstance(entries, dict):
+        raise CheckpointError(f'{file} cannot be used: its "files" is not an object')
+    for name, entry in entries.items():
+        if Path(name).name != name or not isinstance(entry, dict):
+            raise CheckpointError(
+                f"{file} cannot be used: its entry {name!r:.80} is not one of a file beside it"
+            )
+    return document
+
+
+def _without(directory: Path) -> str:
+    manifest = typed(directory / MANIFEST_FILE)
+    return f"remove {manifest} and all files are taken as they are"
 
 
 def entry_of(file: Path) -> Entry:
@@ -111,10 +132,6 @@ def entry_of(file: Path) -> Entry:
 
 def _entry_or_none(file: Path) -> Entry | None:
     return entry_of(file) if file.is_file() else None
-
-
-def _is_there(directory: Path, name: str) -> bool:
-    return Path(name).name == name and (directory / name).is_file()
 
 
 def _check_equal(

@@ -77,7 +77,9 @@ def read_record(directory: Path) -> RunRecord:
     file = directory / RECORD_FILE
     raw = read_small_json(file)
     if raw.get("format") != RUN_FORMAT:
-        raise CheckpointError(f"{file} has format {raw.get('format')!r}, not {RUN_FORMAT!r}")
+        raise CheckpointError(
+            f"{file} cannot be used: it has format {raw.get('format')!r:.40}, not {RUN_FORMAT!r}"
+        )
     try:
         return RunRecord(
             created=str(raw["created"]),

@@ -39,6 +39,17 @@ def weights_step(directory: Path) -> WeightsStep | None:
     return WeightsStep(step, max_iters) if isinstance(step, int) else None
 
 
+def reason_without_step(directory: Path) -> str | None:
+    """Why the step of a run's weights is not known; None of a model from elsewhere."""
+    run = run_of(directory)
+    try:
+        if run is not None:
+            read_record(run)
+    except (UsageError, CheckpointError) as error:
+        return f"{error}; so the step of the weights is not known"
+    return None
+
+
 def step_document(step: WeightsStep | None) -> dict[str, int | None]:
     """What every JSON document says about the step; None of a model from elsewhere."""
     return {

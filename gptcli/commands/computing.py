@@ -6,7 +6,7 @@ Notes on stderr tell what was chosen and why.
 from pathlib import Path
 from typing import cast
 
-from gptcli.checkpoint.weights_step import WeightsStep
+from gptcli.checkpoint.weights_step import WeightsStep, reason_without_step
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import check_choice
 from gptcli.config.training import Precision
@@ -31,9 +31,11 @@ def chosen_precision(asked: str, device: str) -> Precision:
 
 
 def note_step(directory: Path, step: WeightsStep | None) -> None:
-    """Tell the user at which step of a run the weights were saved."""
+    """Tell the user at which step of a run the weights were saved, or why that is not known."""
     if step is not None:
         note(f"weights: {directory.as_posix()}, {step}")
+    elif reason := reason_without_step(directory):
+        note(reason)
 
 
 def opened_model(

@@ -170,6 +170,8 @@ def _check_switches(config: ModelConfig) -> None:
         check_choice(name, getattr(config, name), get_args(choices))
     check_fraction("dropout", config.dropout, 0.1)
     check_positive("norm_epsilon", config.norm_epsilon)
+    if config.norm_epsilon >= 1:  # it would outweigh the numbers that it is added to
+        raise UsageError(f"--norm-epsilon must be below 1, not {config.norm_epsilon:g}")
     check_positive("rope_theta", config.rope_theta)
     if config.logit_cap is not None:
         check_positive("logit_cap", config.logit_cap)

@@ -12,6 +12,7 @@ from gptcli.checkpoint.manifest import check_published, unrecorded, write_manife
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import MANIFEST_FILE
 from gptcli.checkpoint.tensors import save_weights
+from gptcli.checkpoint.weights_step import reason_without_step, weights_step
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import load_model
 
@@ -104,8 +105,29 @@ def test_a_manifest_of_another_program_is_left_alone(run, content: str) -> None:
     assert load_model(directory, "cpu").model.config.n_head == 4
 
 
-def test_a_damaged_manifest_is_refused(run) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ['{"files"', '{"files": 5}', '{"files": {"../x": {}}}', '{"files": {"config.json": 1}}'],
+)
+def test_a_damaged_manifest_is_refused_with_the_way_on(run, content) -> None:
     directory, _ = run
-    (directory / MANIFEST_FILE).write_text('{"files"')
-    with pytest.raises(CheckpointError, match=r"manifest\.json"):
+    (directory / MANIFEST_FILE).write_text(content)
+    with pytest.raises(
+        CheckpointError, match=r"manifest\.json cannot be used.*, or remove"
+    ) as said:
         load_model(directory, "cpu")
+    Path(shlex.split(str(said.value).split("remove ")[1])[0]).unlink()
+    load_model(directory, "cpu")
+
+
+@pytest.mark.parametrize("content", ["{}", "rubbish", None])
+def test_a_record_that_cannot_be_used_is_told_of(run, content) -> None:
+    directory, _ = run
+    if content is None:
+        (directory / "train.json").unlink(missing_ok=True)
+        assert reason_without_step(directory) is None
+        return
+    (directory / "train.json").write_text(content)
+    said = reason_without_step(directory)
+    assert weights_step(directory) is None and said is not None
+    assert said.startswith(f"{directory / 'train.json'} cannot be used: ")

@@ -31,3 +31,11 @@ def test_a_changed_config_or_tokenizer_is_refused_everywhere(cli, trained: Path)
         shutil.copy(f"runs/whole/{name}", file)
     assert cli("train", "--resume", "runs/input", "--max-iters", 30).code == 0
     assert cli("eval", "runs/input", "-q").code == 0
+
+
+def test_a_record_that_cannot_be_used_is_said_and_sampling_goes_on(cli, trained: Path) -> None:
+    Path("runs/input/train.json").write_text("{}")
+    sampled = cli("sample", "runs/input", "-n", 2)
+    assert sampled.code == 0
+    assert "runs/input/train.json cannot be used: it has format None" in sampled.stderr
+    assert "the step of the weights is not known" in sampled.stderr

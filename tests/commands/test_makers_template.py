@@ -258,6 +258,7 @@ def test_an_id_that_the_model_lacks_is_refused(cli, tmp_path) -> None:
         {**content["added_tokens"][-1], "id": END + 1, "content": "<|endoftext|>"}
     )
     (directory / "tokenizer.json").write_text(json.dumps(content))
+    (directory / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|endoftext|>"}))
     records(tmp_path)
     assert cli("prepare", "texts.jsonl", "--tokenizer", directory).code == 0
     for command in (("eval", directory, "--data"), ("train", "--init-from", directory, "--data")):
