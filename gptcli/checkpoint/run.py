@@ -50,7 +50,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that ``--resume`` needs besides the saved tensors."""
+    """All that ``--resume`` needs besides the saved tensors.
+
+    ``time_budget`` are the seconds from which the number of iterations followed.
+    """
 
     created: str
     version: str
@@ -59,11 +62,18 @@ class RunRecord:
     training: TrainConfig
     data: DataReference
     init_from: Origin | None = None
+    time_budget: float | None = None
 
 
 def write_record(directory: Path, record: RunRecord) -> None:
     """Write train.json."""
     write_json(directory / RECORD_FILE, {"format": RUN_FORMAT, **asdict(record)})
+
+
+def change_training(directory: Path, training: TrainConfig) -> None:
+    """Replace the training values in train.json; all else stays as it is."""
+    file = directory / RECORD_FILE
+    write_json(file, {**read_small_json(file), "training": asdict(training)})
 
 
 def mark_saved(directory: Path) -> None:
@@ -89,6 +99,7 @@ def read_record(directory: Path) -> RunRecord:
             training=_build(TrainConfig, raw["training"]),
             data=_build(DataReference, raw["data"]),
             init_from=_build(Origin, raw["init_from"]) if raw.get("init_from") else None,
+            time_budget=raw.get("time_budget"),
         )
     except (KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{file} cannot be used: {error}") from error

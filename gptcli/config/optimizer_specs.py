@@ -12,20 +12,24 @@ _FLOAT32 = 4  # bytes
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An optimizer of torch, and the tensors that it keeps for every parameter.
+    """An optimizer, and the tensors that it keeps for every parameter.
 
-    ``name`` is that of torch's class, ``state`` has torch's names of the tensors. Each is as
-    large as the parameter, in float32.
+    ``name`` is that of its class, ``state`` has the names of the tensors, each as large as the
+    parameter, in float32. One that ``counts_steps`` keeps their number too.
     """
 
     name: str
     state: tuple[str, ...]
+    counts_steps: bool = False
 
     @property
     def bytes_per_parameter(self) -> int:
-        """Bytes of state per parameter of the model."""
+        """Bytes of state per parameter that it updates."""
         return _FLOAT32 * len(self.state)
 
 
-ADAMW = OptimizerSpec("AdamW", ("exp_avg", "exp_avg_sq"))
-OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType({ADAMW.name: ADAMW})
+ADAMW = OptimizerSpec("AdamW", ("exp_avg", "exp_avg_sq"), counts_steps=True)
+MUON = OptimizerSpec("Muon", ("momentum_buffer",))
+OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
+    {spec.name: spec for spec in (ADAMW, MUON)}
+)

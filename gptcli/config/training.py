@@ -1,6 +1,8 @@
 """The configuration of training in one frozen object, which train.json stores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from gptcli.config.checks import (
@@ -8,15 +10,26 @@ from gptcli.config.checks import (
     check_fraction,
     check_not_negative,
     check_positive,
+    check_switch,
     check_whole,
 )
 from gptcli.errors import UsageError
 
 Order = Literal["shuffled", "random"]
 Precision = Literal["float32", "bfloat16"]
+OptimizerName = Literal["adamw", "muon"]
+Schedule = Literal["cosine", "linear", "wsd", "constant"]
 ORDERS: tuple[str, ...] = get_args(Order)
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+OPTIMIZER_NAMES: tuple[str, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+
+# The flags of learning rates, and the group of parameters that each is for; --lr is for the
+# matrices of blocks, and for every group that has no rate of its own.
+RATES: Mapping[str, str] = MappingProxyType(
+    {"embedding_lr": "embedding", "head_lr": "head", "vector_lr": "vector"}
+)
 
 
 def check_device(name: str) -> None:
@@ -36,6 +49,11 @@ class TrainConfig:
     warm-up. ``grad_clip`` 0 turns clipping off. ``eval_batches`` None evaluates the whole
     split. ``order`` "shuffled" visits every token once an epoch, "random" draws offsets
     as the lecture does. ``threads`` 0 leaves the number to torch (only on a GPU).
+
+    ``lr`` is the rate of the matrices, and of every group that has none of its own; all follow
+    the schedule. ``decay_fraction`` is for "wsd", ``momentum`` for Muon, the betas for AdamW.
+    ``patience`` N ends the run after N evaluations without a better one. ``compile`` compiles
+    the blocks, which changes sums in their last digits.
     """
 
     batch_size: int
@@ -55,6 +73,15 @@ class TrainConfig:
     eval_batches: int | None = None
     order: Order = "shuffled"
     seed: int = 1337
+    optimizer: OptimizerName = "adamw"
+    schedule: Schedule = "cosine"
+    decay_fraction: float = 0.6
+    momentum: float = 0.95
+    embedding_lr: float | None = None
+    head_lr: float | None = None
+    vector_lr: float | None = None
+    patience: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "eval_interval", "grad_accum"):
@@ -63,19 +90,36 @@ class TrainConfig:
         check_whole("warmup_iters", self.warmup_iters, 0)
         check_whole("threads", self.threads, 0, 4096)
         check_whole("seed", self.seed, 0, 2**63)
-        if self.eval_batches is not None:
-            check_whole("eval_batches", self.eval_batches, 1)
+        for name in ("eval_batches", "patience"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1)
+        check_switch("compile", self.compile)
         check_positive("lr", self.lr)
         for name in ("min_lr", "weight_decay", "grad_clip"):
             check_not_negative(name, getattr(self, name))
-        for name in ("beta1", "beta2"):
+        for name in RATES:
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
+        for name in ("beta1", "beta2", "momentum"):
             check_fraction(name, getattr(self, name), 0.9)
         check_choice("order", self.order, ORDERS)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZER_NAMES)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_positive("decay_fraction", self.decay_fraction)
+        if self.decay_fraction > 1:
+            raise UsageError(
+                f"--decay-fraction {self.decay_fraction:g} is above 1: try --decay-fraction 0.6"
+            )
         if self.min_lr > self.lr:
             raise UsageError(
                 f"--min-lr {self.min_lr:g} is above --lr {self.lr:g}: try --min-lr {self.lr / 10:g}"
             )
+
+    def rate_of(self, group: str) -> float:
+        """The full learning rate of a group of parameters; see families/shapes.py."""
+        own = {group: getattr(self, name) for name, group in RATES.items()}
+        return own.get(group) or self.lr
 
     @property
     def rows_per_iter(self) -> int:

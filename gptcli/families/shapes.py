@@ -48,6 +48,28 @@ def parameter_shapes(config: ModelConfig) -> Mapping[str, tuple[int, ...]]:
     return shapes | {one.name: one.shape for one in _readout(config)}
 
 
+def group_of(name: str, n_dims: int) -> str:
+    """The group of a parameter, by its name in the model; each may have its learning rate.
+
+    "matrix" (of a block), "embedding" (of tokens or positions, also where the head shares it),
+    "head", or "vector" (gains and biases).
+    """
+    if n_dims < 2:
+        return "vector"
+    if name.startswith("blocks."):
+        return "matrix"
+    return "head" if name.startswith("lm_head.") else "embedding"
+
+
+def parameter_groups(config: ModelConfig) -> dict[str, int]:
+    """The groups that the model has, and the number of parameters in each."""
+    sizes: dict[str, int] = {}
+    for one in parameters(config):
+        group = group_of(one.name, len(one.shape))
+        sizes[group] = sizes.get(group, 0) + one.size
+    return sizes
+
+
 def attention_heads(config: ModelConfig) -> Mapping[str, int]:
     """How many heads of queries, keys and values the matrix that projects all three has."""
     n_keys = config.key_value_heads

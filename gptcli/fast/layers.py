@@ -77,12 +77,12 @@ class OneDNNLinear(nn.Linear):
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()  # it has no such product for weights that change
+        and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and x.numel() > _FEW_ROWS * x.shape[-1]
         and _is_faster_here()
-        and not torch.compiler.is_exporting()
     )
 
 

@@ -48,6 +48,10 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
     variance does not grow with the number of layers. A model without norms never brings a
     signal back to scale, so its embeddings and matrices keep the variance near 1 (LeCun et
     al. 1998). The head does not: untrained logits are near 0 in every model.
+
+    A model that normalises its embeddings (nanochat) starts with zeros in the head and in the
+    matrices that write to the stream, so that every block begins as the identity; the others
+    keep a third of the variance, and the embeddings have std 1.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.LayerNorm | nn.RMSNorm):
@@ -64,14 +68,18 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
 
 
 def _linear_std(name: str, n_inputs: int, config: ModelConfig) -> float:
+    writes_to_stream = config.residual and name.endswith((".attention.output", ".mlp.down"))
+    if config.embedding_norm:
+        return 0.0 if writes_to_stream or name == "lm_head" else 1 / math.sqrt(3 * n_inputs)
     std = INIT_STD
     if config.norm == "none" and name != "lm_head":
         std = 1 / math.sqrt(n_inputs)
-    writes_to_stream = config.residual and name.endswith((".attention.output", ".mlp.down"))
     return std / math.sqrt(2 * config.n_layer) if writes_to_stream else std
 
 
 def _embedding_std(config: ModelConfig) -> float:
+    if config.embedding_norm:
+        return 1.0
     is_read_by_head = config.lm_head and not config.tied
     if config.norm != "none" or not is_read_by_head:
         return INIT_STD

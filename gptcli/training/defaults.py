@@ -1,7 +1,8 @@
 """Default values for what the user of ``train`` did not give, chosen for the device.
 
 On a GPU these are the lecture's values. On a CPU they make a run that ends in about ten
-minutes on two cores: the number of iterations follows from the cost of one.
+minutes on two cores: the number of iterations follows from the cost of one, or is measured
+(training/time_budget.py). A nanochat model is trained with Muon, the others with AdamW.
 """
 
 from collections.abc import Mapping
@@ -9,18 +10,22 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.checks import check_choice, check_whole
+from gptcli.config.checks import check_choice, check_whole, flag
 from gptcli.config.model import LARGEST_SIZES, ModelConfig
-from gptcli.config.training import TrainConfig
+from gptcli.config.training import RATES, TrainConfig
 from gptcli.errors import UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import FAMILIES, TRAINABLE, check_choices, family_of
+from gptcli.families.shapes import parameter_groups
+from gptcli.training.time_budget import EVALUATIONS
 
-USUAL_FAMILY = "gpt2"
 MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
 TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
 
 Values = Mapping[str, Any]
+
+USUAL_FAMILY = "gpt2"
+_MUON_FAMILY = "nanochat"
 
 _GPU = {
     "n_layer": 6, "n_head": 6, "head_size": 64, "block_size": 256,
@@ -29,11 +34,20 @@ _GPU = {
 _CPU = {
     "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
+_MUON_ON_CPU = {**_CPU, "block_size": 256}
 
-# Values that depend on the device: the user is told what was chosen.
+# The rates of Muon's matrices and of what AdamW updates beside it; measured, as all of these.
+_WITH_MUON = {
+    "lr": 0.03, "weight_decay": 0.2, "embedding_lr": 4e-3, "head_lr": 4e-3, "vector_lr": 4e-3,
+    "beta1": 0.8, "beta2": 0.95, "schedule": "wsd", "warmup_iters": 0,
+}  # fmt: skip
+_LEAST_WITH_MUON = 0.02  # of the full rate, at the end of the decay
+
+# Values that depend on device, family or optimizer: the user is told which are not the usual.
 FILLED = (
-    "n_layer", "n_head", "n_embd", "block_size", "dropout",
-    "batch_size", "max_iters", "lr", "warmup_iters", "eval_interval",
+    "n_layer", "n_head", "n_embd", "block_size", "dropout", "batch_size", "max_iters",
+    "eval_interval", "optimizer", "lr", "min_lr", *RATES, "weight_decay", "beta1", "beta2",
+    "schedule", "warmup_iters",
 )  # fmt: skip
 
 CPU_SECONDS = 600
@@ -43,11 +57,16 @@ _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration, and which of its values the user did not give."""
+    """A complete configuration, and which of its values the user did not give.
+
+    With a ``time_budget`` in seconds, ``max_iters`` is provisional: training/time_budget.py sets
+    it when it is known how long a step takes.
+    """
 
     model: ModelConfig
     training: TrainConfig
     filled: Mapping[str, Any]
+    time_budget: float | None = None
 
 
 def resolve(
@@ -55,28 +74,44 @@ def resolve(
 ) -> Resolved:
     """Merge flags, preset or family, and the device's defaults; the first of them wins.
 
-    UsageError where a flag changes what the family has fixed.
+    UsageError where a flag changes what the family has fixed, or is of no use to the model.
     """
     fixed = {"vocab_size": vocab_size, "device": device, "precision": precision, "threads": threads}
-    start = _family_values(given) if preset is None else _preset_values(preset, given)
+    if preset is None:
+        name = given.get("family", USUAL_FAMILY)
+        start, base = _family_values(name, given), _sizes(name, device)
+    else:
+        start, base = _preset_values(preset, given), _sizes(USUAL_FAMILY, device)
     known = {**start, **given, **fixed}
-    base = _CPU if device == "cpu" else _GPU
     model = ModelConfig(**_model_values(known, base))
+    is_muons = preset is None and family_of(model).name == _MUON_FAMILY
+    known.setdefault("optimizer", "muon" if is_muons else "adamw")
+    budget = given.get("time_budget")
+    if budget is not None:
+        known = _with_budget(known, model, budget)
     training = TrainConfig(**_train_values(known, base, model))
+    _check_rates(given, model)
     whole = {**asdict(model), **asdict(training)}
-    filled = {name: whole[name] for name in FILLED if name not in given}
-    return Resolved(model, training, filled)
+    usual = {field.name: field.default for field in fields(TrainConfig)}
+    filled = {
+        name: whole[name] for name in FILLED if name not in given and whole[name] != usual.get(name)
+    }
+    return Resolved(model, training, filled, budget)
 
 
 def usual_batch(preset: Preset, device: str) -> int:
     """The number of rows per micro-batch of a preset, unless the user gives another."""
-    base = _CPU if device == "cpu" else _GPU
-    values: Values = {**base, **preset.training}
+    values: Values = {**_sizes(USUAL_FAMILY, device), **preset.training}
     return int(values["batch_size"])
 
 
-def _family_values(given: Values) -> dict[str, Any]:
-    name = given.get("family", USUAL_FAMILY)
+def _sizes(family: str, device: str) -> Values:
+    if device != "cpu":
+        return _GPU
+    return _MUON_ON_CPU if family == _MUON_FAMILY else _CPU
+
+
+def _family_values(name: str, given: Values) -> dict[str, Any]:
     check_choice("family", name, TRAINABLE)
     family = FAMILIES[name]
     check_choices(family, _switches(given))
@@ -128,6 +163,14 @@ def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
     return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))
 
 
+def _with_budget(known: Values, model: ModelConfig, budget: float) -> dict[str, Any]:
+    """Values for a number of steps that is still to be measured: the rate is flat at first."""
+    rows = known.get("batch_size", _CPU["batch_size"]) * known.get("grad_accum", 1)
+    iters = _affordable_iters(model, max(1, rows), known["precision"], budget)
+    values = {"schedule": "wsd", "eval_interval": -(-iters // EVALUATIONS), **known}
+    return {**values, "max_iters": iters}
+
+
 def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, Any]:
     values = {name: known[name] for name in TRAIN_FLAGS if name in known}
     values.setdefault("batch_size", base["batch_size"])
@@ -138,11 +181,29 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
         values["max_iters"] = base.get("max_iters") or _affordable_iters(
             model, rows, values["precision"]
         )
+    if values["optimizer"] == "muon":
+        groups = parameter_groups(model)
+        for name, value in _WITH_MUON.items():
+            if RATES.get(name, "matrix") in groups:
+                values.setdefault(name, value)
+        values.setdefault("min_lr", values["lr"] * _LEAST_WITH_MUON)
     values.setdefault("lr", usual_rate(model))
     values.setdefault("min_lr", values["lr"] / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     values.setdefault("eval_interval", max(1, -(-values["max_iters"] // 6)))
     return values
+
+
+def _check_rates(given: Values, model: ModelConfig) -> None:
+    """Raise UsageError for the rate of a group of parameters that the model does not have."""
+    groups = parameter_groups(model)
+    for name, group in RATES.items():
+        if given.get(name) is not None and group not in groups:
+            has = ", ".join(flag(rate) for rate, one in RATES.items() if one in groups)
+            raise UsageError(
+                f"{flag(name)} is of no use: this model has no parameters of the group {group} "
+                f"(it has {has} and --lr)"
+            )
 
 
 def usual_rate(model: ModelConfig) -> float:
@@ -154,8 +215,10 @@ def usual_rate(model: ModelConfig) -> float:
     return float(f"{min(4e-3, 0.5 / model.n_embd):.2g}")
 
 
-def _affordable_iters(model: ModelConfig, rows: int, precision: str) -> int:
-    """The number of iterations that take about CPU_SECONDS, rounded."""
+def _affordable_iters(
+    model: ModelConfig, rows: int, precision: str, seconds: float = CPU_SECONDS
+) -> int:
+    """The number of iterations that take about this long, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
-    iters = CPU_SECONDS * _CPU_FLOPS[precision] / cost
+    iters = seconds * _CPU_FLOPS[precision] / cost
     return max(10, round(iters, -2 if iters >= 1000 else -1).__trunc__())

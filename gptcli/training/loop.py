@@ -5,28 +5,28 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
-from gptcli.checkpoint.run import mark_saved
+from gptcli.checkpoint.run import change_training, mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError, TrainingStopped
 from gptcli.evaluation.loss import evaluate_split
+from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
-from gptcli.training.optimizers import optimizer_tensors
+from gptcli.training.optimizers import Optimizers, optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
 from gptcli.training.step import Stepper, diverged
+from gptcli.training.time_budget import TimePlan
 
 _LOG_INTERVAL = 10
 _FEWEST_TOKENS = 2  # one to see, one to predict
@@ -43,8 +43,9 @@ class TrainingRun:
     config: TrainConfig
     dataset: Dataset
     model: GPT
-    optimizer: torch.optim.Optimizer
+    optimizers: Optimizers
     progress: Progress
+    plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
 
     @property
     def directory(self) -> Path:
@@ -58,7 +59,7 @@ class TrainingRun:
 
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""
-        return Stepper(self.model, self.optimizer, self.dataset.train, self.config)
+        return Stepper(self.model, self.optimizers, self.dataset.train, self.config)
 
 
 class _Stopping(Exception):  # noqa: N818
@@ -96,24 +97,23 @@ class _Loop:
         self._stepper = training.stepper()
 
     def run(self) -> Progress:
-        config = self._training.config
         self._log.cut_back(self._step)
         self._training.model.train()
         try:
             while True:
                 if self._is_evaluation_due():
-                    self._evaluate()
-                    self._save()
-                if self._step >= config.max_iters:
+                    self._evaluate_and_save()
+                if self._step >= self._config.max_iters or self._is_patience_over():
                     return self._training.progress
                 self._advance_to(self._next_pause())
+                self._keep_to_time()
         except _Stopping:
             if not self._training.place.is_in_place:
                 raise self._stop.before_first_step() from None
             self._save()
             raise TrainingStopped(
                 f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
-                f"{config.max_iters:,}; resume with: "
+                f"{self._config.max_iters:,}; resume with: "
                 f"gptcli train --resume {typed(self._training.name)}"
             ) from None
 
@@ -125,6 +125,16 @@ class _Loop:
     def _step(self) -> int:
         return self._training.progress.step
 
+    @property
+    def _config(self) -> TrainConfig:
+        return self._training.config
+
+    def _is_patience_over(self) -> bool:
+        """Whether the last ``patience`` evaluations were no better than one before them."""
+        patience, progress = self._config.patience, self._training.progress
+        worse = progress.evaluated_step - max(0, progress.best_step)
+        return patience is not None and worse >= patience * self._config.eval_interval
+
     def _is_evaluation_due(self) -> bool:
         config, progress = self._training.config, self._training.progress
         is_turn = self._step % config.eval_interval == 0 or self._step == config.max_iters
@@ -132,10 +142,9 @@ class _Loop:
 
     def _next_pause(self) -> int:
         """The next step at which something is logged or evaluated."""
-        config = self._training.config
-        turns = [
-            (self._step // every + 1) * every for every in (_LOG_INTERVAL, config.eval_interval)
-        ]
+        config, plan = self._config, self._training.plan
+        every = _LOG_INTERVAL if plan is None else plan.pause(_LOG_INTERVAL)
+        turns = [(self._step // turn + 1) * turn for turn in (every, config.eval_interval)]
         return min(*turns, config.max_iters)
 
     def _advance_to(self, target: int) -> None:
@@ -152,6 +161,26 @@ class _Loop:
         loss, rate = loss_sum / (target - first), learning_rate(target - 1, config)
         self._write(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
         self._reporter.stepped(StepReport(target, loss, rate, tokens / seconds))
+        if self._training.plan:
+            self._training.plan.stepped(target - first, seconds)
+
+    def _keep_to_time(self) -> None:
+        """Change the number of iterations where the time asks for it, in train.json too."""
+        training = self._training
+        config = training.plan and training.plan.revised(self._step, training.config)
+        if config:
+            training.config = self._stepper.config = config
+            change_training(training.directory, config)
+            self._reporter.planned(self._step, config)
+
+    def _evaluate_and_save(self) -> None:
+        started, plan = time.perf_counter(), self._training.plan
+        self._evaluate()
+        if plan and not self._training.place.is_in_place:
+            plan.check_has_time()
+        self._save()
+        if plan:
+            plan.evaluated(time.perf_counter() - started)
 
     def _evaluate(self) -> None:
         dataset, progress = self._training.dataset, self._training.progress
@@ -174,12 +203,17 @@ class _Loop:
         self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
 
     def _part_of_train(self) -> int:
-        """How many tokens of train to evaluate: as many as val has, without val a tenth."""
+        """How many tokens of train to evaluate: as many as val has, without val a tenth.
+
+        An eighth of that where a time is to be kept, which is better spent on steps.
+        """
         train, val = self._training.dataset.train, self._training.dataset.val
+        share = 8 if self._training.plan else 1
         if train.is_masked:
             windows = train.windows(self._training.model.config.block_size)
-            return windows.tokens_with(val.n_targets or train.n_targets // 10)
-        return max(_FEWEST_TOKENS, val.n_tokens if val.n_targets else train.n_tokens // 10)
+            return windows.tokens_with((val.n_targets or train.n_targets // 10) // share)
+        n_tokens = val.n_tokens if val.n_targets else train.n_tokens // 10
+        return max(_FEWEST_TOKENS, n_tokens // share)
 
     def _loss_over(self, split: TokenSplit, n_tokens: int) -> float:
         """Mean loss over the start of a split."""
@@ -194,7 +228,8 @@ class _Loop:
 
         model, config = self._training.model, self._training.config
         limit = config.eval_batches
-        return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
+        with uncompiled(config.compile):
+            return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
 
     def _save(self) -> None:
         """Publish the best weights first, then commit the step, so that no crash loses them.
@@ -206,7 +241,7 @@ class _Loop:
         config = training.model.config
         if progress.best_step in (progress.step, 0):
             publish_weights(training.directory, weights, config, progress.step)
-        optimizer = optimizer_tensors(training.optimizer, training.model)
+        optimizer = optimizer_tensors(training.optimizers, training.model)
         snapshot = Snapshot(config, progress, weights, optimizer)
         save_step(training.directory, snapshot, training.dataset.tokenizer)
         mark_saved(training.directory)

@@ -1,65 +1,110 @@
-"""The optimizer: how it is made, and its state as named tensors.
+"""The optimizers of a run: how they are made, their rates, their state as named tensors.
 
-config/optimizer_specs.py lists which state it keeps and what that costs.
+AdamW (Loshchilov and Hutter 2019) updates everything, or all but the matrices of blocks, which
+Muon updates. config/optimizer_specs.py lists which state each keeps and what that costs.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gptcli.config.optimizer_specs import OPTIMIZERS
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError
+from gptcli.families.shapes import group_of
+from gptcli.model.attention import Attention
 from gptcli.model.gpt import GPT
+from gptcli.training.muon import Muon
+from gptcli.training.schedule import learning_rate
 
 _STEP = "step"  # how many steps a parameter has seen: a scalar
 
+Optimizers = tuple[Optimizer, ...]
 
-def make_optimizer(model: GPT, config: TrainConfig) -> Optimizer:
-    """Make AdamW (Loshchilov and Hutter 2019) with weight decay for matrices alone."""
-    parameters = list(model.parameters())
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.dim() >= 2]},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+
+def make_optimizers(model: GPT, config: TrainConfig) -> Optimizers:
+    """AdamW for every group of parameters, or Muon for the matrices of blocks and AdamW beside it.
+
+    Each group keeps its full rate as ``initial_lr``. Vectors never decay; beside Muon nothing
+    else does, since AdamW's rates there are for what is far from 1.
+    """
+    groups = _parameters_by_group(model)
+    matrices = groups.pop("matrix", []) if config.optimizer == "muon" else []
+    made: list[Optimizer] = []
+    if matrices:
+        made.append(_make_muon(model, matrices, config))
+    decays = () if config.optimizer == "muon" else ("matrix", "embedding", "head")
+    described: list[dict[str, Any]] = [
+        {
+            "params": parameters,
+            "lr": config.rate_of(name),
+            "weight_decay": config.weight_decay if name in decays else 0.0,
+        }
+        for name, parameters in groups.items()
     ]
-    return torch.optim.AdamW(
-        groups,
+    if described:
+        betas = (config.beta1, config.beta2)
+        made.append(torch.optim.AdamW(described, betas=betas, fused=True))
+    for optimizer in made:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return tuple(made)
+
+
+def _parameters_by_group(model: GPT) -> dict[str, list[nn.Parameter]]:
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        groups.setdefault(group_of(name, parameter.dim()), []).append(parameter)
+    return groups
+
+
+def _make_muon(model: GPT, matrices: list[nn.Parameter], config: TrainConfig) -> Muon:
+    """Muon, told where query, key and value are three matrices in one parameter."""
+    stacked = {
+        module.query_key_value.weight: module.widths
+        for module in model.modules()
+        if isinstance(module, Attention)
+    }
+    parts = [stacked.get(matrix, [matrix.shape[0]]) for matrix in matrices]
+    return Muon(
+        [{"params": matrices, "parts": parts}],
         lr=config.lr,
-        betas=(config.beta1, config.beta2),
+        momentum=config.momentum,
         weight_decay=config.weight_decay,
-        fused=True,
     )
 
 
-def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Use ``rate`` from the next step on."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def set_rates(optimizers: Optimizers, step: int, config: TrainConfig) -> None:
+    """Give every group of parameters the learning rate of a step."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config, group["initial_lr"])
 
 
-def optimizer_tensors(optimizer: Optimizer, model: GPT) -> dict[str, Tensor]:
-    """The optimizer's state, each tensor named after its parameter; empty before step 1."""
+def optimizer_tensors(optimizers: Optimizers, model: GPT) -> dict[str, Tensor]:
+    """The optimizers' state, each tensor named after its parameter; empty before step 1."""
     return {
         f"{name}.{slot}": optimizer.state[parameter][slot].detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
+        for name, parameter, optimizer in _updates(optimizers, model)
         if parameter in optimizer.state
         for slot in _slots(optimizer)
     }
 
 
-def restore_optimizer(optimizer: Optimizer, model: GPT, tensors: dict[str, Tensor]) -> None:
+def restore_optimizers(optimizers: Optimizers, model: GPT, tensors: dict[str, Tensor]) -> None:
     """Put saved state back; CheckpointError when it is not this model's."""
     if not tensors:
         return
-    slots = _slots(optimizer)
-    known = {f"{name}.{slot}" for name, _ in model.named_parameters() for slot in slots}
+    updates = list(_updates(optimizers, model))
+    known = {f"{name}.{slot}" for name, _, optimizer in updates for slot in _slots(optimizer)}
     if unknown := sorted(tensors.keys() - known):
         raise CheckpointError(f"the optimizer state has {unknown[0]}, which is not of this model")
-    for name, parameter in model.named_parameters():
+    for name, parameter, optimizer in updates:
         state = {}
-        for slot in slots:
+        for slot in _slots(optimizer):
             tensor = tensors.get(f"{name}.{slot}")
             shape = torch.Size(()) if slot == _STEP else parameter.shape
             if tensor is None or not _is_whole(tensor, shape):
@@ -68,9 +113,22 @@ def restore_optimizer(optimizer: Optimizer, model: GPT, tensors: dict[str, Tenso
         optimizer.state[parameter] = state
 
 
+def _updates(optimizers: Optimizers, model: GPT) -> Iterator[tuple[str, nn.Parameter, Optimizer]]:
+    """Every parameter with its name and the optimizer that updates it."""
+    owner = {
+        parameter: optimizer
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    for name, parameter in model.named_parameters():
+        yield name, parameter, owner[parameter]
+
+
 def _slots(optimizer: Optimizer) -> tuple[str, ...]:
     """Names of the tensors that it keeps for every parameter."""
-    return (_STEP, *OPTIMIZERS[type(optimizer).__name__].state)
+    spec = OPTIMIZERS[type(optimizer).__name__]
+    return (_STEP, *spec.state) if spec.counts_steps else spec.state
 
 
 def _is_whole(tensor: Tensor, shape: torch.Size) -> bool:

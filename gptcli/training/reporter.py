@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from gptcli.config.training import TrainConfig
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -35,6 +37,9 @@ class Reporter(Protocol):
 
     def evaluated(self, report: EvaluationReport) -> None:
         """An evaluation ended."""
+
+    def planned(self, step: int, config: TrainConfig) -> None:
+        """The number of iterations was changed, to end within a time."""
 
     def warned(self, message: str) -> None:
         """Something went wrong that does not stop the training."""

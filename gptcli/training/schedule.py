@@ -5,13 +5,31 @@ import math
 from gptcli.config.training import TrainConfig
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to ``lr``, then a half cosine down to ``min_lr`` at ``max_iters``.
+def learning_rate(step: int, config: TrainConfig, full: float | None = None) -> float:
+    """Linear warm-up to ``full``, then as the schedule says down to its share of ``min_lr``.
 
-    The cosine is that of Loshchilov and Hutter 2017 (SGDR), without restarts.
+    ``full`` is the rate of a group of parameters, by default ``lr``; all fall in proportion.
+
+    - cosine: half a cosine (Loshchilov and Hutter 2017, SGDR, without restarts)
+    - linear: a straight line
+    - wsd: warm-up, stable, decay: ``full``, then a straight line over the last
+      ``decay_fraction`` of the steps (Hu et al. 2024, MiniCPM)
+    - constant: ``full``
     """
+    full = config.lr if full is None else full
     if step < config.warmup_iters:
-        return config.lr * (step + 1) / (config.warmup_iters + 1)
-    remaining = max(1, config.max_iters - config.warmup_iters)
-    fraction = min(1.0, (step - config.warmup_iters) / remaining)
-    return config.min_lr + 0.5 * (1 + math.cos(math.pi * fraction)) * (config.lr - config.min_lr)
+        return full * (step + 1) / (config.warmup_iters + 1)
+    least = config.min_lr * (full / config.lr)
+    return least + _undecayed(step, config) * (full - least)
+
+
+def _undecayed(step: int, config: TrainConfig) -> float:
+    """How much of the decay is still to come: 1 at its beginning, 0 at its end."""
+    first = config.warmup_iters
+    match config.schedule:
+        case "constant":
+            return 1.0
+        case "wsd":
+            first = max(first, round(config.max_iters * (1 - config.decay_fraction)))
+    done = min(1.0, max(0, step - first) / max(1, config.max_iters - first))
+    return 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done

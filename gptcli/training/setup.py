@@ -25,6 +25,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.fast.compiled_blocks import compile_blocks
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
@@ -35,9 +36,10 @@ from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import TrainingRun
 from gptcli.training.metrics_log import METRICS_FILE
-from gptcli.training.optimizers import make_optimizer, restore_optimizer
+from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.starting_point import StartingPoint
+from gptcli.training.time_budget import TimeBudget, TimePlan
 
 _SMALLER = "choose a smaller --n-layer or --n-embd"
 RUN = OutputKind(
@@ -55,11 +57,13 @@ def begin_training(
     dataset: Dataset,
     overwrite: bool = False,
     start: StartingPoint | None = None,
+    budget: TimeBudget | None = None,
 ) -> TrainingRun:
     """Begin a run: write its files, all but the weights, and make a model for it.
 
     The initial weights are random, or those of ``start``. The run is built beside ``directory``,
-    where an old one stays as it is until the first save of the new one takes its place.
+    where an old one stays as it is until the first save of the new one takes its place. With a
+    ``budget`` the number of iterations is provisional.
     """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
@@ -74,11 +78,13 @@ def begin_training(
         training=config,
         data=_reference(dataset),
         init_from=origin,
+        time_budget=None if budget is None else budget.seconds,
     )
     place = NewDirectory.beside(directory)
     with ExitStack() as after_failure:
         after_failure.callback(place.discard)
         training = _assemble(place, config, dataset, model, Progress())
+        training.plan = None if budget is None else TimePlan(budget)
         write_description(place.directory, resolved.model, dataset.tokenizer)
         write_manifest(place.directory)
         write_record(place.directory, record)
@@ -105,7 +111,7 @@ def continue_training(
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
     training = _assemble(place, grown.training, dataset, model, snapshot.progress)
-    restore_optimizer(training.optimizer, training.model, snapshot.optimizer)
+    restore_optimizers(training.optimizers, training.model, snapshot.optimizer)
     if grown != record:
         write_record(directory, grown)
     mark_saved(directory)
@@ -194,4 +200,6 @@ def _assemble(
 ) -> TrainingRun:
     set_threads(config.threads)
     model = use_fast_layers(model).to(config.device)
-    return TrainingRun(place, config, dataset, model, make_optimizer(model, config), progress)
+    if config.compile:
+        compile_blocks(model)
+    return TrainingRun(place, config, dataset, model, make_optimizers(model, config), progress)

@@ -15,8 +15,7 @@ from gptcli.errors import DivergedError
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
-from gptcli.training.optimizers import set_learning_rate
-from gptcli.training.schedule import learning_rate
+from gptcli.training.optimizers import Optimizers, set_rates
 
 
 @dataclass(frozen=True)
@@ -44,15 +43,18 @@ class _TargetWeights:
 
 
 class Stepper:
-    """Draws the batch of a step, accumulates its gradient and updates the weights."""
+    """Draws the batch of a step, accumulates its gradient and updates the weights.
+
+    ``config`` may be replaced by one with another number of iterations.
+    """
 
     def __init__(
-        self, model: GPT, optimizer: torch.optim.Optimizer, split: TokenSplit, config: TrainConfig
+        self, model: GPT, optimizers: Optimizers, split: TokenSplit, config: TrainConfig
     ) -> None:
         self._model = model
-        self._optimizer = optimizer
+        self._optimizers = optimizers
         self._split = split
-        self._config = config
+        self.config = config
         self._block_size = model.config.block_size
         self._order = WindowOrder(
             split.n_tokens,
@@ -68,13 +70,14 @@ class Stepper:
 
         Raises DivergedError before the update when loss or gradient is not finite.
         """
-        set_learning_rate(self._optimizer, learning_rate(step, self._config))
+        set_rates(self._optimizers, step, self.config)
         loss = self._accumulate(step, self._order.starts(step))
         norm = self._clip()
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(diverged(step, loss, self._config))
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+            raise DivergedError(diverged(step, loss, self.config))
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self._forget_gradient()
         return loss
 
     def rehearse(self, rows: int) -> None:
@@ -82,16 +85,16 @@ class Stepper:
         starts = self._order.starts(0)[:rows]
         self._backward(starts, self._weights(starts, n_micro=1))
         self._clip()  # reading the norm waits for a GPU to finish
-        self._optimizer.zero_grad(set_to_none=True)
+        self._forget_gradient()
 
     def _accumulate(self, step: int, starts: Starts) -> float:
-        total = torch.zeros((), device=self._config.device)
-        size = self._config.batch_size
-        weights = self._weights(starts, self._config.grad_accum)
-        for micro in range(self._config.grad_accum):
+        total = torch.zeros((), device=self.config.device)
+        size = self.config.batch_size
+        weights = self._weights(starts, self.config.grad_accum)
+        for micro in range(self.config.grad_accum):
             if self._model.config.dropout:
                 # Seeded for each step: a resumed run draws what an uninterrupted one would.
-                torch.manual_seed(derive_seed(self._config.seed, "dropout", step, micro))
+                torch.manual_seed(derive_seed(self.config.seed, "dropout", step, micro))
             rows = slice(micro * size, (micro + 1) * size)
             total += self._backward(starts[rows], weights.of(rows))
         return float(total)
@@ -105,17 +108,21 @@ class Stepper:
 
     def _backward(self, starts: Starts, weights: _TargetWeights) -> Tensor:
         """Add the gradient of these rows' weighted loss; returns that loss."""
-        device = self._config.device
+        device = self.config.device
         tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
-        with autocast(device, self._config.precision):
+        with autocast(device, self.config.precision):
             logits = self._model(tokens[:, :-1])
         loss = weights.loss(logits, tokens[:, 1:])
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
+    def _forget_gradient(self) -> None:
+        for parameter in self._model.parameters():
+            parameter.grad = None
+
     def _clip(self) -> float:
         """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
-        limit = self._config.grad_clip or math.inf
+        limit = self.config.grad_clip or math.inf
         return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
 
 

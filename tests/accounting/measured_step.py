@@ -24,7 +24,7 @@ from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.fast.layers import use_fast_layers
 from gptcli.generation.decoder import Decoder
 from gptcli.model.initialization import new_model
-from gptcli.training.optimizers import make_optimizer
+from gptcli.training.optimizers import make_optimizers
 from gptcli.training.step import Stepper
 
 
@@ -61,7 +61,7 @@ def measure(config: ModelConfig, batch: int, precision: Any, dataset: Dataset) -
         device="cpu", precision=precision,
     )  # fmt: skip
     model = use_fast_layers(new_model(config, 1)).train()
-    stepper = Stepper(model, make_optimizer(model, training), dataset.train, training)
+    stepper = Stepper(model, make_optimizers(model, training), dataset.train, training)
     stepper.advance(0)
     stepper.advance(1)
     return peak_bytes(lambda: stepper.advance(2))

@@ -21,7 +21,7 @@ from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import FAMILIES, PRESETS
 from gptcli.model.initialization import new_model
-from gptcli.training.optimizers import make_optimizer
+from gptcli.training.optimizers import make_optimizers
 
 SMALL = ModelConfig(n_layer=4, n_head=4, n_embd=128, block_size=64, vocab_size=65)
 LONG = ModelConfig(n_layer=3, n_head=3, n_embd=192, block_size=256, vocab_size=300)
@@ -87,7 +87,7 @@ def test_weights_gradients_and_moments_are_those_of_a_real_optimizer() -> None:
         batch_size=1, max_iters=1, lr=1e-3, min_lr=1e-3, warmup_iters=0, eval_interval=1,
         device="cpu", precision="float32",
     )  # fmt: skip
-    optimizer = make_optimizer(model, training)
+    (optimizer,) = make_optimizers(model, training)
     model(torch.zeros(1, 4, dtype=torch.long)).sum().backward()
     optimizer.step()
     states = [t for state in optimizer.state.values() for t in state.values() if t.dim()]

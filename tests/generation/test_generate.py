@@ -155,9 +155,12 @@ def loaded_model(family: str = "gpt2", vocab_size: int = 10, **fields: object) -
         **FAMILIES[family].switches,
     )
     model = new_model(config, 1).eval()
-    with torch.no_grad():  # larger weights, so that the context matters
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # larger weights, so that the context matters; none is zero
         for parameter in model.parameters():
-            if parameter.dim() > 1:
+            if parameter.dim() > 1 and not parameter.any():
+                parameter.normal_(0.0, 0.1, generator=generator)
+            elif parameter.dim() > 1 and not model.config.embedding_norm:
                 parameter.mul_(8)
     loaded = LoadedModel(Path("model"), model, character_tokenizer(LETTERS), "cpu")
     return replace(loaded, **fields)

@@ -118,3 +118,15 @@ def test_dropout_acts_in_training_only() -> None:
     with torch.no_grad():
         assert torch.equal(model.eval()(ids), model(ids))
         assert not torch.equal(model.train()(ids), model(ids))
+
+
+def test_a_model_that_normalises_its_embeddings_starts_as_the_identity() -> None:
+    config = ModelConfig(2, 2, 128, 8, 300, **FAMILIES["nanochat"].switches)
+    model = new_model(config, 8)
+    for block in model.blocks:
+        assert not block.attention.output.weight.any()
+        assert not block.mlp.down.weight.any()
+    assert not model.lm_head.weight.any()
+    assert float(model.token_embedding.weight.detach().std()) == pytest.approx(1, rel=0.05)
+    spread = float(model.blocks[0].mlp.up.weight.detach().std())
+    assert spread == pytest.approx(1 / math.sqrt(3 * 128), rel=0.05)

@@ -18,7 +18,7 @@ def test_estimating_leaves_weights_and_optimizer_as_they_were(begin, monkeypatch
     after = list(training.model.parameters())
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert all(parameter.grad is None for parameter in after)
-    assert not training.optimizer.state
+    assert not any(optimizer.state for optimizer in training.optimizers)
 
 
 def test_steps_and_evaluations_that_are_left_are_counted(begin, monkeypatch) -> None:

@@ -209,8 +209,8 @@ def test_resuming_from_an_earlier_step_repeats_the_rest(begin, dataset) -> None:
 
 
 def test_accumulated_micro_batches_equal_one_large_batch(begin) -> None:
-    whole = begin("whole", batch_size=8)
-    parts = begin("parts", batch_size=2, grad_accum=4)
+    whole = begin("whole", batch_size=8, optimizer="adamw")
+    parts = begin("parts", batch_size=2, grad_accum=4, optimizer="adamw")
     run(whole)
     run(parts)
     for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
@@ -225,7 +225,7 @@ def test_a_loss_that_is_no_number_stops_before_the_update(begin, monkeypatch) ->
     def poisoned(self: Stepper, step: int) -> float:
         if step == 15:
             with torch.no_grad():
-                training.model.final_norm.weight[0] = math.inf
+                training.model.token_embedding.weight[0, 0] = math.inf
         return advance(self, step)
 
     monkeypatch.setattr(Stepper, "advance", poisoned)
@@ -240,7 +240,7 @@ def test_a_loss_that_is_no_number_stops_before_the_update(begin, monkeypatch) ->
 def test_an_evaluation_that_is_no_number_saves_nothing(begin) -> None:
     training = begin("a")
     with torch.no_grad():
-        training.model.final_norm.weight[0] = math.inf
+        training.model.token_embedding.weight[0, 0] = math.inf
     with pytest.raises(DivergedError, match="step 0"):
         run(training)
     assert not (training.directory / "model.safetensors").exists()
@@ -296,3 +296,18 @@ def test_begin_training_writes_the_description_before_any_weights(begin, dataset
     assert (training.directory / "config.json").is_file()
     assert read_record(training.directory).data.dataset == dataset.identity
     assert not (training.directory / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("patience", "last"), [(1, 15), (2, 20), (None, 30)])
+def test_patience_counts_evaluations_without_a_better_one(
+    begin, monkeypatch, patience: int | None, last: int
+) -> None:
+    heard = Listener()
+    losses = [4.0, 3.0, 2.0, 2.5, 2.4, 2.3, 2.2]  # at steps 0, 5, 10, ...
+    monkeypatch.setattr(
+        "gptcli.training.loop._Loop._loss_over", lambda *_: losses[len(heard.evaluations)]
+    )
+    training = begin("a", eval_interval=5, patience=patience)
+    run(training, heard)
+    assert training.progress.step == last
+    assert training.progress.best_step == 10

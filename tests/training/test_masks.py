@@ -90,7 +90,7 @@ def one_step(training: TrainingRun) -> tuple[float, list[torch.Tensor]]:
     """The loss of step 0, and the gradient that the optimizer was given."""
     gradients: list[torch.Tensor] = []
     parameters = list(training.model.parameters())
-    training.optimizer.register_step_pre_hook(
+    training.optimizers[0].register_step_pre_hook(
         lambda *_: gradients.extend(parameter.grad.clone() for parameter in parameters)
     )
     return training.stepper().advance(0), gradients

@@ -19,8 +19,9 @@ from gptcli.commands.word_meaning import (
     taken_for,
 )
 from gptcli.config.checks import flag
+from gptcli.config.durations import parsed_duration
 from gptcli.config.model import ACTIVATIONS, ModelConfig
-from gptcli.config.training import ORDERS, PRECISIONS, TrainConfig
+from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULES, TrainConfig
 from gptcli.errors import UsageError
 from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
@@ -55,7 +56,11 @@ def _filled(name: str, panel: str, about: str, *names: str, choices: tuple[str, 
 class TrainRequest(FormatRequest):
     """A new run, a run to resume, or the list of presets."""
 
-    exclusive = (("preset", "init_from"), ("dataset", "data"))
+    exclusive = (
+        ("preset", "init_from"),
+        ("dataset", "data"),
+        ("time_budget", "max_iters"),
+    )
     alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
 
     dataset: str | None = argument("The dataset, the same as --data.", "DATASET", offer=datasets)
@@ -90,6 +95,13 @@ class TrainRequest(FormatRequest):
     device: str = device_option()
     precision: str = option(
         "Precision of matrix products.", default="auto", choices=("auto", *PRECISIONS)
+    )
+
+    compile_blocks: str = option(
+        "Whether to compile the model for this machine; auto does where it saves time.",
+        "--compile",
+        default="auto",
+        choices=("auto", "on", "off"),
     )
 
     family: str | None = option(
@@ -135,6 +147,14 @@ class TrainRequest(FormatRequest):
     max_iters: int | None = _filled(
         "max_iters", _LENGTH, "Number of optimizer steps; 0 makes an untrained model."
     )
+    time_budget: str | None = option(
+        "Train for this long, such as 90s, 10m or 2h, with as many steps as fit.",
+        panel=_LENGTH,
+        metavar="TIME",
+    )
+    patience: int | None = _filled(
+        "patience", _LENGTH, "Stop after this many evaluations without a better one."
+    )
     eval_interval: int | None = _filled(
         "eval_interval", _LENGTH, "Steps between evaluations; each one also saves the run."
     )
@@ -149,18 +169,41 @@ class TrainRequest(FormatRequest):
     )
     seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
-    lr: float | None = _filled("lr", _OPTIMIZER, "Peak learning rate, reached after the warm-up.")
-    min_lr: float | None = _filled(
-        "min_lr",
+    optimizer: str | None = _filled(
+        "optimizer",
         _OPTIMIZER,
-        "Learning rate at the end of the cosine decay. Default: a tenth of --lr.",
+        "adamw, or muon for the matrices of blocks and AdamW for the rest.",
+        choices=OPTIMIZER_NAMES,
+    )
+    schedule: str | None = _filled(
+        "schedule",
+        _OPTIMIZER,
+        "How the learning rate falls; wsd falls straight, at the end.",
+        choices=SCHEDULES,
+    )
+    lr: float | None = _filled("lr", _OPTIMIZER, "Peak learning rate, reached after the warm-up.")
+    embedding_lr: float | None = _filled(
+        "embedding_lr", _OPTIMIZER, "Peak rate of the embeddings. Default with AdamW alone: --lr."
+    )
+    head_lr: float | None = _filled(
+        "head_lr", _OPTIMIZER, "Peak rate of an untied output layer. Default likewise."
+    )
+    vector_lr: float | None = _filled(
+        "vector_lr", _OPTIMIZER, "Peak rate of gains and biases. Default likewise."
+    )
+    min_lr: float | None = _filled(
+        "min_lr", _OPTIMIZER, "What --lr falls to; the other rates fall in proportion."
     )
     warmup_iters: int | None = _filled(
         "warmup_iters", _OPTIMIZER, "Steps of linear learning-rate warm-up."
     )
-    weight_decay: float | None = _filled(
-        "weight_decay", _OPTIMIZER, "AdamW's weight decay, applied to matrices only."
+    decay_fraction: float | None = _filled(
+        "decay_fraction", _OPTIMIZER, "Share of the steps over which wsd decays."
     )
+    weight_decay: float | None = _filled(
+        "weight_decay", _OPTIMIZER, "Decoupled weight decay, applied to matrices only."
+    )
+    momentum: float | None = _filled("momentum", _OPTIMIZER, "Muon's momentum.")
     beta1: float | None = _filled(
         "beta1", _OPTIMIZER, "AdamW's decay rate of the mean of gradients."
     )
@@ -208,13 +251,16 @@ class TrainRequest(FormatRequest):
     @property
     def shaping(self) -> dict[str, Any]:
         """The given ones among the flags of model and training."""
-        return self.given(
+        given = self.given(
             *(
                 name
                 for panel in (_MODEL, _LENGTH, _OPTIMIZER)
                 for name in own_names(TrainRequest, panel)
             )
         )
+        if self.time_budget is not None:
+            given["time_budget"] = parsed_duration("time_budget", self.time_budget)
+        return given
 
 
 def _no_dataset(word: str) -> str:

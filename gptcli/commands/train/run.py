@@ -1,6 +1,7 @@
 """Runs ``train``: begins a run, resumes one, or lists the presets."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,23 @@ from gptcli.commands.view.terminal import detail, note, warn
 from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
 from gptcli.data.dataset import Dataset
+from gptcli.errors import ResourceError
 from gptcli.families.registry import find_preset
+from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import choose_device, get_threads, memory_errors
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
+from gptcli.runtime.elapsed import process_began
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import resolve
-from gptcli.training.estimate import measure_pace
+from gptcli.training.estimate import is_worth_compiling, measure_pace
 from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
+from gptcli.training.time_budget import TimeBudget
 
 _MODEL = "this model, --batch-size and --block-size"
 _SMALLER = "choose smaller ones"
@@ -64,6 +69,11 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     precision = chosen_precision(request.precision, device)
     threads = get_threads() if device == "cpu" else 0
     resolved = resolve(given, model, vocab_size, device, precision, threads)
+    if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request):
+        resolved = replace(resolved, training=replace(resolved.training, compile=True))
+    budget = None
+    if resolved.time_budget is not None:
+        budget = TimeBudget(resolved.time_budget, process_began(), "eval_interval" in given)
     note("chosen for you: " + _as_flags(resolved.filled))
     detail(f"model: {resolved.model}")
     detail(f"training: {resolved.training}")
@@ -75,10 +85,22 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
         if stop:
             raise stop.before_first_step()
         training = begin_training(
-            directory, resolved, request.preset, dataset, request.overwrite, start
+            directory, resolved, request.preset, dataset, request.overwrite, start, budget
         )
         with discarded_unless_committed(training.place):
             return _train(training, request.preset, given, stop)
+
+
+def _can_compile(request: TrainRequest) -> bool:
+    """Whether there is a compiler that works; an error if --compile on asks for it."""
+    try:
+        check_compiler()
+    except ResourceError as error:
+        if request.compile_blocks == "on":
+            raise
+        note(f"{error}; training without")
+        return False
+    return True
 
 
 def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
@@ -102,6 +124,8 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
     directory = model_directory(run_directory)
     with memory_errors(_MODEL, _SMALLER), exclusive(directory):
         record = read_record(directory)
+        if record.training.compile and not _can_compile(request):
+            record = replace(record, training=replace(record.training, compile=False))
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
         dataset = Dataset.open(dataset_of(directory, request.data))

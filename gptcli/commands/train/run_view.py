@@ -9,8 +9,9 @@ from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration
 from gptcli.commands.view.progress_bar import StepBar
 from gptcli.commands.view.tables import Cell, Figure, facts
-from gptcli.commands.view.terminal import escape_controls, note, verbosity, warn
+from gptcli.commands.view.terminal import detail, escape_controls, note, verbosity, warn
 from gptcli.config.checks import flag
+from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
@@ -39,6 +40,10 @@ def announce(
         return
     if training.progress.step >= config.max_iters:
         note(f"already at step {training.progress.step:,}: --max-iters N continues to step N")
+        return
+    if training.plan is not None:
+        seconds = training.plan.budget.seconds
+        note(f"time: {duration(seconds)}, with as many steps as fit (--time-budget)")
         return
     if verbosity().quiet:
         return
@@ -139,6 +144,12 @@ class RunView:
         self._bar.say(
             f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
         )
+
+    def planned(self, step: int, config: TrainConfig) -> None:
+        """Say how many steps fit into the time."""
+        self._total = config.max_iters
+        self._bar.lengthen(config.max_iters)
+        detail(f"step {step:,}: {config.max_iters:,} steps end in time")
 
     def warned(self, message: str) -> None:
         """Warn of something that does not stop the training."""

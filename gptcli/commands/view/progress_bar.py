@@ -58,6 +58,10 @@ class StepBar:
         """Move the bar to ``step`` (None: leave it) and replace the text beside it."""
         self._bar.update(self._task, completed=step, description=words)
 
+    def lengthen(self, total: int) -> None:
+        """Change the number of steps."""
+        self._bar.update(self._task, total=total)
+
     def say(self, line: str) -> None:
         """Print a line above the bar; a note where no bar is shown."""
         if self.is_shown:

@@ -1,0 +1,90 @@
+"""Muon: momentum whose update is made orthogonal (Jordan et al. 2024, kellerjordan.github.io).
+
+For the matrices of blocks alone; AdamW updates what is not one: embeddings, head, gains, biases.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+# A quintic that moves every singular value near 1 in few rounds; the source's tuned values.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ROUNDS = 5
+_LEAST_NORM = 1e-7
+
+
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """About U V^T of each matrix U S V^T: (N, R, C) -> (N, R, C) in bfloat16.
+
+    Newton-Schulz iteration in bfloat16: singular values end between about 0.7 and 1.2, which
+    is as good for training as 1. All matrices of a stack are multiplied at once.
+    """
+    a, b, c = _COEFFICIENTS
+    is_tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if is_tall else matrices  # the smaller side decides what a round costs
+    norms = torch.linalg.matrix_norm(x, keepdim=True)
+    x = (x / (norms + _LEAST_NORM)).bfloat16()
+    for _ in range(_ROUNDS):
+        gram = torch.bmm(x, x.mT)
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
+    return x.mT if is_tall else x
+
+
+class Muon(Optimizer):
+    """The optimizer for groups of matrices, each group of ``params`` with their ``parts``.
+
+    ``parts`` are, for every parameter, the numbers of rows of the matrices stacked in it: query,
+    key and value are three matrices in one parameter, and each has its own update. The update is
+    scaled by sqrt(rows / columns) of tall matrices, with Nesterov's momentum and decoupled
+    weight decay, as in torch.optim.Muon, which updates one matrix after another.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            list(groups), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every matrix that has a gradient."""
+        assert closure is None, "the loss is not computed again"
+        for group in self.param_groups:
+            self._update(group)
+
+    def _update(self, group: dict[str, Any]) -> None:
+        alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for parameter, rows in zip(group["params"], group["parts"], strict=True):
+            if parameter.grad is None:
+                continue
+            direction = self._direction(parameter, group["momentum"])
+            for pair in zip(
+                torch.split(parameter, rows), torch.split(direction, rows), strict=True
+            ):
+                alike[pair[0].shape].append(pair)
+        for shape, pairs in alike.items():
+            updates = orthogonalized(torch.stack([direction for _, direction in pairs]))
+            scale = group["lr"] * math.sqrt(max(1.0, shape[0] / shape[1]))
+            for (weights, _), update in zip(pairs, updates, strict=True):
+                weights.mul_(1 - group["lr"] * group["weight_decay"])
+                weights.add_(update, alpha=-scale)
+
+    def _direction(self, parameter: Tensor, momentum: float) -> Tensor:
+        """The gradient, averaged over the steps so far and once more with the present one."""
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        average: Tensor = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)

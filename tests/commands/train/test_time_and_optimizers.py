@@ -1,0 +1,71 @@
+"""``train --time-budget``, ``--optimizer``, ``--schedule``, ``--patience`` as they are typed."""
+
+import json
+import shlex
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+MUON = ("--family", "nanochat", "--n-layer", 1, "--n-head", 2, "--n-embd", 16, "--block-size", 16)
+
+
+@pytest.fixture
+def prepared(cli, tmp_path: Path) -> Path:
+    (tmp_path / "input.txt").write_text("to be, or not to be, that is the question\n" * 60)
+    assert cli("prepare", "input.txt").code == 0
+    return tmp_path
+
+
+def record(run: Path) -> dict:
+    return json.loads((run / "train.json").read_text())
+
+
+def test_a_time_is_kept_and_the_plan_is_stored(cli, prepared: Path, monkeypatch) -> None:
+    # The process of the tests began long ago.
+    monkeypatch.setattr("gptcli.commands.train.run.process_began", time.monotonic)
+    began = time.monotonic()
+    done = cli("train", *MUON, "--time-budget", "5s", "--compile", "off")
+    took = time.monotonic() - began
+    assert done.code == 0, done.stderr
+    run = prepared / "runs" / "input"
+    stored = record(run)
+    assert stored["time_budget"] == 5
+    steps = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert steps == stored["training"]["max_iters"] > 20
+    assert took < 5.5
+    assert cli("train", "--resume", "runs/input", "--max-iters", steps + 2).code == 0
+
+
+def test_a_resumed_run_ends_with_the_weights_of_one_that_was_not_stopped(cli, prepared) -> None:
+    length = ("--max-iters", 12, "--eval-interval", 4, "--compile", "off")
+    assert cli("train", *MUON, *length, "--out", "whole").code == 0
+    assert cli("train", *MUON, *length, "--out", "half").code == 0
+    last = Path("resume", "step-00000012")
+    shutil.rmtree(prepared / "half" / last)
+    assert cli("train", "--resume", "half").code == 0
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        whole, again = (prepared / run / last / file for run in ("whole", "half"))
+        assert again.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--time-budget 10m --max-iters 5", "--time-budget and --max-iters"),
+        ("--time-budget soon", "is not a duration: try 90s, 10m or 2h"),
+        ("--time-budget 0.001s", "too short"),
+        ("--optimizer adam", "--optimizer"),
+        ("--schedule cosin", "--schedule"),
+        ("--decay-fraction 2", "--decay-fraction 2 is above 1"),
+        ("--head-lr 0.1", "has no parameters of the group head"),
+        ("--family nanochat --vector-lr 0.1", "has no parameters of the group vector"),
+        ("--patience 0", "--patience"),
+    ],
+)
+def test_a_wrong_value_is_named_and_nothing_is_left(cli, prepared, flags: str, words: str) -> None:
+    done = cli("train", *shlex.split(flags))
+    assert done.code == 2
+    assert words in done.stderr
+    assert not (prepared / "runs").exists() or not list((prepared / "runs").iterdir())
