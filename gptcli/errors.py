@@ -50,3 +50,9 @@ class TrainingStopped(GptcliError):  # noqa: N818
     """Training stopped because it was asked to: what it has learnt is saved, and it can go on."""
 
     exit_code = 75
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of another library's error for a message, or its type where it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]

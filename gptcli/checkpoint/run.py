@@ -72,14 +72,17 @@ def write_record(directory: Path, record: RunRecord) -> None:
 
 def change_training(directory: Path, training: TrainConfig) -> None:
     """Replace the training values in train.json; all else stays as it is."""
-    file = directory / RECORD_FILE
-    write_json(file, {**read_small_json(file), "training": asdict(training)})
+    _replace_field(directory, "training", asdict(training))
 
 
 def mark_saved(directory: Path) -> None:
     """Note in train.json that the run was worked on now, by which the newest run is found."""
+    _replace_field(directory, "saved", timestamp())
+
+
+def _replace_field(directory: Path, name: str, value: object) -> None:
     file = directory / RECORD_FILE
-    write_json(file, {**read_small_json(file), "saved": timestamp()})
+    write_json(file, {**read_small_json(file), name: value})
 
 
 def read_record(directory: Path) -> RunRecord:

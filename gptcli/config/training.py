@@ -118,8 +118,9 @@ class TrainConfig:
 
     def rate_of(self, group: str) -> float:
         """The full learning rate of a group of parameters; see families/shapes.py."""
-        own = {group: getattr(self, name) for name, group in RATES.items()}
-        return own.get(group) or self.lr
+        name = next((name for name, one in RATES.items() if one == group), "lr")
+        rate: float | None = getattr(self, name)
+        return rate or self.lr
 
     @property
     def rows_per_iter(self) -> int:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import gptcli.fast
 import gptcli.model
-from gptcli.errors import ResourceError
+from gptcli.errors import ResourceError, reason_of
 from gptcli.fast.decoding_step import DecodingStep
 from gptcli.fast.packing import packed
 from gptcli.fast.row_products import row_product
@@ -156,8 +156,7 @@ def _compile(program: "ExportedProgram", path: Path) -> None:
         with fresh_cache(dir=str(path.parent)):  # else intermediate files would stay in its cache
             aoti_compile_and_package(program, package_path=str(path), inductor_configs=_COMPILING)
     except RuntimeError as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ResourceError(f"the decoding step cannot be compiled: {reason:.200}") from error
+        raise ResourceError(f"the decoding step cannot be compiled: {reason_of(error)}") from error
 
 
 def _folder() -> Path:

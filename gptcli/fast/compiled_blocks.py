@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from gptcli.errors import ResourceError
+from gptcli.errors import ResourceError, reason_of
 from gptcli.model.gpt import GPT
 from gptcli.runtime.cache_folder import cache_folder, make_private
 
@@ -31,8 +31,7 @@ def check_compiler() -> None:
     try:
         torch.compile(_increment, dynamic=False)(torch.zeros(2))
     except Exception as error:  # of the compiler, of the linker, of torch
-        reason = str(error).strip().splitlines()[0]
-        raise ResourceError(f"--compile does not work here: {reason}") from error
+        raise ResourceError(f"--compile does not work here: {reason_of(error)}") from error
 
 
 def compile_blocks(model: GPT) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
+from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError, reason_of
 from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
@@ -100,9 +100,8 @@ class Tokenizer:
         except (KeyboardInterrupt, MemoryError):
             raise
         except BaseException as error:  # a panic of the library is not an Exception
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{name} is not a usable tokenizer ({reason}): download or make it again"
+                f"{name} is not a usable tokenizer ({reason_of(error)}): download or make it again"
             ) from None
 
     @property

@@ -36,7 +36,7 @@ _CPU = {
 }  # fmt: skip
 _MUON_ON_CPU = {**_CPU, "block_size": 256}
 
-# The rates of Muon's matrices and of what AdamW updates beside it; measured, as all of these.
+# The rates of Muon's matrices and of what AdamW updates beside it, as in the best run so far.
 _WITH_MUON = {
     "lr": 0.03, "weight_decay": 0.2, "embedding_lr": 4e-3, "head_lr": 4e-3, "vector_lr": 4e-3,
     "beta1": 0.8, "beta2": 0.95, "schedule": "wsd", "warmup_iters": 0,
@@ -51,6 +51,7 @@ FILLED = (
 )  # fmt: skip
 
 CPU_SECONDS = 600
+_EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
 # What two cores of a current server or laptop sustain in training, in FLOP/s.
 _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
 
@@ -87,9 +88,7 @@ def resolve(
     is_muons = preset is None and family_of(model).name == _MUON_FAMILY
     known.setdefault("optimizer", "muon" if is_muons else "adamw")
     budget = given.get("time_budget")
-    if budget is not None:
-        known = _with_budget(known, model, budget)
-    training = TrainConfig(**_train_values(known, base, model))
+    training = TrainConfig(**_train_values(known, base, model, budget))
     _check_rates(given, model)
     whole = {**asdict(model), **asdict(training)}
     usual = {field.name: field.default for field in fields(TrainConfig)}
@@ -163,24 +162,21 @@ def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
     return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))
 
 
-def _with_budget(known: Values, model: ModelConfig, budget: float) -> dict[str, Any]:
-    """Values for a number of steps that is still to be measured: the rate is flat at first."""
-    rows = known.get("batch_size", _CPU["batch_size"]) * known.get("grad_accum", 1)
-    iters = _affordable_iters(model, max(1, rows), known["precision"], budget)
-    values = {"schedule": "wsd", "eval_interval": -(-iters // EVALUATIONS), **known}
-    return {**values, "max_iters": iters}
-
-
-def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, Any]:
+def _train_values(
+    known: Values, base: Values, model: ModelConfig, budget: float | None
+) -> dict[str, Any]:
     values = {name: known[name] for name in TRAIN_FLAGS if name in known}
     values.setdefault("batch_size", base["batch_size"])
     for name in ("batch_size", "grad_accum"):  # before they divide
         check_whole(name, values.get(name, 1), 1)
-    if "max_iters" not in values:
+    if budget is not None:
+        values.setdefault("schedule", "wsd")  # flat until the number of steps is measured
+    elif "max_iters" in base:
+        values.setdefault("max_iters", base["max_iters"])
+    if budget is not None or "max_iters" not in values:
         rows = values["batch_size"] * values.get("grad_accum", 1)
-        values["max_iters"] = base.get("max_iters") or _affordable_iters(
-            model, rows, values["precision"]
-        )
+        seconds = CPU_SECONDS if budget is None else budget
+        values["max_iters"] = _affordable_iters(model, rows, values["precision"], seconds)
     if values["optimizer"] == "muon":
         groups = parameter_groups(model)
         for name, value in _WITH_MUON.items():
@@ -190,7 +186,8 @@ def _train_values(known: Values, base: Values, model: ModelConfig) -> dict[str, 
     values.setdefault("lr", usual_rate(model))
     values.setdefault("min_lr", values["lr"] / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
-    values.setdefault("eval_interval", max(1, -(-values["max_iters"] // 6)))
+    evaluations = _EVALUATIONS if budget is None else EVALUATIONS
+    values.setdefault("eval_interval", max(1, -(-values["max_iters"] // evaluations)))
     return values
 
 
@@ -215,9 +212,7 @@ def usual_rate(model: ModelConfig) -> float:
     return float(f"{min(4e-3, 0.5 / model.n_embd):.2g}")
 
 
-def _affordable_iters(
-    model: ModelConfig, rows: int, precision: str, seconds: float = CPU_SECONDS
-) -> int:
+def _affordable_iters(model: ModelConfig, rows: int, precision: str, seconds: float) -> int:
     """The number of iterations that take about this long, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
     iters = seconds * _CPU_FLOPS[precision] / cost
