@@ -19,6 +19,7 @@ _GZIP = b"\x1f\x8b\x08"
 _WIDE = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 _FEWEST_BYTES = 16  # fewer may be anything
 _LEAST_ASCII = 0.1  # of the characters: line ends, spaces and digits alone are more
+_FEWEST_ASCII = 4  # each has a zero byte; fewer of these may be in any text
 _MOST_STRANGE = 0.01  # of the characters
 _WINDOWS_1252 = range(0x80, 0xA0)  # quotes and dashes there, control characters in Latin-1
 _NO_SIGNS = frozenset({0x81, 0x8D, 0x8F, 0x90, 0x9D})  # in neither of the two
@@ -107,7 +108,7 @@ def _is_text_in(encoding: str, content: bytes) -> bool:
     # U+4E00 and U+3000 are common in Chinese; half of all zeros in a list with zeros between.
     swapped = sum(ord(sign) & 0xFF == 0 for sign in text)
     return (
-        ascii_signs >= len(text) * _LEAST_ASCII
+        ascii_signs >= max(_FEWEST_ASCII, len(text) * _LEAST_ASCII)
         and ascii_signs >= 2 * swapped
         and strange <= len(text) * _MOST_STRANGE
     )
