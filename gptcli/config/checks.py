@@ -3,14 +3,26 @@
 Also how flags and counts are written in messages everywhere.
 """
 
+from types import MappingProxyType
+
 from gptcli.errors import UsageError
 
+_OFF = MappingProxyType({"tied": "--untied"})  # switches whose other side is not --no-NAME
 _LARGEST = 1e300  # an int may be too large for a float
 
 
 def flag(name: str) -> str:
     """``n_layer`` as the user writes it: ``--n-layer``."""
     return "--" + name.replace("_", "-")
+
+
+def flag_with(name: str, value: object) -> str:
+    """A flag and its value as the user types them: ``--n-layer 4``, ``--bias``, ``--no-bias``."""
+    if value is True:
+        return flag(name)
+    if value is False:
+        return _OFF.get(name, flag(f"no_{name}"))
+    return f"{flag(name)} {value}"
 
 
 def counted(number: int, noun: str) -> str:

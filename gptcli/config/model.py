@@ -20,6 +20,8 @@ Norm = Literal["layer", "rms", "plain_rms", "none"]
 Positions = Literal["learned", "rotary", "none"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+NORMS: tuple[str, ...] = get_args(Norm)
+POSITIONS: tuple[str, ...] = get_args(Positions)
 
 INIT_STD = 0.02  # of all weights but those that write to the residual stream
 # Far beyond every model; all of them at once stay below 10^18 parameters.

@@ -113,10 +113,14 @@ class Family:
         """Whether a model of the family may have another value of this field."""
         return name in self.free or name in _SIZES
 
+    def usual(self, name: str) -> object:
+        """The value of a switch in every model of the family that does not choose another."""
+        return self.switches.get(name, getattr(ModelConfig, name, None))
+
+    def allows(self, name: str, value: object) -> bool:
+        """Whether a model of the family may have this value in a field of ModelConfig."""
+        return self.may_choose(name) or value == self.usual(name)
+
     def has_member(self, config: ModelConfig) -> bool:
         """Whether the configuration keeps every value that the family has fixed."""
-        return all(
-            self.may_choose(one.name)
-            or getattr(config, one.name) == self.switches.get(one.name, one.default)
-            for one in fields(config)
-        )
+        return all(self.allows(one.name, getattr(config, one.name)) for one in fields(config))

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 
-from gptcli.config.checks import flag
+from gptcli.config.checks import flag_with
 from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
 from gptcli.families.family import Family, Preset
@@ -61,14 +61,14 @@ def model_type_of(config: ModelConfig) -> str:
     return family_of(config).name
 
 
-def check_choices(family: Family, given: Mapping[str, object]) -> None:
+def check_choices(family: Family, given: Mapping[str, object], way: str = "leave it out") -> None:
     """Raise UsageError where a flag in ``given`` changes a switch that the family has fixed."""
     for name, value in given.items():
-        if not family.may_choose(name) and value != family.switches.get(name):
-            others = [other for other in TRAINABLE if FAMILIES[other].may_choose(name)]
-            only = f", only of {' and '.join(others)} models" if others else ""
-            shown = flag(name) if value is True else f"{flag(name)} {value}"
-            raise UsageError(f"{shown} cannot be set in a {family.name} model{only}: leave it out")
+        if not family.allows(name, value):
+            others = [other for other in TRAINABLE if FAMILIES[other].allows(name, value)]
+            only = f", only in {' and '.join(others)} models" if others else ""
+            shown = flag_with(name, value)
+            raise UsageError(f"{shown} cannot be set in a {family.name} model{only}: {way}")
 
 
 def find_preset(name: str) -> Preset:

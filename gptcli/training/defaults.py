@@ -10,21 +10,24 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
-from gptcli.config.checks import check_choice, check_whole, flag
-from gptcli.config.model import LARGEST_SIZES, ModelConfig
+from gptcli.config.checks import check_whole
+from gptcli.config.model import ModelConfig
 from gptcli.config.training import RATES, TrainConfig
-from gptcli.errors import UsageError
 from gptcli.families.family import Preset
-from gptcli.families.registry import FAMILIES, TRAINABLE, check_choices, family_of
+from gptcli.families.registry import family_of
 from gptcli.families.shapes import parameter_groups
+from gptcli.training.chosen_model import (
+    USUAL_FAMILY,
+    Values,
+    check_rates,
+    fitting_model,
+    model_of_family,
+    model_of_preset,
+)
 from gptcli.training.time_budget import EVALUATIONS
 
-MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
 TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
 
-Values = Mapping[str, Any]
-
-USUAL_FAMILY = "gpt2"
 _MUON_FAMILY = "nanochat"
 
 _GPU = {
@@ -68,6 +71,7 @@ class Resolved:
     training: TrainConfig
     filled: Mapping[str, Any]
     time_budget: float | None = None
+    family_note: str | None = None
 
 
 def resolve(
@@ -77,25 +81,29 @@ def resolve(
 
     UsageError where a flag changes what the family has fixed, or is of no use to the model.
     """
-    fixed = {"vocab_size": vocab_size, "device": device, "precision": precision, "threads": threads}
-    if preset is None:
-        name = given.get("family", USUAL_FAMILY)
-        start, base = _family_values(name, given), _sizes(name, device)
+    machine = {"device": device, "precision": precision, "threads": threads}
+    name = given.get("family", USUAL_FAMILY)
+    base = _sizes(name if preset is None else USUAL_FAMILY, device)
+    own: Values = {} if preset is None else _preset_training(preset, given)
+    if preset is not None:
+        choice = model_of_preset(preset, given, base, vocab_size)
+    elif "family" in given:
+        choice = model_of_family(name, given, base, vocab_size)
     else:
-        start, base = _preset_values(preset, given), _sizes(USUAL_FAMILY, device)
-    known = {**start, **given, **fixed}
-    model = ModelConfig(**_model_values(known, base))
+        choice = fitting_model(given, base, vocab_size)
+    model = choice.model
+    known = {**own, **given, **machine}
     is_muons = preset is None and family_of(model).name == _MUON_FAMILY
     known.setdefault("optimizer", "muon" if is_muons else "adamw")
     budget = given.get("time_budget")
     training = TrainConfig(**_train_values(known, base, model, budget))
-    _check_rates(given, model)
+    check_rates(given, model)
     whole = {**asdict(model), **asdict(training)}
     usual = {field.name: field.default for field in fields(TrainConfig)}
     filled = {
         name: whole[name] for name in FILLED if name not in given and whole[name] != usual.get(name)
     }
-    return Resolved(model, training, filled, budget)
+    return Resolved(model, training, filled, budget, choice.note)
 
 
 def usual_batch(preset: Preset, device: str) -> int:
@@ -110,56 +118,11 @@ def _sizes(family: str, device: str) -> Values:
     return _MUON_ON_CPU if family == _MUON_FAMILY else _CPU
 
 
-def _family_values(name: str, given: Values) -> dict[str, Any]:
-    check_choice("family", name, TRAINABLE)
-    family = FAMILIES[name]
-    check_choices(family, _switches(given))
-    return dict(family.switches)
-
-
-def _preset_values(preset: Preset, given: Values) -> dict[str, Any]:
-    family = family_of(preset.model)
-    if given.get("family", family.name) != family.name:
-        raise UsageError(
-            f"--family {given['family']} and --preset both choose a model: leave one of them out"
-        )
-    check_choices(family, _switches(given))
-    model = {field.name: getattr(preset.model, field.name) for field in fields(ModelConfig)}
-    if not preset.model.lm_head:
-        del model["n_embd"]  # the stream is the logits, as wide as the vocabulary
-    values = {**model, **preset.training}
-    if "lr" in given and values.get("min_lr") == values.get("lr"):
+def _preset_training(preset: Preset, given: Values) -> Values:
+    values = dict(preset.training)
+    if "lr" in given and "lr" in values and values.get("min_lr") == values["lr"]:
         values["min_lr"] = given["lr"]  # the preset's rate is constant: keep it so
     return values
-
-
-def _switches(given: Values) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in MODEL_FLAGS}
-
-
-def _model_values(known: Values, base: Values) -> dict[str, Any]:
-    values = {name: known[name] for name in (*MODEL_FLAGS, "vocab_size") if name in known}
-    for name in ("n_layer", "block_size", "dropout"):
-        values.setdefault(name, base[name])
-    if not values.get("lm_head", True):
-        values.setdefault("n_embd", values["vocab_size"])
-    if "n_head" not in values:
-        is_rotary = values.get("positions") == "rotary"
-        values["n_head"] = _heads_for(values.get("n_embd"), base, even=is_rotary)
-    values.setdefault("n_embd", base["head_size"] * values["n_head"])
-    return values
-
-
-def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
-    """The usual number of heads; where the width is given, heads of about the usual width.
-
-    ``even`` makes the width of a head even.
-    """
-    if n_embd is None or not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
-        return int(base["n_head"])
-    whole = n_embd // 2 if even and n_embd % 2 == 0 else n_embd
-    divisors = [n for n in range(1, whole + 1) if whole % n == 0]
-    return min(divisors, key=lambda n: abs(n - n_embd / base["head_size"]))
 
 
 def _train_values(
@@ -189,18 +152,6 @@ def _train_values(
     evaluations = _EVALUATIONS if budget is None else EVALUATIONS
     values.setdefault("eval_interval", max(1, -(-values["max_iters"] // evaluations)))
     return values
-
-
-def _check_rates(given: Values, model: ModelConfig) -> None:
-    """Raise UsageError for the rate of a group of parameters that the model does not have."""
-    groups = parameter_groups(model)
-    for name, group in RATES.items():
-        if given.get(name) is not None and group not in groups:
-            has = ", ".join(flag(rate) for rate, one in RATES.items() if one in groups)
-            raise UsageError(
-                f"{flag(name)} is of no use: this model has no parameters of the group {group} "
-                f"(it has {has} and --lr)"
-            )
 
 
 def usual_rate(model: ModelConfig) -> float:

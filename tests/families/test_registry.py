@@ -33,7 +33,9 @@ def test_a_familys_own_switches_make_a_member(name: str) -> None:
 
 
 def test_a_flag_that_a_family_has_fixed_is_refused_with_the_families_that_let_it() -> None:
-    with pytest.raises(UsageError, match=r"--n-kv-head 2 .* only of llama and qwen3 and nanochat"):
+    with pytest.raises(
+        UsageError, match=r"--n-kv-head 2 .* only in llama and qwen3 and nanochat models"
+    ):
         check_choices(FAMILIES["gpt2"], {"n_kv_head": 2})
     check_choices(FAMILIES["llama"], {"n_kv_head": 2, "activation": "silu", "tied": True})
 

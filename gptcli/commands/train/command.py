@@ -20,12 +20,13 @@ from gptcli.commands.word_meaning import (
 )
 from gptcli.config.checks import flag
 from gptcli.config.durations import parsed_duration
-from gptcli.config.model import ACTIVATIONS, ModelConfig
+from gptcli.config.model import ACTIVATIONS, NORMS, POSITIONS, ModelConfig
 from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULES, TrainConfig
 from gptcli.errors import UsageError
 from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
-from gptcli.training.defaults import FILLED, TRAIN_FLAGS, USUAL_FAMILY, resolve
+from gptcli.training.chosen_model import USUAL_FAMILY
+from gptcli.training.defaults import FILLED, TRAIN_FLAGS, resolve
 
 _HELP = "gptcli train --help"
 _USUAL_VOCABULARY = 256
@@ -126,6 +127,30 @@ class TrainRequest(FormatRequest):
     )
     block_size: int | None = _filled("block_size", _MODEL, "Context length in tokens.")
     dropout: float | None = _filled("dropout", _MODEL, "Dropout probability in attention and MLP.")
+    positions: str | None = _filled(
+        "positions",
+        _MODEL,
+        "How positions are encoded: as learned vectors, by rotary turns, or not at all.",
+        choices=POSITIONS,
+    )
+    norm: str | None = _filled(
+        "norm",
+        _MODEL,
+        "Norm before each part of a block; plain_rms is rms without a gain.",
+        choices=NORMS,
+    )
+    qk_norm: bool | None = _filled(
+        "qk_norm",
+        _MODEL,
+        "Whether the query and key of each head are normalised.",
+        "--qk-norm/--no-qk-norm",
+    )
+    gated: bool | None = _filled(
+        "gated",
+        _MODEL,
+        "Whether the MLP multiplies its activation by a second hidden layer, as SwiGLU does.",
+        "--gated/--no-gated",
+    )
     activation: str | None = _filled(
         "activation",
         _MODEL,

@@ -74,6 +74,8 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     budget = None
     if resolved.time_budget is not None:
         budget = TimeBudget(resolved.time_budget, process_began(), "eval_interval" in given)
+    if resolved.family_note:
+        note(resolved.family_note)
     note("chosen for you: " + _as_flags(resolved.filled))
     detail(f"model: {resolved.model}")
     detail(f"training: {resolved.training}")
