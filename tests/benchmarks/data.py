@@ -5,13 +5,14 @@ The corpus is that of ../shared, repeated with new numbers so that no chunk is a
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.contestants import SHARED
+from tests.benchmarks.machine import print_title
 from tests.benchmarks.timing import spread, time_in_turn
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 _GPTCLI = (sys.executable, "-m", "gptcli")
 _ROUNDS = 5
 _MB = 10**6
@@ -106,7 +107,7 @@ def _training(folder: Path, text: Path) -> None:
 
 
 def _memory(folder: Path) -> None:
-    print("peak memory of gptcli prepare, MB:")
+    print_title("peak memory of gptcli prepare, MB")
     for size in (100, 2000):
         text, line = folder / "large.txt", folder / "line.txt"
         _write(text, SHARED / "wikitext2-valid.txt", size * _MB)
@@ -120,13 +121,13 @@ def _memory(folder: Path) -> None:
 
 
 def _print_rates(
-    title: str, commands: dict[str, Sequence[object]], text: Path, rounds: int = _ROUNDS
+    title: str, commands: Mapping[str, Sequence[object]], text: Path, rounds: int = _ROUNDS
 ) -> None:
     size = text.stat().st_size / _MB
     seconds = time_in_turn(
         {name: [str(word) for word in command] for name, command in commands.items()}, rounds
     )
-    print(f"{title}, {size:,.0f} MB, whole process:")
+    print_title(f"{title}, {size:,.0f} MB, whole process")
     for name, values in seconds.items():
         rates = [size / value for value in values]
         print(f"  {name:<28}{spread(values, unit=' s')}   {spread(rates, unit=' MB/s')}")

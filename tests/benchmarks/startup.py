@@ -3,6 +3,7 @@
 import statistics
 import sys
 
+from tests.benchmarks.machine import print_title
 from tests.benchmarks.timing import spread, time_in_turn
 
 _GPTCLI = [sys.executable, "-m", "gptcli"]
@@ -19,7 +20,7 @@ def run() -> None:
     """Print wall times and their ratio to the import alone; three times that is the aim."""
     seconds = time_in_turn(_COMMANDS, rounds=15)
     base = statistics.median(seconds["python -c 'import typer, rich'"])
-    print("\nstart-up, whole process, wall time")
+    print_title("start-up, whole process, wall time")
     for name, values in seconds.items():
         ratio = statistics.median(values) / base
         print(f"  {name:<36}{spread(values, 1000, ' ms'):<34}{ratio:.2f}x")

@@ -1,12 +1,14 @@
-"""Whole processes timed in turn, so that a drifting machine is fair to all."""
+"""Contestants timed in turn, so that a drifting machine is fair to all."""
 
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from tests.benchmarks.machine import print_lead
 
 
-def time_in_turn(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
+def time_in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
     """Wall seconds of every command in every round, after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
@@ -16,6 +18,31 @@ def time_in_turn(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, l
             if number:
                 seconds[name].append(time.perf_counter() - started)
     return seconds
+
+
+def take_turns(
+    contestants: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """What each contestant measures in every round; one that fails is named and left out."""
+    measured: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, measure in contestants.items():
+            if name not in measured:
+                continue
+            try:
+                measured[name].append(measure())
+            except (RuntimeError, AssertionError) as error:
+                print(f"  {name} failed: {error}", flush=True)
+                del measured[name]
+    return measured
+
+
+def print_steps(seconds: Mapping[str, Sequence[float]], tokens: int) -> None:
+    """Milliseconds and tokens per second of every contestant, and the lead of gptcli."""
+    for name, values in seconds.items():
+        pace = tokens / statistics.median(values)
+        print(f"  {name:<32}{spread(values, 1000, ' ms')} a step, {pace:,.0f} tokens/s")
+    print_lead({name: statistics.median(values) for name, values in seconds.items()}, "gptcli")
 
 
 def spread(values: Sequence[float], scale: float = 1.0, unit: str = "") -> str:

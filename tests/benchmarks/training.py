@@ -1,64 +1,62 @@
 """Training at nanoGPT's CPU setting: throughput in turn with nanoGPT's train.py, and the loss."""
 
 import json
-import pickle
-import re
-import shutil
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.timing import spread
+from tests.benchmarks.contestants import (
+    CPU_SETTING,
+    Contestant,
+    Length,
+    gptcli,
+    nanogpt,
+    ours,
+    prepare,
+)
+from tests.benchmarks.machine import print_title
+from tests.benchmarks.timing import print_steps, take_turns
 
-_SHAKESPEARE = Path(__file__).resolve().parents[3] / "shared" / "data" / "tinyshakespeare.txt"
-_SIZES = {"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "batch_size": 12}
-_TOKENS_PER_STEP = _SIZES["block_size"] * _SIZES["batch_size"]
+_LENGTH = Length(400, 40)
 _ROUNDS = 5
-_STEPS = 400
+_STEPS = 2000
 
 
-def run(folder: Path, peer: Path | None) -> None:
-    """Print milliseconds per step in turn, then a whole run of 2,000 steps."""
-    source = str(_SHAKESPEARE) if _SHAKESPEARE.exists() else "python"
-    _gptcli(folder, "prepare", source, "--out", "data/input")
-    print("\ntraining: 4 layers, 4 heads, 128 wide, block 64, batch 12, float32")
-    contestants = {"gptcli": lambda: _ours(folder, _STEPS, "float32")}
+def run(
+    folder: Path, peer: Path | None, length: Length = _LENGTH, rounds: int | None = None
+) -> None:
+    """Print milliseconds per step in turn."""
+    prepare(folder)
+    print_title("training: 4 layers, 4 heads, 128 wide, block 64, batch 12, float32")
+    setting = CPU_SETTING
+    contestants: dict[str, Contestant] = {
+        "gptcli": ours(folder, setting, length, "float32", "auto"),
+        "gptcli compiled": ours(folder, setting, length, "float32", "on"),
+    }
     if peer is not None:
-        _give_data(folder, peer)
-        contestants["nanoGPT"] = lambda: _nanogpt(peer, compiled=False)
-        contestants["nanoGPT compiled"] = lambda: _nanogpt(peer, compiled=True)
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(_ROUNDS):
-        for name, measure in contestants.items():
-            times[name].append(measure())
-    for name, values in times.items():
-        pace = _TOKENS_PER_STEP / statistics.median(values)
-        print(f"  {name:<20}{spread(values, 1000, ' ms')} a step, {pace:,.0f} tokens/s")
-    _whole_run(folder)
+        for name, compiled in (("nanoGPT", False), ("nanoGPT compiled", True)):
+            contestants[name] = nanogpt(folder, peer, setting, length, "float32", compiled)
+    print_steps(take_turns(contestants, rounds or _ROUNDS), setting.tokens)
 
 
-def _ours(folder: Path, steps: int, precision: str) -> float:
-    """Median seconds per step, as the run's own metrics say."""
-    flags = ("--max-iters", steps, "--eval-interval", steps, "--eval-batches", 1)
-    _train(folder, *flags, "--precision", precision)
-    lines = _metrics(folder)
-    paces = [line["tokens_per_second"] for line in lines if "tokens_per_second" in line]
-    return _TOKENS_PER_STEP / statistics.median(paces)
-
-
-def _whole_run(folder: Path) -> None:
-    """What 2,000 steps reach, and what evaluating costs."""
+def run_whole(folder: Path, steps: int = _STEPS) -> None:
+    """Print what 2,000 steps at that size reach, and what evaluating costs."""
+    prepare(folder)
+    print_title(f"training: the same model, {steps:,} steps, all else by default")
+    sizes = ("--n-layer", 4, "--n-head", 4, "--n-embd", 128, "--block-size", 64)
+    flags = ("--batch-size", 12, "--dropout", 0, "--family", "gpt2", "--max-iters", steps)
     started = time.perf_counter()
-    _train(folder, "--max-iters", 2000)
+    gptcli(folder, "train", "data/input", *sizes, *flags, "--out", "runs/bench", "--overwrite")
     seconds = time.perf_counter() - started
-    lines = _metrics(folder)
+    written = (folder / "runs/bench/metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in written]
     losses = [line["val_loss"] for line in lines if "val_loss" in line]
-    paces = [line["tokens_per_second"] for line in lines if "tokens_per_second" in line]
-    stepping = 2000 * _TOKENS_PER_STEP / statistics.mean(paces)
+    paces = [line["tokens_per_second"] for line in lines if "lr" in line]
+    stepping = steps * CPU_SETTING.tokens / statistics.mean(paces)
     evaluating = _one_evaluation(folder) * len(losses)
-    print(f"  2,000 steps: best val loss {min(losses):.4f} in {seconds:.0f} s")
+    print(f"  {steps:,} steps: best val loss {min(losses):.4f} in {seconds:.0f} s")
     print(
         f"  steps {stepping:.0f} s; {len(losses)} evaluations of the whole val split "
         f"{evaluating:.1f} s = {100 * evaluating / seconds:.1f} % of the run"
@@ -80,46 +78,3 @@ def _one_evaluation(folder: Path) -> float:
     )
     command = [sys.executable, "-c", code]
     return float(subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout)
-
-
-def _train(folder: Path, *flags: object) -> None:
-    sizes = [part for name, size in _SIZES.items() for part in (_flag(name), size)]
-    _gptcli(folder, "train", *sizes, "--dropout", 0, *flags, "--out", "runs/bench", "--overwrite")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _gptcli(folder: Path, *argv: object) -> None:
-    command = [sys.executable, "-m", "gptcli", *map(str, argv)]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-
-def _metrics(folder: Path) -> list[dict[str, float]]:
-    text = (folder / "runs/bench/metrics.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _give_data(folder: Path, peer: Path) -> None:
-    """nanoGPT reads our shards; it wants the vocabulary's size in a pickle."""
-    target = peer / "data" / "gptcli_bench"
-    target.mkdir(exist_ok=True)
-    for split in ("train", "val"):
-        shutil.copy(folder / "data/input" / split / "part-00000.bin", target / f"{split}.bin")
-    size = json.loads((folder / "data/input/dataset.json").read_text())["vocab_size"]
-    (target / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": size}))
-
-
-def _nanogpt(peer: Path, compiled: bool) -> float:
-    """Median seconds per iteration, as nanoGPT prints them."""
-    sizes = [f"--{name}={size}" for name, size in _SIZES.items()]
-    command = [
-        sys.executable, "train.py", "config/train_shakespeare_char.py", "--device=cpu",
-        f"--compile={compiled}", "--dataset=gptcli_bench", "--out_dir=out-gptcli-bench",
-        "--eval_iters=1", f"--eval_interval={_STEPS}", "--log_interval=1", "--dropout=0.0",
-        f"--max_iters={_STEPS}", f"--lr_decay_iters={_STEPS}", *sizes,
-    ]  # fmt: skip
-    printed = subprocess.run(command, cwd=peer, check=True, capture_output=True, text=True).stdout
-    times = [float(ms) for ms in re.findall(r"time ([\d.]+)ms", printed)]
-    return statistics.median(times[20:]) / 1000
