@@ -123,6 +123,11 @@ class TrainConfig:
         return rate or self.lr
 
     @property
+    def evaluation_precision(self) -> Precision:
+        """That of the run's own evaluations: the run's on CUDA, where float32 takes far longer."""
+        return self.precision if self.device.startswith("cuda") else "float32"
+
+    @property
     def rows_per_iter(self) -> int:
         """The number of rows of block_size tokens in one optimizer step."""
         return self.batch_size * self.grad_accum

@@ -15,15 +15,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gptcli.config.training import Precision
 from gptcli.evaluation.processes import all_sum
 from gptcli.evaluation.target_windows import Places, Split, TargetBatch, Windowing
 from gptcli.model.gpt import GPT
+from gptcli.runtime.device import autocast
 from gptcli.runtime.progress import Advance, no_progress
 from gptcli.runtime.world import ALONE, World
 
 # As many tokens at once as keep the caches busy and the logits below 256 MB.
 TOKENS_PER_BATCH = 8192
 _LOGITS_PER_BATCH = 2**26
+# The same in bfloat16 on a GPU, which is quick only with much to do at once; 2 GB.
+_TOKENS_ON_GPU, _LOGITS_ON_GPU = 2**17, 2**29
 _BUCKETS = 64
 
 
@@ -80,7 +84,7 @@ def predict(model: GPT, batch: TargetBatch, device: str) -> Predictions:
 
 @dataclass(frozen=True)
 class EvaluationPass:
-    """A model over the windows of a split, in float32 and eval mode.
+    """A model over the windows of a split, in eval mode, its products in ``precision``.
 
     Batch i falls into bucket i mod 64, and each bucket belongs to one process of the ``world``.
     The batches of a bucket are summed in order, then the buckets in order, so the number of
@@ -95,6 +99,7 @@ class EvaluationPass:
     world: World = ALONE
     advance: Advance = no_progress
     max_batches: int | None = None
+    precision: Precision = "float32"
 
     def sums(
         self, size: int, measure: Callable[[Predictions], NDArray[np.float64]]
@@ -128,14 +133,22 @@ class EvaluationPass:
     @torch.inference_mode()
     def _own(self) -> Iterator[tuple[int, Predictions]]:
         """The batches of this process, with their numbers."""
-        size = min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.model.config.vocab_size)
-        batches = self.windows.batches(self.split, size)
+        batches = self.windows.batches(self.split, self._batch_size())
         for number, batch in enumerate(islice(batches, self.max_batches)):
             if number % _BUCKETS % self.world.size != self.world.rank:
                 continue
-            predictions = predict(self.model, batch, self.device)
+            with autocast(self.device, self.precision):
+                predictions = predict(self.model, batch, self.device)
             yield number, predictions
             self.advance(predictions.n_targets * self.world.size)
+
+    def _batch_size(self) -> int:
+        """How many tokens to compute at once; a number of batches is one of the usual size."""
+        tokens, logits = TOKENS_PER_BATCH, _LOGITS_PER_BATCH
+        is_quick = self.device.startswith("cuda") and self.precision == "bfloat16"
+        if is_quick and self.max_batches is None:
+            tokens, logits = _TOKENS_ON_GPU, _LOGITS_ON_GPU
+        return min(tokens, logits // self.model.config.vocab_size)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.config.training import Precision
 from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions
 from gptcli.evaluation.target_windows import Split, StridedWindows
 from gptcli.model.gpt import GPT
@@ -53,16 +54,25 @@ def evaluate_split(
     n_tokens: int | None = None,
     max_batches: int | None = None,
     advance: Advance = no_progress,
+    precision: Precision = "float32",
 ) -> Evaluation:
     """Evaluate the first ``n_tokens`` of a split in windows that do not overlap.
 
     There must be a target among them. ``max_batches`` caps the work at that many batches;
-    ``advance`` is that of EvaluationPass.
+    ``advance`` and ``precision`` are those of EvaluationPass.
     """
     limit = split.n_tokens if n_tokens is None else min(n_tokens, split.n_tokens)
     windows = StridedWindows(model.config.block_size, model.config.block_size, limit)
     return evaluate(
-        EvaluationPass(model, split, device, windows, advance=advance, max_batches=max_batches)
+        EvaluationPass(
+            model,
+            split,
+            device,
+            windows,
+            advance=advance,
+            max_batches=max_batches,
+            precision=precision,
+        )
     )
 
 

@@ -2,14 +2,18 @@
 
 Between its products a block reads and writes the stream many times; compiled, it does so once.
 Blocks are alike, so one compilation serves every layer. Parameters and their names stay.
+On CUDA, where the loss over a large vocabulary is as dear, the whole loss is compiled instead.
 """
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
+from torch.utils._triton import has_triton
 
 from gptcli.errors import ResourceError, reason_of
 from gptcli.model.gpt import GPT
@@ -17,19 +21,24 @@ from gptcli.runtime.cache_folder import cache_folder, make_private
 
 _COMPILERS = ("c++", "g++", "clang++")
 
+_Arguments = ParamSpec("_Arguments")
 
-def has_compiler() -> bool:
-    """Whether a C++ compiler is on the path, which torch.compile needs on a CPU."""
+
+def has_compiler(device: str) -> bool:
+    """Whether there is what torch.compile needs: a C++ compiler on a CPU, Triton on CUDA."""
+    if device.startswith("cuda"):
+        return has_triton()
     return any(shutil.which(name) for name in (os.environ.get("CXX"), *_COMPILERS) if name)
 
 
-def check_compiler() -> None:
+def check_compiler(device: str) -> None:
     """Compile a sum; ResourceError where there is no compiler, or one that does not work."""
-    if not has_compiler():
+    if not has_compiler(device):
+        if device.startswith("cuda"):
+            raise ResourceError("Triton, which --compile needs, does not work with this GPU")
         raise ResourceError("there is no C++ compiler, which --compile needs: install g++")
-    _use_private_cache()
     try:
-        torch.compile(_increment, dynamic=False)(torch.zeros(2))
+        compiled(_increment)(torch.zeros(2, device=device))
     except Exception as error:  # of the compiler, of the linker, of torch
         raise ResourceError(f"--compile does not work here: {reason_of(error)}") from error
 
@@ -43,6 +52,12 @@ def compile_blocks(model: GPT) -> None:
     _use_private_cache()
     for block in model.blocks:
         block.compile(dynamic=False)
+
+
+def compiled(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, Tensor]:
+    """The function, compiled when it is first called; kept as compiled blocks are."""
+    _use_private_cache()
+    return torch.compile(function, dynamic=False)
 
 
 def uncompiled(is_compiled: bool) -> AbstractContextManager[object]:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -17,11 +18,13 @@ from gptcli.model.attention import Attention, attend
 _Model = TypeVar("_Model", bound=nn.Module)
 _SMALL_HEAD = 64  # numbers
 _FEW_ROWS = 2  # up to here MKL is faster
+_MANY_ROWS = 64  # of a batch in training or evaluation; a step of sampling has fewer
+_ALIGNED = 64  # numbers of a row, which a GPU's fast products need
 
 
 def use_fast_layers(model: _Model) -> _Model:
     """Replace linear layers and the kernel of attention; the parameters stay the same objects."""
-    replace_linear(model, OneDNNLinear)
+    replace_linear(model, FastLinear)
     for module in model.modules():
         if isinstance(module, Attention):
             module.kernel = attend_fast
@@ -51,13 +54,14 @@ def attend_fast(
         return attend(query.float(), key.float(), value.float(), past, dropout).to(value.dtype)
 
 
-class OneDNNLinear(nn.Linear):
-    """A linear layer with the weights of another, computed by oneDNN where that is faster.
+class FastLinear(nn.Linear):
+    """A linear layer with the weights of another, computed where that is faster by oneDNN.
 
     For float32 on x86, torch uses MKL, which is limited to AVX2 on AMD's processors. oneDNN,
     which is also part of torch, uses AVX-512 on every CPU that has it: 410 instead of 190
     GFLOP/s were measured on two Zen 5 cores. So it is used on all CPUs with AVX-512. (For
-    bfloat16 torch uses oneDNN by itself.)
+    bfloat16 torch uses oneDNN by itself.) On CUDA many rows are multiplied by a weight that is
+    filled up to a number of rows that is aligned, as a vocabulary of 50,257 is not.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -72,7 +76,24 @@ class OneDNNLinear(nn.Linear):
                 return _product(input, self.weight, self.bias)
             output: Tensor = _OneDNNProduct.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return output
+        if _takes_padding(input, self.weight):
+            return padded_linear(input, self.weight, self.bias)
         return super().forward(input)
+
+
+def _takes_padding(x: Tensor, weight: Tensor) -> bool:
+    is_many = x.numel() >= _MANY_ROWS * x.shape[-1]
+    return x.device.type == "cuda" and is_many and weight.shape[0] % _ALIGNED > 0
+
+
+def padded_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (..., in) times the transpose of weight (out, in), filled up with rows that are dropped.
+
+    Parameter, gradient and files keep their size.
+    """
+    missing = -weight.shape[0] % _ALIGNED
+    filled = None if bias is None else F.pad(bias, (0, missing))
+    return F.linear(x, F.pad(weight, (0, 0, 0, missing)), filled)[..., : weight.shape[0]]
 
 
 def _takes_onednn(x: Tensor, weight: Tensor) -> bool:

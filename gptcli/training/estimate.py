@@ -1,5 +1,6 @@
 """How long training takes: a given run, and any model from the measured pace of this device."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -26,8 +27,9 @@ _SMALL = ModelConfig(n_layer=2, n_head=2, n_embd=32, block_size=8, vocab_size=64
 _LARGE = ModelConfig(n_layer=2, n_head=8, n_embd=512, block_size=128, vocab_size=4096)
 _ROWS = 4
 _REPEATS = 3
-_WORTH_COMPILING = 60.0  # seconds of training
-_USUAL_FLOPS = 150e9  # a second, on two cores, not compiled
+# From how many seconds of training on, and the usual FLOP/s that are not compiled: on two cores;
+# on a GPU, an estimate, for it has not been measured.
+_WORTH_COMPILING = {"cpu": (60.0, 150e9), "cuda": (300.0, 50e12)}
 
 
 def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
@@ -68,9 +70,10 @@ def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
 def _evaluation_seconds(training: TrainingRun) -> float:
     """Seconds to evaluate both splits, from the time of one batch after one that warms up."""
     device, train = training.config.device, training.dataset.train
-    evaluate_split(training.model, train, device, max_batches=1)
+    precision = training.config.evaluation_precision
+    evaluate_split(training.model, train, device, max_batches=1, precision=precision)
     started = time.perf_counter()
-    sample = evaluate_split(training.model, train, device, max_batches=1)
+    sample = evaluate_split(training.model, train, device, max_batches=1, precision=precision)
     seconds = time.perf_counter() - started
     if training.config.eval_batches is not None:
         return 2 * seconds * training.config.eval_batches
@@ -78,19 +81,22 @@ def _evaluation_seconds(training: TrainingRun) -> float:
 
 
 def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
-    """Whether to compile the blocks: "on" and "off" decide, "auto" weighs the time it costs.
+    """Whether to compile: "on" and "off" decide, "auto" weighs the time it costs.
 
-    Compiling takes about ten seconds the first time, and saves a fifth of a step in bfloat16.
-    In float32 it would lose the products of oneDNN, which are twice as fast as those it has.
+    On a CPU compiling takes about ten seconds the first time, and saves a fifth of a step in
+    bfloat16. In float32 it would lose the products of oneDNN, which are twice as fast as those
+    it has. On CUDA it takes about a minute.
     """
     if wanted != "auto":
         return wanted == "on"
     training, seconds = resolved.training, resolved.time_budget
+    kind = training.device.split(":")[0]
+    is_usual = kind in _WORTH_COMPILING and (kind, training.precision) != ("cpu", "float32")
+    least, flops = _WORTH_COMPILING.get(kind, (math.inf, math.inf))
     if seconds is None:
         row = sequence_flops(resolved.model, resolved.model.block_size).training_full
-        seconds = training.max_iters * training.rows_per_iter * row / _USUAL_FLOPS
-    is_usual = training.device == "cpu" and training.precision == "bfloat16"
-    return is_usual and seconds >= _WORTH_COMPILING and has_compiler()
+        seconds = training.max_iters * training.rows_per_iter * row / flops
+    return is_usual and seconds >= least and has_compiler(training.device)
 
 
 @dataclass(frozen=True)

@@ -149,16 +149,18 @@ class _Loop:
 
     def _advance_to(self, target: int) -> None:
         """Do optimizer steps up to ``target``, then report their mean loss."""
-        first, started, loss_sum = self._step, time.perf_counter(), 0.0
-        for step in range(first, target):
-            if self._stop:
-                raise _Stopping
-            loss_sum += self._stepper.advance(step)
-            self._training.progress = replace(self._training.progress, step=step + 1)
+        first, started = self._step, time.perf_counter()
+        while self._step < target and not self._stop:
+            self._stepper.advance(self._step)
+            self._training.progress = replace(self._training.progress, step=self._step + 1)
+        figures = self._stepper.figures()  # before a save, for they tell whether all went well
+        if self._step < target:
+            raise _Stopping
         config = self._training.config
         seconds = time.perf_counter() - started
         tokens = (target - first) * config.rows_per_iter * self._training.model.config.block_size
-        loss, rate = loss_sum / (target - first), learning_rate(target - 1, config)
+        loss = sum(one.loss for one in figures) / (target - first)
+        rate = learning_rate(target - 1, config)
         self._write(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
         self._reporter.stepped(StepReport(target, loss, rate, tokens / seconds))
         if self._training.plan:
@@ -229,7 +231,9 @@ class _Loop:
         model, config = self._training.model, self._training.config
         limit = config.eval_batches
         with uncompiled(config.compile):
-            return evaluate_split(model, split, config.device, n_tokens, limit, advance).loss
+            return evaluate_split(
+                model, split, config.device, n_tokens, limit, advance, config.evaluation_precision
+            ).loss
 
     def _save(self) -> None:
         """Publish the best weights first, then commit the step, so that no crash loses them.

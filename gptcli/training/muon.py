@@ -43,7 +43,12 @@ class Muon(Optimizer):
     key and value are three matrices in one parameter, and each has its own update. The update is
     scaled by sqrt(rows / columns) of tall matrices, with Nesterov's momentum and decoupled
     weight decay, as in torch.optim.Muon, which updates one matrix after another.
+
+    ``found_inf`` is that of torch's fused optimizers: a scalar on the device that, where it is
+    not 0, leaves matrices and momentum as they are, without Python waiting for its value.
     """
+
+    found_inf: Tensor | None = None
 
     def __init__(
         self,
@@ -60,31 +65,42 @@ class Muon(Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient."""
         assert closure is None, "the loss is not computed again"
+        skipped = None if self.found_inf is None else self.found_inf.bool()
         for group in self.param_groups:
-            self._update(group)
+            self._update(group, skipped)
 
-    def _update(self, group: dict[str, Any]) -> None:
+    def _update(self, group: dict[str, Any], skipped: Tensor | None) -> None:
         alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for parameter, rows in zip(group["params"], group["parts"], strict=True):
             if parameter.grad is None:
                 continue
-            direction = self._direction(parameter, group["momentum"])
+            direction = self._direction(parameter, group["momentum"], skipped)
             for pair in zip(
                 torch.split(parameter, rows), torch.split(direction, rows), strict=True
             ):
                 alike[pair[0].shape].append(pair)
+        decay = group["lr"] * group["weight_decay"]
+        if skipped is not None:
+            decay = decay * ~skipped
         for shape, pairs in alike.items():
             updates = orthogonalized(torch.stack([direction for _, direction in pairs]))
             scale = group["lr"] * math.sqrt(max(1.0, shape[0] / shape[1]))
             for (weights, _), update in zip(pairs, updates, strict=True):
-                weights.mul_(1 - group["lr"] * group["weight_decay"])
+                weights.mul_(1 - decay)
                 weights.add_(update, alpha=-scale)
 
-    def _direction(self, parameter: Tensor, momentum: float) -> Tensor:
-        """The gradient, averaged over the steps so far and once more with the present one."""
+    def _direction(self, parameter: Tensor, momentum: float, skipped: Tensor | None) -> Tensor:
+        """The gradient, averaged over the steps so far and once more with the present one.
+
+        Zero where the step is ``skipped``, whose gradient may be no numbers.
+        """
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
         if not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
-        average: Tensor = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
-        return gradient.lerp(average, momentum)
+        buffer: Tensor = state["momentum_buffer"]
+        if skipped is None:
+            return gradient.lerp(buffer.lerp_(gradient, 1 - momentum), momentum)
+        gradient = torch.where(skipped, buffer, gradient)  # an average with itself stays itself
+        direction = gradient.lerp(buffer.lerp_(gradient, 1 - momentum), momentum)
+        return direction.masked_fill(skipped, 0)

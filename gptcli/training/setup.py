@@ -200,6 +200,6 @@ def _assemble(
 ) -> TrainingRun:
     set_threads(config.threads)
     model = use_fast_layers(model).to(config.device)
-    if config.compile:
+    if config.compile and config.device == "cpu":  # on CUDA the stepper compiles all of it
         compile_blocks(model)
     return TrainingRun(place, config, dataset, model, make_optimizers(model, config), progress)

@@ -1,21 +1,41 @@
 """One optimizer step."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gptcli.config.training import TrainConfig
+from gptcli.config.training import Precision, TrainConfig
 from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
+from gptcli.fast.compiled_blocks import compiled
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
-from gptcli.training.optimizers import Optimizers, set_rates
+from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
+
+# (model, tokens, counted, precision) -> loss, as ``batch_loss`` or what was compiled of it.
+_BatchLoss = Callable[[GPT, Tensor, Tensor | None, Precision], Tensor]
+
+
+def batch_loss(model: GPT, tokens: Tensor, counted: Tensor | None, precision: Precision) -> Tensor:
+    """The loss of rows of tokens (B, T + 1), each predicted from those before it.
+
+    The mean over all targets; or, of a split with masks, the sum over those that ``counted``
+    (B, T) names. A function of its arguments alone, so that it can be compiled as a whole.
+    """
+    with autocast(tokens.device.type, precision):
+        logits = model(tokens[:, :-1])
+    targets = tokens[:, 1:]
+    if counted is None:
+        return next_token_loss(logits, targets)
+    return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum")
 
 
 @dataclass(frozen=True)
@@ -34,27 +54,49 @@ class _TargetWeights:
         """The weights of some of the rows."""
         return self if self.mask is None else _TargetWeights(self.mask[rows], self.scale)
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The weighted loss of the rows' logits (B, T, V) and targets (B, T)."""
-        if self.mask is None:
-            return next_token_loss(logits, targets) * self.scale
-        counted = torch.from_numpy(self.mask).to(targets.device)
-        return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum") * self.scale
+
+@dataclass(frozen=True)
+class StepFigures:
+    """Mean loss in nats per target that counts, and the gradient's norm before clipping."""
+
+    loss: float
+    gradient_norm: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether both are numbers that one can go on from."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
 
 
 class Stepper:
     """Draws the batch of a step, accumulates its gradient and updates the weights.
 
+    A step whose loss or gradient is not finite changes nothing, and no step after it does. On a
+    CPU and on MPS every step is checked before its update. With ``defers``, as on CUDA, nothing
+    waits for the device within a step: the device itself skips the updates, and ``figures``
+    finds out.
+
     ``config`` may be replaced by one with another number of iterations.
     """
 
     def __init__(
-        self, model: GPT, optimizers: Optimizers, split: TokenSplit, config: TrainConfig
+        self,
+        model: GPT,
+        optimizers: Optimizers,
+        split: TokenSplit,
+        config: TrainConfig,
+        defers: bool | None = None,
     ) -> None:
+        is_cuda = config.device.startswith("cuda")
         self._model = model
         self._optimizers = optimizers
         self._split = split
         self.config = config
+        self._defers = is_cuda if defers is None else defers
+        self._is_pinned = is_cuda
+        self._loss: _BatchLoss = batch_loss
+        if is_cuda and config.compile:
+            self._loss = compiled(batch_loss)
         self._block_size = model.config.block_size
         self._order = WindowOrder(
             split.n_tokens,
@@ -64,30 +106,50 @@ class Stepper:
             config.order,
             split.windows(self._block_size).starts if split.is_masked else None,
         )
+        self._unread: list[tuple[int, Tensor]] = []  # steps, and their loss and norm (2,)
+        self._is_bad = torch.zeros((), dtype=torch.bool, device=config.device)
 
-    def advance(self, step: int) -> float:
-        """Do step number ``step``; returns its mean loss in nats per target that counts.
+    def advance(self, step: int) -> None:
+        """Do step number ``step``; ``figures`` tells how it went.
 
-        Raises DivergedError before the update when loss or gradient is not finite.
+        Raises DivergedError before the update when loss or gradient is not finite, unless the
+        check is deferred.
         """
         set_rates(self._optimizers, step, self.config)
         loss = self._accumulate(step, self._order.starts(step))
-        norm = self._clip()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise DivergedError(diverged(step, loss, self.config))
+        self._unread.append((step, torch.stack((loss, self._clip()))))
+        if self._defers:
+            self._is_bad = self._is_bad | ~self._unread[-1][1].isfinite().all()
+            skip_updates_if(self._is_bad, self._optimizers)
+        else:
+            self._read(*self._unread[-1])
         for optimizer in self._optimizers:
             optimizer.step()
         self._forget_gradient()
-        return loss
+
+    def figures(self) -> list[StepFigures]:
+        """Loss and norm of every step since the last call; waits until they are computed.
+
+        Raises DivergedError for the first step whose figures are not finite.
+        """
+        unread, self._unread = self._unread, []
+        return [self._read(step, values) for step, values in unread]
+
+    def _read(self, step: int, values: Tensor) -> StepFigures:
+        figures = StepFigures(*values.tolist())
+        if not figures.is_finite:
+            raise DivergedError(diverged(step, figures.loss, self.config))
+        return figures
 
     def rehearse(self, rows: int) -> None:
         """Compute a gradient over ``rows`` rows and discard it, to measure what a step costs."""
         starts = self._order.starts(0)[:rows]
         self._backward(starts, self._weights(starts, n_micro=1))
-        self._clip()  # reading the norm waits for a GPU to finish
+        float(self._clip())  # reading the norm waits for a GPU to finish
         self._forget_gradient()
 
-    def _accumulate(self, step: int, starts: Starts) -> float:
+    def _accumulate(self, step: int, starts: Starts) -> Tensor:
+        """Add up the gradients of all micro-batches; returns the loss of the step."""
         total = torch.zeros((), device=self.config.device)
         size = self.config.batch_size
         weights = self._weights(starts, self.config.grad_accum)
@@ -97,7 +159,7 @@ class Stepper:
                 torch.manual_seed(derive_seed(self.config.seed, "dropout", step, micro))
             rows = slice(micro * size, (micro + 1) * size)
             total += self._backward(starts[rows], weights.of(rows))
-        return float(total)
+        return total
 
     def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
         """Give every target of the step the same weight, whichever micro-batch it is in."""
@@ -108,22 +170,27 @@ class Stepper:
 
     def _backward(self, starts: Starts, weights: _TargetWeights) -> Tensor:
         """Add the gradient of these rows' weighted loss; returns that loss."""
-        device = self.config.device
-        tokens = torch.from_numpy(self._split.gather(starts, self._block_size + 1)).to(device)
-        with autocast(device, self.config.precision):
-            logits = self._model(tokens[:, :-1])
-        loss = weights.loss(logits, tokens[:, 1:])
+        tokens = self._on_device(self._split.gather(starts, self._block_size + 1))
+        counted = None if weights.mask is None else self._on_device(weights.mask)
+        loss = self._loss(self._model, tokens, counted, self.config.precision) * weights.scale
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
+        """The array there; from pinned memory it is copied while Python goes on."""
+        tensor = torch.from_numpy(array)
+        if self._is_pinned:
+            return tensor.pin_memory().to(self.config.device, non_blocking=True)
+        return tensor.to(self.config.device)
 
     def _forget_gradient(self) -> None:
         for parameter in self._model.parameters():
             parameter.grad = None
 
-    def _clip(self) -> float:
+    def _clip(self) -> Tensor:
         """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
         limit = self.config.grad_clip or math.inf
-        return float(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
+        return torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit)
 
 
 def diverged(step: int, loss: float, config: TrainConfig) -> str:

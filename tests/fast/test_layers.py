@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.fast.layers import OneDNNLinear, _OneDNNProduct, attend_fast, use_fast_layers
+from gptcli.fast.layers import FastLinear, _OneDNNProduct, attend_fast, use_fast_layers
 from gptcli.model.attention import Attention
 from gptcli.model.initialization import new_model
 
@@ -34,7 +34,7 @@ def test_every_linear_layer_and_every_attention_is_exchanged_once_and_in_a_copy_
     model = copy.deepcopy(use_fast_layers(use_fast_layers(new_model(CONFIG, 1))))
     linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
     assert linear
-    assert all(type(module) is OneDNNLinear for module in linear)
+    assert all(type(module) is FastLinear for module in linear)
     kernels = {m.kernel for m in model.modules() if isinstance(m, Attention)}
     assert kernels == {attend_fast}
     assert torch.equal(model(IDS), use_fast_layers(new_model(CONFIG, 1))(IDS))
@@ -65,7 +65,7 @@ def test_output_and_gradients_equal_torchs(
     shape: list[int], n_in: int, n_out: int, bias: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    ours = OneDNNLinear(nn.Linear(n_in, n_out, bias))
+    ours = FastLinear(nn.Linear(n_in, n_out, bias))
     oracle = nn.Linear(n_in, n_out, bias).double()
     oracle.load_state_dict({name: p.double() for name, p in ours.state_dict().items()})
     x = torch.randn(*shape, n_in, requires_grad=True)
@@ -105,18 +105,18 @@ def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
 
 
 def test_a_transposed_input_gives_the_same() -> None:
-    linear = OneDNNLinear(nn.Linear(6, 5))
+    linear = FastLinear(nn.Linear(6, 5))
     x = torch.randn(6, 7).t()
     torch.testing.assert_close(linear(x), linear(x.contiguous()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_precisions_are_torchs_own(dtype: torch.dtype) -> None:
-    ours = OneDNNLinear(nn.Linear(4, 3)).to(dtype)
+    ours = FastLinear(nn.Linear(4, 3)).to(dtype)
     x = torch.randn(2, 4, dtype=dtype)
     assert torch.equal(ours(x), nn.functional.linear(x, ours.weight, ours.bias))
 
 
 def test_autocast_computes_in_bfloat16() -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        assert OneDNNLinear(nn.Linear(4, 3))(torch.randn(2, 4)).dtype == torch.bfloat16
+        assert FastLinear(nn.Linear(4, 3))(torch.randn(2, 4)).dtype == torch.bfloat16

@@ -93,7 +93,9 @@ def one_step(training: TrainingRun) -> tuple[float, list[torch.Tensor]]:
     training.optimizers[0].register_step_pre_hook(
         lambda *_: gradients.extend(parameter.grad.clone() for parameter in parameters)
     )
-    return training.stepper().advance(0), gradients
+    stepper = training.stepper()
+    stepper.advance(0)
+    return stepper.figures()[0].loss, gradients
 
 
 def first_rows(training: TrainingRun) -> list[int]:

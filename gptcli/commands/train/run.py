@@ -69,7 +69,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     precision = chosen_precision(request.precision, device)
     threads = get_threads() if device == "cpu" else 0
     resolved = resolve(given, model, vocab_size, device, precision, threads)
-    if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request):
+    if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request, device):
         resolved = replace(resolved, training=replace(resolved.training, compile=True))
     budget = None
     if resolved.time_budget is not None:
@@ -93,10 +93,10 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
             return _train(training, request.preset, given, stop)
 
 
-def _can_compile(request: TrainRequest) -> bool:
+def _can_compile(request: TrainRequest, device: str) -> bool:
     """Whether there is a compiler that works; an error if --compile on asks for it."""
     try:
-        check_compiler()
+        check_compiler(device)
     except ResourceError as error:
         if request.compile_blocks == "on":
             raise
@@ -126,10 +126,10 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
     directory = model_directory(run_directory)
     with memory_errors(_MODEL, _SMALLER), exclusive(directory):
         record = read_record(directory)
-        if record.training.compile and not _can_compile(request):
-            record = replace(record, training=replace(record.training, compile=False))
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
+        if record.training.compile and not _can_compile(request, device):
+            record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
