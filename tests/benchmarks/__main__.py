@@ -9,6 +9,7 @@ run, about an hour together; the long ones run when they are named. The corpus i
 
 import argparse
 import platform
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,8 +78,10 @@ def _subjects(
         "lecture": lambda: lecture.run(folder, lecture.Peers(peer, asked.litgpt), asked.rounds),
         "evaluation": lambda: evaluation.run(folder),
         "sampling": lambda: sampling.run(folder, peer, asked.run),
-        "timed": lambda: long_runs.run_timed(records(), peer, seeds(three), times("3m")),
-        "plain": lambda: long_runs.run_plain(records(), seeds(three), times()),
+        "timed": lambda: long_runs.run_timed(
+            records(), peer, seeds(three), times("3m"), asked.flags
+        ),
+        "plain": lambda: long_runs.run_plain(records(), seeds(three), times(), asked.flags),
         "presets": lambda: long_runs.run_presets(records(), seeds((1,)), times("1m", "3m", "10m")),
         "precision": lambda: long_runs.run_precision(records(), seeds((1,)), asked.steps),
     }
@@ -97,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", type=Path, help="the plain command's run (sampling; else one of a step is made)")
     add("--seeds", type=_numbers, help="such as 1,2,3 (long runs)")
     add("--times", type=_words, help="such as 2m,3m,15m (long runs)")
+    add("--flags", type=shlex.split, default=(), help="more flags of train (timed, plain)")
     add("--steps", type=int, default=300, help="of a run in each precision; default: 300")
     add(
         "--folder", type=Path, default=ROOT / "build" / "benchmarks",

@@ -4,6 +4,7 @@ Each subject prints a line for every run while it goes on and a table at its end
 kept in the folder (records.py): when it is stopped, the same command goes on where it was.
 """
 
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.benchmarks.contestants import (
     LECTURE_SIZE,
     SHAKESPEARE,
     SHARED,
+    Contestant,
     Length,
     gptcli,
     nanogpt,
@@ -32,19 +34,21 @@ _FIXED = (("--family", "gpt2"), ("--preset", "lecture"))
 _PRECISIONS = ("bfloat16", "float32")
 
 
-def run_plain(records: Records, seeds: Sequence[int], times: Sequence[str]) -> None:
-    """``gptcli train --n-layer 6 --n-head 6``, as it is or for given times."""
+def run_plain(
+    records: Records, seeds: Sequence[int], times: Sequence[str], more: Sequence[str] = ()
+) -> None:
+    """``gptcli train --n-layer 6 --n-head 6``, as it is or for given times; ``more`` are flags."""
     _prepare_shakespeare(records.folder)
     print_title("the plain command, Tiny Shakespeare")
     chosen: list[tuple[str, ...]] = [("--time-budget", time) for time in times] or [()]
     for budget in chosen:
-        flags = (*PLAIN, *budget)
+        flags = (*PLAIN, *budget, *more)
         _print_mean([records.measured("shakespeare", flags, seed) for seed in seeds])
 
 
 def run_timed(
     records: Records, peer: Path | None, seeds: Sequence[int], times: Sequence[str],
-    length: Length = _NANOGPT_LENGTH,
+    more: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """``gptcli train --time-budget TIME``, in turn with nanoGPT's iterations of the lecture's size.
 
@@ -53,20 +57,27 @@ def run_timed(
     _prepare_shakespeare(records.folder)
     prepare(records.folder)
     print_title("training for a given time, Tiny Shakespeare")
-    theirs: dict[bool, list[float]] = {False: [], True: []}
+    theirs = {} if peer is None else _nanogpt(records.folder, peer)
+    iterations: dict[str, list[float]] = {name: [] for name in theirs}
     done: dict[str, list[Result]] = {time: [] for time in times}
     for seed in seeds:
-        if peer is not None:
-            for compiled, seconds in theirs.items():
-                place, setting = records.folder, LECTURE_SIZE
-                seconds.append(nanogpt(place, peer, setting, length, "float32", compiled)())
+        for name, measure in theirs.items():
+            iterations[name].append(measure())
+            print(f"  {name}: {iterations[name][-1]:.2f} s an iteration", flush=True)
         for time, results in done.items():
-            results.append(records.measured("shakespeare", ("--time-budget", time), seed))
+            results.append(records.measured("shakespeare", ("--time-budget", time, *more), seed))
     for results in done.values():
         _print_mean(results)
-    if peer is not None:
-        best = min(theirs.values(), key=statistics.median)
-        _print_factor(best, done)
+    if theirs:
+        _print_factor(min(iterations.values(), key=statistics.median), done)
+
+
+def _nanogpt(folder: Path, peer: Path) -> dict[str, Contestant]:
+    """Its train.py at the lecture's size, as it computes on a CPU: in float32."""
+    return {
+        name: nanogpt(folder, peer, LECTURE_SIZE, _NANOGPT_LENGTH, "float32", compiled)
+        for name, compiled in (("nanoGPT", False), ("nanoGPT compiled", True))
+    }
 
 
 def _print_factor(theirs: Sequence[float], done: dict[str, list[Result]]) -> None:
@@ -93,8 +104,7 @@ def run_presets(records: Records, seeds: Sequence[int], times: Sequence[str]) ->
             budget = ("--time-budget", time)
             mean: dict[str, float] = {}
             for name, fixed in (("gptcli", ()), *((" ".join(one), one) for one in _FIXED)):
-                results = [records.measured(data, (*fixed, *budget), seed) for seed in seeds]
-                mean[name] = statistics.mean(result.val_loss for result in results)
+                mean[name] = _mean_loss(records, data, (*fixed, *budget), seeds)
             best = min(value for name, value in mean.items() if name != "gptcli")
             rows.append((data, time, mean, best))
     print("  mean val loss of the same text in the same time:")
@@ -102,6 +112,15 @@ def run_presets(records: Records, seeds: Sequence[int], times: Sequence[str]) ->
         shown = ", ".join(f"{name} {value:.4f}" for name, value in mean.items())
         verdict = "ahead" if mean["gptcli"] < best else "BEHIND"
         print(f"  {data:<16}{time:>5}  {shown}: {verdict} by {abs(best - mean['gptcli']):.4f}")
+
+
+def _mean_loss(records: Records, data: str, flags: Sequence[str], seeds: Sequence[int]) -> float:
+    """Infinite where the command fails, as a large model does that has no time for a step."""
+    try:
+        return statistics.mean(records.measured(data, flags, seed).val_loss for seed in seeds)
+    except RuntimeError as error:
+        print(f"  {data}: {error}", flush=True)
+        return math.inf
 
 
 def run_precision(records: Records, seeds: Sequence[int], steps: int) -> None:
