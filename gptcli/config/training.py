@@ -53,7 +53,8 @@ class TrainConfig:
     ``lr`` is the rate of the matrices, and of every group that has none of its own; all follow
     the schedule. ``decay_fraction`` is for "wsd", ``momentum`` for Muon, the betas for AdamW.
     ``patience`` N ends the run after N evaluations without a better one. ``compile`` compiles
-    the blocks, which changes sums in their last digits.
+    the blocks, which changes sums in their last digits. ``ngram_teacher`` is the share of every
+    target that counted n-grams take at first; it falls as the schedule does.
     """
 
     batch_size: int
@@ -82,6 +83,7 @@ class TrainConfig:
     vector_lr: float | None = None
     patience: int | None = None
     compile: bool = False
+    ngram_teacher: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "eval_interval", "grad_accum"):
@@ -102,6 +104,7 @@ class TrainConfig:
                 check_positive(name, getattr(self, name))
         for name in ("beta1", "beta2", "momentum"):
             check_fraction(name, getattr(self, name), 0.9)
+        check_fraction("ngram_teacher", self.ngram_teacher, 0.6)
         check_choice("order", self.order, ORDERS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimizer", self.optimizer, OPTIMIZER_NAMES)

@@ -1,25 +1,19 @@
 """The events that training reports; commands/ decides how they are shown."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
 
 from gptcli.config.training import TrainConfig
-
-Activity = Literal["training", "compiling", "saving"]
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """After ``step`` optimizer steps: means since the last report, and the pace.
-
-    ``grad_norm`` is the global norm of the gradient before it is clipped.
-    """
+    """After ``step`` optimizer steps: mean loss since the last report, and the pace."""
 
     step: int
     loss: float
     lr: float
     tokens_per_second: float
-    grad_norm: float
 
 
 @dataclass(frozen=True)
@@ -32,20 +26,14 @@ class EvaluationReport:
     is_best: bool
 
 
-class Reporter:
-    """Receives the events of a run in order; does nothing with those that it does not override."""
-
-    def doing(self, activity: Activity) -> None:
-        """Another activity begins."""
-
-    def advanced(self, step: int) -> None:
-        """An optimizer step was done, so that there are ``step`` now; its figures come later."""
+class Reporter(Protocol):
+    """Receives the events of a run in order."""
 
     def stepped(self, report: StepReport) -> None:
-        """Some optimizer steps were done and logged."""
+        """Some optimizer steps were done."""
 
-    def evaluating(self, split: str, done: int, total: int) -> None:
-        """An evaluation of a split has seen ``done`` of its ``total`` targets."""
+    def evaluating(self, done: int) -> None:
+        """An evaluation of a split has seen ``done`` targets so far."""
 
     def evaluated(self, report: EvaluationReport) -> None:
         """An evaluation ended."""

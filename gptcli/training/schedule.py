@@ -4,6 +4,8 @@ import math
 
 from gptcli.config.training import TrainConfig
 
+_LEAST_TEACHING = 0.5  # of the n-grams' first share, at the end
+
 
 def learning_rate(step: int, config: TrainConfig, full: float | None = None) -> float:
     """Linear warm-up to ``full``, then as the schedule says down to its share of ``min_lr``.
@@ -21,6 +23,15 @@ def learning_rate(step: int, config: TrainConfig, full: float | None = None) -> 
         return full * (step + 1) / (config.warmup_iters + 1)
     least = config.min_lr * (full / config.lr)
     return least + _undecayed(step, config) * (full - least)
+
+
+def teacher_share(step: int, config: TrainConfig) -> float:
+    """The share of a target that n-grams take: it falls as the schedule does, to a part of itself.
+
+    So it is known before it is known how many steps there will be.
+    """
+    least = _LEAST_TEACHING * config.ngram_teacher
+    return least + _undecayed(step, config) * (config.ngram_teacher - least)
 
 
 def _undecayed(step: int, config: TrainConfig) -> float:

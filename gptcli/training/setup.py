@@ -36,6 +36,7 @@ from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import TrainingRun
 from gptcli.training.metrics_log import METRICS_FILE
+from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.starting_point import StartingPoint
@@ -202,4 +203,20 @@ def _assemble(
     model = use_fast_layers(model).to(config.device)
     if config.compile and config.device == "cpu":  # on CUDA the stepper compiles all of it
         compile_blocks(model)
-    return TrainingRun(place, config, dataset, model, make_optimizers(model, config), progress)
+    optimizers, teacher = make_optimizers(model, config), _teacher(dataset, config)
+    return TrainingRun(place, config, dataset, model, optimizers, progress, teacher)
+
+
+def _teacher(dataset: Dataset, config: TrainConfig) -> NgramTeacher | None:
+    """The counts that a model learns from, if it does; UsageError where there can be none."""
+    if not config.ngram_teacher:
+        return None
+    n_tokens, vocab_size = dataset.train.n_tokens, dataset.vocab_size
+    if dataset.train.is_masked or not can_teach(n_tokens, vocab_size):
+        text = f"{n_tokens:,} training tokens of a vocabulary of {vocab_size:,}"
+        what = "answers" if dataset.train.is_masked else text
+        raise UsageError(
+            f"--ngram-teacher is for plain texts of {FEWEST_TOKENS:,} tokens or more in a small "
+            f"vocabulary: {dataset.directory} has {what}; leave it out"
+        )
+    return NgramTeacher(dataset.train, vocab_size)

@@ -18,7 +18,12 @@ from gptcli.fast.compiled_blocks import compiled
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
+from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
+from gptcli.training.schedule import teacher_share
+
+Lesson = tuple[Tensor, Tensor]
+"""What a teacher expects, (B, T, V), and the share of the targets that this takes, ()."""
 
 # (model, tokens, counted, precision) -> loss, as ``batch_loss`` or what was compiled of it.
 _BatchLoss = Callable[[GPT, Tensor, Tensor | None, Precision], Tensor]
@@ -36,6 +41,22 @@ def batch_loss(model: GPT, tokens: Tensor, counted: Tensor | None, precision: Pr
     if counted is None:
         return next_token_loss(logits, targets)
     return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum")
+
+
+def taught_loss(
+    model: GPT, tokens: Tensor, lesson: Lesson, precision: Precision
+) -> tuple[Tensor, Tensor]:
+    """What a taught model minimises, and the loss of rows of tokens (B, T + 1).
+
+    The first is the cross-entropy with a mixture of the next token and the teacher's distribution.
+    """
+    with autocast(tokens.device.type, precision):
+        logits = model(tokens[:, :-1])
+    log_probabilities = logits.float().log_softmax(-1)
+    loss = -log_probabilities.gather(-1, tokens[:, 1:, None]).mean()
+    expected, share = lesson
+    taught = -(expected * log_probabilities).sum(-1).mean()
+    return loss.lerp(taught, share), loss
 
 
 @dataclass(frozen=True)
@@ -86,11 +107,13 @@ class Stepper:
         split: TokenSplit,
         config: TrainConfig,
         defers: bool | None = None,
+        teacher: NgramTeacher | None = None,
     ) -> None:
         is_cuda = config.device.startswith("cuda")
         self._model = model
         self._optimizers = optimizers
         self._split = split
+        self._teacher = teacher
         self.config = config
         self._defers = is_cuda if defers is None else defers
         self._is_pinned = is_cuda
@@ -144,7 +167,7 @@ class Stepper:
     def rehearse(self, rows: int) -> None:
         """Compute a gradient over ``rows`` rows and discard it, to measure what a step costs."""
         starts = self._order.starts(0)[:rows]
-        self._backward(starts, self._weights(starts, n_micro=1))
+        self._backward(starts, self._weights(starts, n_micro=1), 0)
         float(self._clip())  # reading the norm waits for a GPU to finish
         self._forget_gradient()
 
@@ -158,7 +181,7 @@ class Stepper:
                 # Seeded for each step: a resumed run draws what an uninterrupted one would.
                 torch.manual_seed(derive_seed(self.config.seed, "dropout", step, micro))
             rows = slice(micro * size, (micro + 1) * size)
-            total += self._backward(starts[rows], weights.of(rows))
+            total += self._backward(starts[rows], weights.of(rows), step)
         return total
 
     def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
@@ -168,13 +191,20 @@ class Stepper:
         mask = self._split.gather_masks(starts + 1, self._block_size)
         return _TargetWeights(mask, 1 / np.count_nonzero(mask))
 
-    def _backward(self, starts: Starts, weights: _TargetWeights) -> Tensor:
-        """Add the gradient of these rows' weighted loss; returns that loss."""
+    def _backward(self, starts: Starts, weights: _TargetWeights, step: int) -> Tensor:
+        """Add the gradient of what these rows' weighted loss has to become; returns that loss."""
         tokens = self._on_device(self._split.gather(starts, self._block_size + 1))
-        counted = None if weights.mask is None else self._on_device(weights.mask)
-        loss = self._loss(self._model, tokens, counted, self.config.precision) * weights.scale
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        precision = self.config.precision
+        if self._teacher is None:
+            counted = None if weights.mask is None else self._on_device(weights.mask)
+            loss = aim = self._loss(self._model, tokens, counted, precision)
+        else:
+            expected = self._teacher.distributions(starts, self._block_size)
+            share = torch.tensor(teacher_share(step, self.config))
+            lesson = (expected.to(self.config.device), share.to(self.config.device))
+            aim, loss = taught_loss(self._model, tokens, lesson, precision)
+        (aim * weights.scale).backward()  # type: ignore[no-untyped-call]
+        return loss.detach() * weights.scale
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:
         """The array there; from pinned memory it is copied while Python goes on."""

@@ -192,6 +192,11 @@ class TrainRequest(FormatRequest):
         "Order of the data: shuffled (each token once an epoch) or random.",
         choices=ORDERS,
     )
+    ngram_teacher: float | None = _filled(
+        "ngram_teacher",
+        _LENGTH,
+        "Share of every target that is what n-grams of the text expect, at first; 0 for none.",
+    )
     seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
     optimizer: str | None = _filled(
