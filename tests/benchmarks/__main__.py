@@ -28,8 +28,8 @@ from tests.benchmarks.contestants import ROOT
 from tests.benchmarks.machine import processor
 from tests.benchmarks.records import Records
 
-_SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling")
-_LONG = {
+SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling")
+LONG = {
     "lecture": "a step of the lecture's size beside all peers, and of the matrix peak",
     "first-step": "from the start of the process to the first step",
     "plain": "gptcli train --n-layer 6 --n-head 6",
@@ -40,10 +40,10 @@ _LONG = {
 
 
 def main() -> None:
-    asked = _parser().parse_args()
+    asked = parser().parse_args()
     words: list[str] = asked.words
-    subjects = {word for word in words if word in (*_SHORT, *_LONG)} or {*_SHORT}
-    places = [word for word in words if word not in (*_SHORT, *_LONG)]
+    subjects = {word for word in words if word in (*SHORT, *LONG)} or {*SHORT}
+    places = [word for word in words if word not in (*SHORT, *LONG)]
     peer = Path(places[0]).resolve() if places else None
     if peer is not None and not (peer / "train.py").exists():
         raise SystemExit(f"{peer} is no subject and no checkout of nanoGPT")
@@ -87,11 +87,11 @@ def _subjects(
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    about = "; ".join(f"{name}: {what}" for name, what in _LONG.items())
+def parser() -> argparse.ArgumentParser:
+    about = "; ".join(f"{name}: {what}" for name, what in LONG.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
-        description=f"Short subjects: {', '.join(_SHORT)}. Long ones: {about}.",
+        description=f"Short subjects: {', '.join(SHORT)}. Long ones: {about}.",
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="NANOGPT|SUBJECT", help="a checkout of nanoGPT; subjects")

@@ -2,17 +2,17 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from gptcli.fast.layers import OneDNNLinear
+from gptcli.fast.layers import use_fast_layers
 
 _PRODUCT_SIZES = (1024, 2048, 4096)
 _SECONDS = 0.5
+_Maker = Callable[[nn.Linear], nn.Module]
 # AMD's families of which the figures speak.
 _GENERATIONS = {("AuthenticAMD", "25"): "Zen 3 or 4", ("AuthenticAMD", "26"): "Zen 5"}
 
@@ -47,32 +47,23 @@ def print_title(title: str) -> None:
 
 def matrix_peak(dtype: torch.dtype, sizes: tuple[int, ...] = _PRODUCT_SIZES) -> float:
     """Operations a second of the fastest square product, torch's own or oneDNN's."""
-    return max(_product_rate(product, size, dtype) for product in _PRODUCTS for size in sizes)
+    makers: tuple[_Maker, ...] = (nn.Sequential, _fast)
+    return max(_product_rate(make, size, dtype) for make in makers for size in sizes)
 
 
-def _plain(x: Tensor, layer: nn.Linear) -> Tensor:
-    return F.linear(x, layer.weight)
-
-
-def _by_onednn(x: Tensor, layer: nn.Linear) -> Tensor:
-    product: Tensor = OneDNNLinear(layer)(x)
-    return product
-
-
-_PRODUCTS: tuple[Callable[[Tensor, nn.Linear], Tensor], ...] = (_plain, _by_onednn)
+def _fast(layer: nn.Linear) -> nn.Module:
+    return use_fast_layers(nn.Sequential(layer))
 
 
 @torch.no_grad()
-def _product_rate(
-    product: Callable[[Tensor, nn.Linear], Tensor], size: int, dtype: torch.dtype
-) -> float:
-    layer = nn.Linear(size, size, bias=False, dtype=dtype)
+def _product_rate(make: _Maker, size: int, dtype: torch.dtype) -> float:
+    product = make(nn.Linear(size, size, bias=False, dtype=dtype))
     x = torch.randn(size, size, dtype=dtype)
-    product(x, layer)
+    product(x)
     times: list[float] = []
     while len(times) < 3 or sum(times) < _SECONDS:
         started = time.perf_counter()
-        product(x, layer)
+        product(x)
         times.append(time.perf_counter() - started)
     return 2 * size**3 / statistics.median(times)
 
@@ -87,13 +78,3 @@ def memory_rate() -> list[float]:
         torch.sum(numbers)
         rates.append(numbers.nbytes / (time.perf_counter() - started))
     return rates
-
-
-def print_lead(seconds: Mapping[str, float], ours: str) -> None:
-    """How much less time the fastest contestant of ours took than the fastest other one."""
-    mine = {name: value for name, value in seconds.items() if name.startswith(ours)}
-    others = {name: value for name, value in seconds.items() if name not in mine}
-    if mine and others:
-        best, rival = min(mine, key=mine.__getitem__), min(others, key=others.__getitem__)
-        ratio = others[rival] / mine[best]
-        print(f"  {best} is {ratio:.2f}x as fast as {rival}, the fastest of the others")

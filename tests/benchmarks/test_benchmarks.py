@@ -1,6 +1,7 @@
 """The measuring itself: small, with stand-ins for whatever takes long."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ import torch
 from gptcli.config.model import ModelConfig
 from gptcli.model.initialization import new_model
 from tests.benchmarks import contestants, first_step, records
+from tests.benchmarks.__main__ import LONG, parser
 from tests.benchmarks.contestants import Length, Setting
-from tests.benchmarks.machine import matrix_peak, print_lead, processor
+from tests.benchmarks.machine import matrix_peak, processor
 from tests.benchmarks.sampling import bytes_per_token
-from tests.benchmarks.timing import take_turns
+from tests.benchmarks.timing import print_lead, take_turns
 
 _TINY = Setting(1, 1, 16, 8, 2)
 
@@ -25,6 +27,13 @@ def test_the_processor_is_named_with_its_family():
     threads = torch.get_num_threads()
     assert processor(described) == f"AMD EPYC, family 26 = Zen 5, {threads} threads"
     assert processor("").startswith("unknown CPU")
+
+
+def test_every_command_of_the_guide_can_be_typed():
+    guide = (Path(__file__).parent / "README.md").read_text()
+    commands = re.findall(r"^\$ python -m tests.benchmarks ([^#\n]*)", guide, re.MULTILINE)
+    subjects = [word for text in commands for word in parser().parse_args(text.split()).words]
+    assert {*LONG} < {*subjects}
 
 
 def test_the_peak_is_a_rate_that_this_machine_can_have():

@@ -5,8 +5,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.benchmarks.machine import print_lead
-
 
 def time_in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
     """Wall seconds of every command in every round, after one round that does not count."""
@@ -43,6 +41,16 @@ def print_steps(seconds: Mapping[str, Sequence[float]], tokens: int) -> None:
         pace = tokens / statistics.median(values)
         print(f"  {name:<32}{spread(values, 1000, ' ms')} a step, {pace:,.0f} tokens/s")
     print_lead({name: statistics.median(values) for name, values in seconds.items()}, "gptcli")
+
+
+def print_lead(seconds: Mapping[str, float], ours: str) -> None:
+    """How much less time the fastest contestant of ours took than the fastest other one."""
+    mine = {name: value for name, value in seconds.items() if name.startswith(ours)}
+    others = {name: value for name, value in seconds.items() if name not in mine}
+    if mine and others:
+        best, rival = min(mine, key=mine.__getitem__), min(others, key=others.__getitem__)
+        ratio = others[rival] / mine[best]
+        print(f"  {best} is {ratio:.2f}x as fast as {rival}, the fastest of the others")
 
 
 def spread(values: Sequence[float], scale: float = 1.0, unit: str = "") -> str:
