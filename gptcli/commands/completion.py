@@ -1,7 +1,7 @@
 """What the Tab key offers: names of runs, datasets, presets and tokenizers, and paths."""
 
 import glob
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
@@ -13,12 +13,11 @@ Offer = Callable[[str], list[str]]
 """Takes the beginning of a word and returns the words that it may become."""
 
 
-def one_of(names: Iterable[str]) -> Offer:
-    """Offer these names alone."""
-    listed = tuple(names)
+def one_of(names: Collection[str]) -> Offer:
+    """Offer these names alone; they are gone through when the Tab key asks."""
 
     def offer(incomplete: str) -> list[str]:
-        return [name for name in listed if name.startswith(incomplete)]
+        return [name for name in names if name.startswith(incomplete)]
 
     return offer
 
@@ -28,7 +27,7 @@ def models(incomplete: str) -> list[str]:
     return _with_paths(_entries(RUNS, CONFIG_FILE), incomplete)
 
 
-def models_or(names: Iterable[str]) -> Offer:
+def models_or(names: Collection[str]) -> Offer:
     """Offer these names, the runs that are here, and paths."""
     listed = one_of(names)
     return lambda incomplete: [*listed(incomplete), *models(incomplete)]

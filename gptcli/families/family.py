@@ -1,4 +1,4 @@
-"""The description of a family of models: its switches, its files and its presets."""
+"""The description of a family of models: its switches, its files, and a preset of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,12 +16,32 @@ def _nothing() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
+class TrainedResult:
+    """The validation loss that training a preset ended at, and on what: data, machine, time."""
+
+    val_loss: float
+    on: str
+
+
+@dataclass(frozen=True)
 class Preset:
-    """A named model, a line about it, and its own training values."""
+    """A named model, a line about it, its own training values, and what came of them.
+
+    ``family`` is empty where the model is that of a checkpoint.
+    """
 
     model: ModelConfig
     about: str
     training: Mapping[str, object] = field(default_factory=_nothing)
+    family: str = ""
+    measured: TrainedResult | None = None
+
+    @property
+    def summary(self) -> str:
+        """The line about it, with what training it came to where that was measured."""
+        if self.measured is None:
+            return self.about
+        return f"{self.about}; val loss {self.measured.val_loss:g} ({self.measured.on})"
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,6 @@ class Family:
     free: tuple[str, ...]
     config_fields: ConfigFields
     tensors: TensorNames = field(default_factory=TensorNames)
-    presets: Mapping[str, Preset] = field(default_factory=_nothing)
 
     @property
     def is_known_to_transformers(self) -> bool:

@@ -11,9 +11,7 @@ from typing import Any
 from gptcli.config.model import ModelConfig
 from gptcli.config.rope import RopeScaling
 from gptcli.errors import UsageError
-from gptcli.families.family import ConfigFields, Family, FieldConverter, Preset, TensorNames
-
-_VOCABULARY = 128256
+from gptcli.families.family import ConfigFields, Family, FieldConverter, TensorNames
 
 SWITCHES = MappingProxyType(
     {
@@ -136,53 +134,6 @@ TENSORS = TensorNames(
     ignored=(".rotary_emb.inv_freq",),  # frequencies that older releases stored
 )
 
-
-def rotary_model(
-    switches: Mapping[str, object],
-    sizes: tuple[int, int, int, int, int],
-    vocab_size: int,
-    **more: object,
-) -> ModelConfig:
-    """A model of a rotary family; ``sizes``: layers, heads, key/value heads, width, MLP width."""
-    names = ("n_layer", "n_head", "n_kv_head", "n_embd", "n_inner")
-    shape = dict(zip(names, sizes, strict=True))
-    return ModelConfig.from_fields({**shape, **switches, **more, "vocab_size": vocab_size})
-
-
-def _llama3(
-    n_layer: int, n_head: int, n_embd: int, n_inner: int, factor: float = 0.0, tied: bool = False
-) -> ModelConfig:
-    """A Llama 3 with eight key/value heads; 3.1 and later extend 8,192 tokens to 131,072."""
-    return rotary_model(
-        SWITCHES,
-        (n_layer, n_head, 8, n_embd, n_inner),
-        _VOCABULARY,
-        block_size=131072 if factor else 8192,
-        rope_theta=500_000.0,
-        rope_scaling=RopeScaling(factor, 1.0, 4.0, 8192) if factor else None,
-        tied=tied,
-    )
-
-
-_MISTRAL = rotary_model(
-    SWITCHES, (32, 32, 8, 4096, 14336), 32768, block_size=32768, rope_theta=1_000_000.0
-)
-_TINYLLAMA = rotary_model(SWITCHES, (22, 32, 4, 2048, 5632), 32000, block_size=2048)
-_SMOLLM2 = rotary_model(
-    SWITCHES, (30, 9, 3, 576, 1536), 49152, block_size=8192, rope_theta=100_000.0, tied=True
-)
-
-_PRESETS = {
-    "llama3-8b": Preset(_llama3(32, 32, 4096, 14336), "Llama 3, 8.0B"),
-    "llama3-70b": Preset(_llama3(80, 64, 8192, 28672), "Llama 3, 71B"),
-    "llama3.1-405b": Preset(_llama3(126, 128, 16384, 53248, 8.0), "Llama 3.1, 406B"),
-    "llama3.2-1b": Preset(_llama3(16, 32, 2048, 8192, 32.0, tied=True), "Llama 3.2, 1.2B"),
-    "llama3.2-3b": Preset(_llama3(28, 24, 3072, 8192, 32.0, tied=True), "Llama 3.2, 3.2B"),
-    "mistral-7b-v0.3": Preset(_MISTRAL, "Mistral 7B v0.3, built as a Llama is"),
-    "tinyllama-1.1b": Preset(_TINYLLAMA, "TinyLlama, 1.1B"),
-    "smollm2-135m": Preset(_SMOLLM2, "SmolLM2, 135M"),
-}
-
 FAMILY = Family(
     name="llama",
     rank=2,
@@ -190,5 +141,4 @@ FAMILY = Family(
     free=(*ROTARY_CHOICES, "head_dim"),
     config_fields=CONFIG_FIELDS,
     tensors=TENSORS,
-    presets=MappingProxyType(_PRESETS),
 )

@@ -15,6 +15,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.errors import UsageError
 from gptcli.families.family import Family, Preset
 from gptcli.families.lecture import CONFIG_FIELDS as OWN_FIELDS
+from gptcli.families.preset_files import PresetFiles
 
 
 def _families() -> list[Family]:
@@ -41,14 +42,13 @@ CUSTOM = Family(
 TRAINABLE = tuple(name for name, one in FAMILIES.items() if one.is_known_to_transformers)
 """The families that transformers can build, which --family offers."""
 
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {
-        name: preset
-        for family in sorted(FAMILIES.values(), key=lambda one: one.is_known_to_transformers)
-        for name, preset in family.presets.items()
-    }
-)
+PRESETS: Mapping[str, Preset] = PresetFiles(Path(__file__).parent / "presets", FAMILIES)
 """The models that have a name, the lecture's first."""
+
+_RETIRED = MappingProxyType(
+    {"small-cpu": "leave --preset out, and gptcli train chooses a model that suits a CPU"}
+)
+"""Names of former presets, and what to do instead."""
 
 
 def family_of(config: ModelConfig) -> Family:
@@ -75,6 +75,8 @@ def find_preset(name: str) -> Preset:
     """The preset of that name; an unknown one is a UsageError with the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
+    if name in _RETIRED:
+        raise UsageError(f"--preset {name} is no longer there: {_RETIRED[name]}")
     near = difflib.get_close_matches(name.lower(), PRESETS, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(PRESETS)}"
     raise UsageError(f"--preset {name} is unknown: {hint}")

@@ -106,10 +106,10 @@ def resolve(
     return Resolved(model, training, filled, budget, choice.note)
 
 
-def usual_batch(preset: Preset, device: str) -> int:
-    """The number of rows per micro-batch of a preset, unless the user gives another."""
+def usual_batch(preset: Preset, device: str) -> tuple[int, int]:
+    """The rows per micro-batch of a preset and the micro-batches per step, unless given."""
     values: Values = {**_sizes(USUAL_FAMILY, device), **preset.training}
-    return int(values["batch_size"])
+    return int(values["batch_size"]), int(values.get("grad_accum", TrainConfig.grad_accum))
 
 
 def _sizes(family: str, device: str) -> Values:

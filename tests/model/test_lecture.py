@@ -8,10 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.families.lecture import FAMILY
+from gptcli.families.registry import PRESETS
 from gptcli.model.gpt import next_token_loss
 
-RUNGS = {name.removeprefix("lecture-"): preset.model for name, preset in FAMILY.presets.items()}
+RUNGS = {
+    name.removeprefix("lecture-"): PRESETS[name].model
+    for name in PRESETS
+    if name.startswith("lecture")
+}
 RUNGS["lecture"] = replace(RUNGS["lecture"], n_layer=2, n_head=3, n_embd=24, block_size=16)
 
 

@@ -64,6 +64,7 @@ def presets_document() -> Document:
             {
                 "name": name,
                 "about": preset.about,
+                "measured": None if preset.measured is None else asdict(preset.measured),
                 "config": asdict(preset.model),
                 "params": exact_count(preset.model),
             }

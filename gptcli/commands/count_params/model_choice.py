@@ -56,7 +56,7 @@ def resize(source: ModelSource, sizes: Mapping[str, Any]) -> ModelSource:
 
 def _preset(name: str) -> ModelSource:
     preset = find_preset(name)
-    note(f"{name}: {preset.about}")
+    note(f"{name}: {preset.summary}")
     return ModelSource(name, preset.model)
 
 

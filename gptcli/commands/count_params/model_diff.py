@@ -40,7 +40,7 @@ def presets_table() -> Table:
             preset.model.n_embd,
             preset.model.block_size,
             exact_count(preset.model),
-            preset.about,
+            preset.summary,
         )
         for name, preset in PRESETS.items()
     )

@@ -1,13 +1,11 @@
 """``--config FILE.toml``: values for flags that the command line does not give."""
 
-import difflib
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from gptcli.config.toml_file import TomlFile
 from gptcli.errors import UsageError
 from gptcli.runtime.files import read_bounded
 
@@ -17,13 +15,15 @@ def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
     if path is None or context.resilient_parsing:
         return path
     known = _flags(context)
-    given = _read(path)
-    values = {key.replace("-", "_"): value for key, value in given.items()}
-    if len(values) < len(given):
-        _refuse_twice(path, given)
-    for name, value in values.items():
-        _check(name, value, known, path)
-    context.default_map = {known[name]: value for name, value in values.items()}
+    file = _read(path)
+    first: dict[str, str] = {}
+    for key, value in file.values.items():
+        _check(key, value, known, file)
+        if (before := first.setdefault(key.replace("-", "_"), key)) != key:
+            raise UsageError(
+                f"{file.place(key)}: {before} and {key} are one flag: leave one of them out"
+            )
+    context.default_map = {known[name]: file.values[key] for name, key in first.items()}
     return path
 
 
@@ -37,32 +37,25 @@ def _flags(context: typer.Context) -> dict[str, str]:
     }
 
 
-def _refuse_twice(path: Path, keys: Iterable[str]) -> None:
-    """Raise UsageError for two keys, as n_layer and n-layer, that set the same flag."""
-    first: dict[str, str] = {}
-    for key in keys:
-        if (before := first.setdefault(key.replace("-", "_"), key)) != key:
-            lines = path.read_text("utf-8").splitlines()
-            begins = [line.partition("=")[0].strip().strip("\"'") for line in lines]
-            place = f", line {begins.index(key) + 1}" if key in begins else ""
-            raise UsageError(f"{path}{place}: {before} and {key} are one flag: leave one out")
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> TomlFile:
     try:
-        return tomllib.loads(read_bounded(path).decode("utf-8"))
+        return TomlFile.parse(path, read_bounded(path))
     except FileNotFoundError:
         raise UsageError(f"--config {path} does not exist") from None
     except OSError as error:
         raise UsageError(f"--config {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors alike
-        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"--config {path} cannot be read: {error}") from error
 
 
-def _check(name: str, value: object, known: Mapping[str, str], path: Path) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see gptcli train --help"
-        raise UsageError(f"{path}: {name} is not a flag of this command: {hint}")
+def _check(key: str, value: object, known: Mapping[str, str], file: TomlFile) -> None:
+    """Raise UsageError unless this is a flag of the command with a single value."""
+    if isinstance(value, dict):
+        raise UsageError(
+            f"{file.place(key)}: [{key}] is a table, and a file of flags has none: write its "
+            "lines without the table"
+        )
+    if key.replace("-", "_") not in known:
+        raise file.unknown(key, known, "a flag of gptcli train")
     if not isinstance(value, str | int | float | bool):
-        raise UsageError(f"{path}: {name} must be a single value, not {value!r}")
+        raise UsageError(f"{file.place(key)}: {key} must be a single value, not {value!r:.60}")

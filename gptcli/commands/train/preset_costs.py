@@ -8,14 +8,16 @@ from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration
-from gptcli.commands.view.tables import Amount, Table, records
+from gptcli.commands.view.tables import Amount, Figure, Table, records
 from gptcli.config.training import Precision
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
 from gptcli.training.estimate import Pace
 
 _ITERATIONS = 1000
-_COLUMNS = ("preset", "params", "memory", "rows x context", "1,000 iterations", "about")
+_COLUMNS = (
+    "preset", "params", "memory", "rows x context", "1,000 iterations", "val loss", "about",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,11 @@ class _Cost:
     training_bytes: int
     batch_size: int
     block_size: int
+    grad_accum: int
     seconds_per_1000: float
     about: str
+    val_loss: float | None
+    measured_on: str | None
 
 
 def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
@@ -37,9 +42,10 @@ def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
             cost.preset,
             Amount(cost.params),
             Amount(cost.training_bytes, "B"),
-            f"{cost.batch_size} x {cost.block_size:,}",
+            f"{cost.batch_size * cost.grad_accum:,} x {cost.block_size:,}",
             duration(cost.seconds_per_1000),
-            cost.about,
+            Figure.of(cost.val_loss, ".3f"),
+            PRESETS[cost.preset].summary,
         )
         for cost in costs
     )
@@ -57,11 +63,22 @@ def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
     costs = []
     for name, preset in PRESETS.items():
         model, n_params = preset.model, exact_count(preset.model)
-        rows = usual_batch(preset, device)
-        seconds = _ITERATIONS * pace.iteration_seconds(model, rows)
-        work = Workload(model.block_size, rows, precision=precision)
-        memory = training_memory(model, work).peak
+        batch, accum = usual_batch(preset, device)
+        seconds = _ITERATIONS * pace.iteration_seconds(model, batch * accum)
+        work = Workload(model.block_size, batch, precision=precision)
+        measured = preset.measured
         costs.append(
-            _Cost(name, n_params, memory, rows, model.block_size, round(seconds, 1), preset.about)
+            _Cost(
+                preset=name,
+                params=n_params,
+                training_bytes=training_memory(model, work).peak,
+                batch_size=batch,
+                block_size=model.block_size,
+                grad_accum=accum,
+                seconds_per_1000=round(seconds, 1),
+                about=preset.about,
+                val_loss=measured.val_loss if measured else None,
+                measured_on=measured.on if measured else None,
+            )
         )
     return costs

@@ -126,6 +126,9 @@ def test_list_presets_names_all_with_their_counts(cli: Callable) -> None:
     listed = {entry["name"]: entry["params"] for entry in made["presets"]}
     assert list(listed) == list(PRESETS)
     assert listed["lecture"] == 10_788_929
+    measured = {entry["name"]: entry["measured"] for entry in made["presets"]}
+    assert measured["lecture-bigram"]["val_loss"] == 2.486
+    assert measured["gpt3"] is None
 
 
 def test_explain_alone_is_about_gpt2(cli: Callable) -> None:

@@ -20,7 +20,9 @@ def test_presets_are_listed_with_what_they_cost(cli) -> None:
     assert [line.split()[0] for line in lines[2:]] == list(PRESETS)
     gpt2 = next(line for line in lines if line.startswith("gpt2 "))
     assert "124.4M" in gpt2
-    assert "16 x 1,024" in gpt2
+    assert "480 x 1,024" in gpt2, "40 micro-batches of 12 rows are a step"
+    speedrun = next(line for line in lines if line.startswith("speedrun "))
+    assert speedrun.endswith(f"{PRESETS['speedrun'].measured.val_loss:.3f}")
 
 
 def test_the_list_is_json_with_exact_numbers(cli) -> None:
@@ -32,6 +34,13 @@ def test_the_list_is_json_with_exact_numbers(cli) -> None:
     assert one["training_bytes"] == training_memory(PRESETS["gpt2-xl"].model, work).peak
     assert one["training_bytes"] > 12 * one["params"]
     assert one["seconds_per_1000"] > 0
+    assert one["val_loss"] is None
+    listed = {one["preset"]: one for one in document["presets"]}
+    assert listed["speedrun"]["val_loss"] == PRESETS["speedrun"].measured.val_loss
+    gpt2, rows = listed["gpt2"], listed["gpt2"]["batch_size"] * listed["gpt2"]["grad_accum"]
+    assert rows == 480
+    medium = listed["gpt2-medium"]  # without training values of its own
+    assert gpt2["seconds_per_1000"] > medium["seconds_per_1000"]
 
 
 def test_csv_has_the_exact_numbers_too(cli) -> None:

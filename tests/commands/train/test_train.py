@@ -60,8 +60,10 @@ def test_a_config_file_gives_flags_and_the_command_line_wins(cli, prepared: Path
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("n_layers = 1", "n_layer"),
-        ("n_layer = [1]", "n_layer"),
+        ("n_layers = 1", "bad.toml, line 1: n_layers is not a flag of gptcli train: did you mean"),
+        ("\n# lr\n'n-laier' = 1", "bad.toml, line 3: n-laier is not a flag"),
+        ("lr = 1e-3\nn_layer = [1]", "bad.toml, line 2: n_layer must be a single value"),
+        ("lr = 1e-3\n[model]\nn_layer = 1", "bad.toml, line 2: [model] is a table"),
         ('n_layer = "x"', "n-layer"),
         ("n_layer = ", "TOML"),
     ],
