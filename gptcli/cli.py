@@ -15,7 +15,7 @@ from gptcli import __version__
 from gptcli.commands.command_line import as_command
 from gptcli.commands.slips import check_command, explained
 from gptcli.commands.view.narrow_help import NarrowCommand, narrow_width
-from gptcli.commands.view.terminal import complain, verbosity, warn
+from gptcli.commands.view.terminal import complain, conclude, verbosity
 from gptcli.errors import (
     GptcliError,
     MemoryExhaustedError,
@@ -122,7 +122,7 @@ def _report(error: BaseException) -> int:
         complain("interrupted")
         return _INTERRUPTED
     if isinstance(error, TrainingStopped):
-        warn(str(error))
+        conclude(str(error))
         return error.exit_code
     if isinstance(error, GptcliError):
         complain(str(error))

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision
 from gptcli.evaluation.processes import all_sum
 from gptcli.evaluation.target_windows import Places, Split, TargetBatch, Windowing
@@ -82,6 +83,11 @@ def predict(model: GPT, batch: TargetBatch, device: str) -> Predictions:
     return Predictions(batch, model.read_out(hidden).float(), targets.to(device))
 
 
+def tokens_per_batch(config: ModelConfig) -> int:
+    """About how many tokens a model is given at once."""
+    return min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // config.vocab_size)
+
+
 @dataclass(frozen=True)
 class EvaluationPass:
     """A model over the windows of a split, in eval mode, its products in ``precision``.
@@ -144,11 +150,10 @@ class EvaluationPass:
 
     def _batch_size(self) -> int:
         """How many tokens to compute at once; a number of batches is one of the usual size."""
-        tokens, logits = TOKENS_PER_BATCH, _LOGITS_PER_BATCH
         is_quick = self.device.startswith("cuda") and self.precision == "bfloat16"
         if is_quick and self.max_batches is None:
-            tokens, logits = _TOKENS_ON_GPU, _LOGITS_ON_GPU
-        return min(tokens, logits // self.model.config.vocab_size)
+            return min(_TOKENS_ON_GPU, _LOGITS_ON_GPU // self.model.config.vocab_size)
+        return tokens_per_batch(self.model.config)
 
 
 @contextlib.contextmanager

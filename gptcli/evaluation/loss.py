@@ -12,8 +12,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision
-from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions
+from gptcli.data.token_split import TokenSplit
+from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions, tokens_per_batch
 from gptcli.evaluation.target_windows import Split, StridedWindows
 from gptcli.model.gpt import GPT
 from gptcli.runtime.progress import Advance, no_progress
@@ -74,6 +76,18 @@ def evaluate_split(
             precision=precision,
         )
     )
+
+
+def planned_targets(
+    config: ModelConfig, split: TokenSplit, n_tokens: int, max_batches: int | None = None
+) -> int:
+    """The number of targets that ``evaluate_split`` will evaluate."""
+    context = config.block_size
+    n_windows = max_batches and max_batches * max(1, tokens_per_batch(config) // context)
+    if split.is_masked:
+        return int(split.windows(context).within(n_tokens).counts[:n_windows].sum())
+    n_targets = n_tokens - 1
+    return n_targets if n_windows is None else min(n_targets, n_windows * context)
 
 
 def evaluate(evaluation_pass: EvaluationPass) -> Evaluation:

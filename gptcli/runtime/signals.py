@@ -6,7 +6,7 @@ Also what a signal does while a command starts, before there is anything to save
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from gptcli.errors import TrainingStopped
@@ -16,11 +16,19 @@ _INTERRUPTED = 130
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 
 
-class StopRequest:
-    """Whether, and by which signal, the process was asked to stop."""
+def _unanswered() -> None:
+    pass
 
-    def __init__(self) -> None:
+
+class StopRequest:
+    """Whether, and by which signal, the process was asked to stop.
+
+    ``heard`` is called once, at the first signal, from its handler.
+    """
+
+    def __init__(self, heard: Callable[[], None] = _unanswered) -> None:
         self.signal_name: str | None = None
+        self.heard = heard
 
     def __bool__(self) -> bool:
         return self.signal_name is not None
@@ -29,7 +37,10 @@ class StopRequest:
         """Remember the signal; a second Ctrl-C interrupts at once."""
         if self.signal_name is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
+        is_first = self.signal_name is None
         self.signal_name = signal.Signals(number).name
+        if is_first:
+            self.heard()
 
     def before_first_step(self) -> TrainingStopped:
         """The error of a run that was stopped before it had learnt anything."""
@@ -41,9 +52,9 @@ def _nothing_saved(name: str | None) -> str:
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequest]:
+def stop_requests(heard: Callable[[], None] = _unanswered) -> Iterator[StopRequest]:
     """Catch the signals that ask a process to stop, while the block runs."""
-    request = StopRequest()
+    request = StopRequest(heard)
     before = {}
     for number in _stopping_signals():
         before[number] = signal.signal(number, request.receive)
@@ -79,7 +90,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
     name = signal.Signals(number).name
     is_interrupt = number == signal.SIGINT
-    line = "error: interrupted\n" if is_interrupt else f"warning: {_nothing_saved(name)}\n"
+    line = "error: interrupted\n" if is_interrupt else f"{_nothing_saved(name)}\n"
     with contextlib.suppress(OSError):
         os.write(2, line.encode())
     os._exit(_INTERRUPTED if is_interrupt else TrainingStopped.exit_code)

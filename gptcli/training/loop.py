@@ -11,9 +11,8 @@ from gptcli.checkpoint.run import change_training, mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError, TrainingStopped
-from gptcli.evaluation.loss import evaluate_split
+from gptcli.evaluation.loss import evaluate_split, planned_targets
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.model.gpt import GPT
 from gptcli.runtime.device import memory_errors
@@ -48,6 +47,7 @@ class TrainingRun:
     progress: Progress
     teacher: NgramTeacher | None = None
     plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
+    title: str = ""  # of loss.svg
 
     @property
     def directory(self) -> Path:
@@ -98,6 +98,7 @@ class _Loop:
         self._reporter = reporter
         self._stop = stop
         self._stepper = training.stepper()
+        self._is_uncompiled = training.config.compile
 
     def run(self) -> Progress:
         self._log.cut_back(self._step)
@@ -153,19 +154,25 @@ class _Loop:
     def _advance_to(self, target: int) -> None:
         """Do optimizer steps up to ``target``, then report their mean loss."""
         first, started = self._step, time.perf_counter()
+        self._reporter.doing("compiling" if self._is_uncompiled else "training")
         while self._step < target and not self._stop:
             self._stepper.advance(self._step)
             self._training.progress = replace(self._training.progress, step=self._step + 1)
+            self._reporter.advanced(self._step)
+            if self._is_uncompiled:  # the first step has compiled the blocks
+                self._is_uncompiled = False
+                self._reporter.doing("training")
         figures = self._stepper.figures()  # before a save, for they tell whether all went well
         if self._step < target:
             raise _Stopping
-        config = self._training.config
+        config, count = self._training.config, target - first
         seconds = time.perf_counter() - started
-        tokens = (target - first) * config.rows_per_iter * self._training.model.config.block_size
-        loss = sum(one.loss for one in figures) / (target - first)
+        pace = count * config.rows_per_iter * self._training.model.config.block_size / seconds
+        loss = sum(one.loss for one in figures) / count
+        norm = sum(one.gradient_norm for one in figures) / count
         rate = learning_rate(target - 1, config)
-        self._write(target, loss=loss, lr=rate, tokens_per_second=round(tokens / seconds))
-        self._reporter.stepped(StepReport(target, loss, rate, tokens / seconds))
+        self._write(target, loss=loss, lr=rate, tokens_per_second=round(pace), grad_norm=norm)
+        self._reporter.stepped(StepReport(target, loss, rate, pace, norm))
         if self._training.plan:
             self._training.plan.stepped(target - first, seconds)
 
@@ -190,8 +197,8 @@ class _Loop:
     def _evaluate(self) -> None:
         dataset, progress = self._training.dataset, self._training.progress
         has_val = dataset.val.n_targets > 0
-        val = self._loss_over(dataset.val, dataset.val.n_tokens) if has_val else None
-        train = self._loss_over(dataset.train, self._part_of_train())
+        val = self._loss_over("val", dataset.val.n_tokens) if has_val else None
+        train = self._loss_over("train", self._part_of_train())
         decisive = train if val is None else val
         if not math.isfinite(decisive):
             raise DivergedError(diverged(self._step, decisive, self._training.config))
@@ -220,19 +227,21 @@ class _Loop:
         n_tokens = val.n_tokens if val.n_targets else train.n_tokens // 10
         return max(_FEWEST_TOKENS, n_tokens // share)
 
-    def _loss_over(self, split: TokenSplit, n_tokens: int) -> float:
+    def _loss_over(self, name: str, n_tokens: int) -> float:
         """Mean loss over the start of a split."""
-        done = 0
+        model, config = self._training.model, self._training.config
+        dataset, limit, done = self._training.dataset, config.eval_batches, 0
+        split = dataset.val if name == "val" else dataset.train
+        total = planned_targets(model.config, split, n_tokens, limit)
+        self._reporter.evaluating(name, done, total)
 
         def advance(targets: int) -> None:
             nonlocal done
             done += targets
-            self._reporter.evaluating(done)
+            self._reporter.evaluating(name, done, total)
             if self._stop:
                 raise _Stopping
 
-        model, config = self._training.model, self._training.config
-        limit = config.eval_batches
         with uncompiled(config.compile):
             return evaluate_split(
                 model, split, config.device, n_tokens, limit, advance, config.evaluation_precision
@@ -243,6 +252,7 @@ class _Loop:
 
         Before the first evaluation after step 0 the latest weights are published.
         """
+        self._reporter.doing("saving")
         training, progress = self._training, self._training.progress
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
@@ -260,7 +270,8 @@ class _Loop:
         """Draw loss.svg; if that fails, warn and go on training."""
         directory = self._training.directory
         try:
-            draw_loss(self._log.read(), directory / PLOT_FILE, self._training.place.path.name)
+            warmup = self._config.warmup_iters
+            draw_loss(self._log.read(), directory / PLOT_FILE, self._training.title, warmup)
         except Exception as error:
             self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
 

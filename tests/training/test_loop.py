@@ -20,14 +20,14 @@ from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import TrainingRun, run_training
-from gptcli.training.reporter import EvaluationReport, StepReport
+from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.setup import begin_training, continue_training
 from gptcli.training.step import Stepper
 
 SIZES = {"n_layer": 1, "n_head": 1, "n_embd": 8, "batch_size": 2}
 
 
-class Listener:
+class Listener(Reporter):
     """Keeps what it hears and asks to stop after ``stop_at`` steps or in an evaluation."""
 
     def __init__(self, stop_at: int | None = None, in_evaluation: bool = False) -> None:
@@ -46,7 +46,7 @@ class Listener:
         if not self._in_evaluation and report.step == self._stop_at:
             self._ask()
 
-    def evaluating(self, done: int) -> None:
+    def evaluating(self, split: str, done: int, total: int) -> None:
         if self._in_evaluation and self.steps and self.steps[-1].step == self._stop_at:
             self._ask()
 

@@ -19,7 +19,7 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import TrainingRun, run_training
-from gptcli.training.reporter import EvaluationReport, StepReport
+from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.setup import begin_training, continue_training
 
 SIZES = {
@@ -28,7 +28,7 @@ SIZES = {
 }  # fmt: skip
 
 
-class Listener:
+class Listener(Reporter):
     """Keeps the reports; asks to stop after ``stop_at`` steps."""
 
     def __init__(self, stop_at: int | None = None) -> None:
@@ -43,8 +43,10 @@ class Listener:
         if report.step == self._stop_at:
             self.stop.signal_name = "SIGTERM"
 
-    def evaluating(self, done: int) -> None:
-        self.targets.append(done)
+    def evaluating(self, split: str, done: int, total: int) -> None:
+        if done:
+            self.targets.append(done)
+            assert done <= total
 
     def evaluated(self, report: EvaluationReport) -> None:
         self.evaluations.append(report)

@@ -14,7 +14,7 @@ from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.preset_costs import preset_costs
-from gptcli.commands.train.run_view import RunView, announce, result
+from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import detail, note, warn
 from gptcli.config.checks import flag
@@ -46,7 +46,7 @@ def run(request: TrainRequest) -> Answer:
     """Train as the flags say, to the last step or until Ctrl-C."""
     if request.list_presets:
         return _list_presets(request)
-    with stop_requests() as stop:
+    with stop_requests(say_stopping) as stop:
         if request.resume is not None:
             return _continue(request.resume, request, stop)
         return _begin(request, stop)
@@ -145,6 +145,7 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
 def _train(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> Answer:
+    training.title = title_of(training)
     announce(training, preset, given, stop)
     with RunView(training) as view:
         progress = run_training(training, view, stop)

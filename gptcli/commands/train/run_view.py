@@ -4,22 +4,32 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.numbers import duration
+from gptcli.commands.view.numbers import duration, rounded
 from gptcli.commands.view.progress_bar import StepBar
 from gptcli.commands.view.tables import Cell, Figure, facts
-from gptcli.commands.view.terminal import detail, escape_controls, note, verbosity, warn
-from gptcli.config.checks import flag
+from gptcli.commands.view.terminal import (
+    detail,
+    escape_controls,
+    note,
+    note_at_once,
+    verbosity,
+    warn,
+)
+from gptcli.config.checks import counted, flag
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
+from gptcli.families.registry import family_of
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import TrainingRun
-from gptcli.training.reporter import EvaluationReport, StepReport
+from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 
 _QUIET_SECONDS = 15.0
+STOPPING = "stopping; Ctrl-C again ends at once"
 _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum", "max_iters")
 
 
@@ -49,6 +59,14 @@ def announce(
         return
     seconds = estimate_seconds(training, stop)
     note(f"estimated time: about {duration(seconds)}{_hint(seconds, config.device, preset, given)}")
+
+
+def title_of(training: TrainingRun) -> str:
+    """The run and its model: ``input: nanochat 2.7M, 6 layers, 6 heads, 192 wide``."""
+    model = training.model.config
+    sizes = f"{counted(model.n_layer, 'layer')}, {counted(model.n_head, 'head')}"
+    family = f"{family_of(model).name} {rounded(exact_count(model))}"
+    return f"{training.place.path.name}: {family}, {sizes}, {model.n_embd:,} wide"
 
 
 def _windows(dataset: Dataset, block_size: int) -> float:
@@ -99,7 +117,12 @@ def _suggest_next() -> None:
     note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
 
 
-class RunView:
+def say_stopping() -> None:
+    """Say that a signal was heard, as soon as it comes."""
+    note_at_once(STOPPING)
+
+
+class RunView(Reporter):
     """A moving bar on a terminal, a line now and then elsewhere; a line per evaluation."""
 
     def __init__(self, training: TrainingRun) -> None:
@@ -131,9 +154,9 @@ class RunView:
             left = (now - self._pace_from) * (self._total - report.step) / done
             note(f"step {report.step:,}/{self._total:,}  {pace}  {duration(left)} left")
 
-    def evaluating(self, done: int) -> None:
+    def evaluating(self, split: str, done: int, total: int) -> None:
         """Show that an evaluation is under way."""
-        self._bar.move(None, f"evaluating, {done:,} tokens")
+        self._bar.move(None, f"evaluating {split}, {done:,} of {total:,} tokens")
 
     def evaluated(self, report: EvaluationReport) -> None:
         """Print a line."""
@@ -154,6 +177,3 @@ class RunView:
     def warned(self, message: str) -> None:
         """Warn of something that does not stop the training."""
         warn(message)
-
-    def saved(self, step: int) -> None:
-        """Show nothing: every evaluation is followed by a save."""

@@ -63,6 +63,20 @@ def warn(message: str) -> None:
     _say(" ".join(message.splitlines()), "warning: ", _YELLOW)
 
 
+def conclude(message: str) -> None:
+    """Tell the user how the command ended, as it was asked to, also with ``--quiet``."""
+    _say(" ".join(message.splitlines()))
+
+
+def note_at_once(message: str) -> None:
+    """A note from the handler of a signal, which may have come while Python was printing."""
+    if verbosity().quiet:
+        return
+    begin = "\r" if is_interactive() else ""  # over the ^C that the terminal shows
+    with contextlib.suppress(OSError):
+        os.write(2, f"{begin}{message}\n".encode())
+
+
 def _say(message: str, kind: str = "", colour: str = "") -> None:
     """Print a line that begins with its ``kind``, in a colour on a terminal that has colours."""
     begin = f"{colour}{kind}{_RESET}" if kind and _has_colours() else kind
