@@ -146,8 +146,8 @@ def _train(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> Answer:
     training.title = title_of(training)
-    announce(training, preset, given, stop)
-    with RunView(training) as view:
+    estimate = announce(training, preset, given, stop)
+    with RunView(training, stop, estimate) as view:
         progress = run_training(training, view, stop)
     return result(training, progress, view.seconds)
 

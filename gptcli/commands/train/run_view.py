@@ -1,14 +1,16 @@
 """What a person sees of a training run: the plan, the progress, the result."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
+from gptcli.commands.train.course import STOPPING, Course
+from gptcli.commands.train.panel import TrainingPanel
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration, rounded
-from gptcli.commands.view.progress_bar import StepBar
 from gptcli.commands.view.tables import Cell, Figure, facts
 from gptcli.commands.view.terminal import (
     detail,
@@ -25,18 +27,21 @@ from gptcli.families.registry import family_of
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
+from gptcli.training.glimpse import glimpse
 from gptcli.training.loop import TrainingRun
-from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
+from gptcli.training.peak import matrix_peak
+from gptcli.training.reporter import Activity, EvaluationReport, Reporter, StepReport
 
 _QUIET_SECONDS = 15.0
-STOPPING = "stopping; Ctrl-C again ends at once"
+_SAMPLING = 0.005  # of the time since the last sample
+_NO_SAMPLE_BELOW = 120.0  # seconds of --time-budget
 _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum", "max_iters")
 
 
 def announce(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
-) -> None:
-    """Tell the user the size of the run and about how long it will take."""
+) -> float | None:
+    """Tell the user the size of the run and about how long it will take; returns the seconds."""
     model, config, dataset = training.model, training.config, training.dataset
     n_params = sum(parameter.numel() for parameter in model.parameters())
     tokens = config.rows_per_iter * model.config.block_size
@@ -47,18 +52,19 @@ def announce(
     )
     if not config.max_iters:
         note("--max-iters 0: the model is saved as it is, without training")
-        return
+        return None
     if training.progress.step >= config.max_iters:
         note(f"already at step {training.progress.step:,}: --max-iters N continues to step N")
-        return
+        return None
     if training.plan is not None:
         seconds = training.plan.budget.seconds
         note(f"time: {duration(seconds)}, with as many steps as fit (--time-budget)")
-        return
+        return None
     if verbosity().quiet:
-        return
+        return None
     seconds = estimate_seconds(training, stop)
     note(f"estimated time: about {duration(seconds)}{_hint(seconds, config.device, preset, given)}")
+    return seconds
 
 
 def title_of(training: TrainingRun) -> str:
@@ -122,14 +128,34 @@ def say_stopping() -> None:
     note_at_once(STOPPING)
 
 
-class RunView(Reporter):
-    """A moving bar on a terminal, a line now and then elsewhere; a line per evaluation."""
+def _seen_in_the_panel() -> None:
+    """A panel shows by itself that a signal was heard; another line would break it."""
 
-    def __init__(self, training: TrainingRun) -> None:
-        self._total = training.config.max_iters
-        self._first = training.progress.step
-        self._started = self._last_line = self._pace_from = time.perf_counter()
-        self._bar = StepBar(self._total, self._first)
+
+class RunView(Reporter):
+    """A panel on a terminal, a line now and then elsewhere; a line for each evaluation."""
+
+    def __init__(
+        self, training: TrainingRun, stop: StopRequest, estimate: float | None = None
+    ) -> None:
+        config, model, progress = training.config, training.model.config, training.progress
+        self._training, self._stop = training, stop
+        self._started = self._last_line = self._last_sample = time.perf_counter()
+        self._course = Course(
+            training.title,
+            config,
+            config.rows_per_iter * model.block_size,
+            progress.step,
+            stop,
+            estimate,
+            None if training.plan is None else training.plan.budget,
+        )
+        if progress.best_step:
+            self._course.best_loss, self._course.best_step = progress.best_loss, progress.best_step
+        flops = config.rows_per_iter * sequence_flops(model, model.block_size).training_causal
+        self._panel = TrainingPanel(
+            self._course, flops, lambda: matrix_peak(config.device, config.precision)
+        )
 
     @property
     def seconds(self) -> float:
@@ -137,43 +163,85 @@ class RunView(Reporter):
         return time.perf_counter() - self._started
 
     def __enter__(self) -> "RunView":
-        self._bar.start()
+        self._heard = self._stop.heard
+        if self._panel.is_shown:
+            self._stop.heard = _seen_in_the_panel
+        self._panel.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        self._panel.stop()
+        self._stop.heard = self._heard
+
+    def doing(self, activity: Activity) -> None:
+        """Show what is done from now on."""
+        self._course.doing(activity)
+
+    def advanced(self, step: int) -> None:
+        """Show that a step was done."""
+        self._course.advanced(step)
+        self._now_and_then(self._line)
 
     def stepped(self, report: StepReport) -> None:
-        """Move the bar; without one, print a line every now and then."""
-        pace = f"loss {report.loss:.4f}  {report.tokens_per_second:,.0f} tokens/s"
-        self._bar.move(report.step, pace)
-        now = time.perf_counter()
-        if not self._bar.is_shown and now - self._last_line > _QUIET_SECONDS:
-            self._last_line = now
-            done = report.step - self._first
-            left = (now - self._pace_from) * (self._total - report.step) / done
-            note(f"step {report.step:,}/{self._total:,}  {pace}  {duration(left)} left")
+        """Show the figures of some steps."""
+        self._course.stepped(report)
 
     def evaluating(self, split: str, done: int, total: int) -> None:
-        """Show that an evaluation is under way."""
-        self._bar.move(None, f"evaluating {split}, {done:,} of {total:,} tokens")
+        """Show how far an evaluation is."""
+        self._course.evaluating(split, done, total)
+        self._now_and_then(lambda: f"{self._where()}  {self._course.activity}")
 
     def evaluated(self, report: EvaluationReport) -> None:
-        """Print a line."""
-        if report.step == self._first:
-            self._pace_from = time.perf_counter()  # steps only, without what comes before them
+        """Print a line, and have a sample written for the panel."""
+        self._course.evaluated(report)
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
-        self._bar.say(
-            f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
-        )
+        line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
+        if self._panel.is_shown:
+            self._panel.say(line)
+            self._sample(report.step)
+        else:
+            note(line)
 
     def planned(self, step: int, config: TrainConfig) -> None:
         """Say how many steps fit into the time."""
-        self._total = config.max_iters
-        self._bar.lengthen(config.max_iters)
+        self._course.config = config
         detail(f"step {step:,}: {config.max_iters:,} steps end in time")
 
     def warned(self, message: str) -> None:
         """Warn of something that does not stop the training."""
         warn(message)
+
+    def saved(self, step: int) -> None:
+        """Take note of how long evaluation and save took."""
+        self._course.saved()
+
+    def _sample(self, step: int) -> None:
+        """Show what the model writes, if that takes a small share of the time since the last."""
+        budget, now = self._course.budget, time.perf_counter()
+        is_short = budget is not None and budget.seconds < _NO_SAMPLE_BELOW
+        if not step or is_short:
+            return
+        self._course.sampling()
+        seconds = _SAMPLING * (now - self._last_sample)
+        self._course.sampled(glimpse(self._training, seconds, self._stop))
+        self._last_sample = time.perf_counter()
+
+    def _now_and_then(self, line: Callable[[], str]) -> None:
+        """Print a line, without a panel and some time after the last one."""
+        now = time.perf_counter()
+        if not self._panel.is_shown and now - self._last_line > _QUIET_SECONDS:
+            self._last_line = now
+            note(line())
+
+    def _where(self) -> str:
+        return f"step {self._course.step:,}/{self._course.total:,}"
+
+    def _line(self) -> str:
+        """Step, figures and time left; the figures are those of the last line of the log."""
+        last, pace = self._course.last, self._course.tokens_per_second
+        parts = [self._where()]
+        parts += [] if last is None else [f"loss {last.loss:.4f}"]
+        parts += [] if pace is None else [f"{pace:,.0f} tokens/s"]
+        parts += [] if last is None else [f"gradient {last.grad_norm:.2f}", f"lr {last.lr:.2g}"]
+        return "  ".join([*parts, self._course.time_left])

@@ -1,6 +1,7 @@
-"""Bars made of block characters: a horizontal bar, and a row of columns over an axis."""
+"""Bars made of block characters: a horizontal bar, columns over an axis, a curve in a line."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _ACROSS = " ▏▎▍▌▋▊▉"  # eighths of a cell, from the left
 _UPWARD = " ▁▂▃▄▅▆▇█"  # eighths of a cell, from below
@@ -26,6 +27,21 @@ def column_plot(values: Sequence[float | None], left: str, right: str) -> list[s
     axis = left + right.rjust(max(len(values) - len(left), len(right) + 1))
     rows = zip([*labels, ""], [*lines, axis], strict=True)
     return [f"{label:>{_LABEL_WIDTH}} {line}".rstrip() for label, line in rows]
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """A curve of ``width`` cells at most, from the smallest value to the largest.
+
+    Each cell is the mean of its share of the values.
+    """
+    cells = min(width, len(values))
+    if cells < 2:
+        return ""
+    ends = [len(values) * cell // cells for cell in range(cells + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
+    low, high = min(means), max(means)
+    steps = len(_UPWARD) - 2  # the lowest is a line, not a gap
+    return "".join(_UPWARD[1 + round((one - low) / ((high - low) or 1) * steps)] for one in means)
 
 
 def _row(heights: Sequence[int], row: int) -> str:

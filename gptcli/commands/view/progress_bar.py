@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gptcli.commands.view.terminal import is_interactive, note, progress_console, verbosity
+from gptcli.commands.view.terminal import is_interactive, note, progress_console
 from gptcli.runtime.progress import Advance
 
 if TYPE_CHECKING:
@@ -14,60 +14,6 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds before anything is shown
 _BETWEEN_LINES = 10.0
 _NARROW = 60  # columns; below, numbers alone, which a bar would cut
-
-
-class StepBar:
-    """A progress bar of steps with a text beside it, on terminals that can show one."""
-
-    def __init__(self, total: int, first: int) -> None:
-        from rich.progress import (  # noqa: PLC0415  slow
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.is_shown = is_interactive() and not verbosity().quiet
-        console = progress_console()
-        steps, text = MofNCompleteColumn(), TextColumn("{task.description}")
-        wide = (
-            TextColumn("step"),
-            steps,
-            BarColumn(bar_width=None),
-            text,
-            TimeRemainingColumn(compact=True),
-        )
-        self._bar = Progress(
-            *(wide if console.width >= _NARROW else (steps, text)),
-            console=console,
-            transient=True,
-            disable=not self.is_shown,
-        )
-        self._task = self._bar.add_task("", total=total, completed=first)
-
-    def start(self) -> None:
-        """Show the bar."""
-        self._bar.start()
-
-    def stop(self) -> None:
-        """Remove the bar."""
-        self._bar.stop()
-
-    def move(self, step: int | None, words: str) -> None:
-        """Move the bar to ``step`` (None: leave it) and replace the text beside it."""
-        self._bar.update(self._task, completed=step, description=words)
-
-    def lengthen(self, total: int) -> None:
-        """Change the number of steps."""
-        self._bar.update(self._task, total=total)
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar; a note where no bar is shown."""
-        if self.is_shown:
-            self._bar.console.print(line)
-        else:
-            note(line)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from gptcli.commands.view import progress_bar
-from gptcli.commands.view.progress_bar import StepBar, progress
+from gptcli.commands.view.progress_bar import progress
 
 
 @pytest.fixture(params=[40, 60, 100])
@@ -18,15 +18,6 @@ def shown(request, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     monkeypatch.setattr(progress_bar, "is_interactive", lambda: True)
     monkeypatch.setattr(progress_bar, "_PATIENCE", 0.0)
     return written
-
-
-def test_the_bar_of_a_training_shows_step_loss_and_pace(shown) -> None:
-    bar = StepBar(3300, 0)
-    bar.start()
-    bar.move(1650, "loss 1.8836  12,345 tokens/s")
-    bar.stop()
-    assert "1650/3300" in shown.getvalue()
-    assert "loss 1.8836  12,345 tokens/s" in shown.getvalue()
 
 
 def test_a_bar_of_other_work_shows_its_share_and_no_markup(shown) -> None:
