@@ -7,10 +7,10 @@ from typing import Any
 from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
-from gptcli.commands.train.course import STOPPING, Course
-from gptcli.commands.train.panel import TrainingPanel
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.course import STOPPING, Course
 from gptcli.commands.view.numbers import duration, rounded
+from gptcli.commands.view.panel import TrainingPanel
 from gptcli.commands.view.tables import Cell, Figure, facts
 from gptcli.commands.view.terminal import (
     detail,

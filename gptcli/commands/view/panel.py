@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gptcli.commands.train.course import Course
 from gptcli.commands.view.bars import sparkline
 from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.course import Course
 from gptcli.commands.view.drawing import SECONDARY
 from gptcli.commands.view.terminal import (
     escape_controls,

@@ -6,9 +6,9 @@ import re
 import pytest
 from rich.console import Console
 
-from gptcli.commands.train import panel
-from gptcli.commands.train.course import Course
-from gptcli.commands.train.panel import TrainingPanel, line_of
+from gptcli.commands.view import panel
+from gptcli.commands.view.course import Course
+from gptcli.commands.view.panel import TrainingPanel, line_of
 from gptcli.config.training import TrainConfig
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.reporter import EvaluationReport, StepReport
