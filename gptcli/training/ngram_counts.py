@@ -26,11 +26,12 @@ class _Order:
 
 
 class NgramCounts:
-    """N-grams up to ``order`` of some texts; the highest order that fits a number is the most."""
+    """N-grams up to ``order`` of texts of two tokens or more; the most are what fits a number."""
 
     def __init__(self, texts: Sequence[Tokens], vocab_size: int, order: int) -> None:
         self._vocab_size = vocab_size
-        self.order = min(order, int(_KEY_BITS / math.log2(max(2, vocab_size))))
+        longest = max(text.size for text in texts)
+        self.order = min(order, longest, int(_KEY_BITS / math.log2(max(2, vocab_size))))
         self._orders = self._smoothed(texts)
 
     def distributions(self, tokens: Tokens) -> Distributions:
@@ -49,9 +50,11 @@ class NgramCounts:
 
     def _smoothed(self, texts: Sequence[Tokens]) -> list[_Order]:
         """The orders from contexts of no token upwards."""
-        grams = [_ngrams(texts, self._vocab_size, self.order)]  # sorted, with repetitions
-        for _ in range(self.order - 1):
-            grams.append(grams[-1] // self._vocab_size)
+        grams = [np.sort(_ngrams(texts, self._vocab_size, self.order))]  # with repetitions
+        for n in range(self.order - 1, 0, -1):  # those of n + 1 without their end, and the last
+            last = _ngrams([text[-n:] for text in texts], self._vocab_size, n)
+            shorter = np.concatenate((grams[-1] // self._vocab_size, last))
+            grams.append(np.sort(shorter, kind="stable"))  # it is sorted nearly
         orders: list[_Order] = []
         for length in range(self.order):
             if length == self.order - 1:
@@ -85,14 +88,14 @@ class NgramCounts:
 
 
 def _ngrams(texts: Sequence[Tokens], vocab_size: int, order: int) -> Tokens:
-    """Every n-gram of that order as a number, sorted."""
+    """Every n-gram of that order as a number."""
     keys = []
     for text in texts:
         key = np.zeros(max(0, text.size - order + 1), np.int64)
         for offset in range(order):
             key = key * vocab_size + text[offset : offset + key.size]
         keys.append(key)
-    return np.sort(np.concatenate(keys))
+    return np.concatenate(keys)
 
 
 def _counted(ordered: Tokens) -> tuple[Tokens, Tokens]:

@@ -25,10 +25,12 @@ class _Naive:
     """Chen and Goodman's equations word for word, for one text."""
 
     def __init__(self, tokens: list[int]) -> None:
-        begun = range(len(tokens) - ORDER + 1)  # n-grams of every order begin where the longest do
-        self.counts = {ORDER: Counter(tuple(tokens[i : i + ORDER]) for i in begun)}
+        def grams(n: int) -> list[tuple[int, ...]]:
+            return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+
+        self.counts = {ORDER: Counter(grams(ORDER))}
         for n in range(ORDER - 1, 0, -1):
-            longer = {tuple(tokens[i : i + n + 1]) for i in begun}
+            longer = set(grams(n + 1))
             self.counts[n] = Counter(gram[1:] for gram in longer)
 
     def probability(self, context: tuple[int, ...], token: int) -> float:
@@ -77,6 +79,18 @@ def test_no_ngram_spans_two_texts() -> None:
     after_one = apart.distributions(np.array([1, 0]))[1]
     joined = NgramCounts([np.array([0, 1] * 20 + [2, 3] * 20)], VOCABULARY, 2)
     assert after_one[2] < joined.distributions(np.array([1, 0]))[1][2]
+
+
+@pytest.mark.parametrize("text", [[0, 1], [0, 0, 0, 1, 2, 3], [3, 2, 1, 0] * 3, [1]])
+def test_a_text_may_end_in_what_was_not_seen_before(text: list[int]) -> None:
+    counts = NgramCounts([_text(50), np.array(text)], VOCABULARY, 4)
+    np.testing.assert_allclose(counts.distributions(_text(30, seed=3)).sum(1), 1, atol=1e-5)
+
+
+def test_texts_shorter_than_the_order_are_counted_to_their_length() -> None:
+    counts = NgramCounts([np.array([0, 1, 2]), np.array([3, 1])], VOCABULARY, 7)
+    assert counts.order == 3
+    np.testing.assert_allclose(counts.distributions(_text(30)).sum(1), 1, atol=1e-5)
 
 
 def test_the_order_is_bounded_by_what_fits_a_number() -> None:
