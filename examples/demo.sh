@@ -21,7 +21,7 @@ step() {
 
 step prepare python --val-fraction 0.01
 step tokenize "def attention(query, key, value):"
-step train --n-layer 4 --n-head 4 --max-iters 2000 --eval-interval 500
+step train --time-budget 2m
 step eval
 step sample --prompt "def " --max-new-tokens 400 --temperature 0.8
 step inspect-attention --text "for name in names:"

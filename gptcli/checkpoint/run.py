@@ -52,7 +52,8 @@ class Origin:
 class RunRecord:
     """All that ``--resume`` needs besides the saved tensors.
 
-    ``time_budget`` are the seconds from which the number of iterations followed.
+    ``time_budget`` are the seconds from which the number of iterations followed, and ``repeat``
+    is the command that trains the same weights by that number.
     """
 
     created: str
@@ -63,6 +64,7 @@ class RunRecord:
     data: DataReference
     init_from: Origin | None = None
     time_budget: float | None = None
+    repeat: str | None = None
 
 
 def write_record(directory: Path, record: RunRecord) -> None:
@@ -70,19 +72,19 @@ def write_record(directory: Path, record: RunRecord) -> None:
     write_json(directory / RECORD_FILE, {"format": RUN_FORMAT, **asdict(record)})
 
 
-def change_training(directory: Path, training: TrainConfig) -> None:
-    """Replace the training values in train.json; all else stays as it is."""
-    _replace_field(directory, "training", asdict(training))
+def change_plan(directory: Path, training: TrainConfig, repeat: str | None) -> None:
+    """Replace the training values and the command in train.json; all else stays as it is."""
+    _replace_fields(directory, training=asdict(training), repeat=repeat)
 
 
 def mark_saved(directory: Path) -> None:
     """Note in train.json that the run was worked on now, by which the newest run is found."""
-    _replace_field(directory, "saved", timestamp())
+    _replace_fields(directory, saved=timestamp())
 
 
-def _replace_field(directory: Path, name: str, value: object) -> None:
+def _replace_fields(directory: Path, **values: object) -> None:
     file = directory / RECORD_FILE
-    write_json(file, {**read_small_json(file), name: value})
+    write_json(file, {**read_small_json(file), **values})
 
 
 def read_record(directory: Path) -> RunRecord:
@@ -103,6 +105,7 @@ def read_record(directory: Path) -> RunRecord:
             data=_build(DataReference, raw["data"]),
             init_from=_build(Origin, raw["init_from"]) if raw.get("init_from") else None,
             time_budget=raw.get("time_budget"),
+            repeat=raw.get("repeat"),
         )
     except (KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{file} cannot be used: {error}") from error

@@ -16,11 +16,9 @@ from gptcli.errors import UsageError
 from gptcli.families.family import Family, Preset
 from gptcli.families.registry import CUSTOM, FAMILIES, TRAINABLE, check_choices, family_of
 from gptcli.families.shapes import parameter_groups
+from gptcli.training.recipe import BEST_FAMILY, CLASSIC_FAMILY, Values
 
 MODEL_FLAGS = tuple(f.name for f in fields(ModelConfig) if f.name != "vocab_size")
-USUAL_FAMILY = "gpt2"
-
-Values = Mapping[str, Any]
 
 _OF_ROTARY = ("rope_theta", "rope_scaling", "rope_reversed")
 
@@ -52,28 +50,37 @@ def model_of_preset(preset: Preset, given: Values, base: Values, vocab_size: int
     return ModelChoice(model, _said(family_of(model), changed, given))
 
 
-def model_of_family(name: str, given: Values, base: Values, vocab_size: int) -> ModelChoice:
+def model_of_family(
+    name: str, given: Values, bases: Mapping[str, Values], vocab_size: int
+) -> ModelChoice:
     """A model of the family that the user chose; UsageError where it cannot be as given."""
     check_choice("family", name, TRAINABLE)
     _check_fixed(FAMILIES[name], given)
-    return ModelChoice(_built(FAMILIES[name].switches, given, base, vocab_size))
+    return ModelChoice(_built(FAMILIES[name].switches, given, bases[name], vocab_size))
 
 
-def fitting_model(given: Values, base: Values, vocab_size: int) -> ModelChoice:
-    """A model of the first family that can have all that is given."""
-    names = (USUAL_FAMILY, *(name for name in TRAINABLE if name != USUAL_FAMILY))
-    candidates = (*(FAMILIES[name] for name in names), CUSTOM)
+def fitting_model(
+    usual: str, given: Values, bases: Mapping[str, Values], vocab_size: int
+) -> ModelChoice:
+    """A model of the usual family, unless that cannot have all that is given.
+
+    What stands for the usual one, and is not its measured default, goes to the others as well:
+    then GPT-2 is next, as the classic.
+    """
+    order = dict.fromkeys((usual, CLASSIC_FAMILY, *TRAINABLE))
+    candidates = (*(FAMILIES[name] for name in order), CUSTOM)
     problem: UsageError | None = None
     for family in candidates:
+        if family.name == BEST_FAMILY == usual and _differing(family, given):
+            continue
         try:
-            model = _built(family.switches, given, base, vocab_size)
+            model = _built(family.switches, given, bases[family.name], vocab_size)
             check_rates(given, model)
         except UsageError as error:
             problem = problem or error
             continue
         if family.has_member(model):
-            reason = _against(candidates[0], given, model)
-            return ModelChoice(model, _said(family, reason, given) if reason else None)
+            return ModelChoice(model, _reason(family, FAMILIES[usual], given))
     assert problem is not None, "gptcli-custom can have every switch"
     raise problem
 
@@ -97,23 +104,39 @@ def _given_of_model(given: Values) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in MODEL_FLAGS}
 
 
+def _reason(family: Family, usual: Family, given: Values) -> str | None:
+    """Why a family was chosen."""
+    if family is not usual:
+        causes = (
+            _differing(usual, given),
+            [name for name in RATES if name in given],
+            [name for name in ("n_embd", "n_head") if name in given],  # heads of an odd width
+            list(_given_of_model(given)),
+        )
+        return _said(family, next(filter(None, causes)), given)
+    if usual.name != BEST_FAMILY:
+        return None  # a GPU's, as ever
+    return (
+        f"family: {family.name}, the best that was measured here "
+        f"(--family {CLASSIC_FAMILY} for the classic)"
+    )
+
+
 def _said(family: Family, names: list[str], given: Values) -> str:
     """``family: llama, for --norm rms``."""
     only = "" if family.is_known_to_transformers else ", which only gptcli loads"
-    return f"family: {family.name}{only}, for {_typed(names, given)}"
+    flags = " ".join(flag_with(name, given[name]) for name in names)
+    return f"family: {family.name}{only}, for {flags}"
 
 
-def _typed(names: list[str], given: Values) -> str:
-    return " ".join(flag_with(name, given[name]) for name in names)
-
-
-def _against(first: Family, given: Values, model: ModelConfig) -> list[str]:
-    """The flags for which a model is not of the first family; empty where it is."""
-    if first.has_member(model):
-        return []
-    switches = _given_of_model(given)
-    names = [name for name, value in switches.items() if not first.allows(name, value)]
-    return names or [name for name in RATES if name in given] or list(switches)
+def _differing(family: Family, given: Values) -> list[str]:
+    """The given flags that make a model differ from the usual one of a family, sizes apart."""
+    return [
+        name
+        for name, value in _given_of_model(given).items()
+        if not family.allows(name, value)
+        or (name in family.switches and value != family.usual(name))
+    ]
 
 
 def _useless_rates(given: Values, model: ModelConfig) -> list[str]:

@@ -2,12 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
-from gptcli.checkpoint.run import change_training, mark_saved
+from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
@@ -28,8 +29,16 @@ from gptcli.training.schedule import learning_rate
 from gptcli.training.step import Stepper, diverged
 from gptcli.training.time_budget import TimePlan
 
+Repeat = Callable[[TrainConfig], str | None]
+"""The command that repeats a run with these training values, if there is one."""
+
 _LOG_INTERVAL = 10
 _FEWEST_TOKENS = 2  # one to see, one to predict
+
+
+def no_command(config: TrainConfig) -> str | None:
+    """No command repeats the run."""
+    return None
 
 
 @dataclass
@@ -48,6 +57,7 @@ class TrainingRun:
     teacher: NgramTeacher | None = None
     plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
     title: str = ""  # of loss.svg
+    repeat: Repeat = no_command
 
     @property
     def directory(self) -> Path:
@@ -182,7 +192,9 @@ class _Loop:
         config = training.plan and training.plan.revised(self._step, training.config)
         if config:
             training.config = self._stepper.config = config
-            change_training(training.directory, config)
+            assert training.plan is not None
+            repeat = None if training.plan.unrepeatable else training.repeat(config)
+            change_plan(training.directory, config, repeat)
             self._reporter.planned(self._step, config)
 
     def _evaluate_and_save(self) -> None:

@@ -34,7 +34,7 @@ from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
-from gptcli.training.loop import TrainingRun
+from gptcli.training.loop import Repeat, TrainingRun, no_command
 from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
@@ -59,12 +59,14 @@ def begin_training(
     overwrite: bool = False,
     start: StartingPoint | None = None,
     budget: TimeBudget | None = None,
+    repeat: Repeat = no_command,
 ) -> TrainingRun:
     """Begin a run: write its files, all but the weights, and make a model for it.
 
     The initial weights are random, or those of ``start``. The run is built beside ``directory``,
     where an old one stays as it is until the first save of the new one takes its place. With a
-    ``budget`` the number of iterations is provisional.
+    ``budget`` the number of iterations is provisional, and ``repeat`` makes the command that
+    trains the same by the final number.
     """
     config = resolved.training
     check_length(dataset, resolved.model.block_size)
@@ -80,12 +82,14 @@ def begin_training(
         data=_reference(dataset),
         init_from=origin,
         time_budget=None if budget is None else budget.seconds,
+        repeat=None if budget is None else repeat(config),
     )
     place = NewDirectory.beside(directory)
     with ExitStack() as after_failure:
         after_failure.callback(place.discard)
         training = _assemble(place, config, dataset, model, Progress())
         training.plan = None if budget is None else TimePlan(budget)
+        training.repeat = repeat
         write_description(place.directory, resolved.model, dataset.tokenizer)
         write_manifest(place.directory)
         write_record(place.directory, record)
@@ -185,7 +189,9 @@ def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
         raise UsageError(
             f"--max-iters {max_iters} is below the run's {before}: it can only be raised"
         )
-    return replace(record, training=replace(record.training, max_iters=max_iters))
+    if max_iters == before:
+        return record
+    return replace(record, training=replace(record.training, max_iters=max_iters), repeat=None)
 
 
 def _moved(record: RunRecord, device: str | None) -> RunRecord:
@@ -193,7 +199,8 @@ def _moved(record: RunRecord, device: str | None) -> RunRecord:
     if device is None or device == record.training.device:
         return record
     threads = get_threads() if device == "cpu" else 0
-    return replace(record, training=replace(record.training, device=device, threads=threads))
+    moved = replace(record.training, device=device, threads=threads)
+    return replace(record, training=moved, repeat=None)
 
 
 def _assemble(

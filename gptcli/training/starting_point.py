@@ -19,7 +19,7 @@ from gptcli.families.family import Preset
 from gptcli.families.registry import model_type_of
 from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.training.chosen_model import MODEL_FLAGS
-from gptcli.training.defaults import usual_rate
+from gptcli.training.recipe import usual_rate
 
 _POSITIONS = "position_embedding.weight"
 

@@ -3,7 +3,8 @@
 The number of iterations is set after the first few steps, and corrected while the learning rate
 is still flat: after a tenth of the time, and after a third, since a machine may be busy at first.
 From there the run is an ordinary one, whose learning rate is a function of the step.
-Only where the machine becomes slower later is the end brought forward again.
+Only where the machine becomes slower later is the end brought forward again. A text that is
+small enough to be learnt in less time ends the run before.
 """
 
 import math
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
+from gptcli.training.schedule import learning_rate
 
 EVALUATIONS = 3  # after the one before the first step, or 1 where they take too long
 _EVALUATING = 0.06  # of the time, at most, unless it is the only evaluation
@@ -29,12 +31,14 @@ _RECENT = 25  # measurements by which the pace is judged
 class TimeBudget:
     """Seconds from ``began``, a moment on ``clock``, to the end of the command.
 
-    ``keeps_interval``: the user chose the number of steps between evaluations.
+    ``keeps_interval``: the user chose the number of steps between evaluations. ``most_iters``
+    are enough, if the time affords more.
     """
 
     seconds: float
     began: float
     keeps_interval: bool = False
+    most_iters: int | None = None
     clock: Callable[[], float] = time.monotonic
 
     @property
@@ -52,6 +56,7 @@ class TimePlan:
         self._measured: deque[tuple[int, float]] = deque(maxlen=_RECENT)  # steps, seconds
         self._plans = 0
         self._is_warm = False
+        self.unrepeatable: str | None = None
 
     def check_has_time(self) -> None:
         """Raise UsageError where the time is over before the first step."""
@@ -78,8 +83,33 @@ class TimePlan:
             return 1
         return max(1, min(usual, int(self.budget.seconds / 100 / self._step_seconds())))
 
-    def revised(self, step: int, config: TrainConfig) -> TrainConfig | None:
-        """The configuration with another number of iterations, or None to go on as planned."""
+    def revised(self, step: int, before: TrainConfig) -> TrainConfig | None:
+        """The configuration with another number of iterations, or None to go on as planned.
+
+        Where the steps so far had other rates than with the new number, no run of that number
+        has the same weights, and ``unrepeatable`` says why.
+        """
+        is_late = self._plans == len(_PLAN_AT)
+        config = self._revised(step, before)
+        if config and any(
+            learning_rate(i, config) != learning_rate(i, before) for i in range(step)
+        ):
+            self.unrepeatable = (
+                "the machine became slower, and the decay was cut short"
+                if is_late
+                else "the rate fell before the number of steps was known"
+            )
+        return config
+
+    def ends_after(self, step: int, config: TrainConfig) -> float:
+        """Seconds from the beginning to the end of the run, at the present pace."""
+        return self._end(step, config)
+
+    def is_cut_short(self, config: TrainConfig) -> bool:
+        """Whether the run ends before its time, since more steps would not help."""
+        return config.max_iters == self.budget.most_iters
+
+    def _revised(self, step: int, config: TrainConfig) -> TrainConfig | None:
         if not self._measured:
             return None
         if self._plans < len(_PLAN_AT):
@@ -95,11 +125,16 @@ class TimePlan:
 
     def _planned(self, step: int, config: TrainConfig) -> TrainConfig:
         if self.budget.keeps_interval:
-            return replace(config, max_iters=step + self._affordable(self._to_come(step, config)))
+            return replace(config, max_iters=self._iters(step, self._to_come(step, config)))
         is_short = EVALUATIONS * self._evaluation > _EVALUATING * self.budget.seconds
         evaluations = 1 if is_short else EVALUATIONS
-        iters = step + self._affordable(evaluations)
+        iters = self._iters(step, evaluations)
         return replace(config, max_iters=iters, eval_interval=math.ceil(iters / evaluations))
+
+    def _iters(self, step: int, evaluations: int) -> int:
+        """The whole number of steps that the time affords, or that are enough."""
+        iters, most = step + self._affordable(evaluations), self.budget.most_iters
+        return iters if most is None else min(iters, most)
 
     def _affordable(self, evaluations: int) -> int:
         """Further steps that end in time with so many evaluations, at least one step."""
@@ -121,3 +156,8 @@ class TimePlan:
 
     def _step_seconds(self) -> float:
         return sum(seconds for _, seconds in self._measured) / sum(n for n, _ in self._measured)
+
+
+def _rates(step: int, config: TrainConfig) -> list[float]:
+    """The learning rates of the steps before ``step``."""
+    return [learning_rate(one, config) for one in range(step)]

@@ -27,6 +27,6 @@ def prepared(cli, tmp_path: Path, text) -> Path:
 
 @pytest.fixture
 def trained(cli, prepared: Path, tiny) -> Path:
-    done = cli("train", *tiny, "--max-iters", 20, "--eval-interval", 10)
+    done = cli("train", *tiny, "--family", "gpt2", "--max-iters", 20, "--eval-interval", 10)
     assert done.code == 0, done.stderr
     return prepared

@@ -34,7 +34,7 @@ def dataset(prepare_string, tmp_path: Path) -> Dataset:
 @pytest.fixture
 def begin(dataset: Dataset, tmp_path: Path):
     def make(name: str, **given: object) -> TrainingRun:
-        values = {**SIZES, **given}
+        values = {"family": "gpt2", **SIZES, **given}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 2)
         return begin_training(tmp_path / "runs" / name, resolved, None, dataset)
 

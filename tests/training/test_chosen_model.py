@@ -34,9 +34,40 @@ def test_the_first_family_that_can_have_all_that_is_given_is_chosen(given, famil
         if not name.endswith("lr")
     )
     if given:
-        assert resolved.family_note.startswith(f"family: {family}")
+        assert resolved.notes[0].startswith(f"family: {family}")
     else:
-        assert resolved.family_note is None
+        assert resolved.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "why"),
+    [
+        ({}, "nanochat", "the best that was measured here (--family gpt2 for the classic)"),
+        ({"n_layer": 2, "dropout": 0.1, "n_kv_head": 2, "bias": False}, "nanochat", "the best"),
+        ({"optimizer": "adamw", "tied": False}, "nanochat", "the best"),
+        ({"bias": True}, "gpt2", "for --bias"),
+        ({"tied": True}, "gpt2", "for --tied"),
+        ({"activation": "gelu"}, "gpt2", "for --activation gelu"),
+        ({"activation": "silu"}, "gpt2", "for --activation silu"),
+        ({"n_embd": 129, "n_head": 3}, "gpt2", "for --n-embd 129 --n-head 3"),
+        ({"n_embd": 129}, "gpt2", "for --n-embd 129"),
+        ({"vector_lr": 1e-3}, "gpt2", "for --vector-lr 0.001"),
+        ({"head_dim": 16}, "llama", "for --head-dim 16"),
+        ({"norm": "rms", "bias": True}, "gptcli-custom", "which only gptcli loads, for --norm rms"),
+    ],
+)
+def test_a_cpu_gets_the_best_that_was_measured_where_the_flags_allow_it(given, family, why) -> None:
+    resolved = resolve(given, None, 65, "cpu", "float32", 2)
+    assert family_of(resolved.model).name == family
+    assert resolved.notes[0].startswith(f"family: {family}")
+    assert why in resolved.notes[0]
+    by_muon = family == "nanochat" and "optimizer" not in given
+    assert resolved.training.optimizer == ("muon" if by_muon else "adamw")
+
+
+def test_what_no_family_can_have_is_an_error_whose_advice_works() -> None:
+    with pytest.raises(UsageError, match="--n-head 2 does not divide --n-embd 129: try --n-head 1"):
+        resolve({"n_embd": 129, "n_head": 2}, None, 65, "cpu", "float32", 2)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -54,7 +85,7 @@ def test_a_preset_is_a_starting_point_of_which_any_part_may_change(name, changes
     rope = {"rope_theta", "rope_scaling", "rope_reversed"}
     assert differing <= {*changes} | (rope if "positions" in changes else set())
     is_same_family = family_of(find_preset(name).model) == family_of(resolved.model)
-    assert (resolved.family_note is None) == is_same_family
+    assert (not resolved.notes) == is_same_family
 
 
 def test_a_preset_with_every_switch_of_another_family_is_of_that_family() -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from gptcli.accounting.flops import sequence_flops
 from gptcli.errors import UsageError
 from gptcli.families.registry import find_preset
-from gptcli.training.defaults import CPU_SECONDS, resolve
+from gptcli.training.defaults import resolve
+from gptcli.training.recipe import CPU_SECONDS
 
 
 def fill(device: str = "cpu", precision: str = "float32", preset: str | None = None, **given_):

@@ -264,7 +264,9 @@ def test_a_val_split_of_one_token_or_none_is_replaced_by_train(
     prepare_string, tmp_path, val_fraction
 ) -> None:
     data = prepare_string("ab ba abba b", tmp_path / "tiny", val_fraction=val_fraction)
-    resolved = resolve({**SIZES, "block_size": 4, "max_iters": 2}, None, 3, "cpu", "float32", 1)
+    resolved = resolve(
+        {**SIZES, "family": "gpt2", "block_size": 4, "max_iters": 2}, None, 3, "cpu", "float32", 1
+    )
     heard = run(begin_training(tmp_path / "run", resolved, None, data))
     assert heard.evaluations[-1].train_loss > 0
 

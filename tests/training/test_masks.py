@@ -68,7 +68,7 @@ def uneven(count: int, seed: int = 0) -> list[tuple[str, str]]:
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., TrainingRun]:
     def make(dataset: Dataset, name: str = "run", **given: object) -> TrainingRun:
-        values = {**SIZES, **given}
+        values = {"family": "gpt2", **SIZES, **given}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 1)
         return begin_training(tmp_path / "runs" / name, resolved, None, dataset)
 

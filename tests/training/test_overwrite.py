@@ -37,7 +37,7 @@ def begin_anew(dataset, tmp_path: Path):
     """``begin_anew(width, max_iters)``: a run that replaces what is at runs/a."""
 
     def make(width: int, max_iters: int = 2, root: Path = tmp_path) -> TrainingRun:
-        values = {**SIZES, "n_embd": width, "max_iters": max_iters}
+        values = {"family": "gpt2", **SIZES, "n_embd": width, "max_iters": max_iters}
         values |= {"eval_interval": 2, "eval_batches": 1}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 1)
         return begin_training(root / "runs" / "a", resolved, None, dataset, overwrite=True)

@@ -22,8 +22,14 @@ class Machine:
         self.now, self.pace, self.evaluation = start, pace, evaluation
         self.plans: list[tuple[int, TrainConfig]] = []
 
-    def train(self, seconds: float = BUDGET, config: TrainConfig = GUESS, keeps: bool = False):
-        plan = TimePlan(TimeBudget(seconds, 0.0, keeps, clock=lambda: self.now))
+    def train(
+        self,
+        seconds: float = BUDGET,
+        config: TrainConfig = GUESS,
+        keeps: bool = False,
+        most: int | None = None,
+    ):
+        self.plan = plan = TimePlan(TimeBudget(seconds, 0.0, keeps, most, lambda: self.now))
         step = 0
         self._evaluate(plan)
         while step < config.max_iters:
@@ -99,3 +105,28 @@ def test_slow_steps_are_looked_at_one_by_one() -> None:
     plan.stepped(1, 5.0)
     plan.stepped(1, 5.0)
     assert plan.pause(10) == 1
+
+
+def test_a_text_that_needs_less_time_gets_its_steps_and_a_decay_within_them() -> None:
+    machine = Machine({0: 0.5})
+    final = machine.train(config=replace(GUESS, max_iters=264, eval_interval=88), most=264)
+    assert final.max_iters == 264
+    assert machine.now < BUDGET / 3
+    assert machine.plan.is_cut_short(final)
+    assert machine.plan.unrepeatable is None
+    assert not machine.plan.is_cut_short(replace(final, max_iters=263))
+
+
+def test_a_run_can_be_repeated_by_its_number_of_steps_unless_its_rates_were_others() -> None:
+    steady = Machine({0: 0.5})
+    steady.train()
+    assert steady.plan.unrepeatable is None
+    slower = Machine({0: 0.5, 700: 1.0, 800: 1.5})
+    slower.train()
+    assert "became slower" in (slower.plan.unrepeatable or "")
+    cosine = Machine({0: 0.5})
+    cosine.train(config=replace(GUESS, schedule="cosine"))
+    assert "before the number of steps was known" in (cosine.plan.unrepeatable or "")
+    constant = Machine({0: 0.5, 700: 1.0, 800: 1.5})
+    constant.train(config=replace(GUESS, schedule="constant"))
+    assert constant.plan.unrepeatable is None

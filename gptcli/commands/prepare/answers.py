@@ -13,7 +13,6 @@ from gptcli.data.preparation.verify import Verified
 from gptcli.runtime.escapes import typed
 
 Facts = list[tuple[str, Cell]]
-_SHORT = 1024  # training tokens; the contexts that train chooses may be longer than a shorter text
 
 
 def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
@@ -28,11 +27,11 @@ def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
 
 
 def _next_step(dataset: Dataset, train: str) -> str:
-    """The command that trains on a dataset, with a context that a short text has room for."""
+    """The command that trains on a dataset, if it has anything to learn from."""
     tokens = dataset.train.n_tokens
     if tokens < 2:
         return f"prepare more text: {tokens} training token is too little to learn from"
-    return train if tokens > _SHORT else f"{train} --block-size {max(1, tokens // 4)}"
+    return train
 
 
 def plan_answer(directory: Path, place: Path, plan: Plan) -> Answer:

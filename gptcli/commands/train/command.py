@@ -25,8 +25,8 @@ from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULE
 from gptcli.errors import UsageError
 from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
-from gptcli.training.chosen_model import USUAL_FAMILY
 from gptcli.training.defaults import FILLED, TRAIN_FLAGS, resolve
+from gptcli.training.recipe import BEST_FAMILY, CLASSIC_FAMILY
 
 _HELP = "gptcli train --help"
 _USUAL_VOCABULARY = 256
@@ -106,7 +106,10 @@ class TrainRequest(FormatRequest):
     )
 
     family: str | None = option(
-        f"Kind of model. Default: {USUAL_FAMILY}.", panel=_MODEL, choices=TRAINABLE
+        f"Kind of model. Default: {BEST_FAMILY} on a CPU, {CLASSIC_FAMILY} on a GPU, or the first "
+        "that can have the other flags.",
+        panel=_MODEL,
+        choices=TRAINABLE,
     )
     n_layer: int | None = _filled("n_layer", _MODEL, "Number of transformer blocks.")
     n_head: int | None = _filled("n_head", _MODEL, "Attention heads in each block.")
@@ -281,16 +284,16 @@ class TrainRequest(FormatRequest):
     @property
     def shaping(self) -> dict[str, Any]:
         """The given ones among the flags of model and training."""
-        given = self.given(
-            *(
-                name
-                for panel in (_MODEL, _LENGTH, _OPTIMIZER)
-                for name in own_names(TrainRequest, panel)
-            )
-        )
+        given = self.given(*MODEL_AND_TRAINING)
         if self.time_budget is not None:
             given["time_budget"] = parsed_duration("time_budget", self.time_budget)
         return given
+
+
+MODEL_AND_TRAINING = tuple(
+    name for panel in (_MODEL, _LENGTH, _OPTIMIZER) for name in own_names(TrainRequest, panel)
+)
+"""The flags that shape the model and its training."""
 
 
 def _no_dataset(word: str) -> str:
@@ -313,7 +316,8 @@ def train(request: TrainRequest) -> Answer:
     """Train a GPT on a prepared dataset.
 
     Values that you leave out are chosen for your device and printed: on a GPU those of the lecture,
-    on a CPU those of a run of about ten minutes. Ctrl-C saves the run, and --resume continues it.
+    on a CPU the best that were measured, in a run of ten minutes. Ctrl-C saves the run, and
+    --resume continues it.
     """
     give_way()
     from gptcli.commands.train.run import run

@@ -14,11 +14,13 @@ from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.preset_costs import preset_costs
+from gptcli.commands.train.repetition import repeating_command, repetition_note
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import detail, note, warn
 from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
+from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import ResourceError
 from gptcli.families.registry import find_preset
@@ -31,7 +33,7 @@ from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.tokenization.loading import load_tokenizer
-from gptcli.training.defaults import resolve
+from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import is_worth_compiling, measure_pace
 from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.setup import begin_training, check_length, continue_training
@@ -68,18 +70,29 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     device = chosen_device(request.device)
     precision = chosen_precision(request.precision, device)
     threads = get_threads() if device == "cpu" else 0
-    resolved = resolve(given, model, vocab_size, device, precision, threads)
+
+    def resolve_here(given: Mapping[str, Any]) -> Resolved:
+        n_tokens = dataset.train.n_tokens
+        return resolve(given, model, vocab_size, device, precision, threads, n_tokens)
+
+    resolved = resolve_here(given)
     if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request, device):
         resolved = replace(resolved, training=replace(resolved.training, compile=True))
     budget = None
     if resolved.time_budget is not None:
-        budget = TimeBudget(resolved.time_budget, process_began(), "eval_interval" in given)
-    if resolved.family_note:
-        note(resolved.family_note)
+        budget = TimeBudget(
+            resolved.time_budget, process_began(), "eval_interval" in given, resolved.most_iters
+        )
+    for text in resolved.notes:
+        note(text)
     note("chosen for you: " + _as_flags(resolved.filled))
     detail(f"model: {resolved.model}")
     detail(f"training: {resolved.training}")
     check_length(dataset, resolved.model.block_size)
+
+    def repeat(config: TrainConfig) -> str | None:
+        return repeating_command(request, dataset.directory, resolved.model, config, resolve_here)
+
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
     with memory_errors(_MODEL, _SMALLER), exclusive(directory):
@@ -87,7 +100,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
         if stop:
             raise stop.before_first_step()
         training = begin_training(
-            directory, resolved, request.preset, dataset, request.overwrite, start, budget
+            directory, resolved, request.preset, dataset, request.overwrite, start, budget, repeat
         )
         with discarded_unless_committed(training.place):
             return _train(training, request.preset, given, stop)
@@ -149,6 +162,10 @@ def _train(
     estimate = announce(training, preset, given, stop)
     with RunView(training, stop, estimate) as view:
         progress = run_training(training, view, stop)
+    record = read_record(training.directory)
+    why_not = training.plan.unrepeatable if training.plan else None
+    if text := repetition_note(record, why_not):
+        note(text)
     return result(training, progress, view.seconds)
 
 

@@ -25,11 +25,11 @@ from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.families.registry import family_of
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.defaults import CPU_SECONDS
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.glimpse import glimpse
 from gptcli.training.loop import TrainingRun
 from gptcli.training.peak import matrix_peak
+from gptcli.training.recipe import CPU_SECONDS
 from gptcli.training.reporter import Activity, EvaluationReport, Reporter, StepReport
 
 _QUIET_SECONDS = 15.0
@@ -42,13 +42,13 @@ def announce(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> float | None:
     """Tell the user the size of the run and about how long it will take; returns the seconds."""
-    model, config, dataset = training.model, training.config, training.dataset
+    model, config = training.model, training.config
     n_params = sum(parameter.numel() for parameter in model.parameters())
     tokens = config.rows_per_iter * model.config.block_size
-    epochs = config.max_iters * config.rows_per_iter / _windows(dataset, model.config.block_size)
+    about = "about " if training.plan else ""
     note(
-        f"run: {training.name}: {n_params:,} parameters, "
-        f"{tokens:,} tokens per step, {config.max_iters:,} steps = {epochs:.1f} epochs"
+        f"run: {training.name}: {n_params:,} parameters, {tokens:,} tokens per step, "
+        f"{about}{config.max_iters:,} steps = {_epochs(training):.1f} epochs"
     )
     if not config.max_iters:
         note("--max-iters 0: the model is saved as it is, without training")
@@ -73,6 +73,12 @@ def title_of(training: TrainingRun) -> str:
     sizes = f"{counted(model.n_layer, 'layer')}, {counted(model.n_head, 'head')}"
     family = f"{family_of(model).name} {rounded(exact_count(model))}"
     return f"{training.place.path.name}: {family}, {sizes}, {model.n_embd:,} wide"
+
+
+def _epochs(training: TrainingRun) -> float:
+    """How often the run sees every token."""
+    config, context = training.config, training.model.config.block_size
+    return config.max_iters * config.rows_per_iter / _windows(training.dataset, context)
 
 
 def _windows(dataset: Dataset, block_size: int) -> float:
@@ -140,6 +146,7 @@ class RunView(Reporter):
     ) -> None:
         config, model, progress = training.config, training.model.config, training.progress
         self._training, self._stop = training, stop
+        self._has_said_short = False
         self._started = self._last_line = self._last_sample = time.perf_counter()
         self._course = Course(
             training.title,
@@ -197,15 +204,29 @@ class RunView(Reporter):
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
         line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
+        self._say(line)
+        if self._panel.is_shown:
+            self._sample(report.step)
+
+    def _say(self, line: str) -> None:
         if self._panel.is_shown:
             self._panel.say(line)
-            self._sample(report.step)
         else:
             note(line)
 
     def planned(self, step: int, config: TrainConfig) -> None:
         """Say how many steps fit into the time."""
         self._course.config = config
+        plan = self._training.plan
+        assert plan is not None, "only a run that keeps a time is planned"
+        if plan.is_cut_short(config) and not self._has_said_short:
+            self._has_said_short = True
+            self._course.budget = None  # it ends by its steps
+            ends = duration(plan.ends_after(step, config))
+            self._say(
+                f"the text is small: {config.max_iters:,} steps = {_epochs(self._training):.0f} "
+                f"epochs are what helps; the run ends after about {ends}"
+            )
         detail(f"step {step:,}: {config.max_iters:,} steps end in time")
 
     def warned(self, message: str) -> None:

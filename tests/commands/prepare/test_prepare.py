@@ -33,7 +33,7 @@ def test_summary_has_the_sizes_and_the_next_command(cli, input_file):
         "  val         25 tokens",
         "  ratio       1.00 bytes per token",
     ]
-    assert done.stderr == "next: gptcli train --block-size 54\n"
+    assert done.stderr == "next: gptcli train\n"
 
 
 def test_quiet_leaves_the_result_alone(cli, input_file):
@@ -269,7 +269,7 @@ def test_plan_shards_and_merge_say_how_to_go_on(cli, input_file):
         assert cli("prepare", "--shard", share, "--out", "data/big").code == 0
     merged = cli("prepare", "--merge", "--out", "data/big")
     assert merged.stdout.startswith("data/big\n")
-    assert "next: gptcli train --block-size 54\n" in merged.stderr
+    assert "next: gptcli train\n" in merged.stderr
 
 
 def test_plan_and_shard_print_json_too(cli, input_file):
@@ -354,12 +354,12 @@ def test_flags_are_checked_without_what_reads_texts(name):
 def test_what_prepare_advises_runs_also_for_a_short_text(cli) -> None:
     Path("six.txt").write_text("abcdef")
     advised = cli("prepare", "six.txt").stderr.splitlines()[-1]
-    assert advised.endswith("next: gptcli train --block-size 1")
+    assert advised.endswith("next: gptcli train")
     tiny = ("--n-layer", 1, "--n-head", 1, "--n-embd", 4, "--max-iters", 1)
-    assert cli("train", "--block-size", 1, *tiny).code == 0
+    assert cli("train", *tiny).code == 0
     Path("two.txt").write_text("ab")
     assert "prepare more text" in cli("prepare", "two.txt").stderr
-    refused = cli("train", "--block-size", 1, *tiny)
+    refused = cli("train", *tiny)
     assert refused.code == 3 and "prepare more text" in refused.stderr
 
 

@@ -35,7 +35,31 @@ def test_a_time_is_kept_and_the_plan_is_stored(cli, prepared: Path, monkeypatch)
     steps = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
     assert steps == stored["training"]["max_iters"] > 20
     assert took < 5.5
+    assert stored["repeat"].startswith(f"gptcli train --data data/input --max-iters {steps} ")
     assert cli("train", "--resume", "runs/input", "--max-iters", steps + 2).code == 0
+
+
+def test_the_command_that_is_printed_trains_the_same_weights(cli, prepared, monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.training.recipe._FEWEST_STEPS", 1)  # a short text ends the run
+    timed = cli("train", *MUON, "--batch-size", 64, "--time-budget", "1h", "--compile", "off")
+    assert timed.code == 0, timed.stderr
+    stored = record(prepared / "runs" / "input")
+    steps, command = stored["training"]["max_iters"], stored["repeat"]
+    assert f"the text is small: {steps} steps = 12 epochs are what helps" in timed.stderr
+    assert f"the same again: {command}\n" in timed.stderr
+    assert command.startswith(f"gptcli train --data data/input --max-iters {steps} ")
+    assert "--family" not in command  # what plain train chooses is left out
+    assert cli(*shlex.split(command)[1:]).code == 0
+    last = Path("resume", f"step-{steps:08}")
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        again, before = (prepared / "runs" / one / last / file for one in ("input-2", "input"))
+        assert again.read_bytes() == before.read_bytes()
+    assert record(prepared / "runs" / "input-2")["repeat"] is None
+    assert "the same again" in cli("train", "--resume", "runs/input").stderr
+    grown = cli("train", "--resume", "runs/input", "--max-iters", steps + 2)
+    assert grown.code == 0, grown.stderr
+    assert "the same again" not in grown.stderr
+    assert record(prepared / "runs" / "input")["repeat"] is None
 
 
 def test_a_resumed_run_ends_with_the_weights_of_one_that_was_not_stopped(cli, prepared) -> None:

@@ -1,0 +1,63 @@
+"""What train does where nothing is said: the time, the text and the device decide."""
+
+import pytest
+
+from gptcli.families.registry import find_preset
+from gptcli.training.defaults import resolve
+from gptcli.training.recipe import CPU_SECONDS, MOST_EPOCHS
+
+A_MILLION = 10**6
+
+
+def plain(n_tokens: int | None = A_MILLION, device: str = "cpu", preset: str = "", **given):
+    model = find_preset(preset) if preset else None
+    return resolve(given, model, 65, device, "float32", 2, n_tokens)
+
+
+def test_plain_train_on_a_cpu_keeps_a_time() -> None:
+    assert plain().time_budget == CPU_SECONDS
+    assert plain(time_budget=60.0).time_budget == 60
+    assert plain(max_iters=5).time_budget is None
+    assert plain(device="cuda").time_budget is None
+    assert plain(preset="lecture").time_budget is None
+
+
+def test_a_number_of_steps_is_as_many_of_the_same_run() -> None:
+    timed, counted = plain(), plain(max_iters=1000)
+    assert counted.model == timed.model
+    assert counted.training.max_iters == 1000
+    for name in ("optimizer", "schedule", "lr", "head_lr", "batch_size", "weight_decay", "min_lr"):
+        assert getattr(counted.training, name) == getattr(timed.training, name)
+
+
+def test_sizes_are_known_before_the_text_is() -> None:
+    assert plain(None).model == plain().model
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_context_fits_into_a_short_text_unless_it_is_given(device: str) -> None:
+    short = plain(100, device)
+    assert short.model.block_size == 25
+    assert "context: 25 tokens, since the text has only 100 to train on" in short.notes
+    assert plain(100, device, block_size=256).model.block_size == 256  # an error, later
+    assert plain(257, device).model.block_size == 256
+    assert not any("context" in note for note in plain(1025, device).notes)
+    assert plain(1, device).model.block_size == 1
+
+
+def test_a_time_for_more_epochs_than_help_is_cut_short() -> None:
+    resolved = plain(100_000)
+    tokens = resolved.training.rows_per_iter * resolved.model.block_size
+    assert resolved.most_iters == resolved.training.max_iters
+    assert MOST_EPOCHS <= resolved.most_iters * tokens / 100_000 < MOST_EPOCHS + 1
+    assert plain(10**9).training.max_iters < plain(10**9).most_iters
+
+
+def test_a_text_of_a_page_gets_enough_steps_to_learn_anything() -> None:
+    assert plain(2000).most_iters == 300
+
+
+def test_what_the_user_named_is_trained_as_long_as_he_says() -> None:
+    assert plain(100_000, max_iters=5000).training.max_iters == 5000
+    assert plain(100_000, preset="lecture", time_budget=600.0).most_iters is None
+    assert plain(100_000, device="cuda", time_budget=600.0).most_iters is None
