@@ -187,7 +187,8 @@ def _transformers(
 
     @torch.inference_mode()
     def write() -> int:
-        model.generate(prompt, do_sample=True, top_k=0, min_new_tokens=n_new, max_new_tokens=n_new)
+        how = {"do_sample": True, "top_k": 0, "attention_mask": torch.ones_like(prompt)}
+        model.generate(prompt, min_new_tokens=n_new, max_new_tokens=n_new, **how)
         return n_new
 
     return write

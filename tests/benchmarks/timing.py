@@ -2,6 +2,7 @@
 
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,12 +24,14 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """What each contestant measures in every round; one that fails is named and left out."""
     measured: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, measure in contestants.items():
             if name not in measured:
                 continue
             try:
                 measured[name].append(measure())
+                last = measured[name][-1]
+                print(f"  round {number} of {rounds}: {name} {last:.4g}", file=sys.stderr)
             except (RuntimeError, AssertionError) as error:
                 print(f"  {name} failed: {error}", flush=True)
                 del measured[name]
