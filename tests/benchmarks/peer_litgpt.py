@@ -51,6 +51,7 @@ def main() -> None:
         n_embd=work["n_embd"], bias=False, parallel_residual=False, rotary_percentage=1.0,
     )  # fmt: skip
     rows, steps = work["batch_size"], work["steps"]
+    pretrain.save_checkpoint = lambda *_, **__: None  # a step is measured, nothing is kept
     printed = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(printed):
         pretrain.setup(
