@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gptcli.checkpoint.publish import publish_weights
@@ -12,7 +12,7 @@ from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import DivergedError, TrainingStopped
+from gptcli.errors import DivergedError, TrainingStopped, reason_of
 from gptcli.evaluation.loss import evaluate_split, planned_targets
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.model.gpt import GPT
@@ -28,6 +28,7 @@ from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
 from gptcli.training.step import Stepper, diverged
 from gptcli.training.time_budget import TimePlan
+from gptcli.training.trackers import Trackers
 
 Repeat = Callable[[TrainConfig], str | None]
 """The command that repeats a run with these training values, if there is one."""
@@ -58,6 +59,7 @@ class TrainingRun:
     plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
     title: str = ""  # of loss.svg
     repeat: Repeat = no_command
+    trackers: Trackers = field(default_factory=Trackers)
 
     @property
     def directory(self) -> Path:
@@ -128,7 +130,7 @@ class _Loop:
             raise TrainingStopped(
                 f"stopped by {self._stop.signal_name} and saved at step {self._step:,} of "
                 f"{self._config.max_iters:,}; resume with: "
-                f"gptcli train --resume {typed(self._training.name)}"
+                f"gptcli train --resume {typed(self._training.name)}{self._training.trackers.flags}"
             ) from None
 
     @property
@@ -275,6 +277,7 @@ class _Loop:
         save_step(training.directory, snapshot, training.dataset.tokenizer)
         mark_saved(training.directory)
         training.place.commit()
+        self._pass_on()
         self._draw()
         self._reporter.saved(progress.step)
 
@@ -293,3 +296,14 @@ class _Loop:
             self._log.append(step, **values)
         except OSError as error:
             self._reporter.warned(f"step {step:,} was not logged: {error}")
+        self._training.trackers.log(step, values)
+        if self._training.place.is_in_place:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give the trackers their figures; if that fails, warn and go on without them."""
+        trackers = self._training.trackers
+        try:
+            trackers.pass_on(self._training.directory)
+        except Exception as error:
+            self._reporter.warned(f"the run is not tracked any longer: {reason_of(error)}")

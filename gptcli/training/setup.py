@@ -41,13 +41,24 @@ from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
+from gptcli.training.trackers import TRACKERS
 
 _SMALLER = "choose a smaller --n-layer or --n-embd"
 RUN = OutputKind(
     "run",
     RECORD_FILE,
     RUN_FORMAT,
-    frozenset({RECORD_FILE, METRICS_FILE, PLOT_FILE, RESUME_FOLDER, MANIFEST_FILE, *MODEL_FILES}),
+    frozenset(
+        {
+            RECORD_FILE,
+            METRICS_FILE,
+            PLOT_FILE,
+            RESUME_FOLDER,
+            MANIFEST_FILE,
+            *TRACKERS,
+            *MODEL_FILES,
+        }
+    ),
 )
 
 

@@ -27,6 +27,7 @@ from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
 from gptcli.training.defaults import FILLED, TRAIN_FLAGS, resolve
 from gptcli.training.recipe import BEST_FAMILY, CLASSIC_FAMILY
+from gptcli.training.trackers import TRACKERS
 
 _HELP = "gptcli train --help"
 _USUAL_VOCABULARY = 256
@@ -34,7 +35,7 @@ _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
-_MAY_CHANGE = ("resume", "dataset", "data", "device", "max_iters", "config")
+_MAY_CHANGE = ("resume", "dataset", "data", "device", "max_iters", "config", *TRACKERS)
 
 
 def _default(name: str) -> str:
@@ -104,6 +105,10 @@ class TrainRequest(FormatRequest):
         default="auto",
         choices=("auto", "on", "off"),
     )
+    tensorboard: bool = option(
+        "Also write the figures for TensorBoard, to RUN/tensorboard.", default=False
+    )
+    wandb: bool = option("Also send the figures to Weights & Biases.", default=False)
 
     family: str | None = option(
         f"Kind of model. Default: {BEST_FAMILY} on a CPU, {CLASSIC_FAMILY} on a GPU, or the first "
@@ -280,6 +285,11 @@ class TrainRequest(FormatRequest):
                 f"{word} is a preset: taken as --preset", self, dataset=None, preset=word
             )
         raise UsageError(_no_dataset(word))
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The names of the trackers that are asked for."""
+        return tuple(self.given(*TRACKERS))
 
     @property
     def shaping(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs ``train``: begins a run, resumes one, or lists the presets."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget
+from gptcli.training.trackers import Trackers, check_trackers
 
 _MODEL = "this model, --batch-size and --block-size"
 _SMALLER = "choose smaller ones"
@@ -48,6 +50,7 @@ def run(request: TrainRequest) -> Answer:
     """Train as the flags say, to the last step or until Ctrl-C."""
     if request.list_presets:
         return _list_presets(request)
+    check_trackers(request.trackers)
     with stop_requests(say_stopping) as stop:
         if request.resume is not None:
             return _continue(request.resume, request, stop)
@@ -103,7 +106,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
             directory, resolved, request.preset, dataset, request.overwrite, start, budget, repeat
         )
         with discarded_unless_committed(training.place):
-            return _train(training, request.preset, given, stop)
+            return _train(training, request, request.preset, given, stop)
 
 
 def _can_compile(request: TrainRequest, device: str) -> bool:
@@ -152,15 +155,26 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
-        return _train(training, record.preset, {}, stop)
+        return _train(training, request, record.preset, {}, stop)
 
 
 def _train(
-    training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
+    training: TrainingRun,
+    request: TrainRequest,
+    preset: str | None,
+    given: Mapping[str, Any],
+    stop: StopRequest,
 ) -> Answer:
     training.title = title_of(training)
+    created = read_record(training.directory).created
+    training.trackers = Trackers(
+        request.trackers,
+        ident=f"{training.name} {created}",
+        title=training.title,
+        first=training.progress.step,
+    )
     estimate = announce(training, preset, given, stop)
-    with RunView(training, stop, estimate) as view:
+    with RunView(training, stop, estimate) as view, closing(training.trackers):
         progress = run_training(training, view, stop)
     record = read_record(training.directory)
     why_not = training.plan.unrepeatable if training.plan else None
