@@ -4,7 +4,8 @@
 
 Each rung is one command, ``gptcli train --preset lecture-...``, with the lecture's settings. All
 of them take some two minutes on two CPU cores, plus six starts of Python. What is written goes
-to the folder ``ladder`` or the one that ``--folder`` names.
+to the folder ``ladder`` or the one that ``--folder`` names. Below the rungs stands what counting
+n-grams of characters reaches (ngram_yardstick.py): the yardstick for every model of this text.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+from ngram_yardstick import losses as ngram_losses
 
 # What the lecture reads off for the validation loss of each.
 RUNGS = {
@@ -53,6 +56,8 @@ def main() -> None:
     print(LINE.format("rung", "here", "lecture", ""))
     for rung, lecture in RUNGS.items():
         print(LINE.format(rung, f"{losses[rung]:.3f}", lecture, f"{losses[rung] - lecture:+.3f}"))
+    for order, loss in ngram_losses(Path(asked.text).read_text(encoding="utf-8")).items():
+        print(LINE.format(f"{order}-gram", f"{loss:.3f}", "", ""))
 
 
 if __name__ == "__main__":

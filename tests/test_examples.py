@@ -4,11 +4,15 @@ import math
 import runpy
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+
+from gptcli.accounting.parameters import exact_count
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -92,7 +96,100 @@ def test_the_ladder_prints_every_rung_beside_the_lectures_figure(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
     assert [row[0] for row in rows] == [
-        "rung", "bigram", "head", "multihead", "feedforward", "residual", "layernorm"
+        "rung", "bigram", "head", "multihead", "feedforward", "residual", "layernorm",
+        *(f"{order}-gram" for order in range(2, 9)),
     ]  # fmt: skip
-    assert [row[2] for row in rows[1:]] == ["2.5", "2.4", "2.28", "2.24", "2.08", "2.06"]
-    assert all(1 < float(row[1]) < 4 for row in rows[1:])
+    assert [row[2] for row in rows[1:7]] == ["2.5", "2.4", "2.28", "2.24", "2.08", "2.06"]
+    assert all(1 < float(row[1]) < 4 for row in rows[1:7])
+    assert all(0 < float(row[1]) < 2 for row in rows[7:])
+
+
+def probability(text: str, order: int, context: str, end: str) -> float:
+    """Interpolated modified Kneser-Ney with dictionaries, straight from the paper."""
+    estimate = 1 / len(set(text))
+    for length in range(1, order + 1):
+        seen = Counter(text[at : at + length] for at in range(len(text) - length + 1))
+        if length < order:
+            longer = {text[at : at + length + 1] for at in range(len(text) - length)}
+            seen = Counter(gram[1:] for gram in longer)
+        n = {k: max(1, sum(count == k for count in seen.values())) for k in (1, 2, 3, 4)}
+        share = n[1] / (n[1] + 2 * n[2])
+        taken = [k - (k + 1) * share * n[k + 1] / n[k] for k in (1, 2, 3)]
+        discount = [0, *(min(max(one, 0.1), k) for k, one in enumerate(taken, start=1))]
+        before = context[len(context) - length + 1 :] if length > 1 else ""
+        after = defaultdict(int, {g[-1]: c for g, c in seen.items() if g[:-1] == before})
+        if len(before) == length - 1 and after:
+            rest = sum(discount[min(3, count)] for count in after.values())
+            kept = after[end] - discount[min(3, after[end])]
+            estimate = (kept + rest * estimate) / sum(after.values())
+    return estimate
+
+
+TALE = "the cat sat on the mat, the rat sat on the cat; a cat ate that rat"
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_counting_equals_dictionaries_and_its_chances_sum_to_one(monkeypatch, order: int) -> None:
+    yardstick = load("ngram_yardstick", monkeypatch)
+    letters = sorted(set(TALE))
+    model = yardstick["KneserNey"](np.array([letters.index(c) for c in TALE]), order, len(letters))
+    for context in ("", "c", "the c", " on the ", "xx", "mmmm"):
+        known = [letters.index(c) for c in context.replace("x", ";")]
+        found = [
+            model.probabilities(
+                np.array([*known, end]), np.array([len(known)]), np.array([len(known)])
+            )[0]
+            for end in range(len(letters))
+        ]
+        expected = [probability(TALE, order, context.replace("x", ";"), c) for c in letters]
+        assert found == pytest.approx(expected)
+        assert sum(found) == pytest.approx(1)
+
+
+def test_counting_reaches_the_figures_of_another_program(monkeypatch, shared: Path) -> None:
+    yardstick = load("ngram_yardstick", monkeypatch)
+    yardstick["losses"].__globals__["ORDERS"] = (5, 7)
+    text = (shared / "data" / "tinyshakespeare.txt").read_text(encoding="utf-8")
+    found = yardstick["losses"](text)  # that program leaves out the last window, which is partial
+    assert found == pytest.approx({5: 1.5722, 7: 1.5292}, abs=6e-4)
+
+
+def test_features_are_trained_once_each_and_shown_beside_the_start(
+    monkeypatch, tmp_path: Path, capsys
+) -> None:
+    example = load("modern_features", monkeypatch)
+    known = example["train_all"].__globals__
+    every = known["FEATURES"]["all, with squared ReLU"]
+    monkeypatch.setitem(known, "FEATURES", {"start": example["Feature"](), "every": every})
+    monkeypatch.setitem(known, "SEEDS", (1, 2))
+    monkeypatch.setitem(known, "SIZES", {"n_layer": 1, "n_head": 1, "n_embd": 8, "block_size": 8})
+    (tmp_path / "input.txt").write_text(TALE * 9)
+    dataset = example["prepared"](str(tmp_path / "input.txt"), tmp_path)
+    outcomes = example["train_all"](dataset, tmp_path, 2)
+    assert {(one.feature, one.seed) for one in outcomes} == {
+        (name, seed) for name in ("start", "every") for seed in (1, 2)
+    }
+    assert len({one.val_loss for one in outcomes}) == 4
+    kept = (tmp_path / "outcomes.jsonl").read_text()
+    assert example["train_all"](dataset, tmp_path, 2) == outcomes, "nothing is trained again"
+    assert (tmp_path / "outcomes.jsonl").read_text() == kept
+    capsys.readouterr()
+    example["print_table"](outcomes)
+    start, every_row = capsys.readouterr().out.splitlines()[2:]
+    assert "+0.000" in start and every_row.startswith("| every")
+    example["draw"](outcomes, tmp_path / "features.svg")
+    assert "<svg" in (tmp_path / "features.svg").read_text()
+
+
+def test_a_feature_changes_what_it_is_named_after_and_nothing_else(monkeypatch) -> None:
+    example = load("modern_features", monkeypatch)
+    start = example["configured"](example["Feature"](), 1, 9, 65)
+    for name, feature in example["FEATURES"].items():
+        model, training = example["configured"](feature, 1, 9, 65)
+        for now, before, named in (
+            (model, start[0], feature.model),
+            (training, start[1], feature.training),
+        ):
+            changed = {key for key in vars(now) if getattr(now, key) != getattr(before, key)}
+            assert changed <= set(named), name
+        assert 0.97 < exact_count(model) / exact_count(start[0]) < 1.09, "all are of about one size"
