@@ -170,7 +170,7 @@ def draw(outcomes: list[Outcome], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("validation loss (nats per character), mean and range of the seeds")
     axes.grid(alpha=0.25)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
