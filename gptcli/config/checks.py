@@ -3,6 +3,7 @@
 Also how flags and counts are written in messages everywhere.
 """
 
+import difflib
 from types import MappingProxyType
 
 from gptcli.errors import UsageError
@@ -76,7 +77,11 @@ def check_fraction(name: str, value: object, example: float) -> None:
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise UsageError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise UsageError(f"{flag(name)} {value} is unknown: choose one of {', '.join(choices)}")
+        near = difflib.get_close_matches(str(value).lower(), choices, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(
+            f"{flag(name)} {value} is unknown{hint}: choose one of {', '.join(choices)}"
+        )
 
 
 def _shown(value: object) -> str:

@@ -13,10 +13,13 @@ _LONGEST = 366 * 86400.0
 
 
 def parsed_duration(name: str, text: str) -> float:
-    """The number of seconds; UsageError for what is no duration, nothing, or over a year."""
+    """The number of seconds; UsageError for what is no duration, or over a year."""
     match = _DURATION.fullmatch(text.strip().lower().replace(" ", ""))
     parts = match.groupdict() if match else {}
     seconds = sum(float(parts[unit]) * size for unit, size in _SECONDS.items() if parts.get(unit))
-    if not 0 < seconds <= _LONGEST:
-        raise UsageError(f"{flag(name)} {text!r:.40} is not a duration: try 90s, 10m or 2h")
+    examples = "try 90s, 10m or 2h"
+    if seconds > _LONGEST:
+        raise UsageError(f"{flag(name)} {text!r:.40} is longer than a year: {examples}")
+    if not seconds:
+        raise UsageError(f"{flag(name)} {text!r:.40} is not a duration: {examples}")
     return seconds

@@ -202,11 +202,28 @@ class _Loop:
     def _evaluate_and_save(self) -> None:
         started, plan = time.perf_counter(), self._training.plan
         self._evaluate()
+        seconds = time.perf_counter() - started
         if plan and not self._training.place.is_in_place:
-            plan.check_has_time()
+            self._check_has_time(plan, seconds)
+        started = time.perf_counter()
         self._save()
         if plan:
-            plan.evaluated(time.perf_counter() - started)
+            plan.evaluated(seconds + time.perf_counter() - started)
+
+    def _check_has_time(self, plan: TimePlan, evaluation: float) -> None:
+        """UsageError before anything is replaced, where a step cannot end in time.
+
+        A step is tried; twice where it seems too slow, since the first one may be compiling.
+        """
+        plan.check_has_time(evaluation=evaluation)
+        seconds = math.inf
+        for _ in range(2):
+            started = time.perf_counter()
+            self._stepper.rehearse(self._config.batch_size)
+            seconds = min(seconds, (time.perf_counter() - started) * self._config.grad_accum)
+            if plan.budget.elapsed + seconds + evaluation < plan.budget.seconds:
+                return
+        plan.check_has_time(seconds, evaluation)
 
     def _evaluate(self) -> None:
         dataset, progress = self._training.dataset, self._training.progress

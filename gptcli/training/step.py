@@ -25,6 +25,8 @@ from gptcli.training.schedule import teacher_share
 Lesson = tuple[Tensor, Tensor]
 """What a teacher expects, (B, T, V), and the share of the targets that this takes, ()."""
 
+_HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
+
 # (model, tokens, counted, precision) -> loss, as ``batch_loss`` or what was compiled of it.
 _BatchLoss = Callable[[GPT, Tensor, Tensor | None, Precision], Tensor]
 
@@ -225,7 +227,8 @@ class Stepper:
 
 def diverged(step: int, loss: float, config: TrainConfig) -> str:
     """The message for a loss or a gradient that is not finite."""
+    lower = config.lr / 3 if config.lr < _HIGH_RATE else _LOW_RATE
     return (
         f"training diverged at step {step:,} (loss {loss:.4g}, or its gradient is not finite); "
-        f"what was saved before is good. Try --lr {config.lr / 3:.1g} or --warmup-iters 200"
+        f"what was saved before is good. Try --lr {lower:.1g} or --warmup-iters 200"
     )

@@ -55,13 +55,17 @@ class TimePlan:
         self._evaluation = 0.0  # seconds
         self._measured: deque[tuple[int, float]] = deque(maxlen=_RECENT)  # steps, seconds
         self._plans = 0
-        self._is_warm = False
+        self._first: tuple[int, float] | None = None
         self.unrepeatable: str | None = None
 
-    def check_has_time(self) -> None:
-        """Raise UsageError where the time is over before the first step."""
-        if self.budget.elapsed >= self.budget.seconds:
-            enough = math.ceil(2 * self.budget.elapsed)
+    def check_has_time(self, step: float = 0.0, evaluation: float = 0.0) -> None:
+        """Raise UsageError where the time is over before a step and an evaluation have ended.
+
+        ``step`` and ``evaluation`` are the seconds that they take.
+        """
+        needed = self.budget.elapsed + step + evaluation
+        if needed >= self.budget.seconds:
+            enough = math.ceil(2 * (needed + _TO_END))
             raise UsageError(
                 f"--time-budget of {self.budget.seconds:g} s is too short: it was over before the "
                 f"first step, and nothing was saved; try --time-budget {enough}s"
@@ -73,9 +77,10 @@ class TimePlan:
 
     def stepped(self, steps: int, seconds: float) -> None:
         """Take note of how long some steps took; the first ever are warming up."""
-        if self._is_warm:
+        if self._first is None:
+            self._first = (steps, seconds)
+        else:
             self._measured.append((steps, seconds))
-        self._is_warm = True
 
     def pause(self, usual: int) -> int:
         """After how many steps to look at the clock: ``usual``, or fewer where they are slow."""
@@ -110,13 +115,15 @@ class TimePlan:
         return config.max_iters == self.budget.most_iters
 
     def _revised(self, step: int, config: TrainConfig) -> TrainConfig | None:
-        if not self._measured:
-            return None
+        if not self._measured:  # the first step is no measure, unless another would be late
+            is_late = self._affordable(1) == 0
+            return replace(config, max_iters=step) if is_late else None
         if self._plans < len(_PLAN_AT):
             done = max(self.budget.elapsed / self.budget.seconds, step / config.max_iters)
             if done < _PLAN_AT[self._plans]:
                 return None
-            self._plans += 1
+            # A slow machine passes several at once, and plans once.
+            self._plans = sum(done >= share for share in _PLAN_AT)
             return self._planned(step, config)
         if self._end(step, config) <= self.budget.seconds * _LATE:
             return None
@@ -137,9 +144,9 @@ class TimePlan:
         return iters if most is None else min(iters, most)
 
     def _affordable(self, evaluations: int) -> int:
-        """Further steps that end in time with so many evaluations, at least one step."""
+        """Further steps that end in time with so many evaluations."""
         left = self.budget.seconds - self.budget.elapsed - self._apart(evaluations)
-        return max(1, int(left / self._step_seconds()))
+        return max(0, int(left / self._step_seconds()))
 
     def _end(self, step: int, config: TrainConfig) -> float:
         """Seconds from the beginning to the end, at the present pace."""
@@ -155,9 +162,5 @@ class TimePlan:
         return evaluations * self._evaluation + _TO_END
 
     def _step_seconds(self) -> float:
-        return sum(seconds for _, seconds in self._measured) / sum(n for n, _ in self._measured)
-
-
-def _rates(step: int, config: TrainConfig) -> list[float]:
-    """The learning rates of the steps before ``step``."""
-    return [learning_rate(one, config) for one in range(step)]
+        measured = self._measured or [self._first or (1, 0.0)]
+        return sum(seconds for _, seconds in measured) / sum(n for n, _ in measured)

@@ -5,7 +5,7 @@ import pytest
 
 from gptcli.evaluation import evaluation_pass
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.loss import evaluate
+from gptcli.evaluation.loss import evaluate, evaluate_split
 from gptcli.evaluation.target_windows import StridedWindows
 from gptcli.runtime.world import World
 
@@ -39,3 +39,32 @@ def test_processes_add_up_to_what_one_finds(model, random_tokens, monkeypatch, s
         losses, places = shared(World(0, size)).losses()
     assert losses.tobytes() == alone_losses.tobytes()
     assert places.tolist() == alone_places.tolist() == list(range(1, 1000))
+
+
+def test_in_bfloat16_the_loss_is_nearly_that_of_float32(model, random_tokens) -> None:
+    text = random_tokens(1000)
+    exact, rounded = (
+        evaluate_split(model, text, "cpu", precision=one) for one in ("float32", "bfloat16")
+    )
+    assert rounded.n_targets == exact.n_targets == 999
+    assert rounded.loss != exact.loss
+    assert rounded.loss == pytest.approx(exact.loss, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "limit", "tokens"),
+    [
+        ("cpu", "bfloat16", None, 2**13),
+        ("cuda:1", "float32", None, 2**13),
+        ("cuda:1", "bfloat16", None, 2**17),
+        ("cuda:1", "bfloat16", 20, 2**13),  # --eval-batches counts those of the usual size
+    ],
+)
+def test_only_in_bfloat16_on_a_gpu_are_batches_larger(
+    model, random_tokens, device: str, precision, limit: int | None, tokens: int
+) -> None:
+    text, windows = random_tokens(1000), StridedWindows(8, 8, 1000)
+    found = EvaluationPass(
+        model, text, device, windows, max_batches=limit, precision=precision
+    )._batch_size()
+    assert found == tokens

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gptcli.config.model import ModelConfig
-from gptcli.fast.layers import FastLinear, _OneDNNProduct, attend_fast, use_fast_layers
+from gptcli.fast.layers import (
+    FastLinear,
+    _OneDNNProduct,
+    attend_fast,
+    padded_linear,
+    use_fast_layers,
+)
 from gptcli.model.attention import Attention
 from gptcli.model.initialization import new_model
 
@@ -93,6 +99,27 @@ def test_the_onednn_product_equals_torchs_on_any_cpu(bias: bool) -> None:
     )
     inputs = (x, weight, b) if bias else (x, weight)
     ours = _OneDNNProduct.apply(x, weight, b if bias else None)
+    theirs = nn.functional.linear(x, weight, b if bias else None)
+    torch.testing.assert_close(ours, theirs)
+    cotangent = torch.randn(ours.shape, generator=generator)
+    for one, other in zip(
+        torch.autograd.grad(ours, inputs, cotangent),
+        torch.autograd.grad(theirs, inputs, cotangent),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("n_out", [65, 128, 257])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_weight_filled_up_for_a_gpu_gives_the_same(n_out: int, bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x, weight, b = (
+        torch.randn(*shape, generator=generator, requires_grad=True)
+        for shape in ((2, 5, 16), (n_out, 16), (n_out,))
+    )
+    inputs = (x, weight, b) if bias else (x, weight)
+    ours = padded_linear(x, weight, b if bias else None)
     theirs = nn.functional.linear(x, weight, b if bias else None)
     torch.testing.assert_close(ours, theirs)
     cotangent = torch.randn(ours.shape, generator=generator)

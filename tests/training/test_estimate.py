@@ -1,5 +1,6 @@
 """Estimates: they leave no trace, count what is left, and grow with layers and rows."""
 
+import pytest
 import torch
 
 from gptcli.accounting.flops import sequence_flops
@@ -7,7 +8,8 @@ from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
 from gptcli.runtime.signals import StopRequest
 from gptcli.training import estimate
-from gptcli.training.estimate import Pace, estimate_seconds, measure_pace
+from gptcli.training.defaults import resolve
+from gptcli.training.estimate import Pace, estimate_seconds, is_worth_compiling, measure_pace
 
 
 def test_estimating_leaves_weights_and_optimizer_as_they_were(begin, monkeypatch) -> None:
@@ -45,3 +47,28 @@ def test_what_is_measured_here_is_possible() -> None:
     pace = measure_pace("cpu", "float32")
     assert 1e-5 < pace.seconds_per_layer < 1
     assert 1e8 < pace.flops_per_second < 1e14
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "steps", "expected"),
+    [
+        ("cpu", "bfloat16", 10**6, True),
+        ("cpu", "float32", 10**6, False),
+        ("cpu", "bfloat16", 10, False),
+        ("cuda", "bfloat16", 10**11, True),
+        ("cuda:1", "float32", 10**11, True),
+        ("cuda", "bfloat16", 10**6, False),  # ends within minutes
+        ("mps", "float32", 10**11, False),
+    ],
+)
+def test_compiling_is_chosen_where_it_pays(
+    monkeypatch, device: str, precision: str, steps: int, expected: bool
+) -> None:
+    monkeypatch.setattr(estimate, "has_compiler", lambda _: True)
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 32, "batch_size": 4, "block_size": 16}
+    resolved = resolve({**sizes, "max_iters": steps}, None, 40, device, precision, 1)
+    assert is_worth_compiling("auto", resolved) == expected
+    assert is_worth_compiling("on", resolved)
+    assert not is_worth_compiling("off", resolved)
+    monkeypatch.setattr(estimate, "has_compiler", lambda _: False)
+    assert not is_worth_compiling("auto", resolved)

@@ -15,6 +15,7 @@ from gptcli.checkpoint.run import read_record
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.checkpoint.weights_step import WeightsStep, weights_step
 from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
+from gptcli.fast.compiled_blocks import has_compiler
 from gptcli.model.initialization import new_model
 from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
@@ -325,3 +326,19 @@ def test_patience_counts_evaluations_without_a_better_one(
     run(training, heard)
     assert training.progress.step == last
     assert training.progress.best_step == 10
+
+
+@pytest.mark.skipif(not has_compiler("cpu"), reason="there is no C++ compiler")
+def test_compiled_steps_with_dropout_resume_exactly(begin, dataset, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    given = {"n_layer": 1, "dropout": 0.2, "max_iters": 6, "eval_interval": 3, "compile": True}
+    straight, stopped = begin("straight", **given), begin("stopped", **given)
+    run(straight)
+    with pytest.raises(TrainingStopped):
+        run(stopped, Listener(stop_at=3))
+    record = read_record(stopped.directory)
+    assert record.training.compile
+    torch.compiler.reset()  # as a new process does, which reads what was compiled from its cache
+    resumed, _ = continue_training(stopped.directory, record, dataset, None)
+    run(resumed)
+    assert weights_hash(resumed) == weights_hash(straight)

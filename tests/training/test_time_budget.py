@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gptcli.config.training import TrainConfig
+from gptcli.errors import UsageError
 from gptcli.training.schedule import learning_rate
 from gptcli.training.time_budget import TimeBudget, TimePlan
 
@@ -130,3 +131,49 @@ def test_a_run_can_be_repeated_by_its_number_of_steps_unless_its_rates_were_othe
     constant = Machine({0: 0.5, 700: 1.0, 800: 1.5})
     constant.train(config=replace(GUESS, schedule="constant"))
     assert constant.plan.unrepeatable is None
+
+
+@pytest.mark.parametrize(
+    ("pace", "evaluation", "seconds"),
+    [
+        ({0: 25.0}, 6.0, 60.0),  # three steps would be too late
+        ({0: 40.0}, 6.0, 60.0),  # even two
+        ({0: 1.0}, 25.0, 60.0),  # half of the time for the first evaluation
+        ({0: 9.0, 1: 3.0}, 1.0, 60.0),  # passes two moments of planning in one step
+        ({0: 0.5, 40: 8.0}, 2.0, 60.0),
+    ],
+)
+def test_slow_steps_and_evaluations_end_in_time(pace, evaluation: float, seconds: float) -> None:
+    machine = Machine(pace, evaluation)
+    final = machine.train(seconds)
+    assert machine.now <= 1.05 * seconds
+    assert final.max_iters >= 1
+    assert machine.plans[-1][1] == final
+
+
+def test_a_guess_that_is_far_too_low_is_extended_at_its_very_last_step() -> None:
+    machine = Machine({0: 0.5})
+    final = machine.train(config=replace(GUESS, max_iters=10, eval_interval=10))
+    assert final.max_iters > 900
+    assert 0.93 * BUDGET <= machine.now <= BUDGET
+
+
+def test_a_machine_that_becomes_faster_ends_in_time_with_the_planned_steps() -> None:
+    machine = Machine({0: 1.0, 400: 0.5})
+    final = machine.train()
+    assert machine.now <= BUDGET
+    assert final == machine.plans[-1][1]
+    assert machine.plans[-1][0] < 400
+
+
+def test_a_save_that_takes_long_is_paid_for_by_steps() -> None:
+    quick, slow = Machine({0: 0.5}, evaluation=2.0), Machine({0: 0.5}, evaluation=40.0)
+    assert quick.train().max_iters - slow.train().max_iters > 2 * 30 / 0.5
+    assert slow.now <= BUDGET
+
+
+def test_a_time_that_ends_within_the_first_step_is_refused() -> None:
+    plan = TimePlan(TimeBudget(60.0, 0.0, clock=lambda: 30.0))
+    plan.check_has_time(step=10.0, evaluation=10.0)
+    with pytest.raises(UsageError, match=r"too short.*--time-budget 132s"):
+        plan.check_has_time(step=25.0, evaluation=10.0)

@@ -80,10 +80,19 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_was_not_stopped(cli, pr
         ("--time-budget 10m --max-iters 5", "--time-budget and --max-iters"),
         ("--time-budget soon", "is not a duration: try 90s, 10m or 2h"),
         ("--time-budget 0.001s", "too short"),
-        ("--optimizer adam", "--optimizer"),
-        ("--schedule cosin", "--schedule"),
+        ("--time-budget 1e9h", "is not a duration"),
+        ("--time-budget 0s", "is not a duration"),
+        ("--time-budget -5m", "is not a duration"),
+        ("--time-budget NaN", "is not a duration"),
+        ("--time-budget 9000h", "is longer than a year"),
+        ("--optimizer adam", "--optimizer adam is unknown (did you mean adamw?)"),
+        ("--optimizer mounn", "did you mean muon?"),
+        ("--schedule cosin", "--schedule cosin is unknown (did you mean cosine?)"),
+        ("--decay-fraction 0", "--decay-fraction must be greater than 0"),
+        ("--decay-fraction nan", "--decay-fraction must be a finite number"),
+        ("--embedding-lr nan", "--embedding-lr must be a finite number"),
         ("--decay-fraction 2", "--decay-fraction 2 is above 1"),
-        ("--head-lr 0.1", "has no parameters of the group head"),
+        ("--family gpt2 --head-lr 0.1", "has no parameters of the group head"),
         ("--family nanochat --vector-lr 0.1", "has no parameters of the group vector"),
         ("--patience 0", "--patience"),
     ],
@@ -93,3 +102,38 @@ def test_a_wrong_value_is_named_and_nothing_is_left(cli, prepared, flags: str, w
     assert done.code == 2
     assert words in done.stderr
     assert not (prepared / "runs").exists() or not list((prepared / "runs").iterdir())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_rate_that_is_far_too_high_is_exit_6_with_one_that_works(
+    cli, prepared: Path, optimizer: str
+) -> None:
+    length = ("--max-iters", 9, "--eval-interval", 9, "--compile", "off")
+    done = cli("train", *MUON, *length, "--optimizer", optimizer, "--lr", "1e30")
+    assert done.code == 6
+    assert "training diverged at step 1 " in done.stderr
+    assert "Try --lr 0.001 or" in done.stderr
+    kept = prepared / "runs" / "input"
+    assert [step.name for step in (kept / "resume").iterdir()] == ["step-00000000"]
+    assert cli("train", *MUON, *length, "--optimizer", optimizer, "--lr", "0.001").code == 0
+
+
+def test_without_a_compiler_asking_for_it_is_refused_and_replaces_nothing(
+    cli, prepared: Path, monkeypatch
+) -> None:
+    length = ("--max-iters", 1, "--out", "mine")
+    assert cli("train", *MUON, *length).code == 0
+    before = (prepared / "mine" / "model.safetensors").read_bytes()
+    monkeypatch.setenv("PATH", str(prepared))
+    monkeypatch.delenv("CXX", raising=False)
+    done = cli("train", *MUON, *length, "--seed", 2, "--overwrite", "--compile", "on")
+    assert done.code == 5
+    assert "there is no C++ compiler, which --compile needs: install g++" in done.stderr
+    assert (prepared / "mine" / "model.safetensors").read_bytes() == before
+
+
+def test_muon_without_matrices_is_adamw(cli, prepared: Path) -> None:
+    flags = ("--preset", "lecture-bigram", "--max-iters", 2)
+    assert cli("train", *flags, "--optimizer", "muon", "--lr", 0.01, "--out", "a").code == 0
+    assert record(prepared / "a")["training"]["optimizer"] == "muon"
+    assert cli("train", "--resume", "a", "--max-iters", 3).code == 0
