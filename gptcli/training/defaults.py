@@ -25,6 +25,7 @@ from gptcli.training.recipe import (
     CLASSIC_FAMILY,
     CPU_SECONDS,
     LEAST_WITH_MUON,
+    NGRAM_TEACHER,
     WITH_MUON,
     Values,
     affordable_iters,
@@ -42,7 +43,7 @@ TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
 FILLED = (
     "n_layer", "n_head", "n_embd", "block_size", "dropout", "batch_size", "max_iters",
     "eval_interval", "optimizer", "lr", "min_lr", *RATES, "weight_decay", "beta1", "beta2",
-    "schedule", "warmup_iters",
+    "schedule", "warmup_iters", "ngram_teacher",
 )  # fmt: skip
 
 _PLANNED = ("max_iters", "eval_interval")  # these follow from the time, if one is to be kept
@@ -74,11 +75,13 @@ def resolve(
     precision: str,
     threads: int,
     n_tokens: int | None = None,
+    is_countable: bool = False,
 ) -> Resolved:
     """Merge flags, preset or family, and the device's defaults; the first of them wins.
 
-    ``n_tokens`` is the length of the text, None where it is not known yet. UsageError where a
-    flag changes what the family has fixed, or is of no use to the model.
+    ``n_tokens`` is the length of the text, None where it is not known yet; a countable one can
+    be taught by its n-grams. UsageError where a flag changes what the family has fixed, or is
+    of no use to the model.
     """
     budget = given.get("time_budget")
     if budget is None and preset is None and device == "cpu" and "max_iters" not in given:
@@ -100,6 +103,8 @@ def resolve(
     values = _train_values(known, base, model, plan)
     if is_planned_here and family == BEST_FAMILY:
         model, values = _regularized(model, values, given, n_tokens)
+        if is_countable and values["optimizer"] == "muon":
+            values.setdefault("ngram_teacher", NGRAM_TEACHER)
     training = TrainConfig(**values)
     check_rates(given, model)
     whole = {**asdict(model), **asdict(training)}

@@ -8,6 +8,7 @@ The rule: time and vocabulary choose the size, the text the context and how ofte
 - A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
   lower the loss on text that is held out. A run of a small text then ends before its time.
 - The more often it is repeated, the more dropout and weight decay.
+- N-grams teach a text of characters (training/ngram_teacher.py).
 """
 
 import math
@@ -69,6 +70,7 @@ WITH_MUON: Values = MappingProxyType(
         "beta1": 0.8, "beta2": 0.95, "schedule": "wsd", "warmup_iters": 0,
     }
 )  # fmt: skip
+NGRAM_TEACHER = 0.7  # where a text can be counted
 LEAST_WITH_MUON = 0.02  # of the full rate, at the end of the decay
 
 # What two cores of a current server or laptop sustain in training, in FLOP/s.

@@ -4,7 +4,7 @@ import math
 
 from gptcli.config.training import TrainConfig
 
-_LEAST_TEACHING = 0.5  # of the n-grams' first share, at the end
+_LEAST_TEACHING = 0.15  # of the n-grams' first share, at the end
 
 
 def learning_rate(step: int, config: TrainConfig, full: float | None = None) -> float:

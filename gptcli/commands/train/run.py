@@ -37,6 +37,7 @@ from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import is_worth_compiling, measure_pace
 from gptcli.training.loop import TrainingRun, run_training
+from gptcli.training.ngram_teacher import can_teach
 from gptcli.training.setup import begin_training, check_length, continue_training
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget
@@ -76,7 +77,8 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
 
     def resolve_here(given: Mapping[str, Any]) -> Resolved:
         n_tokens = dataset.train.n_tokens
-        return resolve(given, model, vocab_size, device, precision, threads, n_tokens)
+        is_countable = not dataset.train.is_masked and can_teach(n_tokens, vocab_size)
+        return resolve(given, model, vocab_size, device, precision, threads, n_tokens, is_countable)
 
     resolved = resolve_here(given)
     if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request, device):
