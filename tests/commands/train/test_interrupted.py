@@ -12,7 +12,17 @@ import pytest
 
 @pytest.fixture
 def long(tiny) -> tuple[object, ...]:
-    return (*tiny, "--max-iters", 400, "--eval-interval", 20, "--eval-batches", 1)
+    return (
+        *tiny,
+        "--family",
+        "gpt2",
+        "--max-iters",
+        400,
+        "--eval-interval",
+        20,
+        "--eval-batches",
+        1,
+    )
 
 
 def start(prepared: Path, *flags: object) -> subprocess.Popen[bytes]:
