@@ -2,7 +2,8 @@
 
 There are two answers. The textbook's is a formula for GPT-2 in 16 bit with dropout. The exact
 one follows the model's code tensor by tensor, as torch 2.13 runs it on a CPU: what each
-operation keeps for its gradient, and what exists beside it during its backward pass.
+operation keeps for its gradient, and what exists beside it during its backward pass. Compiled
+blocks keep less: what follows from other tensors in few operations is computed again.
 
 N tokens = batch x context T, C = n_embd, H = n_head, K = n_kv_head, D = head size,
 I = inner size, V = vocabulary.
@@ -71,14 +72,24 @@ def activation_and_gradient_peak(config: ModelConfig, work: Workload) -> int:
     return max(held + gradients for held, gradients in _moments(config, work))
 
 
+def kept_by_blocks(config: ModelConfig, work: Workload) -> int:
+    """Bytes that embeddings and blocks keep until their gradients are computed."""
+    *before, _ = _parts(config, work)
+    return sum(part.saved for part in before)
+
+
+def kept_by_loss(config: ModelConfig, work: Workload) -> int:
+    """Bytes of the last norm, the logits and the loss, and of what their gradients take."""
+    head = _head(config, work)
+    return head.saved + head.backward
+
+
 def _moments(config: ModelConfig, work: Workload) -> Iterator[tuple[int, int]]:
     """Bytes of activations and of gradients during each part's backward pass, the last first."""
     parts = list(_parts(config, work))
     held, gradients = sum(part.saved for part in parts), 0
-    # The caller holds the logits until the backward pass is over.
-    logits = _half(work) * work.tokens * config.vocab_size
     for part in reversed(parts):
-        yield held + part.backward + logits, gradients
+        yield held + part.backward, gradients
         held -= part.saved
         gradients += part.gradient
     yield 0, _FULL * exact_count(config)
@@ -112,7 +123,7 @@ def _attention(config: ModelConfig, work: Workload) -> Part:
     weights = _weights(config, "blocks.*.attention.query_key_value")
     written = _projection(config, work, config.n_head * D, "blocks.*.attention.output")
     saved = (
-        _kept_by_reading(config, work)
+        _kept_by_block(config, work, _FULL)
         + _kept_by_queries(config, work, queries, keys)
         + _kept_by_pattern(config, work, queries)
         + _weights_copied(work, weights)
@@ -129,11 +140,18 @@ def _kept_by_queries(config: ModelConfig, work: Workload, queries: int, keys: in
     """Queries, keys and values for the kernel, and what their norms keep."""
     half, size = _half(work), _attention_bytes(config, work)
     normed = 0
-    if config.qk_norm and config.norm != "none":
+    if work.compiled and config.dropout:
+        return 3 * half * queries
+    if config.qk_norm and config.norm != "none" and work.compiled:
+        normed = half * (queries + 2 * keys) * (size > half)
+    elif config.qk_norm and config.norm != "none":
         copies = (half < _FULL) + (config.norm == "rms")
         normed = copies * _FULL * (queries + keys)
     if config.dropout:
-        return 3 * size * queries + normed
+        # Norms of views keep the whole matrix that they are views of.
+        has_views = config.qk_norm and config.norm != "none" and half == _FULL
+        whole = half * (queries + 2 * keys) * has_views
+        return 3 * size * queries + normed + whole
     if size > half:
         return size * (queries + 2 * keys) + normed
     turned = half * (queries + keys) if _has_new_queries(config) else 0
@@ -146,8 +164,9 @@ def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
     With dropout, which no kernel fuses, three patterns: weights, mask and their product.
     """
     half, size = _half(work), _attention_bytes(config, work)
-    if config.dropout:
-        return half * queries + 3 * size * _places(config, work)
+    if config.dropout:  # compiled, one pattern in float32 and a mask of bytes
+        per_place = _FULL + 1 if work.compiled else 3 * size
+        return half * queries + per_place * _places(config, work)
     is_copied = _has_new_queries(config) or size > half
     row_sums = _FULL * work.tokens * config.n_head
     return size * queries + row_sums + half * queries * is_copied
@@ -164,9 +183,9 @@ def _mlp(config: ModelConfig, work: Workload) -> Part:
     weights = _weights(config, "blocks.*.mlp.up", "blocks.*.mlp.gate")
     written = _projection(config, work, inner, "blocks.*.mlp.down")
     # ReLU's gradient follows from its output, that of other functions from their input.
-    kept = {"relu": 1}.get(config.activation, 2) + 2 * config.gated
+    kept = {"relu": 1}.get(config.activation, 2) + (1 if work.compiled else 2) * config.gated
     saved = (
-        _kept_by_reading(config, work)
+        _kept_by_block(config, work, half)
         + kept * half * N * inner
         + _weights_copied(work, weights)
         + written.saved
@@ -190,7 +209,7 @@ def _head(config: ModelConfig, work: Workload) -> Part:
 def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:
     """The matrix, if any, that writes to the stream, and the mask of the dropout behind it."""
     C = config.n_embd
-    mask = _half(work) * work.tokens * C if config.dropout else 0
+    mask = (1 if work.compiled else _half(work)) * work.tokens * C if config.dropout else 0
     if not config.projections:
         return Part(mask, 0, 0)
     weights = _weights(config, module)
@@ -202,6 +221,19 @@ def _linear_backward(work: Workload, width: int, out: int) -> int:
     """Gradients of input, output and matrix, and one of them transposed."""
     half = _half(work)
     return half * work.tokens * (width + out) + (half + _FULL * (half < _FULL)) * width * out
+
+
+def _kept_by_block(config: ModelConfig, work: Workload, n_bytes: int) -> int:
+    """Bytes that the reading half of a part of a block keeps; compiled, ``n_bytes`` a number.
+
+    A compiled block keeps the stream that it gets in float32, and of the one between attention
+    and MLP what attention has added. A gated MLP that is not compiled has its input cast twice.
+    """
+    numbers = work.tokens * config.n_embd
+    if work.compiled:
+        return (_half(work) + n_bytes) * numbers
+    is_cast_twice = config.gated and n_bytes < _FULL
+    return _kept_by_reading(config, work) + _half(work) * numbers * is_cast_twice
 
 
 def _kept_by_reading(config: ModelConfig, work: Workload) -> int:

@@ -72,10 +72,10 @@ def _fit(
     others: dict[str, Workload],
     largest_model: int,
 ) -> Fit:
-    batch = _largest(lambda n: needs(work.with_batch(n)), limit)
+    batch = largest(lambda n: needs(work.with_batch(n)), limit)
     remedies: list[Remedy] = []
     if needs(work) > limit:
-        context = min(_largest(lambda n: needs(work.with_context(n)), limit), work.context)
+        context = min(largest(lambda n: needs(work.with_context(n)), limit), work.context)
         choices = {
             **({f"--batch-size {batch}": work.with_batch(batch)} if batch else {}),
             **({f"--context {context}": work.with_context(context)} if context else {}),
@@ -86,7 +86,7 @@ def _fit(
     return Fit(use, needs(work), limit, batch, tuple(remedies), largest_model)
 
 
-def _largest(needs: Callable[[int], int], limit: int) -> int:
+def largest(needs: Callable[[int], int], limit: int) -> int:
     """The largest whole number whose needs, which grow with it, are within the limit."""
     fitting, beyond = 0, LARGEST + 1
     while beyond - fitting > 1:

@@ -7,11 +7,13 @@ from gptcli.accounting.kv_cache import kv_cache_bytes_per_token
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.workload import Workload
 from gptcli.config.model import ModelConfig
-from gptcli.config.optimizer_specs import ADAMW
+from gptcli.config.optimizer_specs import ADAMW, MUON
+from gptcli.config.training import OptimizerName
+from gptcli.families.shapes import parameter_groups
 
-_WEIGHT = _GRADIENT = 4  # float32, whatever the precision of matrix products
-_STATE = ADAMW.bytes_per_parameter
-TRAINING_BYTES_PER_PARAMETER = _WEIGHT + _GRADIENT + _STATE
+_FLOAT32 = 4  # bytes
+_WEIGHT = _GRADIENT = _FLOAT32  # whatever the precision of matrix products
+TRAINING_BYTES_PER_PARAMETER = _WEIGHT + _GRADIENT + ADAMW.bytes_per_parameter
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,26 @@ class GenerationMemory:
         return self.weights + self.kv_cache + self.working
 
 
-def training_memory(config: ModelConfig, work: Workload) -> TrainingMemory:
-    """The memory of a training step with the optimizer that train uses."""
+def training_memory(
+    config: ModelConfig, work: Workload, optimizer: OptimizerName = "adamw"
+) -> TrainingMemory:
+    """The memory of a training step."""
     params = exact_count(config)
-    states = (_WEIGHT + _STATE) * params
+    weights, state = _WEIGHT * params, optimizer_bytes(config, optimizer)
     return TrainingMemory(
-        weights=_WEIGHT * params,
+        weights=weights,
         gradients=_GRADIENT * params,
-        optimizer=_STATE * params,
+        optimizer=state,
         activations=activation_peak(config, work),
-        peak=states + activation_and_gradient_peak(config, work),
+        peak=weights + state + activation_and_gradient_peak(config, work),
     )
+
+
+def optimizer_bytes(config: ModelConfig, optimizer: OptimizerName) -> int:
+    """The state of an optimizer: Muon keeps one number for each of a block's matrices, not two."""
+    groups = parameter_groups(config)
+    matrices = groups.pop("matrix", 0) if optimizer == "muon" else 0
+    return MUON.bytes_per_parameter * matrices + ADAMW.bytes_per_parameter * sum(groups.values())
 
 
 def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
@@ -59,6 +70,14 @@ def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
         kv_cache=kv_cache_bytes_per_token(config, work.value_bytes) * work.tokens,
         working=_working(config, work),
     )
+
+
+def evaluation_bytes(config: ModelConfig, tokens: int) -> int:
+    """The working memory of the loss of so many tokens at once, in float32 without gradients."""
+    V = config.vocab_size
+    # Logits and their log-softmax; a cap has its argument, its tanh and its result at once.
+    read_out = config.n_embd + (2 if config.logit_cap is None else 3) * V
+    return _FLOAT32 * tokens * max(_attending(config), _computing(config), read_out)
 
 
 def _working(config: ModelConfig, work: Workload) -> int:

@@ -21,13 +21,14 @@ class Workload:
     """``batch`` sequences of ``context`` tokens at once.
 
     ``dtype`` is that of weights and cache in generation; training holds its weights in
-    float32 and takes matrix products in ``precision``.
+    float32 and takes matrix products in ``precision``, its blocks ``compiled`` or not.
     """
 
     context: int
     batch: int = 1
     dtype: str = "bfloat16"
     precision: Precision = "float32"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         check_whole("context", self.context, 1, LARGEST)

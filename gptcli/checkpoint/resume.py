@@ -25,7 +25,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STEP = re.compile(r"step-\d{8}")
-_KEPT_STEPS = 2  # one to go on from, one to fall back to
+KEPT_STEPS = 2  # one to go on from, one to fall back to
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
         save_tensors(directory / _OPTIMIZER_FILE, snapshot.optimizer)
         write_json(directory / STATE_FILE, asdict(snapshot.progress))
         write_manifest(directory)
-    for old in resume_steps(run)[:-_KEPT_STEPS]:
+    for old in resume_steps(run)[:-KEPT_STEPS]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -83,9 +83,14 @@ def predict(model: GPT, batch: TargetBatch, device: str) -> Predictions:
     return Predictions(batch, model.read_out(hidden).float(), targets.to(device))
 
 
-def tokens_per_batch(config: ModelConfig) -> int:
-    """About how many tokens a model is given at once."""
-    return min(TOKENS_PER_BATCH, _LOGITS_PER_BATCH // config.vocab_size)
+def tokens_per_batch(
+    config: ModelConfig, device: str = "cpu", precision: Precision = "float32"
+) -> int:
+    """How many tokens are computed at once; a limited number of batches is one of the CPU's."""
+    tokens, logits = TOKENS_PER_BATCH, _LOGITS_PER_BATCH
+    if device.startswith("cuda") and precision == "bfloat16":
+        tokens, logits = _TOKENS_ON_GPU, _LOGITS_ON_GPU
+    return min(tokens, logits // config.vocab_size)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,9 @@ class EvaluationPass:
     @torch.inference_mode()
     def _own(self) -> Iterator[tuple[int, Predictions]]:
         """The batches of this process, with their numbers."""
-        batches = self.windows.batches(self.split, self._batch_size())
+        config = self.model.config
+        place = (self.device, self.precision) if self.max_batches is None else ()
+        batches = self.windows.batches(self.split, tokens_per_batch(config, *place))
         for number, batch in enumerate(islice(batches, self.max_batches)):
             if number % _BUCKETS % self.world.size != self.world.rank:
                 continue
@@ -147,13 +154,6 @@ class EvaluationPass:
                 predictions = predict(self.model, batch, self.device)
             yield number, predictions
             self.advance(predictions.n_targets * self.world.size)
-
-    def _batch_size(self) -> int:
-        """How many tokens to compute at once; a number of batches is one of the usual size."""
-        is_quick = self.device.startswith("cuda") and self.precision == "bfloat16"
-        if is_quick and self.max_batches is None:
-            return min(_TOKENS_ON_GPU, _LOGITS_ON_GPU // self.model.config.vocab_size)
-        return tokens_per_batch(self.model.config)
 
 
 @contextlib.contextmanager

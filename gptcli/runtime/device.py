@@ -1,7 +1,6 @@
 """Choosing device and precision, with the reason; the only file here that imports torch."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from gptcli.config.checks import check_choice
 from gptcli.config.training import PRECISIONS, Precision, check_device
 from gptcli.errors import MemoryExhaustedError, UsageError
+from gptcli.runtime.host_memory import free_host_memory
 
 # In lower case: of the CPU's allocator, C++, CUDA and its libraries, and MPS.
 _MEMORY_SIGNS = (
@@ -133,16 +133,12 @@ def memory_errors(cause: str, way_out: str, device: str = "cpu") -> Iterator[Non
         ) from error
 
 
-def check_memory(n_bytes: int, hint: str) -> None:
-    """Raise MemoryExhaustedError for a model that cannot fit into this machine's memory.
-
-    A system that is out of memory would kill the process without a message.
-    """
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if n_bytes > total:
-        raise MemoryExhaustedError(
-            f"the model needs {n_bytes / 1e9:,.1f} GB to train and this machine has "
-            f"{total / 1e9:,.1f} GB: {hint}"
-        )
+def free_memory(device: str) -> int | None:
+    """Bytes that this process can still take on a device; None where nobody tells."""
+    kind = device.partition(":")[0]
+    if kind == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
+    if kind == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return free_host_memory()

@@ -1,16 +1,19 @@
 """How long training takes: a given run, and any model from the measured pace of this device."""
 
+import copy
 import math
+import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from gptcli.accounting.flops import sequence_flops
+from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision, TrainConfig
 from gptcli.evaluation.loss import evaluate_split
-from gptcli.fast.compiled_blocks import has_compiler
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import next_token_loss
 from gptcli.model.initialization import new_model
@@ -19,9 +22,11 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import TrainingRun
 from gptcli.training.optimizers import make_optimizers
+from gptcli.training.time_budget import EVALUATIONS, TimeBudget
 
 _REHEARSED_TOKENS = 2048
-_LEAST_REHEARSALS, _LEAST_SECONDS = 3, 1.0
+_LEAST_REHEARSALS, _LEAST_SECONDS = 3, 0.5
+_SHORT = 0.5  # seconds of a micro-batch that is measured whole
 # One is nearly all overhead, the other nearly all arithmetic.
 _SMALL = ModelConfig(n_layer=2, n_head=2, n_embd=32, block_size=8, vocab_size=64)
 _LARGE = ModelConfig(n_layer=2, n_head=8, n_embd=512, block_size=128, vocab_size=4096)
@@ -32,23 +37,45 @@ _REPEATS = 3
 _WORTH_COMPILING = {"cpu": (60.0, 150e9), "cuda": (300.0, 50e12)}
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of an optimizer step, and of an evaluation of both splits, as measured."""
+
+    step: float
+    evaluation: float
+
+    def of_rest(self, config: TrainConfig, progress: Progress) -> float:
+        """Seconds that the remaining steps and evaluations of a run take."""
+        first = -(-progress.step // config.eval_interval)
+        evaluations = config.max_iters // config.eval_interval - first + 1
+        evaluations += config.max_iters % config.eval_interval > 0
+        evaluations -= progress.evaluated_step == progress.step
+        return (config.max_iters - progress.step) * self.step + evaluations * self.evaluation
+
+
+def measure_timing(training: TrainingRun, stop: StopRequest) -> Timing:
+    """Measure a few steps and a part of an evaluation; does not change the training."""
+    with training.memory_errors():
+        return Timing(_step_seconds(training, stop), _evaluation_seconds(training))
+
+
+def affordable_iters(budget: TimeBudget, timing: Timing) -> int:
+    """About how many steps fit into a time; the run itself plans as it goes."""
+    left = budget.seconds - budget.elapsed - (EVALUATIONS + 1) * timing.evaluation
+    most = budget.most_iters or math.inf
+    return max(1, int(min(left / timing.step, most)))
+
+
 def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
     """Seconds that the remaining steps and evaluations take; does not change the training."""
-    config, progress = training.config, training.progress
-    steps = config.max_iters - progress.step
-    first = -(-progress.step // config.eval_interval)
-    evaluations = config.max_iters // config.eval_interval - first + 1
-    evaluations += config.max_iters % config.eval_interval > 0
-    evaluations -= progress.evaluated_step == progress.step
-    stepping, evaluating = _step_seconds(training, stop), _evaluation_seconds(training)
-    return steps * stepping + evaluations * evaluating
+    return measure_timing(training, stop).of_rest(training.config, training.progress)
 
 
 def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
-    """Seconds that an optimizer step takes: the fastest of a few that are measured.
+    """Seconds that an optimizer step takes: its gradients and its update.
 
-    On a CPU time grows with the rows, so a few are enough; a GPU needs the whole batch, and
-    what is compiled is so for one number of rows.
+    On a CPU time grows with the rows, so of a large batch a part is enough; a GPU needs the
+    whole batch, and what is compiled is so for one number of rows.
     """
     batch_size, block_size = training.config.batch_size, training.model.config.block_size
     rows = batch_size
@@ -56,15 +83,38 @@ def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
         rows = max(1, min(batch_size, _REHEARSED_TOKENS // block_size))
     stepper = training.stepper()
     training.model.train()
-    stepper.rehearse(rows)
+    seconds = _usual_seconds(lambda: stepper.rehearse(rows), stop)
+    if seconds * batch_size / rows < _SHORT:
+        seconds, rows = _usual_seconds(lambda: stepper.rehearse(batch_size), stop), batch_size
+    return seconds * training.config.rows_per_iter / rows + _update_seconds(training, stop)
+
+
+def _update_seconds(training: TrainingRun, stop: StopRequest) -> float:
+    """Seconds that the optimizers take, measured on a copy of the model."""
+    model = copy.deepcopy(training.model)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-3)
+    optimizers = make_optimizers(model, training.config)
+
+    def update() -> None:
+        for optimizer in optimizers:
+            optimizer.step()
+        float(next(model.parameters()).detach().flatten()[0])  # waits for a GPU to finish
+
+    return _usual_seconds(update, stop)
+
+
+def _usual_seconds(work: Callable[[], object], stop: StopRequest) -> float:
+    """The median time of some repetitions, after one that warms up; fewer if asked to stop."""
+    work()
     times: list[float] = []
     while len(times) < _LEAST_REHEARSALS or sum(times) < _LEAST_SECONDS:
         if stop and times:
             break
         started = time.perf_counter()
-        stepper.rehearse(rows)
+        work()
         times.append(time.perf_counter() - started)
-    return min(times) * training.config.rows_per_iter / rows
+    return statistics.median(times)
 
 
 def _evaluation_seconds(training: TrainingRun) -> float:
@@ -96,7 +146,7 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
     if seconds is None:
         row = sequence_flops(resolved.model, resolved.model.block_size).training_full
         seconds = training.max_iters * training.rows_per_iter * row / flops
-    return is_usual and seconds >= least and has_compiler(training.device)
+    return is_usual and seconds >= least
 
 
 @dataclass(frozen=True)

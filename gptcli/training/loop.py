@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from gptcli.errors import DivergedError, TrainingStopped, reason_of
 from gptcli.evaluation.loss import evaluate_split, planned_targets
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.model.gpt import GPT
-from gptcli.runtime.device import memory_errors
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
@@ -24,6 +24,7 @@ from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
+from gptcli.training.preflight import init_from, training_memory_errors
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
 from gptcli.training.step import Stepper, diverged
@@ -71,6 +72,11 @@ class TrainingRun:
         """The run's directory, as the user knows it."""
         return self.place.path.as_posix()
 
+    def memory_errors(self) -> AbstractContextManager[None]:
+        """A context in which memory that runs out is explained, with a batch that should fit."""
+        start = init_from(self.place.path) if self.place.is_in_place else ""
+        return training_memory_errors(self.model.config, self.config, start)
+
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""
         split = self.dataset.train
@@ -87,21 +93,8 @@ def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -
     Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
     saved weights untouched; MemoryExhaustedError.
     """
-    config, context = training.config, training.model.config.block_size
-    cause = f"--batch-size {config.batch_size} and --block-size {context}"
-    with memory_errors(cause, _smaller(training)):
+    with training.memory_errors():
         return _Loop(training, reporter, stop).run()
-
-
-def _smaller(training: TrainingRun) -> str:
-    """A way to train the same model in less memory."""
-    config, start = training.config, ""
-    if training.place.is_in_place:  # the batch of a run that is resumed cannot change
-        start = f"--init-from {training.name} "
-    if config.batch_size == 1:
-        return f"try {start}--block-size {max(1, training.model.config.block_size // 2)}"
-    half = config.batch_size // 2
-    return f"try {start}--batch-size {half} --grad-accum {config.grad_accum * 2}"
 
 
 class _Loop:

@@ -5,8 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptcli import __version__
-from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER
-from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.manifest import check_description, write_manifest
 from gptcli.checkpoint.model_files import MODEL_FILES, write_description
 from gptcli.checkpoint.resume import Progress, load_newest_step
@@ -29,7 +27,7 @@ from gptcli.fast.compiled_blocks import compile_blocks
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
-from gptcli.runtime.device import check_memory, get_threads, set_threads
+from gptcli.runtime.device import get_threads, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
@@ -39,11 +37,11 @@ from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
+from gptcli.training.preflight import check_fits, init_from
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import TRACKERS
 
-_SMALLER = "choose a smaller --n-layer or --n-embd"
 RUN = OutputKind(
     "run",
     RECORD_FILE,
@@ -80,10 +78,7 @@ def begin_training(
     trains the same by the final number.
     """
     config = resolved.training
-    check_length(dataset, resolved.model.block_size)
-    check_replaceable(directory, overwrite, RUN)
-    check_memory(TRAINING_BYTES_PER_PARAMETER * exact_count(resolved.model), _SMALLER)
-    model, origin = _initial_model(resolved, start)
+    model, origin = _checked_model(directory, resolved, dataset, overwrite, start)
     record = RunRecord(
         created=timestamp(),
         version=__version__,
@@ -119,19 +114,60 @@ def continue_training(
 
     Only the number of iterations may change, and only grow, and the device.
     """
-    check_same_data(record, dataset)
-    grown = _moved(_grown(record, max_iters), device)
-    check_description(directory)
-    snapshot, problems = load_newest_step(directory)
-    _check_same_model(record, snapshot.config, directory)
-    model = model_with(record.model, snapshot.weights)
-    place = NewDirectory.existing(directory)
-    training = _assemble(place, grown.training, dataset, model, snapshot.progress)
-    restore_optimizers(training.optimizers, training.model, snapshot.optimizer)
+    grown = grown_record(record, max_iters, device)
+    training, problems = resumed_training(directory, grown, dataset)
     if grown != record:
         write_record(directory, grown)
     mark_saved(directory)
     return training, problems
+
+
+def grown_record(record: RunRecord, max_iters: int | None, device: str | None) -> RunRecord:
+    """The record of a run with what may change when it is resumed."""
+    return _moved(_grown(record, max_iters), device)
+
+
+def resumed_training(
+    directory: Path, record: RunRecord, dataset: Dataset
+) -> tuple[TrainingRun, list[str]]:
+    """What ``continue_training`` returns; nothing is written."""
+    check_same_data(record, dataset)
+    check_description(directory)
+    check_fits(record.model, record.training, init_from(directory))
+    snapshot, problems = load_newest_step(directory)
+    _check_same_model(record, snapshot.config, directory)
+    model = model_with(record.model, snapshot.weights)
+    place = NewDirectory.existing(directory)
+    training = _assemble(place, record.training, dataset, model, snapshot.progress)
+    restore_optimizers(training.optimizers, training.model, snapshot.optimizer)
+    return training, problems
+
+
+def rehearse_training(
+    directory: Path,
+    resolved: Resolved,
+    dataset: Dataset,
+    overwrite: bool = False,
+    start: StartingPoint | None = None,
+) -> TrainingRun:
+    """The run that ``begin_training`` would begin, with all its checks; nothing is written."""
+    model, _ = _checked_model(directory, resolved, dataset, overwrite, start)
+    nowhere = NewDirectory(directory, directory / "unwritten")
+    return _assemble(nowhere, resolved.training, dataset, model, Progress())
+
+
+def _checked_model(
+    directory: Path,
+    resolved: Resolved,
+    dataset: Dataset,
+    overwrite: bool,
+    start: StartingPoint | None,
+) -> tuple[GPT, Origin | None]:
+    """The initial model of a run that can be: long enough data, a free place, enough memory."""
+    check_length(dataset, resolved.model.block_size)
+    check_replaceable(directory, overwrite, RUN)
+    check_fits(resolved.model, resolved.training)
+    return _initial_model(resolved, start)
 
 
 def _initial_model(resolved: Resolved, start: StartingPoint | None) -> tuple[GPT, Origin | None]:

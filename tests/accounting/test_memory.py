@@ -97,6 +97,31 @@ def test_weights_gradients_and_moments_are_those_of_a_real_optimizer() -> None:
     assert memory.gradients == sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
 
 
+def test_muon_keeps_one_number_for_each_of_a_blocks_matrices() -> None:
+    from gptcli.config.training import TrainConfig
+
+    training = TrainConfig(
+        batch_size=1, max_iters=1, lr=1e-3, min_lr=1e-3, warmup_iters=0, eval_interval=1,
+        device="cpu", precision="float32", optimizer="muon",
+    )  # fmt: skip
+    config = replace(of_family("nanochat"), vocab_size=40)
+    model = new_model(config, 1)
+    optimizers = make_optimizers(model, training)
+    model(torch.zeros(1, 4, dtype=torch.long)).sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    states = [
+        tensor
+        for optimizer in optimizers
+        for state in optimizer.state.values()
+        for tensor in state.values()
+        if tensor.dim()
+    ]
+    counted = training_memory(config, Workload(64), "muon").optimizer
+    assert counted == sum(tensor.nbytes for tensor in states)
+    assert counted < training_memory(config, Workload(64)).optimizer
+
+
 def test_the_textbook_is_korthikantis_formula() -> None:
     # Their table 2 by hand for GPT-3: s 2048, b 1, h 12288, a 96, 96 layers.
     textbook = textbook_activations(PRESETS["gpt3"].model, Workload(2048))

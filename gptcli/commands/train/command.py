@@ -35,7 +35,9 @@ _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
-_MAY_CHANGE = ("resume", "dataset", "data", "device", "max_iters", "config", *TRACKERS)
+_MAY_CHANGE = (
+    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", *TRACKERS,
+)  # fmt: skip
 
 
 def _default(name: str) -> str:
@@ -93,6 +95,9 @@ class TrainRequest(FormatRequest):
         "Continue a saved run unchanged; only --max-iters can be raised and --device changed.",
         metavar="RUN",
         offer=models,
+    )
+    dry_run: bool = option(
+        "Show what the run would take, memory, disk and time, and write nothing.", default=False
     )
     device: str = device_option()
     precision: str = option(

@@ -14,6 +14,7 @@ from gptcli.checkpoint.weights_step import weights_step
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
+from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import repeating_command, repetition_note
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
@@ -27,7 +28,7 @@ from gptcli.errors import ResourceError
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
-from gptcli.runtime.device import choose_device, get_threads, memory_errors
+from gptcli.runtime.device import choose_device, get_threads
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
 from gptcli.runtime.elapsed import process_began
 from gptcli.runtime.locks import exclusive
@@ -35,16 +36,26 @@ from gptcli.runtime.outputs import output_path
 from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
-from gptcli.training.estimate import is_worth_compiling, measure_pace
+from gptcli.training.estimate import (
+    affordable_iters,
+    is_worth_compiling,
+    measure_pace,
+    measure_timing,
+)
 from gptcli.training.loop import TrainingRun, run_training
 from gptcli.training.ngram_teacher import can_teach
-from gptcli.training.setup import begin_training, check_length, continue_training
+from gptcli.training.preflight import init_from, preflight, training_memory_errors
+from gptcli.training.setup import (
+    begin_training,
+    check_length,
+    continue_training,
+    grown_record,
+    rehearse_training,
+    resumed_training,
+)
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget
 from gptcli.training.trackers import Trackers, check_trackers
-
-_MODEL = "this model, --batch-size and --block-size"
-_SMALLER = "choose smaller ones"
 
 
 def run(request: TrainRequest) -> Answer:
@@ -100,7 +111,12 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
 
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
-    with memory_errors(_MODEL, _SMALLER), exclusive(directory):
+    explained = training_memory_errors(resolved.model, resolved.training)
+    if request.dry_run:
+        with explained:
+            training = rehearse_training(directory, resolved, dataset, request.overwrite, start)
+        return _planned(training, budget, stop)
+    with explained, exclusive(directory):
         remove_stale(directory.parent, directory.name)
         if stop:
             raise stop.before_first_step()
@@ -118,7 +134,7 @@ def _can_compile(request: TrainRequest, device: str) -> bool:
     except ResourceError as error:
         if request.compile_blocks == "on":
             raise
-        note(f"{error}; training without")
+        note(f"{error}; training is not compiled")
         return False
     return True
 
@@ -142,22 +158,41 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
 
 def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> Answer:
     directory = model_directory(run_directory)
-    with memory_errors(_MODEL, _SMALLER), exclusive(directory):
+    with exclusive(directory):
         record = read_record(directory)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
         if record.training.compile and not _can_compile(request, device):
             record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
+        explained = training_memory_errors(record.model, record.training, init_from(directory))
+        if request.dry_run:
+            grown = grown_record(record, request.max_iters, device)
+            with explained:
+                training, _ = resumed_training(directory, grown, dataset)
+            return _planned(training, None, stop)
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
-        training, problems = continue_training(
-            directory, record, dataset, request.max_iters, device
-        )
+        with explained:
+            training, problems = continue_training(
+                directory, record, dataset, request.max_iters, device
+            )
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
         return _train(training, request, record.preset, {}, stop)
+
+
+def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest) -> Answer:
+    """What the run would take; its steps are measured, or planned to fit into the time."""
+    timing = measure_timing(training, stop)
+    if budget is not None:
+        iters = affordable_iters(budget, timing)
+        training.config = replace(training.config, max_iters=iters)
+    config = training.config
+    seconds = timing.of_rest(config, training.progress) if budget is None else budget.seconds
+    costs = preflight(training.model.config, config, training.dataset)
+    return dry_run(training, costs, PlannedLength(config.max_iters, seconds, budget is not None))
 
 
 def _train(

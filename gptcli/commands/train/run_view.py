@@ -7,6 +7,7 @@ from typing import Any
 from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
+from gptcli.commands.train.preflight_view import memory_line
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.course import STOPPING, Course
 from gptcli.commands.view.numbers import duration, rounded
@@ -22,13 +23,13 @@ from gptcli.commands.view.terminal import (
 )
 from gptcli.config.checks import counted, flag
 from gptcli.config.training import TrainConfig
-from gptcli.data.dataset import Dataset
 from gptcli.families.registry import family_of
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.glimpse import glimpse
 from gptcli.training.loop import TrainingRun
 from gptcli.training.peak import matrix_peak
+from gptcli.training.preflight import epochs, preflight
 from gptcli.training.recipe import CPU_SECONDS
 from gptcli.training.reporter import Activity, EvaluationReport, Reporter, StepReport
 
@@ -43,13 +44,13 @@ def announce(
 ) -> float | None:
     """Tell the user the size of the run and about how long it will take; returns the seconds."""
     model, config = training.model, training.config
-    n_params = sum(parameter.numel() for parameter in model.parameters())
-    tokens = config.rows_per_iter * model.config.block_size
+    costs = preflight(model.config, config, training.dataset)
     about = "about " if training.plan else ""
     note(
-        f"run: {training.name}: {n_params:,} parameters, {tokens:,} tokens per step, "
-        f"{about}{config.max_iters:,} steps = {_epochs(training):.1f} epochs"
+        f"run: {training.name}: {costs.n_params:,} parameters, {costs.tokens_per_iter:,} tokens "
+        f"per step, {about}{config.max_iters:,} steps = {costs.epochs:.1f} epochs"
     )
+    note(memory_line(costs))
     if not config.max_iters:
         note("--max-iters 0: the model is saved as it is, without training")
         return None
@@ -73,19 +74,6 @@ def title_of(training: TrainingRun) -> str:
     sizes = f"{counted(model.n_layer, 'layer')}, {counted(model.n_head, 'head')}"
     family = f"{family_of(model).name} {rounded(exact_count(model))}"
     return f"{training.place.path.name}: {family}, {sizes}, {model.n_embd:,} wide"
-
-
-def _epochs(training: TrainingRun) -> float:
-    """How often the run sees every token."""
-    config, context = training.config, training.model.config.block_size
-    return config.max_iters * config.rows_per_iter / _windows(training.dataset, context)
-
-
-def _windows(dataset: Dataset, block_size: int) -> float:
-    """The number of rows in one epoch."""
-    if dataset.record.is_masked:
-        return len(dataset.train.windows(block_size).starts)
-    return dataset.train.n_tokens / block_size
 
 
 def _hint(seconds: float, device: str, preset: str | None, given: Mapping[str, Any]) -> str:
@@ -223,8 +211,9 @@ class RunView(Reporter):
             self._has_said_short = True
             self._course.budget = None  # it ends by its steps
             ends = duration(plan.ends_after(step, config))
+            n_epochs = epochs(self._training.model.config, config, self._training.dataset)
             self._say(
-                f"the text is small: {config.max_iters:,} steps = {_epochs(self._training):.0f} "
+                f"the text is small: {config.max_iters:,} steps = {n_epochs:.0f} "
                 f"epochs are what helps; the run ends after about {ends}"
             )
         detail(f"step {step:,}: {config.max_iters:,} steps end in time")

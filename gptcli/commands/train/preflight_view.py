@@ -1,0 +1,116 @@
+"""What a run will take, before it begins: in one line of the announcement, or as ``--dry-run``."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gptcli.checkpoint.resume import KEPT_STEPS
+from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.numbers import duration, rounded
+from gptcli.commands.view.tables import Amount, Cell, Figure, Table, facts
+from gptcli.commands.view.terminal import note
+from gptcli.training.loop import TrainingRun
+from gptcli.training.preflight import Preflight
+
+_PARTS = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer state",
+    "activations": "activations",
+    "loss": "logits and loss",
+    "batch": "batch",
+    "evaluation": "evaluation",
+    "libraries": "Python and torch",
+}
+
+
+@dataclass(frozen=True)
+class PlannedLength:
+    """How many steps a run does in all, and the seconds of what is left of it."""
+
+    iterations: int
+    seconds: float
+    has_budget: bool
+
+
+def memory_line(costs: Preflight) -> str:
+    """The needs of a run in one line."""
+    free = "" if costs.free is None else f" of {rounded(costs.free, 'B')} that are free"
+    return (
+        f"memory: about {rounded(costs.memory.peak, 'B')}{free}; disk: {rounded(costs.disk, 'B')}"
+    )
+
+
+def dry_run(training: TrainingRun, costs: Preflight, plan: PlannedLength) -> Answer:
+    """The preflight of a run that is not begun."""
+    config = training.config
+    whole: dict[str, Any] = {
+        "run": training.name,
+        "data": training.dataset.directory.as_posix(),
+        "device": config.device,
+        "precision": config.precision,
+        "optimizer": config.optimizer,
+        "schedule": config.schedule,
+        "compile": config.compile,
+        "parameters": costs.n_params,
+        "tokens_per_iteration": costs.tokens_per_iter,
+        "iterations": plan.iterations,
+        "done": training.progress.step,
+        "epochs": round(costs.epochs, 3),
+        "seconds": round(plan.seconds, 1),
+    }
+    memory = {**asdict(costs.memory), "free": costs.free}
+    checkpoint = {
+        "weights": costs.weights_file,
+        "resume_step": costs.step_bytes,
+        "kept_steps": KEPT_STEPS,
+        "total": costs.disk,
+    }
+    document = {**whole, "memory": memory, "checkpoint": checkpoint}
+    return Answer(
+        "gptcli.preflight/1",
+        lambda: document,
+        (_run_table(whole, costs, plan), _memory_table(costs)),
+        csv=facts("", [*_flat(whole), *_flat(memory, "memory_"), *_flat(checkpoint, "disk_")]),
+        after=lambda: note("nothing was written; the same command without --dry-run trains"),
+    )
+
+
+def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength) -> Table:
+    how = f"{whole['optimizer']}, {whole['schedule']}, {whole['precision']}"
+    how += f" on {whole['device']}{', compiled' if whole['compile'] else ''}"
+    about = "about " if plan.has_budget else ""
+    done = f", {whole['done']:,} are done" if whole["done"] else ""
+    save = f"{rounded(costs.weights_file, 'B')} weights"
+    save += f" + {KEPT_STEPS} x {rounded(costs.step_bytes, 'B')} to resume"
+    rows: list[tuple[str, Cell]] = [
+        ("run", whole["run"]),
+        ("data", whole["data"]),
+        ("training", how),
+        ("parameters", f"{costs.n_params:,}"),
+        ("tokens per step", f"{costs.tokens_per_iter:,}"),
+        ("steps", f"{about}{plan.iterations:,}{done}"),
+        ("epochs", f"{about}{costs.epochs:.1f}"),
+        ("time", f"{'' if plan.has_budget else 'about '}{duration(plan.seconds)}"),
+        ("disk", save),
+    ]
+    return facts("", rows)
+
+
+def _memory_table(costs: Preflight) -> Table:
+    memory = asdict(costs.memory)
+    rows: list[tuple[Cell, ...]] = [
+        (label, Amount(memory[name], "B")) for name, label in _PARTS.items() if memory[name]
+    ]
+    rows.append(("peak of all", Amount(costs.memory.peak, "B")))
+    if costs.free is not None:
+        rows.append(("free", Amount(costs.free, "B")))
+    why = "Not all parts are there at once: the peak is less than their sum."
+    return Table("memory", ("part", "bytes"), tuple(rows), notes=(why,))
+
+
+def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, Cell]]:
+    """Names and exact values, for csv."""
+    return [
+        (before + name, value if isinstance(value, str) else Figure(value, str(value)))
+        for name, value in values.items()
+    ]

@@ -1,0 +1,140 @@
+"""What a run will take, before it begins: memory, disk and passes over the data.
+
+A run that cannot fit is refused here, before anything is replaced, with a batch that does fit.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gptcli.accounting.fit import largest
+from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER, optimizer_bytes
+from gptcli.accounting.parameters import exact_count
+from gptcli.accounting.process_memory import ProcessMemory, process_memory
+from gptcli.checkpoint.resume import KEPT_STEPS
+from gptcli.config.model import ModelConfig
+from gptcli.config.training import TrainConfig
+from gptcli.data.dataset import Dataset
+from gptcli.errors import MemoryExhaustedError
+from gptcli.evaluation.evaluation_pass import tokens_per_batch
+from gptcli.runtime.device import free_memory, memory_errors
+from gptcli.runtime.escapes import typed
+
+_FLOAT32 = 4  # bytes
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The costs of a run.
+
+    ``free`` are the bytes that its device has left, None where nobody tells. A save writes the
+    ``weights_file``, if they are the best so far, and a resume step of ``step_bytes``.
+    """
+
+    n_params: int
+    tokens_per_iter: int
+    epochs: float
+    memory: ProcessMemory
+    free: int | None
+    weights_file: int
+    step_bytes: int
+
+    @property
+    def disk(self) -> int:
+        """Bytes of a whole run: its weights and the resume steps that are kept."""
+        return self.weights_file + KEPT_STEPS * self.step_bytes
+
+
+def preflight(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> Preflight:
+    """The costs of a run on a dataset."""
+    weights = _FLOAT32 * exact_count(model)
+    return Preflight(
+        n_params=exact_count(model),
+        tokens_per_iter=training.rows_per_iter * model.block_size,
+        epochs=epochs(model, training, dataset),
+        memory=_memory(model, training),
+        free=free_memory(training.device),
+        weights_file=weights,
+        step_bytes=weights + optimizer_bytes(model, training.optimizer),
+    )
+
+
+def epochs(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> float:
+    """How often a run sees every token."""
+    rows = dataset.train.n_tokens / model.block_size
+    if dataset.record.is_masked:
+        rows = len(dataset.train.windows(model.block_size).starts)
+    return training.max_iters * training.rows_per_iter / rows
+
+
+def init_from(run: Path) -> str:
+    """The start of advice for a run that is resumed, whose batch cannot change."""
+    return f"--init-from {typed(run.as_posix())} "
+
+
+def check_fits(model: ModelConfig, training: TrainConfig, start: str = "") -> None:
+    """Raise MemoryExhaustedError for a run that does not fit into what its device has left.
+
+    The message begins its advice with ``start``, which is for a run whose batch cannot change.
+    """
+    needs, free = _memory(model, training).peak, free_memory(training.device)
+    if free is not None and needs > free:
+        raise MemoryExhaustedError(
+            f"training needs about {needs / _GB:,.1f} GB of memory and {training.device} has "
+            f"{free / _GB:,.1f} GB left: {smaller(model, training, free, start)}"
+        )
+
+
+@contextmanager
+def training_memory_errors(
+    model: ModelConfig, training: TrainConfig, start: str = ""
+) -> Iterator[None]:
+    """Turn errors of exhausted memory into one that names a batch in three quarters of it."""
+    cause = f"--batch-size {training.batch_size} and --block-size {model.block_size}"
+    limit = _memory(model, training).peak * 3 // 4
+    with memory_errors(cause, smaller(model, training, limit, start), training.device):
+        yield
+
+
+def smaller(model: ModelConfig, training: TrainConfig, limit: int, start: str = "") -> str:
+    """How to train in ``limit`` bytes: smaller micro-batches, a shorter context, a smaller model.
+
+    With the micro-batches the result stays the same, since there are more of them.
+    """
+    rows = training.rows_per_iter
+    if batch := _fitting_batch(model, training, limit):
+        return f"try {start}--batch-size {batch} --grad-accum {rows // batch}"
+    alone, context = replace(training, batch_size=1), model.block_size // 2
+    one = "" if training.batch_size == 1 else f"--batch-size 1 --grad-accum {rows} "
+    while context:
+        if _memory(replace(model, block_size=context), alone).peak <= limit:
+            return f"try {start}{one}--block-size {context}"
+        context //= 2
+    most = limit / TRAINING_BYTES_PER_PARAMETER
+    return (
+        "choose a smaller --n-layer or --n-embd: this model has "
+        f"{exact_count(model) / 1e6:,.0f}M parameters, and at most {most / 1e6:,.0f}M fit"
+    )
+
+
+def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int) -> int:
+    """The largest micro-batch below the present one that divides the rows of a step and fits.
+
+    It is 0 where none fits.
+    """
+
+    def needs(batch: int) -> int:
+        return _memory(model, replace(training, batch_size=batch)).peak
+
+    batch = min(largest(needs, limit), training.batch_size - 1)
+    while batch > 0 and training.rows_per_iter % batch:
+        batch -= 1
+    return batch
+
+
+def _memory(model: ModelConfig, training: TrainConfig) -> ProcessMemory:
+    at_once = tokens_per_batch(model, training.device, training.evaluation_precision)
+    windows = max(1, at_once // model.block_size)
+    return process_memory(model, training, windows * model.block_size)

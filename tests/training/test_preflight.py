@@ -1,0 +1,106 @@
+"""What a run takes, and what is said of one that cannot fit."""
+
+import re
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+import torch
+
+from gptcli.config.model import ModelConfig
+from gptcli.config.training import TrainConfig
+from gptcli.errors import MemoryExhaustedError
+from gptcli.runtime.device import free_memory
+from gptcli.runtime.signals import StopRequest
+from gptcli.training import preflight as subject
+from gptcli.training.loop import run_training
+from gptcli.training.preflight import check_fits, preflight, smaller, training_memory_errors
+
+MODEL = ModelConfig(n_layer=4, n_head=4, n_embd=256, block_size=256, vocab_size=300)
+TRAINING = TrainConfig(
+    batch_size=48, grad_accum=2, max_iters=9, lr=1e-3, min_lr=1e-3, warmup_iters=0,
+    eval_interval=9, device="cuda:1", precision="float32",
+)  # fmt: skip
+
+
+def needs(model: ModelConfig, training: TrainConfig) -> int:
+    return subject._memory(model, training).peak
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Pretend that a GPU has so many bytes left."""
+
+    def leave(n_bytes: int) -> None:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (n_bytes, 80 * 10**9))
+
+    return leave
+
+
+def test_what_fits_is_not_refused(free) -> None:
+    free(needs(MODEL, TRAINING))
+    check_fits(MODEL, TRAINING)
+
+
+def test_a_batch_that_fits_is_named_and_the_next_larger_one_does_not(free) -> None:
+    limit = needs(MODEL, TRAINING) // 3
+    free(limit)
+    with pytest.raises(MemoryExhaustedError, match=r"cuda:1 has .* GB left") as caught:
+        check_fits(MODEL, TRAINING)
+    found = re.search(r"try --batch-size (\d+) --grad-accum (\d+)$", str(caught.value))
+    assert found is not None
+    batch, accumulated = map(int, found.groups())
+    assert batch * accumulated == 96
+    assert needs(MODEL, replace(TRAINING, batch_size=batch)) <= limit
+    larger = min(n for n in range(batch + 1, 97) if 96 % n == 0)
+    assert needs(MODEL, replace(TRAINING, batch_size=larger)) > limit
+
+
+def test_where_no_batch_fits_a_shorter_context_is_named_then_a_smaller_model() -> None:
+    one = replace(TRAINING, batch_size=1)
+    limit = needs(replace(MODEL, block_size=64), one)
+    advice = smaller(MODEL, TRAINING, limit, "--init-from runs/a ")
+    assert advice == "try --init-from runs/a --batch-size 1 --grad-accum 96 --block-size 64"
+    assert smaller(MODEL, replace(one, grad_accum=1), limit) == "try --block-size 64"
+    assert "choose a smaller --n-layer or --n-embd" in smaller(MODEL, TRAINING, 10**6)
+
+
+def test_a_huge_batch_is_answered_at_once(free) -> None:
+    free(10**9)
+    with pytest.raises(MemoryExhaustedError, match="--batch-size"):
+        check_fits(MODEL, replace(TRAINING, batch_size=10**9, grad_accum=1))
+
+
+def test_where_nobody_tells_what_is_free_nothing_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: None)
+    check_fits(MODEL, replace(TRAINING, device="cpu", batch_size=10**6))
+
+
+def test_each_kind_of_device_is_asked_in_its_way(monkeypatch) -> None:
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 8))
+    monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: 11)
+    assert [free_memory(one) for one in ("mps", "cuda", "cpu")] == [7, 5, 11]
+
+
+def test_memory_that_runs_out_names_a_batch_in_three_quarters_of_it() -> None:
+    with (
+        pytest.raises(
+            MemoryExhaustedError, match=r"\(cuda:1\).*try --batch-size 32 --grad-accum 3"
+        ),
+        training_memory_errors(MODEL, TRAINING),
+    ):
+        raise torch.OutOfMemoryError
+    assert needs(MODEL, replace(TRAINING, batch_size=32)) <= needs(MODEL, TRAINING) * 3 / 4
+
+
+def test_the_disk_that_is_counted_is_what_a_run_writes(begin, dataset) -> None:
+    training = begin("a", n_embd=64, max_iters=20, eval_interval=10, optimizer="muon")
+    costs = preflight(training.model.config, training.config, dataset)
+    assert costs.n_params == sum(p.numel() for p in training.model.parameters())
+    run_training(training, Mock(), StopRequest())
+    written = list(training.directory.rglob("*.safetensors"))
+    in_all = sum(file.stat().st_size for file in written)
+    assert len(written) == 5
+    assert in_all == pytest.approx(costs.disk, rel=0.02)  # headers are not counted
