@@ -131,7 +131,7 @@ def _attention(config: ModelConfig, work: Workload) -> Part:
     )
     gradients = size * (2 * queries + 2 * keys)
     if config.dropout:
-        gradients += 2 * _FULL * _places(config, work)
+        gradients += 2 * size * _places(config, work)
     backward = _FULL * N * C + max(gradients, written.backward)
     return Part(saved, backward, _FULL * weights + written.gradient)
 
@@ -161,11 +161,11 @@ def _kept_by_queries(config: ModelConfig, work: Workload, queries: int, keys: in
 def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
     """The mixed values, as the kernel has them and as the next matrix wants them.
 
-    With dropout, which no kernel fuses, three patterns: weights, mask and their product.
+    With dropout, which no kernel fuses, two patterns and a mask of bytes: before and after it.
     """
     half, size = _half(work), _attention_bytes(config, work)
-    if config.dropout:  # compiled, one pattern in float32 and a mask of bytes
-        per_place = _FULL + 1 if work.compiled else 3 * size
+    if config.dropout:  # compiled, one pattern in float32 and the mask
+        per_place = 1 + (_FULL if work.compiled else 2 * half)
         return half * queries + per_place * _places(config, work)
     is_copied = _has_new_queries(config) or size > half
     row_sums = _FULL * work.tokens * config.n_head
@@ -209,7 +209,7 @@ def _head(config: ModelConfig, work: Workload) -> Part:
 def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:
     """The matrix, if any, that writes to the stream, and the mask of the dropout behind it."""
     C = config.n_embd
-    mask = (1 if work.compiled else _half(work)) * work.tokens * C if config.dropout else 0
+    mask = work.tokens * C if config.dropout else 0
     if not config.projections:
         return Part(mask, 0, 0)
     weights = _weights(config, module)
@@ -272,8 +272,8 @@ def _places(config: ModelConfig, work: Workload) -> int:
 
 
 def _attention_bytes(config: ModelConfig, work: Workload) -> int:
-    """Bytes of a number in attention: small heads and explicit patterns are in float32."""
-    is_wide = config.head_size < _FUSED_IN_HALF or config.dropout
+    """Bytes of a number in attention: small heads and compiled patterns are in float32."""
+    is_wide = work.compiled if config.dropout else config.head_size < _FUSED_IN_HALF
     return _FULL if is_wide else _half(work)
 
 

@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from gptcli.fast.dropout import FastDropout, attend_dropping, takes_fast_dropout
 from gptcli.model.attention import Attention, attend
 
 _Model = TypeVar("_Model", bound=nn.Module)
+_Module = TypeVar("_Module", bound=nn.Module)
 _SMALL_HEAD = 64  # numbers
 _FEW_ROWS = 2  # up to here MKL is faster
 _MANY_ROWS = 64  # of a batch in training or evaluation; a step of sampling has fewer
@@ -23,8 +25,9 @@ _ALIGNED = 64  # numbers of a row, which a GPU's fast products need
 
 
 def use_fast_layers(model: _Model) -> _Model:
-    """Replace linear layers and the kernel of attention; the parameters stay the same objects."""
+    """Replace linear layers, dropout and the kernel of attention; parameters stay the same."""
     replace_linear(model, FastLinear)
+    _replace(model, nn.Dropout, lambda dropout: FastDropout(dropout.p))
     for module in model.modules():
         if isinstance(module, Attention):
             module.kernel = attend_fast
@@ -33,9 +36,13 @@ def use_fast_layers(model: _Model) -> _Model:
 
 def replace_linear(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
     """Replace each linear layer by what ``make`` returns for it."""
+    _replace(model, nn.Linear, make)
+
+
+def _replace(model: nn.Module, kind: type[_Module], make: Callable[[_Module], nn.Module]) -> None:
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            if isinstance(child, nn.Linear):
+            if isinstance(child, kind):
                 setattr(parent, name, make(child))
 
 
@@ -44,8 +51,11 @@ def attend_fast(
 ) -> Tensor:
     """``attend``, for small heads in bfloat16 on a CPU by way of float32.
 
-    The CPU's bfloat16 kernel takes twice as long as the float32 one for them.
+    The CPU's bfloat16 kernel takes twice as long as the float32 one for them. With dropout,
+    which it does not have, the pattern is computed apart.
     """
+    if dropout and takes_fast_dropout(query):
+        return attend_dropping(query, key, value, past, dropout)
     is_half = query.device.type == "cpu" and value.dtype == torch.bfloat16
     if not is_half or query.shape[3] >= _SMALL_HEAD:
         return attend(query, key, value, past, dropout)

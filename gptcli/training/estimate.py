@@ -135,13 +135,15 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
 
     On a CPU compiling takes about ten seconds the first time, and saves a fifth of a step in
     bfloat16. In float32 it would lose the products of oneDNN, which are twice as fast as those
-    it has. On CUDA it takes about a minute.
+    it has, and with dropout the fast masks. On CUDA it takes about a minute.
     """
     if wanted != "auto":
         return wanted == "on"
     training, seconds = resolved.training, resolved.time_budget
     kind = training.device.split(":")[0]
-    is_usual = kind in _WORTH_COMPILING and (kind, training.precision) != ("cpu", "float32")
+    is_usual = kind in _WORTH_COMPILING
+    if kind == "cpu":
+        is_usual = training.precision == "bfloat16" and not resolved.model.dropout
     least, flops = _WORTH_COMPILING.get(kind, (math.inf, math.inf))
     if seconds is None:
         row = sequence_flops(resolved.model, resolved.model.block_size).training_full

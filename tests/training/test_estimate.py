@@ -69,3 +69,11 @@ def test_compiling_is_chosen_where_it_pays(
     assert is_worth_compiling("auto", resolved) == expected
     assert is_worth_compiling("on", resolved)
     assert not is_worth_compiling("off", resolved)
+
+
+def test_a_model_with_dropout_is_not_compiled_on_a_cpu() -> None:
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 32, "batch_size": 4, "block_size": 16}
+    given = {**sizes, "max_iters": 10**6, "dropout": 0.2}
+    resolved = resolve(given, None, 40, "cpu", "bfloat16", 1)
+    assert not is_worth_compiling("auto", resolved)
+    assert is_worth_compiling("on", resolved)
