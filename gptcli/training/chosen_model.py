@@ -88,12 +88,13 @@ def fitting_model(
 def check_rates(given: Values, model: ModelConfig) -> None:
     """Raise UsageError for the rate of a group of parameters that the model does not have."""
     groups = parameter_groups(model)
-    for name in _useless_rates(given, model):
-        has = ", ".join(flag(rate) for rate, one in RATES.items() if one in groups)
-        raise UsageError(
-            f"{flag(name)} is of no use: this model has no parameters of the group {RATES[name]} "
-            f"(it has {has} and --lr)"
-        )
+    for name, group in RATES.items():
+        if given.get(name) and group not in groups:
+            has = ", ".join(flag(rate) for rate, one in RATES.items() if one in groups)
+            raise UsageError(
+                f"{flag(name)} is of no use: this model has no parameters of the group {group} "
+                f"(it has {has} and --lr)"
+            )
 
 
 def _check_fixed(family: Family, given: Values) -> None:
@@ -137,11 +138,6 @@ def _differing(family: Family, given: Values) -> list[str]:
         if not family.allows(name, value)
         or (name in family.switches and value != family.usual(name))
     ]
-
-
-def _useless_rates(given: Values, model: ModelConfig) -> list[str]:
-    groups = parameter_groups(model)
-    return [name for name, group in RATES.items() if given.get(name) and group not in groups]
 
 
 def _built(start: Values, given: Values, base: Values, vocab_size: int) -> ModelConfig:

@@ -83,51 +83,34 @@ def resolve(
     be taught by its n-grams. UsageError where a flag changes what the family has fixed, or is
     of no use to the model.
     """
-    budget = given.get("time_budget")
-    if budget is None and preset is None and device == "cpu" and "max_iters" not in given:
-        budget = CPU_SECONDS
+    seconds = _seconds(given, preset, device)
     bases = {
-        family: sizes(family, device, budget, vocab_size, n_tokens)
+        family: sizes(family, device, seconds, vocab_size, n_tokens)
         for family in (*FAMILIES, CUSTOM.name)
     }
     choice = _choice(given, preset, vocab_size, device, bases)
     model, family = choice.model, family_of(choice.model).name
-    base = bases[family if preset is None else CLASSIC_FAMILY]
+    is_plain = preset is None and device == "cpu"
+    plan = _Plan(seconds, n_tokens if is_plain else None)
     machine = {"device": device, "precision": precision, "threads": threads}
-    own: Values = {} if preset is None else _preset_training(preset, given)
-    known = {**own, **given, **machine}
-    if preset is None and family == BEST_FAMILY:
-        known.setdefault("optimizer", "muon")
-    is_planned_here = preset is None and device == "cpu"
-    plan = _Plan(budget, n_tokens if is_planned_here else None)
-    values = _train_values(known, base, model, plan)
-    if is_planned_here and family == BEST_FAMILY:
-        model, values = _regularized(model, values, given, n_tokens)
-        if is_countable and values["optimizer"] == "muon":
-            values.setdefault("ngram_teacher", NGRAM_TEACHER)
+    known = {**_own_training(preset, family, given), **given, **machine}
+    values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
+    if is_plain and family == BEST_FAMILY and values["optimizer"] == "muon":
+        model, values = _suited_to_text(model, values, given, n_tokens, is_countable)
     training = TrainConfig(**values)
     check_rates(given, model)
-    whole = {**asdict(model), **asdict(training)}
-    usual = {field.name: field.default for field in fields(TrainConfig)}
-    filled = {
-        name: whole[name]
-        for name in FILLED
-        if name not in given
-        and whole[name] != usual.get(name)
-        and (budget is None or name not in _PLANNED)
-    }
-    if budget is not None and "time_budget" not in given:
-        filled["time_budget"] = f"{budget / 60:g}m"
     notes = [choice.note] if choice.note else []
-    if n_tokens is not None and preset is None and "block_size" not in given:
-        usual_context = sizes(family, device, budget, vocab_size, None)["block_size"]
-        if model.block_size < usual_context:
-            notes.append(
-                f"context: {counted(model.block_size, 'token')}, since the text has only "
-                f"{n_tokens:,} to train on"
-            )
-    most = None if budget is None else plan.most_iters(training.rows_per_iter * model.block_size)
-    return Resolved(model, training, filled, budget, most, tuple(notes))
+    if preset is None and n_tokens is not None and "block_size" not in given:
+        usual = sizes(family, device, seconds, vocab_size, None)["block_size"]
+        notes += _short_context(model.block_size, usual, n_tokens)
+    return Resolved(
+        model,
+        training,
+        _filled(given, model, training, seconds),
+        seconds,
+        plan.most_iters(training.rows_per_iter * model.block_size),
+        tuple(notes),
+    )
 
 
 def usual_batch(preset: Preset, device: str) -> tuple[int, int]:
@@ -146,7 +129,16 @@ class _Plan:
 
     def most_iters(self, tokens_per_iter: int) -> int | None:
         """The number of iterations that is enough, if there is one."""
-        return None if self.n_tokens is None else most_iters(tokens_per_iter, self.n_tokens)
+        if self.seconds is None or self.n_tokens is None:
+            return None
+        return most_iters(tokens_per_iter, self.n_tokens)
+
+
+def _seconds(given: Values, preset: Preset | None, device: str) -> float | None:
+    """How long to train; None where a number of iterations is given or usual."""
+    is_timed = preset is None and device == "cpu" and "max_iters" not in given
+    seconds: float | None = given.get("time_budget", CPU_SECONDS if is_timed else None)
+    return seconds
 
 
 def _choice(
@@ -163,7 +155,10 @@ def _choice(
     return fitting_model(usual_family(device), given, bases, vocab_size)
 
 
-def _preset_training(preset: Preset, given: Values) -> Values:
+def _own_training(preset: Preset | None, family: str, given: Values) -> Values:
+    """The training values that come with a preset, or with a family."""
+    if preset is None:
+        return {"optimizer": "muon"} if family == BEST_FAMILY else {}
     values = dict(preset.training)
     if "lr" in given and "lr" in values and values.get("min_lr") == values["lr"]:
         values["min_lr"] = given["lr"]  # the preset's rate is constant: keep it so
@@ -171,45 +166,88 @@ def _preset_training(preset: Preset, given: Values) -> Values:
 
 
 def _train_values(known: Values, base: Values, model: ModelConfig, plan: _Plan) -> dict[str, Any]:
+    """All training values that have no default of their own: batch, length, rates."""
     values = {name: known[name] for name in TRAIN_FLAGS if name in known}
     values.setdefault("optimizer", TrainConfig.optimizer)
     values.setdefault("batch_size", base["batch_size"])
     for name in ("batch_size", "grad_accum"):  # before they divide
         check_whole(name, values.get(name, 1), 1)
-    rows = values["batch_size"] * values.get("grad_accum", 1)
     if plan.seconds is not None:
         values.setdefault("schedule", "wsd")  # flat until the number of steps is measured
-        affordable = affordable_iters(model, rows, values["precision"], plan.seconds)
-        most = plan.most_iters(rows * model.block_size)
-        values["max_iters"] = affordable if most is None else min(affordable, most)
-    elif "max_iters" not in values:
-        values["max_iters"] = base.get("max_iters") or affordable_iters(
-            model, rows, values["precision"], CPU_SECONDS
-        )
+    if plan.seconds is not None or "max_iters" not in values:
+        values["max_iters"] = _iters(values, base, model, plan)
     if values["optimizer"] == "muon":
-        groups = parameter_groups(model)
-        for name, value in WITH_MUON.items():
-            if RATES.get(name, "matrix") in groups:
-                values.setdefault(name, value)
-        values.setdefault("min_lr", values["lr"] * LEAST_WITH_MUON)
+        values = {**_with_muon(model), **values}
     values.setdefault("lr", usual_rate(model))
-    values.setdefault("min_lr", values["lr"] / 10)
+    rate, is_muon = values["lr"], values["optimizer"] == "muon"
+    values.setdefault("min_lr", rate * LEAST_WITH_MUON if is_muon else rate / 10)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     evaluations = _EVALUATIONS if plan.seconds is None else EVALUATIONS
     values.setdefault("eval_interval", max(1, -(-values["max_iters"] // evaluations)))
     return values
 
 
-def _regularized(
-    model: ModelConfig, values: dict[str, Any], given: Values, n_tokens: int | None
+def _iters(values: Values, base: Values, model: ModelConfig, plan: _Plan) -> int:
+    """As many as the time affords and the text needs; without a time the usual number."""
+    if plan.seconds is None and "max_iters" in base:
+        return int(base["max_iters"])
+    rows = values["batch_size"] * values.get("grad_accum", 1)
+    seconds = CPU_SECONDS if plan.seconds is None else plan.seconds
+    affordable = affordable_iters(model, rows, values["precision"], seconds)
+    most = plan.most_iters(rows * model.block_size)
+    return affordable if most is None else min(affordable, most)
+
+
+def _with_muon(model: ModelConfig) -> Values:
+    """The usual values with Muon, for the groups of parameters that the model has."""
+    groups = parameter_groups(model)
+    return {name: value for name, value in WITH_MUON.items() if RATES.get(name, "matrix") in groups}
+
+
+def _suited_to_text(
+    model: ModelConfig,
+    values: Values,
+    given: Values,
+    n_tokens: int | None,
+    is_countable: bool,
 ) -> tuple[ModelConfig, dict[str, Any]]:
-    """The same with dropout and weight decay for the number of epochs, unless they are given."""
-    if n_tokens is None or values["optimizer"] != "muon":
-        return model, values
-    tokens = values["batch_size"] * values.get("grad_accum", 1) * model.block_size
-    chosen = regularization(values["max_iters"] * tokens / max(1, n_tokens))
-    if "dropout" not in given:
-        model = replace(model, dropout=chosen["dropout"])
-    if "weight_decay" not in given:
-        values = {**values, "weight_decay": chosen["weight_decay"]}
-    return model, values
+    """The same with dropout and weight decay for the number of epochs, and with a teacher.
+
+    What is given stays as it is.
+    """
+    suited = {**values}
+    if n_tokens is not None:
+        tokens = values["batch_size"] * values.get("grad_accum", 1) * model.block_size
+        chosen = regularization(values["max_iters"] * tokens / max(1, n_tokens))
+        if "dropout" not in given:
+            model = replace(model, dropout=chosen["dropout"])
+        if "weight_decay" not in given:
+            suited["weight_decay"] = chosen["weight_decay"]
+    if is_countable:
+        suited.setdefault("ngram_teacher", NGRAM_TEACHER)
+    return model, suited
+
+
+def _filled(
+    given: Values, model: ModelConfig, training: TrainConfig, seconds: float | None
+) -> dict[str, Any]:
+    """What the user did not give and is not as usual; nothing that the time will change."""
+    chosen = {**asdict(model), **asdict(training)}
+    usual = {field.name: field.default for field in fields(TrainConfig)}
+    planned = () if seconds is None else _PLANNED
+    filled = {
+        name: chosen[name]
+        for name in FILLED
+        if name not in given and name not in planned and chosen[name] != usual.get(name)
+    }
+    if seconds is not None and "time_budget" not in given:
+        filled["time_budget"] = f"{seconds / 60:g}m"
+    return filled
+
+
+def _short_context(context: int, usual: int, n_tokens: int) -> list[str]:
+    """The note about a context that a short text has made shorter than usual, if it has."""
+    if context >= usual:
+        return []
+    tokens = counted(context, "token")
+    return [f"context: {tokens}, since the text has only {n_tokens:,} to train on"]

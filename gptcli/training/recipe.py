@@ -126,7 +126,7 @@ def affordable_iters(model: ModelConfig, rows: int, precision: str, seconds: flo
     """The number of iterations that take about this long on two cores, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
     iters = seconds * _CPU_FLOPS[precision] / cost
-    return max(10, round(iters, -2 if iters >= 1000 else -1).__trunc__())
+    return max(10, int(round(iters, -2 if iters >= 1000 else -1)))
 
 
 def usual_rate(model: ModelConfig) -> float:
