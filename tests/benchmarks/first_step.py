@@ -2,12 +2,11 @@
 
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from tests.benchmarks.contestants import output, prepare
+from tests.benchmarks.contestants import prepare
 from tests.benchmarks.machine import print_title
-from tests.benchmarks.timing import spread, take_turns
+from tests.benchmarks.timing import spread, time_in_turn
 
 _ROUNDS = 7
 # The command as it is, which leaves when it asks for its first step.
@@ -48,17 +47,7 @@ def run(folder: Path, rounds: int | None = None, sizes: tuple[str, ...] = _LECTU
         "gptcli train": train,
         "gptcli train --eval-batches 1": [*train, "--eval-batches", "1"],
     }
-
-    def timed(command: list[str]) -> float:
-        started = time.perf_counter()
-        output(command, folder)
-        return time.perf_counter() - started
-
-    contestants = {
-        name: (lambda command=command: timed(command)) for name, command in commands.items()
-    }
-    take_turns(contestants, 1)  # files are read into memory
-    seconds = take_turns(contestants, rounds or _ROUNDS)
+    seconds = time_in_turn(commands, rounds or _ROUNDS, folder)
     print_title("to the first step, lecture size, whole process")
     base = statistics.median(seconds["import torch"])
     for name, values in seconds.items():

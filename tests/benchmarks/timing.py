@@ -1,22 +1,13 @@
 """Contestants timed in turn, so that a drifting machine is fair to all."""
 
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
-
-def time_in_turn(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:
-    """Wall seconds of every command in every round, after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(rounds + 1):
-        for name, command in commands.items():
-            started = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
+from tests.benchmarks.contestants import output
 
 
 def take_turns(
@@ -36,6 +27,21 @@ def take_turns(
                 print(f"  {name} failed: {error}", flush=True)
                 del measured[name]
     return measured
+
+
+def time_in_turn(
+    commands: Mapping[str, Sequence[str]], rounds: int, folder: Path = Path()
+) -> dict[str, list[float]]:
+    """Wall seconds of every command in every round, after one that does not count."""
+    contestants = {name: partial(_seconds, command, folder) for name, command in commands.items()}
+    take_turns(contestants, 1)
+    return take_turns(contestants, rounds)
+
+
+def _seconds(command: Sequence[str], folder: Path) -> float:
+    started = time.perf_counter()
+    output(command, folder)
+    return time.perf_counter() - started
 
 
 def print_steps(seconds: Mapping[str, Sequence[float]], tokens: int) -> None:
