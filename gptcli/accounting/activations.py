@@ -139,23 +139,28 @@ def _attention(config: ModelConfig, work: Workload) -> Part:
 def _kept_by_queries(config: ModelConfig, work: Workload, queries: int, keys: int) -> int:
     """Queries, keys and values for the kernel, and what their norms keep."""
     half, size = _half(work), _attention_bytes(config, work)
-    normed = 0
     if work.compiled and config.dropout:
         return 3 * half * queries
-    if config.qk_norm and config.norm != "none" and work.compiled:
-        normed = half * (queries + 2 * keys) * (size > half)
-    elif config.qk_norm and config.norm != "none":
-        copies = (half < _FULL) + (config.norm == "rms")
-        normed = copies * _FULL * (queries + keys)
+    normed = _kept_by_query_norms(config, work, queries, keys)
     if config.dropout:
         # Norms of views keep the whole matrix that they are views of.
-        has_views = config.qk_norm and config.norm != "none" and half == _FULL
+        has_views = _has_query_norms(config) and half == _FULL
         whole = half * (queries + 2 * keys) * has_views
         return 3 * size * queries + normed + whole
     if size > half:
         return size * (queries + 2 * keys) + normed
     turned = half * (queries + keys) if _has_new_queries(config) else 0
     return half * (queries + 2 * keys) + turned + normed
+
+
+def _kept_by_query_norms(config: ModelConfig, work: Workload, queries: int, keys: int) -> int:
+    half = _half(work)
+    if not _has_query_norms(config):
+        return 0
+    if work.compiled:
+        return half * (queries + 2 * keys) * (_attention_bytes(config, work) > half)
+    copies = (half < _FULL) + (config.norm == "rms")
+    return copies * _FULL * (queries + keys)
 
 
 def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
@@ -174,7 +179,11 @@ def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
 
 def _has_new_queries(config: ModelConfig) -> bool:
     """Whether queries and keys are more than views of what the matrix gave."""
-    return config.positions == "rotary" or (config.qk_norm and config.norm != "none")
+    return config.positions == "rotary" or _has_query_norms(config)
+
+
+def _has_query_norms(config: ModelConfig) -> bool:
+    return config.qk_norm and config.norm != "none"
 
 
 def _mlp(config: ModelConfig, work: Workload) -> Part:

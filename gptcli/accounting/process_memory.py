@@ -47,7 +47,7 @@ def process_memory(
 
     On a GPU these are the tensors alone, which is what its memory must hold.
     """
-    work = training_work(config, training)
+    work = _micro_batch(config, training)
     step = training_memory(config, work, training.optimizer)
     on_cpu = training.device == "cpu"
     states = step.weights + step.optimizer
@@ -70,8 +70,7 @@ def process_memory(
     )
 
 
-def training_work(config: ModelConfig, training: TrainConfig) -> Workload:
-    """What one micro-batch of a run computes."""
+def _micro_batch(config: ModelConfig, training: TrainConfig) -> Workload:
     return Workload(
         config.block_size,
         training.batch_size,

@@ -11,10 +11,10 @@ _ROOT = Path("/")
 _MEMORY_FILE = "proc/meminfo"
 _GROUPS_FILE = "proc/self/cgroup"
 _MOUNT = "sys/fs/cgroup"
-# Of version 2 and of version 1 of control groups: limit, usage, and the cache in the usage that
-# the kernel gives back when memory is needed.
-_NEW = ("memory.max", "memory.current", "inactive_file")
-_OLD = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+# Files of a control group with its limit and its usage, and the name in memory.stat of the cache
+# in that usage which the kernel gives back when memory is needed.
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def free_host_memory(root: Path = _ROOT) -> int | None:
@@ -39,9 +39,9 @@ def _free_in_groups(root: Path) -> Iterator[int]:
     for line in _text(root / _GROUPS_FILE).splitlines():
         _, controllers, path, *_ = (*line.split(":", 2), "", "")
         if controllers == "":
-            yield from _left(root / _MOUNT, path, _NEW)
+            yield from _left(root / _MOUNT, path, _VERSION_2)
         elif "memory" in controllers.split(","):
-            yield from _left(root / _MOUNT / "memory", path, _OLD)
+            yield from _left(root / _MOUNT / "memory", path, _VERSION_1)
 
 
 def _left(mount: Path, path: str, names: tuple[str, str, str]) -> Iterator[int]:
