@@ -32,7 +32,7 @@ class Preset:
 
     model: ModelConfig
     about: str
-    training: Mapping[str, object] = field(default_factory=_nothing)
+    training: Mapping[str, Any] = field(default_factory=_nothing)
     family: str = ""
     measured: TrainedResult | None = None
 

@@ -9,7 +9,7 @@ from gptcli.accounting.workload import Workload
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration
 from gptcli.commands.view.tables import Amount, Figure, Table, records
-from gptcli.config.training import Precision
+from gptcli.config.training import Precision, TrainConfig
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
 from gptcli.training.estimate import Pace
@@ -66,12 +66,13 @@ def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
         batch, accum = usual_batch(preset, device)
         seconds = _ITERATIONS * pace.iteration_seconds(model, batch * accum)
         work = Workload(model.block_size, batch, precision=precision)
+        optimizer = preset.training.get("optimizer", TrainConfig.optimizer)
         measured = preset.measured
         costs.append(
             _Cost(
                 preset=name,
                 params=n_params,
-                training_bytes=training_memory(model, work).peak,
+                training_bytes=training_memory(model, work, optimizer).peak,
                 batch_size=batch,
                 block_size=model.block_size,
                 grad_accum=accum,
