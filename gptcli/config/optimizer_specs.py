@@ -1,6 +1,6 @@
 """Optimizers: the state that each keeps for every parameter, and its cost in memory.
 
-training/optimizers.py makes them; a new one is an entry here and one there.
+training/optimizers.py makes them, accounting/memory.py counts the parameters that each updates.
 """
 
 from collections.abc import Mapping
