@@ -20,9 +20,9 @@ from gptcli.model.initialization import new_model
 from gptcli.runtime.device import autocast
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import Resolved
-from gptcli.training.loop import TrainingRun
 from gptcli.training.optimizers import make_optimizers
 from gptcli.training.time_budget import EVALUATIONS, TimeBudget
+from gptcli.training.training_run import TrainingRun
 
 _REHEARSED_TOKENS = 2048
 _LEAST_REHEARSALS, _LEAST_SECONDS = 3, 0.5
@@ -59,7 +59,7 @@ def measure_timing(training: TrainingRun, stop: StopRequest) -> Timing:
         return Timing(_step_seconds(training, stop), _evaluation_seconds(training))
 
 
-def affordable_iters(budget: TimeBudget, timing: Timing) -> int:
+def iters_in_time(budget: TimeBudget, timing: Timing) -> int:
     """About how many steps fit into a time; the run itself plans as it goes."""
     left = budget.seconds - budget.elapsed - (EVALUATIONS + 1) * timing.evaluation
     most = budget.most_iters or math.inf

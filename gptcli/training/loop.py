@@ -2,85 +2,29 @@
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
-from gptcli.data.dataset import Dataset
 from gptcli.errors import DivergedError, TrainingStopped, reason_of
 from gptcli.evaluation.loss import evaluate_split, planned_targets
 from gptcli.fast.compiled_blocks import uncompiled
-from gptcli.model.gpt import GPT
-from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
-from gptcli.training.ngram_teacher import NgramTeacher
-from gptcli.training.optimizers import Optimizers, optimizer_tensors
+from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
-from gptcli.training.preflight import init_from, training_memory_errors
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
-from gptcli.training.step import Stepper, diverged
+from gptcli.training.step import diverged
 from gptcli.training.time_budget import TimePlan
-from gptcli.training.trackers import Trackers
-
-Repeat = Callable[[TrainConfig], str | None]
-"""The command that repeats a run with these training values, if there is one."""
+from gptcli.training.training_run import TrainingRun
 
 _LOG_INTERVAL = 10
 _FEWEST_TOKENS = 2  # one to see, one to predict
-
-
-def no_command(config: TrainConfig) -> str | None:
-    """No command repeats the run."""
-    return None
-
-
-@dataclass
-class TrainingRun:
-    """A run in memory: what is trained, on what, and how far it has come.
-
-    A new run is in its place from its first save on, which replaces an old one there.
-    """
-
-    place: NewDirectory
-    config: TrainConfig
-    dataset: Dataset
-    model: GPT
-    optimizers: Optimizers
-    progress: Progress
-    teacher: NgramTeacher | None = None
-    plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
-    title: str = ""  # of loss.svg
-    repeat: Repeat = no_command
-    trackers: Trackers = field(default_factory=Trackers)
-
-    @property
-    def directory(self) -> Path:
-        """Where the files of the run are now."""
-        return self.place.directory
-
-    @property
-    def name(self) -> str:
-        """The run's directory, as the user knows it."""
-        return self.place.path.as_posix()
-
-    def memory_errors(self) -> AbstractContextManager[None]:
-        """A context in which memory that runs out is explained, with a batch that should fit."""
-        start = init_from(self.place.path) if self.place.is_in_place else ""
-        return training_memory_errors(self.model.config, self.config, start)
-
-    def stepper(self) -> Stepper:
-        """Make the object that does this run's optimizer steps."""
-        split = self.dataset.train
-        return Stepper(self.model, self.optimizers, split, self.config, teacher=self.teacher)
 
 
 class _Stopping(Exception):  # noqa: N818
@@ -145,7 +89,7 @@ class _Loop:
         return patience is not None and worse >= patience * self._config.eval_interval
 
     def _is_evaluation_due(self) -> bool:
-        config, progress = self._training.config, self._training.progress
+        config, progress = self._config, self._training.progress
         is_turn = self._step % config.eval_interval == 0 or self._step == config.max_iters
         return is_turn and progress.evaluated_step != self._step
 
@@ -170,7 +114,7 @@ class _Loop:
         figures = self._stepper.figures()  # before a save, for they tell whether all went well
         if self._step < target:
             raise _Stopping
-        config, count = self._training.config, target - first
+        config, count = self._config, target - first
         seconds = time.perf_counter() - started
         pace = count * config.rows_per_iter * self._training.model.config.block_size / seconds
         loss = sum(one.loss for one in figures) / count
@@ -179,18 +123,18 @@ class _Loop:
         self._write(target, loss=loss, lr=rate, tokens_per_second=round(pace), grad_norm=norm)
         self._reporter.stepped(StepReport(target, loss, rate, pace, norm))
         if self._training.plan:
-            self._training.plan.stepped(target - first, seconds)
+            self._training.plan.stepped(count, seconds)
 
     def _keep_to_time(self) -> None:
         """Change the number of iterations where the time asks for it, in train.json too."""
-        training = self._training
-        config = training.plan and training.plan.revised(self._step, training.config)
-        if config:
-            training.config = self._stepper.config = config
-            assert training.plan is not None
-            repeat = None if training.plan.unrepeatable else training.repeat(config)
-            change_plan(training.directory, config, repeat)
-            self._reporter.planned(self._step, config)
+        training, plan = self._training, self._training.plan
+        config = plan.revised(self._step, training.config) if plan else None
+        if plan is None or config is None:
+            return
+        training.config = self._stepper.config = config
+        repeat = None if plan.unrepeatable else training.repeat(config)
+        change_plan(training.directory, config, repeat)
+        self._reporter.planned(self._step, config)
 
     def _evaluate_and_save(self) -> None:
         started, plan = time.perf_counter(), self._training.plan

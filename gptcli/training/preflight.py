@@ -69,40 +69,39 @@ def epochs(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> float
     return training.max_iters * training.rows_per_iter / rows
 
 
-def init_from(run: Path) -> str:
-    """The start of advice for a run that is resumed, whose batch cannot change."""
-    return f"--init-from {typed(run.as_posix())} "
-
-
-def check_fits(model: ModelConfig, training: TrainConfig, start: str = "") -> None:
+def check_fits(model: ModelConfig, training: TrainConfig, resumed: Path | None = None) -> None:
     """Raise MemoryExhaustedError for a run that does not fit into what its device has left.
 
-    The message begins its advice with ``start``, which is for a run whose batch cannot change.
+    ``resumed`` is its directory, if it is one that was begun before.
     """
     needs, free = _memory(model, training).peak, free_memory(training.device)
     if free is not None and needs > free:
         raise MemoryExhaustedError(
             f"training needs about {needs / _GB:,.1f} GB of memory and {training.device} has "
-            f"{free / _GB:,.1f} GB left: {smaller(model, training, free, start)}"
+            f"{free / _GB:,.1f} GB left: {smaller(model, training, free, resumed)}"
         )
 
 
 @contextmanager
 def training_memory_errors(
-    model: ModelConfig, training: TrainConfig, start: str = ""
+    model: ModelConfig, training: TrainConfig, resumed: Path | None = None
 ) -> Iterator[None]:
     """Turn errors of exhausted memory into one that names a batch in three quarters of it."""
     cause = f"--batch-size {training.batch_size} and --block-size {model.block_size}"
     limit = _memory(model, training).peak * 3 // 4
-    with memory_errors(cause, smaller(model, training, limit, start), training.device):
+    with memory_errors(cause, smaller(model, training, limit, resumed), training.device):
         yield
 
 
-def smaller(model: ModelConfig, training: TrainConfig, limit: int, start: str = "") -> str:
+def smaller(
+    model: ModelConfig, training: TrainConfig, limit: int, resumed: Path | None = None
+) -> str:
     """How to train in ``limit`` bytes: smaller micro-batches, a shorter context, a smaller model.
 
-    With the micro-batches the result stays the same, since there are more of them.
+    With the micro-batches the result stays the same, since there are more of them. The batch of a
+    run that is ``resumed`` cannot change, so its weights are to begin a new one.
     """
+    start = "" if resumed is None else f"--init-from {typed(resumed.as_posix())} "
     rows = training.rows_per_iter
     if batch := _fitting_batch(model, training, limit):
         return f"try {start}--batch-size {batch} --grad-accum {rows // batch}"

@@ -32,15 +32,15 @@ from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.defaults import Resolved
-from gptcli.training.loop import Repeat, TrainingRun, no_command
 from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
-from gptcli.training.preflight import check_fits, init_from
+from gptcli.training.preflight import check_fits
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import TRACKERS
+from gptcli.training.training_run import Repeat, TrainingRun, no_command
 
 RUN = OutputKind(
     "run",
@@ -133,7 +133,7 @@ def resumed_training(
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
-    check_fits(record.model, record.training, init_from(directory))
+    check_fits(record.model, record.training, directory)
     snapshot, problems = load_newest_step(directory)
     _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)

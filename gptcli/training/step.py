@@ -22,8 +22,8 @@ from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
 from gptcli.training.schedule import teacher_share
 
-Lesson = tuple[Tensor, Tensor]
-"""What a teacher expects, (B, T, V), and the share of the targets that this takes, ()."""
+SoftTargets = tuple[Tensor, Tensor]
+"""A teacher's distributions, (B, T, V), and the share of every target that they take, ()."""
 
 _HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
 
@@ -45,20 +45,21 @@ def batch_loss(model: GPT, tokens: Tensor, counted: Tensor | None, precision: Pr
     return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum")
 
 
-def taught_loss(
-    model: GPT, tokens: Tensor, lesson: Lesson, precision: Precision
+def distillation_loss(
+    model: GPT, tokens: Tensor, soft: SoftTargets, precision: Precision
 ) -> tuple[Tensor, Tensor]:
-    """What a taught model minimises, and the loss of rows of tokens (B, T + 1).
+    """What a model with a teacher minimises, and the loss of rows of tokens (B, T + 1).
 
-    The first is the cross-entropy with a mixture of the next token and the teacher's distribution.
+    The first is the cross-entropy with a mixture of the next token and the teacher's distribution
+    (Hinton et al. 2015, arXiv:1503.02531).
     """
     with autocast(tokens.device.type, precision):
         logits = model(tokens[:, :-1])
     log_probabilities = logits.float().log_softmax(-1)
     loss = -log_probabilities.gather(-1, tokens[:, 1:, None]).mean()
-    expected, share = lesson
-    taught = -(expected * log_probabilities).sum(-1).mean()
-    return loss.lerp(taught, share), loss
+    expected, share = soft
+    from_teacher = -(expected * log_probabilities).sum(-1).mean()
+    return loss.lerp(from_teacher, share), loss
 
 
 @dataclass(frozen=True)
@@ -194,18 +195,18 @@ class Stepper:
         return _TargetWeights(mask, 1 / np.count_nonzero(mask))
 
     def _backward(self, starts: Starts, weights: _TargetWeights, step: int) -> Tensor:
-        """Add the gradient of what these rows' weighted loss has to become; returns that loss."""
+        """Add the gradient of what these rows have to minimise; returns their weighted loss."""
         tokens = self._on_device(self._split.gather(starts, self._block_size + 1))
         precision = self.config.precision
         if self._teacher is None:
             counted = None if weights.mask is None else self._on_device(weights.mask)
-            loss = aim = self._loss(self._model, tokens, counted, precision)
+            loss = objective = self._loss(self._model, tokens, counted, precision)
         else:
             expected = self._teacher.distributions(starts, self._block_size)
             share = torch.tensor(teacher_share(step, self.config))
-            lesson = (expected.to(self.config.device), share.to(self.config.device))
-            aim, loss = taught_loss(self._model, tokens, lesson, precision)
-        (aim * weights.scale).backward()  # type: ignore[no-untyped-call]
+            soft = (expected.to(self.config.device), share.to(self.config.device))
+            objective, loss = distillation_loss(self._model, tokens, soft, precision)
+        (objective * weights.scale).backward()  # type: ignore[no-untyped-call]
         return loss.detach() * weights.scale
 
     def _on_device(self, array: NDArray[Any]) -> Tensor:

@@ -108,7 +108,8 @@ class TimePlan:
 
     def ends_after(self, step: int, config: TrainConfig) -> float:
         """Seconds from the beginning to the end of the run, at the present pace."""
-        return self._end(step, config)
+        steps = (config.max_iters - step) * self._step_seconds()
+        return self.budget.elapsed + steps + self._beside_steps(self._to_come(step, config))
 
     def is_cut_short(self, config: TrainConfig) -> bool:
         """Whether the run ends before its time, since more steps would not help."""
@@ -125,7 +126,7 @@ class TimePlan:
             # A slow machine passes several at once, and plans once.
             self._plans = sum(done >= share for share in _PLAN_AT)
             return self._planned(step, config)
-        if self._end(step, config) <= self.budget.seconds * _LATE:
+        if self.ends_after(step, config) <= self.budget.seconds * _LATE:
             return None
         sooner = step + self._affordable(self._to_come(step, config))
         return replace(config, max_iters=sooner) if sooner < config.max_iters else None
@@ -145,19 +146,14 @@ class TimePlan:
 
     def _affordable(self, evaluations: int) -> int:
         """Further steps that end in time with so many evaluations."""
-        left = self.budget.seconds - self.budget.elapsed - self._apart(evaluations)
+        left = self.budget.seconds - self.budget.elapsed - self._beside_steps(evaluations)
         return max(0, int(left / self._step_seconds()))
-
-    def _end(self, step: int, config: TrainConfig) -> float:
-        """Seconds from the beginning to the end, at the present pace."""
-        steps = (config.max_iters - step) * self._step_seconds()
-        return self.budget.elapsed + steps + self._apart(self._to_come(step, config))
 
     def _to_come(self, step: int, config: TrainConfig) -> int:
         """How many evaluations are still to come."""
         return math.ceil(config.max_iters / config.eval_interval) - step // config.eval_interval
 
-    def _apart(self, evaluations: int) -> float:
+    def _beside_steps(self, evaluations: int) -> float:
         """Seconds for all but steps: the evaluations, and the end."""
         return evaluations * self._evaluation + _TO_END
 

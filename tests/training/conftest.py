@@ -8,8 +8,8 @@ import torch
 
 from gptcli.data.dataset import Dataset
 from gptcli.training.defaults import resolve
-from gptcli.training.loop import TrainingRun
 from gptcli.training.setup import begin_training
+from gptcli.training.training_run import TrainingRun
 
 SIZES = {
     "n_layer": 2, "n_head": 2, "n_embd": 16, "block_size": 16, "batch_size": 4,

@@ -20,10 +20,11 @@ from gptcli.model.initialization import new_model
 from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
-from gptcli.training.loop import TrainingRun, run_training
+from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.setup import begin_training, continue_training
 from gptcli.training.step import Stepper
+from gptcli.training.training_run import TrainingRun
 
 SIZES = {"n_layer": 1, "n_head": 1, "n_embd": 8, "batch_size": 2}
 

@@ -18,9 +18,10 @@ from gptcli.errors import DataError, TrainingStopped
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
-from gptcli.training.loop import TrainingRun, run_training
+from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.training_run import TrainingRun
 
 SIZES = {
     "n_layer": 2, "n_head": 2, "n_embd": 32, "block_size": 24, "batch_size": 8,

@@ -7,10 +7,13 @@ from torch.nn import functional as F
 
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
+from gptcli.training.defaults import resolve
 from gptcli.training.ngram_counts import NgramCounts
 from gptcli.training.ngram_teacher import NgramTeacher, can_teach
 from gptcli.training.schedule import teacher_share
-from gptcli.training.step import batch_loss, taught_loss
+from gptcli.training.setup import begin_training
+from gptcli.training.step import batch_loss, distillation_loss
+from tests.training.conftest import SIZES
 
 
 def test_a_part_is_judged_by_the_counts_of_the_others(dataset) -> None:
@@ -26,18 +29,18 @@ def test_a_part_is_judged_by_the_counts_of_the_others(dataset) -> None:
     np.testing.assert_allclose(found[1], expected[21:29], atol=1e-3)
 
 
-def test_what_a_taught_model_minimises_is_the_cross_entropy_with_the_mixture(begin) -> None:
+def test_what_a_model_with_a_teacher_minimises_is_the_cross_entropy_with_the_mixture(begin) -> None:
     training = begin("a", ngram_teacher=0.5)
     split, model = training.dataset.train, training.model
     starts = np.array([3, 100])
     tokens = torch.from_numpy(split.gather(starts, 17))
     assert training.teacher is not None
     expected = training.teacher.distributions(starts, 16)
-    aim, loss = taught_loss(model, tokens, (expected, torch.tensor(0.3)), "float32")
+    objective, loss = distillation_loss(model, tokens, (expected, torch.tensor(0.3)), "float32")
     mixture = 0.3 * expected.double() + 0.7 * F.one_hot(tokens[:, 1:], expected.shape[-1])
     logits = model(tokens[:, :-1]).double()
     torch.testing.assert_close(
-        aim.double(),
+        objective.double(),
         F.cross_entropy(logits.flatten(0, 1), mixture.flatten(0, 1)),
         atol=1e-5,
         rtol=0,
@@ -72,10 +75,6 @@ def test_a_text_that_cannot_teach_is_refused(begin, prepare_string, tmp_path) ->
     assert not can_teach(500, 65)
     assert can_teach(10**6, 65)
     short = prepare_string("a cat sat on a mat. " * 20, tmp_path / "data" / "short")
-    from gptcli.training.defaults import resolve
-    from gptcli.training.setup import begin_training
-    from tests.training.conftest import SIZES
-
     values = {**SIZES, "ngram_teacher": 0.5}
     resolved = resolve(values, None, short.vocab_size, "cpu", "float32", 2)
     with pytest.raises(UsageError, match="ngram-teacher is for plain texts of 1,000"):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_batch_that_fits_is_named_and_the_next_larger_one_does_not(free) -> No
 def test_where_no_batch_fits_a_shorter_context_is_named_then_a_smaller_model() -> None:
     one = replace(TRAINING, batch_size=1)
     limit = needs(replace(MODEL, block_size=64), one)
-    advice = smaller(MODEL, TRAINING, limit, "--init-from runs/a ")
+    advice = smaller(MODEL, TRAINING, limit, Path("runs/a"))
     assert advice == "try --init-from runs/a --batch-size 1 --grad-accum 96 --block-size 64"
     assert smaller(MODEL, replace(one, grad_accum=1), limit) == "try --block-size 64"
     assert "choose a smaller --n-layer or --n-embd" in smaller(MODEL, TRAINING, 10**6)

@@ -10,9 +10,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gptcli.errors import DivergedError
-from gptcli.training.loop import TrainingRun
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.step import Stepper, batch_loss
+from gptcli.training.training_run import TrainingRun
 
 OPTIMIZERS = [{}, {"family": "nanochat", "weight_decay": 0.5}]
 IDS = ["adamw", "muon"]

@@ -8,8 +8,8 @@ from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration, rounded
 from gptcli.commands.view.tables import Amount, Cell, Figure, Table, facts
 from gptcli.commands.view.terminal import note
-from gptcli.training.loop import TrainingRun
 from gptcli.training.preflight import Preflight
+from gptcli.training.training_run import TrainingRun
 
 _PARTS = {
     "weights": "weights",

@@ -18,7 +18,7 @@ from gptcli.training.estimate import is_worth_compiling
 _LEADING = ("positions", "norm", "qk_norm", "gated", "activation", "bias", "tied", "optimizer")
 """Flags from which other values follow: they are given first."""
 
-_ROUNDS = 6
+_ROUNDS = 6  # more than are needed: values follow from a flag, and others from those
 
 Resolve = Callable[[Mapping[str, Any]], Resolved]
 

@@ -16,7 +16,7 @@ from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
-from gptcli.commands.train.repetition import repeating_command, repetition_note
+from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import detail, note, warn
@@ -30,21 +30,21 @@ from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import choose_device, get_threads
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
-from gptcli.runtime.elapsed import process_began
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
+from gptcli.runtime.process_start import process_began
 from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import (
-    affordable_iters,
     is_worth_compiling,
+    iters_in_time,
     measure_pace,
     measure_timing,
 )
-from gptcli.training.loop import TrainingRun, run_training
+from gptcli.training.loop import run_training
 from gptcli.training.ngram_teacher import can_teach
-from gptcli.training.preflight import init_from, preflight, training_memory_errors
+from gptcli.training.preflight import preflight, training_memory_errors
 from gptcli.training.setup import (
     begin_training,
     check_length,
@@ -56,6 +56,7 @@ from gptcli.training.setup import (
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget
 from gptcli.training.trackers import Trackers, check_trackers
+from gptcli.training.training_run import TrainingRun
 
 
 def run(request: TrainRequest) -> Answer:
@@ -70,41 +71,17 @@ def run(request: TrainRequest) -> Answer:
 
 
 def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
-    given = request.shaping
-    model = None if request.preset is None else find_preset(request.preset)
-    dataset = Dataset.open(chosen_dataset(request.data))
-    if dataset.record.is_masked and dataset.tokenizer.end_of_text is None:
-        note(
-            f"answers in {dataset.directory.as_posix()} have no end, so the model does not learn "
-            "to end one: its tokenizer has no end-of-text token (prepare tells how to get one)"
-        )
-    start, vocab_size = None, dataset.vocab_size
-    if request.init_from is not None:
-        start = _starting_point(request.init_from, dataset)
-        model, vocab_size = start.preset(given), start.model.vocab_size
-    device = chosen_device(request.device)
-    precision = chosen_precision(request.precision, device)
-    threads = get_threads() if device == "cpu" else 0
-
-    def resolve_here(given: Mapping[str, Any]) -> Resolved:
-        n_tokens = dataset.train.n_tokens
-        is_countable = not dataset.train.is_masked and can_teach(n_tokens, vocab_size)
-        return resolve(given, model, vocab_size, device, precision, threads, n_tokens, is_countable)
-
-    resolved = resolve_here(given)
-    if is_worth_compiling(request.compile_blocks, resolved) and _can_compile(request, device):
-        resolved = replace(resolved, training=replace(resolved.training, compile=True))
+    given, dataset = request.shaping, _chosen_dataset(request)
+    start = None if request.init_from is None else _starting_point(request.init_from, dataset)
+    resolve_here = _resolver(request, dataset, start)
+    resolved = _compiled_where_worth(request, resolve_here(given))
+    _say_what_is_chosen(resolved)
+    check_length(dataset, resolved.model.block_size)
     budget = None
     if resolved.time_budget is not None:
         budget = TimeBudget(
             resolved.time_budget, process_began(), "eval_interval" in given, resolved.most_iters
         )
-    for text in resolved.notes:
-        note(text)
-    note("chosen for you: " + _as_flags(resolved.filled))
-    detail(f"model: {resolved.model}")
-    detail(f"training: {resolved.training}")
-    check_length(dataset, resolved.model.block_size)
 
     def repeat(config: TrainConfig) -> str | None:
         return repeating_command(request, dataset.directory, resolved.model, config, resolve_here)
@@ -125,6 +102,54 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
         )
         with discarded_unless_committed(training.place):
             return _train(training, request, request.preset, given, stop)
+
+
+def _chosen_dataset(request: TrainRequest) -> Dataset:
+    dataset = Dataset.open(chosen_dataset(request.data))
+    if dataset.record.is_masked and dataset.tokenizer.end_of_text is None:
+        note(
+            f"answers in {dataset.directory.as_posix()} have no end, so the model does not learn "
+            "to end one: its tokenizer has no end-of-text token (prepare tells how to get one)"
+        )
+    return dataset
+
+
+def _resolver(request: TrainRequest, dataset: Dataset, start: StartingPoint | None) -> Resolve:
+    """What merges given values with what is chosen on this machine for this dataset."""
+    preset, vocab_size = None, dataset.vocab_size
+    if request.preset is not None:
+        preset = find_preset(request.preset)
+    if start is not None:
+        preset, vocab_size = start.preset(request.shaping), start.model.vocab_size
+    device = chosen_device(request.device)
+    precision = chosen_precision(request.precision, device)
+    threads = get_threads() if device == "cpu" else 0
+    n_tokens = dataset.train.n_tokens
+    is_countable = not dataset.train.is_masked and can_teach(n_tokens, vocab_size)
+
+    def resolve_here(given: Mapping[str, Any]) -> Resolved:
+        return resolve(
+            given, preset, vocab_size, device, precision, threads, n_tokens, is_countable
+        )
+
+    return resolve_here
+
+
+def _compiled_where_worth(request: TrainRequest, resolved: Resolved) -> Resolved:
+    """The same, with a compiled model where that saves time or is asked for."""
+    is_worth = is_worth_compiling(request.compile_blocks, resolved)
+    if not is_worth or not _can_compile(request, resolved.training.device):
+        return resolved
+    return replace(resolved, training=replace(resolved.training, compile=True))
+
+
+def _say_what_is_chosen(resolved: Resolved) -> None:
+    for text in resolved.notes:
+        note(text)
+    flags = (f"{flag(name)} {value}" for name, value in resolved.filled.items())
+    note("chosen for you: " + "  ".join(flags))
+    detail(f"model: {resolved.model}")
+    detail(f"training: {resolved.training}")
 
 
 def _can_compile(request: TrainRequest, device: str) -> bool:
@@ -165,7 +190,7 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
         if record.training.compile and not _can_compile(request, device):
             record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
-        explained = training_memory_errors(record.model, record.training, init_from(directory))
+        explained = training_memory_errors(record.model, record.training, directory)
         if request.dry_run:
             grown = grown_record(record, request.max_iters, device)
             with explained:
@@ -187,7 +212,7 @@ def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest
     """What the run would take; its steps are measured, or planned to fit into the time."""
     timing = measure_timing(training, stop)
     if budget is not None:
-        iters = affordable_iters(budget, timing)
+        iters = iters_in_time(budget, timing)
         training.config = replace(training.config, max_iters=iters)
     config = training.config
     seconds = timing.of_rest(config, training.progress) if budget is None else budget.seconds
@@ -225,7 +250,3 @@ def _list_presets(request: TrainRequest) -> Answer:
     precision = chosen_precision(request.precision, device)
     note("measuring the speed of this device on two small models")
     return preset_costs(device, precision, measure_pace(device, precision))
-
-
-def _as_flags(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{flag(name)} {value}" for name, value in values.items())

@@ -9,9 +9,9 @@ from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
 from gptcli.commands.train.preflight_view import memory_line
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.course import STOPPING, Course
 from gptcli.commands.view.numbers import duration, rounded
 from gptcli.commands.view.panel import TrainingPanel
+from gptcli.commands.view.run_status import STOPPING, RunStatus
 from gptcli.commands.view.tables import Cell, Figure, facts
 from gptcli.commands.view.terminal import (
     detail,
@@ -26,12 +26,12 @@ from gptcli.config.training import TrainConfig
 from gptcli.families.registry import family_of
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.estimate import estimate_seconds
-from gptcli.training.glimpse import glimpse
-from gptcli.training.loop import TrainingRun
-from gptcli.training.peak import matrix_peak
+from gptcli.training.matrix_peak import matrix_peak
 from gptcli.training.preflight import epochs, preflight
 from gptcli.training.recipe import CPU_SECONDS
 from gptcli.training.reporter import Activity, EvaluationReport, Reporter, StepReport
+from gptcli.training.short_sample import short_sample
+from gptcli.training.training_run import TrainingRun
 
 _QUIET_SECONDS = 15.0
 _SAMPLING = 0.005  # of the time since the last sample
@@ -136,7 +136,7 @@ class RunView(Reporter):
         self._training, self._stop = training, stop
         self._has_said_short = False
         self._started = self._last_line = self._last_sample = time.perf_counter()
-        self._course = Course(
+        self._status = RunStatus(
             training.title,
             config,
             config.rows_per_iter * model.block_size,
@@ -146,10 +146,10 @@ class RunView(Reporter):
             None if training.plan is None else training.plan.budget,
         )
         if progress.best_step:
-            self._course.best_loss, self._course.best_step = progress.best_loss, progress.best_step
+            self._status.best_loss, self._status.best_step = progress.best_loss, progress.best_step
         flops = config.rows_per_iter * sequence_flops(model, model.block_size).training_causal
         self._panel = TrainingPanel(
-            self._course, flops, lambda: matrix_peak(config.device, config.precision)
+            self._status, flops, lambda: matrix_peak(config.device, config.precision)
         )
 
     @property
@@ -170,25 +170,25 @@ class RunView(Reporter):
 
     def doing(self, activity: Activity) -> None:
         """Show what is done from now on."""
-        self._course.doing(activity)
+        self._status.doing(activity)
 
     def advanced(self, step: int) -> None:
         """Show that a step was done."""
-        self._course.advanced(step)
+        self._status.advanced(step)
         self._now_and_then(self._line)
 
     def stepped(self, report: StepReport) -> None:
         """Show the figures of some steps."""
-        self._course.stepped(report)
+        self._status.stepped(report)
 
     def evaluating(self, split: str, done: int, total: int) -> None:
         """Show how far an evaluation is."""
-        self._course.evaluating(split, done, total)
-        self._now_and_then(lambda: f"{self._where()}  {self._course.activity}")
+        self._status.evaluating(split, done, total)
+        self._now_and_then(lambda: f"{self._where()}  {self._status.activity}")
 
     def evaluated(self, report: EvaluationReport) -> None:
         """Print a line, and have a sample written for the panel."""
-        self._course.evaluated(report)
+        self._status.evaluated(report)
         val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
         line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
@@ -204,12 +204,12 @@ class RunView(Reporter):
 
     def planned(self, step: int, config: TrainConfig) -> None:
         """Say how many steps fit into the time."""
-        self._course.config = config
+        self._status.config = config
         plan = self._training.plan
         assert plan is not None, "only a run that keeps a time is planned"
         if plan.is_cut_short(config) and not self._has_said_short:
             self._has_said_short = True
-            self._course.budget = None  # it ends by its steps
+            self._status.budget = None  # it ends by its steps
             ends = duration(plan.ends_after(step, config))
             n_epochs = epochs(self._training.model.config, config, self._training.dataset)
             self._say(
@@ -224,17 +224,17 @@ class RunView(Reporter):
 
     def saved(self, step: int) -> None:
         """Take note of how long evaluation and save took."""
-        self._course.saved()
+        self._status.saved()
 
     def _sample(self, step: int) -> None:
         """Show what the model writes, if that takes a small share of the time since the last."""
-        budget, now = self._course.budget, time.perf_counter()
+        budget, now = self._status.budget, time.perf_counter()
         is_short = budget is not None and budget.seconds < _NO_SAMPLE_BELOW
         if not step or is_short:
             return
-        self._course.sampling()
+        self._status.sampling()
         seconds = _SAMPLING * (now - self._last_sample)
-        self._course.sampled(glimpse(self._training, seconds, self._stop))
+        self._status.sampled(short_sample(self._training, seconds, self._stop))
         self._last_sample = time.perf_counter()
 
     def _now_and_then(self, line: Callable[[], str]) -> None:
@@ -245,13 +245,13 @@ class RunView(Reporter):
             note(line())
 
     def _where(self) -> str:
-        return f"step {self._course.step:,}/{self._course.total:,}"
+        return f"step {self._status.step:,}/{self._status.total:,}"
 
     def _line(self) -> str:
         """Step, figures and time left; the figures are those of the last line of the log."""
-        last, pace = self._course.last, self._course.tokens_per_second
+        last, pace = self._status.last, self._status.tokens_per_second
         parts = [self._where()]
         parts += [] if last is None else [f"loss {last.loss:.4f}"]
         parts += [] if pace is None else [f"{pace:,.0f} tokens/s"]
         parts += [] if last is None else [f"gradient {last.grad_norm:.2f}", f"lr {last.lr:.2g}"]
-        return "  ".join([*parts, self._course.time_left])
+        return "  ".join([*parts, self._status.time_left])

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from gptcli.commands.view.bars import sparkline
 from gptcli.commands.view.canvas import clipped
-from gptcli.commands.view.course import Course
 from gptcli.commands.view.drawing import SECONDARY
+from gptcli.commands.view.run_status import RunStatus
 from gptcli.commands.view.terminal import (
     escape_controls,
     is_interactive,
@@ -29,10 +29,10 @@ _NOT_YET = "-"
 
 
 class TrainingPanel:
-    """Shows a course while it goes on; ``flops`` are those of a step, ``peak`` a second's."""
+    """Shows the status of a run; ``flops`` are those of a step, ``peak`` measures a second's."""
 
-    def __init__(self, course: Course, flops: int, peak: Callable[[], float | None]) -> None:
-        self._course, self._flops = course, flops
+    def __init__(self, status: RunStatus, flops: int, peak: Callable[[], float | None]) -> None:
+        self._status, self._flops = status, flops
         self.is_shown = is_interactive() and not verbosity().quiet
         self._peak = peak() if self.is_shown else None
         self._console = progress_console()
@@ -63,42 +63,42 @@ class TrainingPanel:
         # A column stays free for the ^C that a terminal shows, or it would begin a new line.
         width = min(console.width - 3, _WIDEST)
         if console.width < _LEAST_WIDTH or console.height < _LEAST_HEIGHT:
-            return Text(clipped(line_of(self._course), console.width - 3))
+            return Text(clipped(line_of(self._status), console.width - 3))
         parts = Group(*self._parts(width - 4))
-        title = Text(escape_controls(self._course.title))
+        title = Text(escape_controls(self._status.title))
         return Panel(parts, title=title, title_align="left", width=width, border_style=SECONDARY)
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
-        course = self._course
-        yield _progress(course)
+        status = self._status
+        yield _progress(status)
         yield Text(
-            course.activity, "bold" if course.stop else "", no_wrap=True, overflow="ellipsis"
+            status.activity, "bold" if status.stop else "", no_wrap=True, overflow="ellipsis"
         )
         yield self._figures()
-        curve = sparkline(_learnt(course), width)
+        curve = sparkline(_learnt(status), width)
         if curve:
             yield Text(curve, "cyan")
-        if course.sample:
-            yield Text(f"sample of step {course.sample_step:,}", SECONDARY)
-            yield _sample(course.sample)
+        if status.sample:
+            yield Text(f"sample of step {status.sample_step:,}", SECONDARY)
+            yield _sample(status.sample)
 
     def _figures(self) -> Table:
-        course, last = self._course, self._course.last
+        status, last = self._status, self._status.last
         loss, norm, rate = (last.loss, last.grad_norm, last.lr) if last else (None, None, None)
-        name, evaluated = course.evaluated_loss
-        best = course.best_loss
+        name, evaluated = status.evaluated_loss
+        best = status.best_loss
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in range(3):
             table.add_column(style=SECONDARY, no_wrap=True)
             table.add_column(no_wrap=True)
-        at = f" at {course.best_step:,}" if best is not None else ""
+        at = f" at {status.best_step:,}" if best is not None else ""
         table.add_row(
             "loss", _figure(loss, ".4f"),
             name, _figure(evaluated, ".4f"),
             "best", _figure(best, ".4f") + at,
         )  # fmt: skip
         table.add_row(
-            "tokens/s", _figure(course.tokens_per_second, ",.0f") + self._utilization(),
+            "tokens/s", _figure(status.tokens_per_second, ",.0f") + self._utilization(),
             "gradient norm", _figure(norm, ".2f"),
             "lr", _figure(rate, ".2g"),
         )  # fmt: skip
@@ -106,7 +106,7 @@ class TrainingPanel:
 
     def _utilization(self) -> str:
         """Model FLOPs utilization: the share of this device's measured peak (PaLM, appendix B)."""
-        seconds = self._course.seconds_per_step
+        seconds = self._status.seconds_per_step
         if not seconds:
             return ""
         share = self._flops / seconds / self._peak if self._peak else math.inf
@@ -114,29 +114,30 @@ class TrainingPanel:
         return f", MFU {share:.0%}" if share <= 1 else ", MFU unknown"
 
 
-def line_of(course: Course) -> str:
-    """A course in a line of about 40 characters."""
-    begin = f"{course.step:,}/{course.total:,}"
-    if course.activity != "training":
-        return f"{begin} {course.activity}"
-    loss = "" if course.last is None else f" loss {course.last.loss:.4f}"
-    return f"{begin}{loss} {course.time_left}"
+def line_of(status: RunStatus) -> str:
+    """The status in a line of about 40 characters."""
+    begin = f"{status.step:,}/{status.total:,}"
+    if status.activity != "training":
+        return f"{begin} {status.activity}"
+    loss = "" if status.last is None else f" loss {status.last.loss:.4f}"
+    return f"{begin}{loss} {status.time_left}"
 
 
-def _progress(course: Course) -> Table:
+def _progress(status: RunStatus) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
     table.add_column(no_wrap=True)
-    bar = ProgressBar(total=max(course.total, 1), completed=course.step)
-    table.add_row(f"step {course.step:,} of {course.total:,}", bar, course.time_left)
+    bar = ProgressBar(total=max(status.total, 1), completed=status.step)
+    table.add_row(f"step {status.step:,} of {status.total:,}", bar, status.time_left)
     return table
 
 
-def _learnt(course: Course) -> list[float]:
+def _learnt(status: RunStatus) -> list[float]:
     """The losses after the warm-up, whose fall would hide what follows; all until then."""
-    after = [loss for step, loss in course.losses[:] if step > course.config.warmup_iters]
-    return after if len(after) > 1 else [loss for _, loss in course.losses[:]]
+    losses = status.losses[:]  # the training adds to them meanwhile
+    after = [loss for step, loss in losses if step > status.config.warmup_iters]
+    return after if len(after) > 1 else [loss for _, loss in losses]
 
 
 def _sample(text: str) -> Text:

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from gptcli.commands.view import panel
-from gptcli.commands.view.course import Course
 from gptcli.commands.view.panel import TrainingPanel, line_of
+from gptcli.commands.view.run_status import RunStatus
 from gptcli.config.training import TrainConfig
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.reporter import EvaluationReport, StepReport
@@ -33,50 +33,50 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def course(clock: Clock) -> Course:
+def status(clock: Clock) -> RunStatus:
     title = "input: nanochat 2.7M, 6 layers, 6 heads, 192 wide"
-    return Course(title, CONFIG, 1024, 0, StopRequest(), 660.0, clock=clock)
+    return RunStatus(title, CONFIG, 1024, 0, StopRequest(), 660.0, clock=clock)
 
 
-def train(course: Course, clock: Clock, first: int, last: int, seconds: float = 0.2) -> None:
-    course.doing("training")
+def train(status: RunStatus, clock: Clock, first: int, last: int, seconds: float = 0.2) -> None:
+    status.doing("training")
     for step in range(first + 1, last + 1):
         clock.now += seconds
-        course.advanced(step)
+        status.advanced(step)
         if step % 10 == 0:
-            course.stepped(StepReport(step, 4.0 - step / 1000, 1e-3, 5120.0, 0.42))
+            status.stepped(StepReport(step, 4.0 - step / 1000, 1e-3, 5120.0, 0.42))
 
 
-def evaluate(course: Course, clock: Clock, step: int, val: float) -> None:
-    course.evaluating("val", 40_960, 111_540)
+def evaluate(status: RunStatus, clock: Clock, step: int, val: float) -> None:
+    status.evaluating("val", 40_960, 111_540)
     clock.now += 5
-    course.evaluated(EvaluationReport(step, val - 0.1, val, True))
-    course.doing("saving")
-    course.saved()
+    status.evaluated(EvaluationReport(step, val - 0.1, val, True))
+    status.doing("saving")
+    status.saved()
 
 
-def shown(course: Course, monkeypatch: pytest.MonkeyPatch, width: int, height: int = 40) -> str:
+def shown(status: RunStatus, monkeypatch: pytest.MonkeyPatch, width: int, height: int = 40) -> str:
     console = Console(
         file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None
     )
     monkeypatch.setattr(panel, "progress_console", lambda: console)
     monkeypatch.setattr(panel, "is_interactive", lambda: True)
-    view = TrainingPanel(course, 10**9, lambda: 10e9)
+    view = TrainingPanel(status, 10**9, lambda: 10e9)
     with console.capture() as captured:
         console.print(view.drawn())
     return captured.get()
 
 
-def test_what_is_done_now_is_said_from_the_first_moment(course, clock, monkeypatch) -> None:
-    said = [shown(course, monkeypatch, 100)]
-    course.evaluating("val", 40_960, 111_540)
-    said.append(shown(course, monkeypatch, 100))
-    evaluate(course, clock, 0, 4.2)
-    said.append(shown(course, monkeypatch, 100))
-    course.doing("compiling")
-    said.append(shown(course, monkeypatch, 100))
-    train(course, clock, 0, 4)
-    said.append(shown(course, monkeypatch, 100))
+def test_what_is_done_now_is_said_from_the_first_moment(status, clock, monkeypatch) -> None:
+    said = [shown(status, monkeypatch, 100)]
+    status.evaluating("val", 40_960, 111_540)
+    said.append(shown(status, monkeypatch, 100))
+    evaluate(status, clock, 0, 4.2)
+    said.append(shown(status, monkeypatch, 100))
+    status.doing("compiling")
+    said.append(shown(status, monkeypatch, 100))
+    train(status, clock, 0, 4)
+    said.append(shown(status, monkeypatch, 100))
     wanted = ["starting", "evaluating val, 40,960 of 111,540 tokens", "saving", "compiling"]
     for text, word in zip(said, [*wanted, "training"], strict=True):
         assert f" {word} " in text
@@ -84,35 +84,35 @@ def test_what_is_done_now_is_said_from_the_first_moment(course, clock, monkeypat
     assert "step 4 of 3,300" in said[-1]
 
 
-def test_the_time_left_is_there_from_the_first_step_on_and_counts_evaluations(course, clock):
-    assert course.time_left == "11 min left"  # the estimate
+def test_the_time_left_is_there_from_the_first_step_on_and_counts_evaluations(status, clock):
+    assert status.time_left == "11 min left"  # the estimate
     clock.now += 60
-    assert course.time_left == "10 min left"
-    evaluate(course, clock, 0, 4.2)
-    course.doing("compiling")
+    assert status.time_left == "10 min left"
+    evaluate(status, clock, 0, 4.2)
+    status.doing("compiling")
     clock.now += 30
-    course.advanced(1)
-    assert course.seconds_per_step is None  # that step tells nothing
-    train(course, clock, 1, 300)
-    assert course.seconds_left == pytest.approx(3000 * 0.2 + 4 * 5)
-    assert course.tokens_per_second == pytest.approx(5120)
+    status.advanced(1)
+    assert status.seconds_per_step is None  # that step tells nothing
+    train(status, clock, 1, 300)
+    assert status.seconds_left == pytest.approx(3000 * 0.2 + 4 * 5)
+    assert status.tokens_per_second == pytest.approx(5120)
 
 
-def test_with_a_time_budget_it_is_the_time_to_its_end(course, clock) -> None:
-    course.budget = TimeBudget(600.0, 90.0, clock=clock)
-    train(course, clock, 0, 50)
-    assert course.seconds_left == pytest.approx(580.0)
+def test_with_a_time_budget_it_is_the_time_to_its_end(status, clock) -> None:
+    status.budget = TimeBudget(600.0, 90.0, clock=clock)
+    train(status, clock, 0, 50)
+    assert status.seconds_left == pytest.approx(580.0)
     clock.now += 1000
-    assert course.time_left == "time is over"
+    assert status.time_left == "time is over"
 
 
-def test_the_panel_has_every_figure(course, clock, monkeypatch) -> None:
-    train(course, clock, 0, 1000)
-    evaluate(course, clock, 1000, 2.5012)
-    train(course, clock, 1000, 1200)
-    course.sampled("ROMEO:\nWhat \x1b[31m light\n\nthrough")
-    course.sampled("")
-    text = shown(course, monkeypatch, 100)
+def test_the_panel_has_every_figure(status, clock, monkeypatch) -> None:
+    train(status, clock, 0, 1000)
+    evaluate(status, clock, 1000, 2.5012)
+    train(status, clock, 1000, 1200)
+    status.sampled("ROMEO:\nWhat \x1b[31m light\n\nthrough")
+    status.sampled("")
+    text = shown(status, monkeypatch, 100)
     for fact in (
         "input: nanochat 2.7M, 6 layers, 6 heads, 192 wide", "step 1,200 of 3,300", "training",
         "loss 2.8000", "val loss 2.5012", "2.5012 at 1,000", "tokens/s 5,120, MFU 50%",
@@ -124,33 +124,33 @@ def test_the_panel_has_every_figure(course, clock, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("width", [61, 80, 100, 200])
-def test_no_line_is_wider_than_the_terminal(course, clock, monkeypatch, width) -> None:
-    train(course, clock, 0, 1000)
-    evaluate(course, clock, 1000, 2.5012)
-    course.sample = "a long line " * 30
-    lines = shown(course, monkeypatch, width).splitlines()
+def test_no_line_is_wider_than_the_terminal(status, clock, monkeypatch, width) -> None:
+    train(status, clock, 0, 1000)
+    evaluate(status, clock, 1000, 2.5012)
+    status.sample = "a long line " * 30
+    lines = shown(status, monkeypatch, width).splitlines()
     assert max(map(len, lines)) <= width - 3
     assert lines[0].startswith("╭") and lines[-1].startswith("╰")
 
 
 @pytest.mark.parametrize(("width", "height"), [(60, 40), (40, 40), (100, 12)])
-def test_a_small_terminal_gets_a_line(course, clock, monkeypatch, width, height) -> None:
-    train(course, clock, 0, 1200)
-    lines = shown(course, monkeypatch, width, height).splitlines()
+def test_a_small_terminal_gets_a_line(status, clock, monkeypatch, width, height) -> None:
+    train(status, clock, 0, 1200)
+    lines = shown(status, monkeypatch, width, height).splitlines()
     assert lines == ["1,200/3,300 loss 2.8000 7 min left"]
-    course.evaluating("val", 40_960, 111_540)
-    (line,) = shown(course, monkeypatch, width, height).splitlines()  # cut, not folded
+    status.evaluating("val", 40_960, 111_540)
+    (line,) = shown(status, monkeypatch, width, height).splitlines()  # cut, not folded
     assert line.startswith("1,200/3,300 evaluating val,") and len(line) <= width
 
 
-def test_a_peak_that_is_too_low_or_missing_gives_no_utilization(course, clock, monkeypatch):
-    train(course, clock, 0, 10, seconds=1e-3)
-    text = shown(course, monkeypatch, 100)
+def test_a_peak_that_is_too_low_or_missing_gives_no_utilization(status, clock, monkeypatch):
+    train(status, clock, 0, 10, seconds=1e-3)
+    text = shown(status, monkeypatch, 100)
     assert "MFU" in text and "unknown" in text and "%" not in text
 
 
-def test_a_signal_is_seen_at_once(course, monkeypatch) -> None:
-    course.doing("training")
-    course.stop.receive(2, None)
-    assert "stopping; Ctrl-C again ends at once" in shown(course, monkeypatch, 100)
-    assert "stopping" in line_of(course)
+def test_a_signal_is_seen_at_once(status, monkeypatch) -> None:
+    status.doing("training")
+    status.stop.receive(2, None)
+    assert "stopping; Ctrl-C again ends at once" in shown(status, monkeypatch, 100)
+    assert "stopping" in line_of(status)

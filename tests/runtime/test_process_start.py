@@ -1,4 +1,4 @@
-"""The age of the process."""
+"""The start of the process is known, though nothing measured it."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import time
 SCRIPT = """
 import time
 time.sleep(0.3)
-from gptcli.runtime.elapsed import process_began
+from gptcli.runtime.process_start import process_began
 print(time.monotonic() - process_began())
 """
 

@@ -1,13 +1,11 @@
 """The sample of a run under way: the training does not notice."""
 
-import pytest
 import torch
 
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.glimpse import glimpse
 from gptcli.training.loop import run_training
-from gptcli.training.peak import matrix_peak
 from gptcli.training.reporter import EvaluationReport, Reporter
+from gptcli.training.short_sample import short_sample
 
 
 class Sampling(Reporter):
@@ -15,7 +13,7 @@ class Sampling(Reporter):
         self.training, self.texts = training, []
 
     def evaluated(self, report: EvaluationReport) -> None:
-        self.texts.append(glimpse(self.training, 60.0, StopRequest()))
+        self.texts.append(short_sample(self.training, 60.0, StopRequest()))
 
 
 def test_a_run_with_samples_ends_like_one_without(begin) -> None:
@@ -30,12 +28,4 @@ def test_a_run_with_samples_ends_like_one_without(begin) -> None:
 
 
 def test_without_time_there_is_no_sample(begin) -> None:
-    assert glimpse(begin("a"), 0.0, StopRequest()) == ""
-
-
-def test_the_peak_is_that_of_large_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix_peak.cache_clear()
-    peak = matrix_peak("cpu", "float32")
-    assert peak is not None and 1e8 < peak < 1e15
-    assert matrix_peak("cpu", "float32") is peak  # measured once
-    matrix_peak.cache_clear()
+    assert short_sample(begin("a"), 0.0, StopRequest()) == ""

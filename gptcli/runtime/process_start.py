@@ -1,4 +1,4 @@
-"""How long this process has been running, the start of Python included."""
+"""When this process was started, the start of Python included."""
 
 import os
 import time

@@ -6,13 +6,13 @@ from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.generation.prompt import beginning
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.loop import TrainingRun
+from gptcli.training.training_run import TrainingRun
 
 _TOKENS = 100
 _FEWEST = 16  # a shorter text tells nothing
 
 
-def glimpse(training: TrainingRun, seconds: float, stop: StopRequest) -> str:
+def short_sample(training: TrainingRun, seconds: float, stop: StopRequest) -> str:
     """A text that ends after 100 tokens or so many seconds; empty where it would be very short.
 
     It has its own random numbers, always the same, so that one text can be compared with the

@@ -15,7 +15,7 @@ _RECENT = 50  # steps by which the pace is judged
 
 
 @dataclass
-class Course:
+class RunStatus:
     """Follows a run from its events.
 
     ``estimate`` is how many seconds the whole run takes, as far as that is known before its first

@@ -1,0 +1,66 @@
+"""A run in memory: what training/setup.py makes and training/loop.py trains."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gptcli.checkpoint.resume import Progress
+from gptcli.config.training import TrainConfig
+from gptcli.data.dataset import Dataset
+from gptcli.model.gpt import GPT
+from gptcli.runtime.directories import NewDirectory
+from gptcli.training.ngram_teacher import NgramTeacher
+from gptcli.training.optimizers import Optimizers
+from gptcli.training.preflight import training_memory_errors
+from gptcli.training.step import Stepper
+from gptcli.training.time_budget import TimePlan
+from gptcli.training.trackers import Trackers
+
+Repeat = Callable[[TrainConfig], str | None]
+"""The command that repeats a run with these training values, if there is one."""
+
+
+def no_command(config: TrainConfig) -> str | None:
+    """No command repeats the run."""
+    return None
+
+
+@dataclass
+class TrainingRun:
+    """A run in memory: what is trained, on what, and how far it has come.
+
+    A new run is in its place from its first save on, which replaces an old one there.
+    """
+
+    place: NewDirectory
+    config: TrainConfig
+    dataset: Dataset
+    model: GPT
+    optimizers: Optimizers
+    progress: Progress
+    teacher: NgramTeacher | None = None
+    plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
+    title: str = ""  # of loss.svg
+    repeat: Repeat = no_command
+    trackers: Trackers = field(default_factory=Trackers)
+
+    @property
+    def directory(self) -> Path:
+        """Where the files of the run are now."""
+        return self.place.directory
+
+    @property
+    def name(self) -> str:
+        """The run's directory, as the user knows it."""
+        return self.place.path.as_posix()
+
+    def memory_errors(self) -> AbstractContextManager[None]:
+        """A context in which memory that runs out is explained, with a batch that should fit."""
+        resumed = self.place.path if self.place.is_in_place else None
+        return training_memory_errors(self.model.config, self.config, resumed)
+
+    def stepper(self) -> Stepper:
+        """Make the object that does this run's optimizer steps."""
+        split = self.dataset.train
+        return Stepper(self.model, self.optimizers, split, self.config, teacher=self.teacher)
