@@ -25,8 +25,9 @@ class ProcessMemory:
     """Bytes of each part, and the ``peak`` of all together.
 
     ``activations`` are what embeddings and blocks keep for their gradients, ``loss`` what the
-    logits, the loss and their gradients take. Gradients take the place of activations that are
-    freed, and an evaluation has none of them, so the peak is below the sum.
+    logits, the loss and their gradients take, ``teacher`` the distributions of n-grams. Gradients
+    take the place of activations that are freed, and an evaluation has none of them, so the peak
+    is below the sum.
     """
 
     weights: int
@@ -36,16 +37,18 @@ class ProcessMemory:
     loss: int
     batch: int
     evaluation: int
+    teacher: int
     libraries: int
     peak: int
 
 
 def process_memory(
-    config: ModelConfig, training: TrainConfig, evaluated_tokens: int
+    config: ModelConfig, training: TrainConfig, evaluated_tokens: int, teacher: int = 0
 ) -> ProcessMemory:
     """The memory of a run on its device, which evaluates ``evaluated_tokens`` at once.
 
-    On a GPU these are the tensors alone, which is what its memory must hold.
+    ``teacher`` are the bytes of its n-gram teacher, if that is there. On a GPU these are the
+    tensors alone, which is what its memory must hold.
     """
     work = _micro_batch(config, training)
     step = training_memory(config, work, training.optimizer)
@@ -65,8 +68,9 @@ def process_memory(
         loss=kept_by_loss(config, work),
         batch=batch,
         evaluation=evaluation,
+        teacher=teacher,
         libraries=libraries,
-        peak=libraries + states + working,
+        peak=libraries + teacher + states + working,
     )
 
 

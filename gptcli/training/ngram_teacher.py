@@ -27,9 +27,15 @@ _MOST_BYTES = 2**29
 _BYTES = 2  # of a probability in float16
 
 
+def teacher_bytes(n_tokens: int, vocab_size: int) -> int:
+    """Bytes of the distributions of a text, which are kept in the host's memory."""
+    return n_tokens * vocab_size * _BYTES
+
+
 def can_teach(n_tokens: int, vocab_size: int) -> bool:
     """Whether a text is long enough to be counted, and its distributions small enough to keep."""
-    return n_tokens >= FEWEST_TOKENS and n_tokens * vocab_size * _BYTES <= _MOST_BYTES
+    is_small = teacher_bytes(n_tokens, vocab_size) <= _MOST_BYTES
+    return n_tokens >= FEWEST_TOKENS and is_small
 
 
 class NgramTeacher:

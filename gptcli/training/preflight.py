@@ -20,6 +20,7 @@ from gptcli.errors import MemoryExhaustedError
 from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.runtime.device import free_memory, memory_errors
 from gptcli.runtime.escapes import typed
+from gptcli.training.ngram_teacher import teacher_bytes
 
 _FLOAT32 = 4  # bytes
 _GB = 1e9
@@ -54,7 +55,7 @@ def preflight(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> Pr
         n_params=exact_count(model),
         tokens_per_iter=training.rows_per_iter * model.block_size,
         epochs=epochs(model, training, dataset),
-        memory=_memory(model, training),
+        memory=_memory(model, training, dataset.train.n_tokens),
         free=free_memory(training.device),
         weights_file=weights,
         step_bytes=weights + optimizer_bytes(model, training.optimizer),
@@ -69,16 +70,19 @@ def epochs(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> float
     return training.max_iters * training.rows_per_iter / rows
 
 
-def check_fits(model: ModelConfig, training: TrainConfig, resumed: Path | None = None) -> None:
+def check_fits(
+    model: ModelConfig, training: TrainConfig, n_tokens: int, resumed: Path | None = None
+) -> None:
     """Raise MemoryExhaustedError for a run that does not fit into what its device has left.
 
-    ``resumed`` is its directory, if it is one that was begun before.
+    ``n_tokens`` is the length of its text, ``resumed`` its directory, if it was begun before.
     """
-    needs, free = _memory(model, training).peak, free_memory(training.device)
-    if free is not None and needs > free:
+    memory, free = _memory(model, training, n_tokens), free_memory(training.device)
+    if free is not None and memory.peak > free:
+        way = smaller(model, training, max(0, free - memory.teacher), resumed)
         raise MemoryExhaustedError(
-            f"training needs about {needs / _GB:,.1f} GB of memory and {training.device} has "
-            f"{free / _GB:,.1f} GB left: {smaller(model, training, free, resumed)}"
+            f"training needs about {memory.peak / _GB:,.1f} GB of memory and {training.device} has "
+            f"{free / _GB:,.1f} GB left: {way}"
         )
 
 
@@ -133,7 +137,10 @@ def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int) -> int
     return batch
 
 
-def _memory(model: ModelConfig, training: TrainConfig) -> ProcessMemory:
+def _memory(model: ModelConfig, training: TrainConfig, n_tokens: int = 0) -> ProcessMemory:
+    """That of a run on ``n_tokens``, which matter where their n-grams teach."""
     at_once = tokens_per_batch(model, training.device, training.evaluation_precision)
     windows = max(1, at_once // model.block_size)
-    return process_memory(model, training, windows * model.block_size)
+    is_taught_here = training.ngram_teacher > 0 and training.device == "cpu"
+    teacher = teacher_bytes(n_tokens, model.vocab_size) if is_taught_here else 0
+    return process_memory(model, training, windows * model.block_size, teacher)

@@ -133,7 +133,7 @@ def resumed_training(
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
-    check_fits(record.model, record.training, directory)
+    check_fits(record.model, record.training, dataset.train.n_tokens, directory)
     snapshot, problems = load_newest_step(directory)
     _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)
@@ -166,7 +166,7 @@ def _checked_model(
     """The initial model of a run that can be: long enough data, a free place, enough memory."""
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
-    check_fits(resolved.model, resolved.training)
+    check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
     return _initial_model(resolved, start)
 
 

@@ -40,14 +40,14 @@ def free(monkeypatch):
 
 def test_what_fits_is_not_refused(free) -> None:
     free(needs(MODEL, TRAINING))
-    check_fits(MODEL, TRAINING)
+    check_fits(MODEL, TRAINING, 1000)
 
 
 def test_a_batch_that_fits_is_named_and_the_next_larger_one_does_not(free) -> None:
     limit = needs(MODEL, TRAINING) // 3
     free(limit)
     with pytest.raises(MemoryExhaustedError, match=r"cuda:1 has .* GB left") as caught:
-        check_fits(MODEL, TRAINING)
+        check_fits(MODEL, TRAINING, 1000)
     found = re.search(r"try --batch-size (\d+) --grad-accum (\d+)$", str(caught.value))
     assert found is not None
     batch, accumulated = map(int, found.groups())
@@ -69,12 +69,12 @@ def test_where_no_batch_fits_a_shorter_context_is_named_then_a_smaller_model() -
 def test_a_huge_batch_is_answered_at_once(free) -> None:
     free(10**9)
     with pytest.raises(MemoryExhaustedError, match="--batch-size"):
-        check_fits(MODEL, replace(TRAINING, batch_size=10**9, grad_accum=1))
+        check_fits(MODEL, replace(TRAINING, batch_size=10**9, grad_accum=1), 1000)
 
 
 def test_where_nobody_tells_what_is_free_nothing_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: None)
-    check_fits(MODEL, replace(TRAINING, device="cpu", batch_size=10**6))
+    check_fits(MODEL, replace(TRAINING, device="cpu", batch_size=10**6), 1000)
 
 
 def test_each_kind_of_device_is_asked_in_its_way(monkeypatch) -> None:
@@ -105,3 +105,15 @@ def test_the_disk_that_is_counted_is_what_a_run_writes(begin, dataset) -> None:
     in_all = sum(file.stat().st_size for file in written)
     assert len(written) == 5
     assert in_all == pytest.approx(costs.disk, rel=0.02)  # headers are not counted
+
+
+def test_the_distributions_of_a_teacher_are_counted_and_left_to_the_batch(monkeypatch) -> None:
+    taught = replace(TRAINING, device="cpu", ngram_teacher=0.7)
+    table = 10**6 * MODEL.vocab_size * 2
+    limit = needs(MODEL, taught) + table
+    monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: limit - 1)
+    check_fits(MODEL, replace(taught, ngram_teacher=0.0), 10**6)
+    with pytest.raises(MemoryExhaustedError, match="--batch-size 32 --grad-accum 3"):
+        check_fits(MODEL, taught, 10**6)
+    monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: limit)
+    check_fits(MODEL, taught, 10**6)

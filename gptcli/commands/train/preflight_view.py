@@ -19,6 +19,7 @@ _PARTS = {
     "loss": "logits and loss",
     "batch": "batch",
     "evaluation": "evaluation",
+    "teacher": "n-grams that teach",
     "libraries": "Python and torch",
 }
 
