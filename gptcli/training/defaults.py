@@ -97,6 +97,8 @@ def resolve(
     values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
     if is_plain and family == BEST_FAMILY and values["optimizer"] == "muon":
         model, values = _suited_to_text(model, values, given, n_tokens, is_countable)
+    if not is_countable and "ngram_teacher" not in given:
+        values.pop("ngram_teacher", None)  # a preset's, for other texts
     training = TrainConfig(**values)
     check_rates(given, model)
     notes = [choice.note] if choice.note else []

@@ -82,3 +82,12 @@ def test_vocabulary_comes_from_the_data_not_from_the_preset() -> None:
 def test_no_rows_at_all_are_refused_before_they_divide(name: str) -> None:
     with pytest.raises(UsageError, match="must be at least 1, not 0"):
         fill(**{name: 0})
+
+
+def test_a_presets_teacher_is_only_for_texts_that_can_be_counted() -> None:
+    preset = find_preset("speedrun")
+    for is_countable in (True, False):
+        found = resolve({}, preset, 65, "cpu", "float32", 2, 10**6, is_countable)
+        assert found.training.ngram_teacher == (0.7 if is_countable else 0.0)
+    asked = resolve({"ngram_teacher": 0.5}, preset, 65, "cpu", "float32", 2, 10**6, False)
+    assert asked.training.ngram_teacher == 0.5  # refused where the text is at hand
