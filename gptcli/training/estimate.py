@@ -14,6 +14,7 @@ from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision, TrainConfig
 from gptcli.evaluation.loss import evaluate_split
+from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import next_token_loss
 from gptcli.model.initialization import new_model
@@ -27,6 +28,8 @@ from gptcli.training.training_run import TrainingRun
 _REHEARSED_TOKENS = 2048
 _LEAST_REHEARSALS, _LEAST_SECONDS = 3, 0.5
 _SHORT = 0.5  # seconds of a micro-batch that is measured whole
+_LONG = 5.0  # seconds after which no further repetition is needed
+_COMPILED = 0.8  # of the time of a step that is not
 # One is nearly all overhead, the other nearly all arithmetic.
 _SMALL = ModelConfig(n_layer=2, n_head=2, n_embd=32, block_size=8, vocab_size=64)
 _LARGE = ModelConfig(n_layer=2, n_head=8, n_embd=512, block_size=128, vocab_size=4096)
@@ -74,16 +77,19 @@ def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
 def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
     """Seconds that an optimizer step takes: its gradients and its update.
 
-    On a CPU time grows with the rows, so of a large batch a part is enough; a GPU needs the
-    whole batch, and what is compiled is so for one number of rows.
+    On a CPU time grows with the rows, so of a large batch a part is enough, which is not compiled,
+    since that is done for one number of rows; a GPU needs the whole batch.
     """
     batch_size, block_size = training.config.batch_size, training.model.config.block_size
     rows = batch_size
-    if training.config.device == "cpu" and not training.config.compile:
+    if training.config.device == "cpu":
         rows = max(1, min(batch_size, _REHEARSED_TOKENS // block_size))
     stepper = training.stepper()
     training.model.train()
-    seconds = _usual_seconds(lambda: stepper.rehearse(rows), stop)
+    is_eager = training.config.compile and rows < batch_size
+    with uncompiled(is_eager):
+        seconds = _usual_seconds(lambda: stepper.rehearse(rows), stop)
+    seconds *= _COMPILED if is_eager else 1
     if seconds * batch_size / rows < _SHORT:
         seconds, rows = _usual_seconds(lambda: stepper.rehearse(batch_size), stop), batch_size
     return seconds * training.config.rows_per_iter / rows + _update_seconds(training, stop)
@@ -105,11 +111,14 @@ def _update_seconds(training: TrainingRun, stop: StopRequest) -> float:
 
 
 def _usual_seconds(work: Callable[[], object], stop: StopRequest) -> float:
-    """The median time of some repetitions, after one that warms up; fewer if asked to stop."""
+    """The median time of some repetitions, after one that warms up.
+
+    There are fewer where they take long, and if asked to stop.
+    """
     work()
     times: list[float] = []
     while len(times) < _LEAST_REHEARSALS or sum(times) < _LEAST_SECONDS:
-        if stop and times:
+        if times and (stop or sum(times) > _LONG):
             break
         started = time.perf_counter()
         work()

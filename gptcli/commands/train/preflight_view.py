@@ -90,7 +90,7 @@ def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength) -> 
         ("parameters", f"{costs.n_params:,}"),
         ("tokens per step", f"{costs.tokens_per_iter:,}"),
         ("steps", f"{about}{plan.iterations:,}{done}"),
-        ("epochs", f"{about}{costs.epochs:.1f}"),
+        ("epochs", f"{about}{costs.epochs:,.1f}"),
         ("time", f"{'' if plan.has_budget else 'about '}{duration(plan.seconds)}"),
         ("disk", save),
     ]

@@ -1,5 +1,6 @@
 """Runs ``train``: begins a run, resumes one, or lists the presets."""
 
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -54,7 +55,7 @@ from gptcli.training.setup import (
     resumed_training,
 )
 from gptcli.training.starting_point import StartingPoint
-from gptcli.training.time_budget import TimeBudget
+from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import Trackers, check_trackers
 from gptcli.training.training_run import TrainingRun
 
@@ -74,9 +75,10 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     given, dataset = request.shaping, _chosen_dataset(request)
     start = None if request.init_from is None else _starting_point(request.init_from, dataset)
     resolve_here = _resolver(request, dataset, start)
-    resolved = _compiled_where_worth(request, resolve_here(given))
-    _say_what_is_chosen(resolved)
+    resolved = resolve_here(given)
     check_length(dataset, resolved.model.block_size)
+    resolved = _compiled_where_worth(request, resolved)
+    _say_what_is_chosen(resolved)
     budget = None
     if resolved.time_budget is not None:
         budget = TimeBudget(
@@ -210,14 +212,18 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
 
 def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest) -> Answer:
     """What the run would take; its steps are measured, or planned to fit into the time."""
-    timing = measure_timing(training, stop)
-    if budget is not None:
+    began = time.monotonic()
+    timing, time_used = measure_timing(training, stop), None
+    if budget is not None:  # of a run, in which nothing is measured before the first step
+        budget = replace(budget, began=budget.began + time.monotonic() - began)
+        TimePlan(budget).check_has_time(timing.step, 2 * timing.evaluation)
         iters = iters_in_time(budget, timing)
         training.config = replace(training.config, max_iters=iters)
+        time_used = None if iters == budget.most_iters else budget.seconds
     config = training.config
-    seconds = timing.of_rest(config, training.progress) if budget is None else budget.seconds
+    seconds = time_used or timing.of_rest(config, training.progress)
     costs = preflight(training.model.config, config, training.dataset)
-    return dry_run(training, costs, PlannedLength(config.max_iters, seconds, budget is not None))
+    return dry_run(training, costs, PlannedLength(config.max_iters, seconds, time_used is not None))
 
 
 def _train(

@@ -45,10 +45,13 @@ def test_a_table_has_the_parts_and_a_resumed_run_what_is_left(cli, trained: Path
 
 
 def test_of_a_time_the_steps_that_fit_are_told(cli, prepared: Path, tiny) -> None:
-    flags = (*tiny, "--time-budget", "1h", "--dry-run", "--json", "--compile", "off")
-    document = json.loads(cli("train", *flags).stdout)
+    flags = ("--time-budget", "1h", "--dry-run", "--json", "--compile", "off")
+    document = json.loads(cli("train", "--preset", "lecture-head", *flags).stdout)
     assert document["seconds"] == 3600
-    assert document["iterations"] > 1000
+    assert document["iterations"] > 10_000
+    document = json.loads(cli("train", *tiny, *flags).stdout)  # the text is learnt before
+    assert document["seconds"] < 3600
+    assert document["epochs"] == pytest.approx(12, abs=0.1)
     assert not (prepared / "runs").exists()
 
 
