@@ -222,8 +222,8 @@ def _check_without_head(config: ModelConfig) -> None:
         raise UsageError("a model without lm_head can neither be tied nor have the head's bias")
     if config.n_embd != config.vocab_size:
         raise UsageError(
-            f"--n-embd {config.n_embd} is not the vocabulary's {config.vocab_size}, but this "
-            f"model's stream is its logits: try --n-embd {config.vocab_size}"
+            f"--n-embd {config.n_embd} is not the size of the vocabulary, but this model's "
+            "stream is its logits: leave --n-embd out"
         )
 
 

@@ -12,7 +12,7 @@ from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.run import Origin
 from gptcli.checkpoint.tensors import Weights, read_weights
 from gptcli.checkpoint.weight_file import opened_weights
-from gptcli.config.checks import flag
+from gptcli.config.checks import flag_with
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Preset
@@ -58,8 +58,10 @@ class StartingPoint:
 
     def _check(self, name: str, value: object, ours: object) -> None:
         if value != ours:
+            has = flag_with(name, ours) if isinstance(ours, bool) else ours
             raise UsageError(
-                f"{flag(name)} {value} contradicts {self.directory}, which has {ours}: leave it out"
+                f"{flag_with(name, value)} contradicts {self.directory}, which has {has}: "
+                "leave it out"
             )
 
     def _check_finite(self, weights: Weights) -> None:

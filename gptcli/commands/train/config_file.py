@@ -23,8 +23,15 @@ def read_config_file(context: typer.Context, path: Path | None) -> Path | None:
             raise UsageError(
                 f"{file.place(key)}: {before} and {key} are one flag: leave one of them out"
             )
-    context.default_map = {known[name]: file.values[key] for name, key in first.items()}
+    context.default_map = {known[name]: _spelt(file.values[key]) for name, key in first.items()}
     return path
+
+
+def _spelt(value: object) -> str:
+    """A value as on the command line, where 2.5 and true are no whole numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _flags(context: typer.Context) -> dict[str, str]:

@@ -48,7 +48,7 @@ def announce(
     about = "about " if training.plan else ""
     note(
         f"run: {training.name}: {costs.n_params:,} parameters, {costs.tokens_per_iter:,} tokens "
-        f"per step, {about}{config.max_iters:,} steps = {costs.epochs:.1f} epochs"
+        f"per step, {about}{counted(config.max_iters, 'step')} = {costs.epochs:,.1f} epochs"
     )
     note(memory_line(costs))
     if not config.max_iters:
@@ -64,7 +64,9 @@ def announce(
     if verbosity().quiet:
         return None
     seconds = estimate_seconds(training, stop)
-    note(f"estimated time: about {duration(seconds)}{_hint(seconds, config.device, preset, given)}")
+    is_resumed = training.place.is_in_place  # its size and length were chosen before
+    hint = "" if is_resumed else _hint(seconds, config.device, preset, given)
+    note(f"estimated time: about {duration(seconds)}{hint}")
     return seconds
 
 
@@ -93,7 +95,7 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
     run = training.name
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
     best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
-    line = f"{run}: {best}, {progress.step:,} steps, {duration(seconds)}"
+    line = f"{run}: {best}, {counted(progress.step, 'step')}, {duration(seconds)}"
     loss, seconds = progress.best_loss, round(seconds, 3)
     cells: dict[str, Cell] = {
         "run": run,
@@ -213,8 +215,8 @@ class RunView(Reporter):
             ends = duration(plan.ends_after(step, config))
             n_epochs = epochs(self._training.model.config, config, self._training.dataset)
             self._say(
-                f"the text is small: {config.max_iters:,} steps = {n_epochs:.0f} "
-                f"epochs are what helps; the run ends after about {ends}"
+                f"the text is small: {config.max_iters:,} steps = {n_epochs:,.0f} "
+                f"epochs are enough; the run ends after about {ends}"
             )
         detail(f"step {step:,}: {config.max_iters:,} steps end in time")
 

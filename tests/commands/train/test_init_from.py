@@ -70,7 +70,7 @@ def test_the_context_is_cropped_without_other_change(trained: Path, begin) -> No
         (("--n-layer", 2), ("--n-layer 2", "which has 1")),
         (("--n-head", 4), ("--n-head 4", "which has 2")),
         (("--family", "llama"), ("--family llama", "which has gpt2")),
-        (("--untied",), ("--tied False", "which has True")),
+        (("--untied",), ("--untied contradicts", "which has --tied")),
         (("--block-size", 32), ("--block-size 32", "cropped")),
         (("--preset", "gpt2"), ("--preset", "--init-from")),
     ],

@@ -46,7 +46,7 @@ def test_json_is_one_document(cli, prepared: Path, tiny) -> None:
 
 def test_a_config_file_gives_flags_and_the_command_line_wins(cli, prepared: Path) -> None:
     (prepared / "small.toml").write_text(
-        "n-layer = 1\nn_head = 2\nn_embd = 16\nblock_size = 16\nbatch_size = 4\n"
+        "n-layer = 1\nn_head = 2\nn_embd = 16\nblock_size = 16\nbatch_size = 4e0\n"
         'max_iters = 3\nlr = 0.01\ntied = false\nprecision = "float32"\n'
     )
     assert cli("train", "--config", "small.toml", "--lr", 0.002).code == 0
@@ -66,6 +66,8 @@ def test_a_config_file_gives_flags_and_the_command_line_wins(cli, prepared: Path
         ("lr = 1e-3\n[model]\nn_layer = 1", "bad.toml, line 2: [model] is a table"),
         ('n_layer = "x"', "n-layer"),
         ("n_layer = ", "TOML"),
+        ("max_iters = 2.5", "'2.5' is not a valid int"),
+        ("n_layer = true", "'true' is not a valid int"),
     ],
 )
 def test_a_wrong_config_file_is_explained(cli, prepared: Path, content: str, word: str) -> None:
@@ -110,9 +112,10 @@ def test_without_data_the_way_is_shown(cli) -> None:
 
 
 def test_resume_takes_no_other_flag(cli, trained: Path) -> None:
-    done = cli("train", "--resume", "runs/input", "--lr", 0.1)
-    assert done.code == 2
-    assert "--lr" in done.stderr
+    for given in (("--lr", 0.1), ("--compile", "on")):
+        done = cli("train", "--resume", "runs/input", *given)
+        assert done.code == 2
+        assert f"{given[0]} cannot change" in done.stderr
 
 
 def test_a_config_file_is_as_good_as_its_flags_where_few_are_taken(cli, trained: Path) -> None:
