@@ -86,8 +86,9 @@ class TrainConfig:
     ngram_teacher: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "eval_interval", "grad_accum"):
+        for name in ("batch_size", "eval_interval"):
             check_whole(name, getattr(self, name), 1)
+        check_whole("grad_accum", self.grad_accum, 1, 10**6)
         check_whole("max_iters", self.max_iters, 0)
         check_whole("warmup_iters", self.warmup_iters, 0)
         check_whole("threads", self.threads, 0, 4096)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from gptcli.config.checks import check_whole, counted
+from gptcli.config.checks import check_whole, counted, flag_with
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import RATES, TrainConfig
+from gptcli.errors import UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import CUSTOM, FAMILIES, family_of
 from gptcli.families.shapes import parameter_groups
@@ -45,6 +46,13 @@ FILLED = (
     "eval_interval", "optimizer", "lr", "min_lr", *RATES, "weight_decay", "beta1", "beta2",
     "schedule", "warmup_iters", "ngram_teacher",
 )  # fmt: skip
+
+# Flags that are of use only where another one has one of these values.
+_ONLY_WITH = {
+    "momentum": ("optimizer", ("muon",)),
+    "decay_fraction": ("schedule", ("wsd",)),
+    "min_lr": ("schedule", ("cosine", "linear", "wsd")),
+}
 
 _PLANNED = ("max_iters", "eval_interval")  # these follow from the time, if one is to be kept
 _EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
@@ -101,6 +109,7 @@ def resolve(
         values.pop("ngram_teacher", None)  # a preset's, for other texts
     training = TrainConfig(**values)
     check_rates(given, model)
+    _check_use(given, training)
     notes = [choice.note] if choice.note else []
     if preset is None and n_tokens is not None and "block_size" not in given:
         usual = sizes(family, device, seconds, vocab_size, None)["block_size"]
@@ -198,6 +207,17 @@ def _iters(values: Values, base: Values, model: ModelConfig, plan: _Plan) -> int
     affordable = affordable_iters(model, rows, values["precision"], seconds)
     most = plan.most_iters(rows * model.block_size)
     return affordable if most is None else min(affordable, most)
+
+
+def _check_use(given: Values, training: TrainConfig) -> None:
+    """Raise UsageError for a flag that changes nothing with this optimizer or schedule."""
+    for name, (other, useful) in _ONLY_WITH.items():
+        has = getattr(training, other)
+        if name in given and has not in useful:
+            raise UsageError(
+                f"{flag_with(name, given[name])} has no effect with {flag_with(other, has)}: "
+                f"leave it out, or give {flag_with(other, useful[0])}"
+            )
 
 
 def _with_muon(model: ModelConfig) -> Values:

@@ -75,6 +75,7 @@ LEAST_WITH_MUON = 0.02  # of the full rate, at the end of the decay
 
 # What two cores of a current server or laptop sustain in training, in FLOP/s.
 _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
+_MOST_STEPS = 10_000  # a second, of a model that multiplies next to nothing
 
 
 def usual_family(device: str) -> str:
@@ -125,7 +126,7 @@ def most_iters(tokens_per_iter: int, n_tokens: int) -> int:
 def affordable_iters(model: ModelConfig, rows: int, precision: str, seconds: float) -> int:
     """The number of iterations that take about this long on two cores, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
-    iters = seconds * _CPU_FLOPS[precision] / cost
+    iters = seconds * min(_CPU_FLOPS[precision] / max(1, cost), _MOST_STEPS)
     return max(10, int(round(iters, -2 if iters >= 1000 else -1)))
 
 

@@ -257,15 +257,16 @@ def _assemble(
     model = use_fast_layers(model).to(config.device)
     if config.compile and config.device == "cpu":  # on CUDA the stepper compiles all of it
         compile_blocks(model)
-    optimizers, teacher = make_optimizers(model, config), _teacher(dataset, config)
+    optimizers, teacher = make_optimizers(model, config), _teacher(dataset, config, model)
     return TrainingRun(place, config, dataset, model, optimizers, progress, teacher)
 
 
-def _teacher(dataset: Dataset, config: TrainConfig) -> NgramTeacher | None:
+def _teacher(dataset: Dataset, config: TrainConfig, model: GPT) -> NgramTeacher | None:
     """The counts that a model learns from, if it does; UsageError where there can be none."""
     if not config.ngram_teacher:
         return None
-    n_tokens, vocab_size = dataset.train.n_tokens, dataset.vocab_size
+    # A checkpoint may have a larger vocabulary than its tokenizer.
+    n_tokens, vocab_size = dataset.train.n_tokens, model.config.vocab_size
     if dataset.train.is_masked or not can_teach(n_tokens, vocab_size):
         text = f"{n_tokens:,} training tokens of a vocabulary of {vocab_size:,}"
         what = "answers" if dataset.train.is_masked else text

@@ -82,6 +82,14 @@ def test_a_text_that_cannot_teach_is_refused(begin, prepare_string, tmp_path) ->
     assert not list((tmp_path / "runs").glob("*"))
 
 
+def test_a_vocabulary_that_is_larger_than_the_tokenizers_is_taught_too(dataset, tmp_path) -> None:
+    values = {**SIZES, "ngram_teacher": 0.5}
+    resolved = resolve(values, None, dataset.vocab_size + 7, "cpu", "float32", 2)
+    stepper = begin_training(tmp_path / "run", resolved, None, dataset).stepper()
+    stepper.advance(0)
+    assert stepper.figures()[0].is_finite
+
+
 def test_counting_again_gives_the_same(dataset) -> None:
     first, second = (NgramTeacher(dataset.train, dataset.vocab_size) for _ in range(2))
     starts = np.arange(0, 1000, 10)

@@ -61,3 +61,12 @@ def test_what_the_user_named_is_trained_as_long_as_he_says() -> None:
     assert plain(100_000, max_iters=5000).training.max_iters == 5000
     assert plain(100_000, preset="lecture", time_budget=600.0).most_iters is None
     assert plain(100_000, device="cuda", time_budget=600.0).most_iters is None
+
+
+def test_a_model_that_multiplies_nothing_gets_a_number_of_steps_too() -> None:
+    year = 365 * 86400.0
+    given = {"time_budget": year}
+    iters = resolve(
+        given, find_preset("lecture-bigram"), 65, "cpu", "float32", 2
+    ).training.max_iters
+    assert 10**6 < iters < 10**12

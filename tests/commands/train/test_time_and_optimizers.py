@@ -48,7 +48,7 @@ def test_the_command_that_is_printed_trains_the_same_weights(cli, prepared, monk
     assert timed.code == 0, timed.stderr
     stored = record(prepared / "runs" / "input")
     steps, command = stored["training"]["max_iters"], stored["repeat"]
-    assert f"the text is small: {steps} steps = 12 epochs are what helps" in timed.stderr
+    assert f"the text is small: {steps} steps = 12 epochs are enough" in timed.stderr
     assert f"the same again: {command}\n" in timed.stderr
     assert command.startswith(f"gptcli train --data data/input --max-iters {steps} ")
     assert "--family" not in command  # what plain train chooses is left out
@@ -98,6 +98,11 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_was_not_stopped(cli, pr
         ("--family gpt2 --head-lr 0.1", "has no parameters of the group head"),
         ("--family nanochat --vector-lr 0.1", "has no parameters of the group vector"),
         ("--patience 0", "--patience"),
+        ("--time-budget 0.001s --compile off --dry-run", "too short"),
+        ("--family gpt2 --momentum 0.9", "with --optimizer adamw: leave it out, or give --opt"),
+        ("--schedule cosine --decay-fraction 0.5", "has no effect with --schedule cosine"),
+        ("--schedule constant --min-lr 1e-4", "has no effect with --schedule constant"),
+        ("--grad-accum 10000000", "--grad-accum must be at most 1,000,000"),
     ],
 )
 def test_a_wrong_value_is_named_and_nothing_is_left(cli, prepared, flags: str, words: str) -> None:
