@@ -145,19 +145,19 @@ class Request:
         for name, useless in self._useless():
             if self.is_given(name) and self.is_given(useless):
                 raise UsageError(
-                    f"{as_typed(self, useless)} has no effect with {as_typed(self, name)}: "
+                    f"{_shown(self, useless)} has no effect with {_shown(self, name)}: "
                     "leave one of them out"
                 )
         for name, owners in self.needs.items():
             if self.is_given(name) and not any(map(self.is_given, owners)):
-                owner = any_of([as_typed(self, one) for one in owners])
+                owner = any_of([_shown(self, one) for one in owners])
                 raise UsageError(
-                    f"{as_typed(self, name)} works only with {owner}: give both, or leave it out"
+                    f"{_shown(self, name)} works only with {owner}: give both, or leave it out"
                 )
 
     def _check_exclusive(self, *names: str) -> None:
         """Raise UsageError where more than one of these flags is given."""
-        if len(given := [as_typed(self, name) for name in names if self.is_given(name)]) > 1:
+        if len(given := [_shown(self, name) for name in names if self.is_given(name)]) > 1:
             raise UsageError(f"{given[0]} and {given[1]} cannot be combined: leave one out")
 
     def _useless(self) -> Iterator[tuple[str, str]]:
@@ -237,7 +237,7 @@ class FormatRequest(Request):
     def _asked_forms(self) -> dict[str, str]:
         """The formats that the user gave, by the flag as it is written on the command line."""
         short = {
-            as_typed(self, name): form
+            _shown(self, name): form
             for name, form in self.short_forms.items()
             if Request.is_given(self, name)
         }
@@ -326,8 +326,8 @@ def _default_of(request: type[Request], name: str) -> object:
     return default
 
 
-def as_typed(request: Request, name: str) -> str:
-    """A field as it is typed on the command line: ``--no-stream`` if ``stream`` is false."""
+def _shown(request: Request, name: str) -> str:
+    """A field as it is written on the command line: ``--no-stream`` if ``stream`` is false."""
     kept = flag_of(request.__dataclass_fields__[name])
     if not kept.names:
         return flag(name)

@@ -7,14 +7,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gptcli.commands.completion import datasets, models, one_of
-from gptcli.commands.options import (
-    FormatRequest,
-    argument,
-    as_typed,
-    device_option,
-    option,
-    own_names,
-)
+from gptcli.commands.options import FormatRequest, argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.waiting import give_way
@@ -25,6 +18,7 @@ from gptcli.commands.word_meaning import (
     local_model,
     taken_for,
 )
+from gptcli.config.checks import flag
 from gptcli.config.durations import parsed_duration
 from gptcli.config.model import ACTIVATIONS, NORMS, POSITIONS, ModelConfig
 from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULES, TrainConfig
@@ -110,9 +104,8 @@ class TrainRequest(FormatRequest):
         "Precision of matrix products.", default="auto", choices=("auto", *PRECISIONS)
     )
 
-    compile_blocks: str = option(
+    compile: str = option(
         "Whether to compile the model for this machine; auto does where it saves time.",
-        "--compile",
         default="auto",
         choices=("auto", "on", "off"),
     )
@@ -271,7 +264,7 @@ class TrainRequest(FormatRequest):
         for name in own_names(TrainRequest):
             if name not in _MAY_CHANGE and self.is_given(name):
                 raise UsageError(
-                    f"{as_typed(self, name)} cannot change when a run is resumed: leave it out "
+                    f"{flag(name)} cannot change when a run is resumed: leave it out "
                     "(only --max-iters can be raised and --device changed)"
                 )
 

@@ -139,7 +139,7 @@ def _resolver(request: TrainRequest, dataset: Dataset, start: StartingPoint | No
 
 def _compiled_where_worth(request: TrainRequest, resolved: Resolved) -> Resolved:
     """The same, with a compiled model where that saves time or is asked for."""
-    is_worth = is_worth_compiling(request.compile_blocks, resolved)
+    is_worth = is_worth_compiling(request.compile, resolved)
     if not is_worth or not _can_compile(request, resolved.training.device):
         return resolved
     return replace(resolved, training=replace(resolved.training, compile=True))
@@ -159,7 +159,7 @@ def _can_compile(request: TrainRequest, device: str) -> bool:
     try:
         check_compiler(device)
     except ResourceError as error:
-        if request.compile_blocks == "on":
+        if request.compile == "on":
             raise
         note(f"{error}; training is not compiled")
         return False

@@ -88,6 +88,7 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_was_not_stopped(cli, pr
         ("--time-budget -5m", "is not a duration"),
         ("--time-budget NaN", "is not a duration"),
         ("--time-budget 9000h", "is longer than a year"),
+        ("--compile yes", "--compile yes is unknown"),
         ("--optimizer adam", "--optimizer adam is unknown (did you mean adamw?)"),
         ("--optimizer mounn", "did you mean muon?"),
         ("--schedule cosin", "--schedule cosin is unknown (did you mean cosine?)"),
