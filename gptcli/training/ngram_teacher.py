@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gptcli.data.order import Starts
@@ -23,7 +22,8 @@ _ORDER = 7  # the best order for a megabyte of English characters
 _PARTS = 5
 _AT_ONCE = 2  # parts that are counted side by side
 FEWEST_TOKENS = 1000
-_MOST_BYTES = 2**29
+_LARGEST_VOCABULARY = 256  # the counts of contexts are as wide
+_MOST_BYTES = 2**28
 _BYTES = 2  # of a probability in float16
 
 
@@ -35,7 +35,7 @@ def teacher_bytes(n_tokens: int, vocab_size: int) -> int:
 def can_teach(n_tokens: int, vocab_size: int) -> bool:
     """Whether a text is long enough to be counted, and its distributions small enough to keep."""
     is_small = teacher_bytes(n_tokens, vocab_size) <= _MOST_BYTES
-    return n_tokens >= FEWEST_TOKENS and is_small
+    return n_tokens >= FEWEST_TOKENS and vocab_size <= _LARGEST_VOCABULARY and is_small
 
 
 class NgramTeacher:
@@ -45,14 +45,16 @@ class NgramTeacher:
         tokens = split.read(0, split.n_tokens)
         bounds = [tokens.size * part // _PARTS for part in range(_PARTS + 1)]
 
-        def judged(part: tuple[int, int]) -> NDArray[np.float16]:
+        found = np.empty((tokens.size, vocab_size), np.float16)
+
+        def judge(part: tuple[int, int]) -> None:
             start, end = part
             counts = NgramCounts([tokens[:start], tokens[end:]], vocab_size, _ORDER)
-            return counts.distributions(tokens[start:end]).astype(np.float16)
+            found[start:end] = counts.distributions(tokens[start:end])
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            parts = list(pool.map(judged, pairwise(bounds)))
-        self._distributions = torch.from_numpy(np.concatenate(parts))
+            list(pool.map(judge, pairwise(bounds)))
+        self._distributions = torch.from_numpy(found)
 
     def distributions(self, starts: Starts, block_size: int) -> Tensor:
         """Those of the targets of some windows: (B, T, vocab_size) in float16."""
