@@ -54,6 +54,7 @@ _ONLY_WITH = {
     "min_lr": ("schedule", ("cosine", "linear", "wsd")),
 }
 
+_OF_OPTIMIZER = ("lr", "min_lr", *RATES, "weight_decay", "beta1", "beta2", "momentum")
 _PLANNED = ("max_iters", "eval_interval")  # these follow from the time, if one is to be kept
 _EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
 
@@ -171,6 +172,9 @@ def _own_training(preset: Preset | None, family: str, given: Values) -> Values:
     if preset is None:
         return {"optimizer": "muon"} if family == BEST_FAMILY else {}
     values = dict(preset.training)
+    own = values.get("optimizer", TrainConfig.optimizer)
+    if given.get("optimizer", own) != own:  # rates are an optimizer's own
+        values = {name: value for name, value in values.items() if name not in _OF_OPTIMIZER}
     if "lr" in given and "lr" in values and values.get("min_lr") == values["lr"]:
         values["min_lr"] = given["lr"]  # the preset's rate is constant: keep it so
     return values

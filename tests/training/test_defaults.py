@@ -91,3 +91,14 @@ def test_a_presets_teacher_is_only_for_texts_that_can_be_counted() -> None:
         assert found.training.ngram_teacher == (0.7 if is_countable else 0.0)
     asked = resolve({"ngram_teacher": 0.5}, preset, 65, "cpu", "float32", 2, 10**6, False)
     assert asked.training.ngram_teacher == 0.5  # refused where the text is at hand
+
+
+def test_a_presets_rates_are_those_of_its_optimizer() -> None:
+    lecture, speedrun = find_preset("lecture"), find_preset("speedrun")
+    with_muon = resolve({"optimizer": "muon"}, lecture, 65, "cpu", "float32", 2).training
+    assert (with_muon.lr, with_muon.weight_decay) == (0.03, 0.2)
+    assert with_muon.max_iters == 5000
+    with_adamw = resolve({"optimizer": "adamw"}, speedrun, 65, "cpu", "float32", 2).training
+    assert with_adamw.lr < 0.01
+    assert with_adamw.head_lr is None
+    assert resolve({"optimizer": "adamw"}, lecture, 65, "cpu", "float32", 2).training.lr == 3e-4
