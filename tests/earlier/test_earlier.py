@@ -69,7 +69,8 @@ COURSES = {
 }
 TINY = (
     "--family", "gpt2", "--device", "cpu", "--precision", "float32", "--n-layer", 1,
-    "--n-head", 2, "--n-embd", 8, "--block-size", 16, "--batch-size", 4, "--max-iters", 20, "--eval-interval", 10,
+    "--n-head", 2, "--n-embd", 8, "--block-size", 16, "--batch-size", 4, "--max-iters", 20,
+    "--eval-interval", 10,
 )  # fmt: skip
 # What the run's metrics gain when it goes on from step 300 to 360.
 LATER = [
