@@ -27,7 +27,7 @@ _ALIGNED = 64  # numbers of a row, which a GPU's fast products need
 def use_fast_layers(model: _Model) -> _Model:
     """Replace linear layers, dropout and the kernel of attention; parameters stay the same."""
     replace_linear(model, FastLinear)
-    _replace(model, nn.Dropout, lambda dropout: FastDropout(dropout.p))
+    _replace(model, nn.Dropout, lambda one: FastDropout(one.p).train(one.training))
     for module in model.modules():
         if isinstance(module, Attention):
             module.kernel = attend_fast

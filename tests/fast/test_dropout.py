@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gptcli.fast import dropout
 from gptcli.fast.dropout import FastDropout, attend_dropping, drop
+from gptcli.fast.layers import use_fast_layers
 from gptcli.model.attention import attend
 
 
@@ -82,3 +83,9 @@ def test_without_dropping_it_is_the_fused_kernel(monkeypatch) -> None:
     for queries, past in ((query, 0), (query, None), (later, 4)):
         found = attend_dropping(queries, key, value, past, 0.3)
         torch.testing.assert_close(found, attend(queries, key, value, past, 0.0))
+
+
+def test_a_model_in_evaluation_stays_so() -> None:
+    module = nn.Sequential(nn.Dropout(0.5)).eval()
+    assert not use_fast_layers(module)[0].training
+    assert use_fast_layers(nn.Sequential(nn.Dropout(0.5)))[0].training
