@@ -26,9 +26,9 @@ def test_without_control_groups_it_is_what_the_system_has_left(system: Path) -> 
     assert free_host_memory(system) == 9 * GIB
 
 
-@pytest.mark.parametrize("place", ["", "work/job/"])
+@pytest.mark.parametrize("place", ["", "jobs/one/"])
 def test_a_container_has_what_its_group_or_one_around_it_has_left(system: Path, place) -> None:
-    put(system, "proc/self/cgroup", "0::/work/job")
+    put(system, "proc/self/cgroup", "0::/jobs/one")
     group = f"sys/fs/cgroup/{place}"
     put(system, f"{group}memory.max", 4 * GIB)
     put(system, f"{group}memory.current", 3 * GIB)
