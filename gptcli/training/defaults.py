@@ -4,7 +4,7 @@ They are merged here with the flags and a preset's own values into a complete co
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gptcli.config.checks import check_whole, counted, flag_with
@@ -31,7 +31,6 @@ from gptcli.training.recipe import (
     Values,
     affordable_iters,
     most_iters,
-    regularization,
     sizes,
     usual_family,
     usual_rate,
@@ -93,10 +92,7 @@ def resolve(
     of no use to the model.
     """
     seconds = _seconds(given, preset, device)
-    bases = {
-        family: sizes(family, device, seconds, vocab_size, n_tokens)
-        for family in (*FAMILIES, CUSTOM.name)
-    }
+    bases = {family: sizes(family, device, n_tokens) for family in (*FAMILIES, CUSTOM.name)}
     choice = _choice(given, preset, vocab_size, device, bases)
     model, family = choice.model, family_of(choice.model).name
     is_plain = preset is None and device == "cpu"
@@ -104,8 +100,9 @@ def resolve(
     machine = {"device": device, "precision": precision, "threads": threads}
     known = {**_own_training(preset, family, given), **given, **machine}
     values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
-    if is_plain and family == BEST_FAMILY and values["optimizer"] == "muon":
-        model, values = _suited_to_text(model, values, given, n_tokens, is_countable)
+    is_best = is_plain and family == BEST_FAMILY and values["optimizer"] == "muon"
+    if is_best and is_countable:
+        values.setdefault("ngram_teacher", NGRAM_TEACHER)
     if not is_countable and "ngram_teacher" not in given:
         values.pop("ngram_teacher", None)  # a preset's, for other texts
     training = TrainConfig(**values)
@@ -113,7 +110,7 @@ def resolve(
     _check_use(given, training)
     notes = [choice.note] if choice.note else []
     if preset is None and n_tokens is not None and "block_size" not in given:
-        usual = sizes(family, device, seconds, vocab_size, None)["block_size"]
+        usual = sizes(family, device, None)["block_size"]
         notes += _short_context(model.block_size, usual, n_tokens)
     return Resolved(
         model,
@@ -127,7 +124,7 @@ def resolve(
 
 def usual_batch(preset: Preset, device: str) -> tuple[int, int]:
     """The rows per micro-batch of a preset and the micro-batches per step, unless given."""
-    base = sizes(CLASSIC_FAMILY, device, None, preset.model.vocab_size, None)
+    base = sizes(CLASSIC_FAMILY, device, None)
     values = {**base, **preset.training}
     return int(values["batch_size"]), int(values.get("grad_accum", TrainConfig.grad_accum))
 
@@ -228,30 +225,6 @@ def _with_muon(model: ModelConfig) -> Values:
     """The usual values with Muon, for the groups of parameters that the model has."""
     groups = parameter_groups(model)
     return {name: value for name, value in WITH_MUON.items() if RATES.get(name, "matrix") in groups}
-
-
-def _suited_to_text(
-    model: ModelConfig,
-    values: Values,
-    given: Values,
-    n_tokens: int | None,
-    is_countable: bool,
-) -> tuple[ModelConfig, dict[str, Any]]:
-    """The same with dropout and weight decay for the number of epochs, and with a teacher.
-
-    What is given stays as it is.
-    """
-    suited = {**values}
-    if n_tokens is not None:
-        tokens = values["batch_size"] * values.get("grad_accum", 1) * model.block_size
-        chosen = regularization(values["max_iters"] * tokens / max(1, n_tokens))
-        if "dropout" not in given:
-            model = replace(model, dropout=chosen["dropout"])
-        if "weight_decay" not in given:
-            suited["weight_decay"] = chosen["weight_decay"]
-    if is_countable:
-        suited.setdefault("ngram_teacher", NGRAM_TEACHER)
-    return model, suited
 
 
 def _filled(

@@ -3,17 +3,15 @@
 On a GPU these are the lecture's values. On a CPU plain ``train`` is a run of ten minutes of a
 nanochat model with Muon, the best that was measured; any other family is trained as is usual.
 
-The rule: time and vocabulary choose the size, the text the context and how often it is repeated.
+The rule: the sizes are the same for every time; the text decides the context and the repetitions.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
 - A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
   lower the loss on text that is held out. A run of a small text then ends before its time.
-- The more often it is repeated, the more dropout and weight decay.
 - N-grams teach a text of characters (training/ngram_teacher.py).
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -28,33 +26,9 @@ _FEWEST_STEPS = 300  # that a time may be cut short to: a text of few tokens tak
 
 BEST_FAMILY, CLASSIC_FAMILY = "nanochat", "gpt2"
 
-
-@dataclass(frozen=True)
-class _Size:
-    """The model and batch for at least so many seconds of training and entries of vocabulary."""
-
-    seconds: float
-    vocabulary: int
-    n_layer: int
-    n_head: int
-    head_size: int
-    block_size: int
-    batch_size: int
-
-
-@dataclass(frozen=True)
-class _Regularization:
-    """What keeps a model from learning its text by heart, for at least so many epochs."""
-
-    epochs: float
-    dropout: float
-    weight_decay: float
-
-
-# Of each the last line that applies.
-_SIZES = (_Size(0, 0, n_layer=6, n_head=6, head_size=32, block_size=256, batch_size=16),)
-_REGULARIZATIONS = (_Regularization(0, dropout=0.0, weight_decay=0.2),)
-
+_BEST_ON_CPU = {
+    "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 256, "batch_size": 16, "dropout": 0.0,
+}  # fmt: skip
 _CLASSIC_ON_CPU = {
     "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
@@ -83,39 +57,17 @@ def usual_family(device: str) -> str:
     return BEST_FAMILY if device == "cpu" else CLASSIC_FAMILY
 
 
-def sizes(
-    family: str, device: str, seconds: float | None, vocab_size: int, n_tokens: int | None
-) -> Values:
+def sizes(family: str, device: str, n_tokens: int | None) -> Values:
     """Sizes of model and batch; ``head_size`` is the width of a head.
 
-    ``seconds`` are those of plain train where they are not known, ``n_tokens`` the length of the
-    text where it is.
+    ``n_tokens`` is the length of the text, where it is known.
     """
     values: dict[str, Any] = dict(_ON_GPU)
     if device == "cpu":
-        values = dict(_CLASSIC_ON_CPU if family != BEST_FAMILY else _best(seconds, vocab_size))
+        values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
     if n_tokens is not None and n_tokens <= values["block_size"]:
         values["block_size"] = max(1, n_tokens // 4)
     return values
-
-
-def _best(seconds: float | None, vocab_size: int) -> Values:
-    time = CPU_SECONDS if seconds is None else seconds
-    size = [one for one in _SIZES if time >= one.seconds and vocab_size >= one.vocabulary][-1]
-    return {
-        "n_layer": size.n_layer,
-        "n_head": size.n_head,
-        "head_size": size.head_size,
-        "block_size": size.block_size,
-        "batch_size": size.batch_size,
-        "dropout": 0.0,
-    }
-
-
-def regularization(epochs: float) -> Values:
-    """Dropout and weight decay with Muon for a text that is seen so many times."""
-    chosen = [one for one in _REGULARIZATIONS if epochs >= one.epochs][-1]
-    return {"dropout": chosen.dropout, "weight_decay": chosen.weight_decay}
 
 
 def most_iters(tokens_per_iter: int, n_tokens: int) -> int:
