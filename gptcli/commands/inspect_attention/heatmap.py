@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
+from gptcli.commands.inspect_attention.cells import (
+    MASKED,
+    PERCENT,
+    WEIGHTS,
+    Scale,
+    draw_cell,
+    in_cell,
+    scale_lines,
+)
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, style, words
+from gptcli.commands.view.drawing import SECONDARY, heading, quoted, style, words
 from gptcli.inspection.report import Prediction, Token
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.escapes import visible
@@ -19,14 +27,11 @@ _WIDEST_CELL = 12
 _LISTED = 16  # rows whose predictions are listed below, at most
 _GAP = "  "
 _EARLIER = "…"
-_MASKED = "."
-_PERCENT = 4  # cells of this width or more hold a percentage
-_SWATCHES = (0, 1, 4, 16, 36, 64, 100)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The window to show, its row labels, and the text beside each row, if there is room."""
+    """The window to show, the labels of its rows, and the texts beside them, if there is room."""
 
     window: Window
     labels: tuple[str, ...]
@@ -35,9 +40,10 @@ class Layout:
     is_numbered: bool = False  # columns have the numbers of their rows above them
 
 
-def plan(canvas: Canvas, tokens: Sequence[Token]) -> Layout:
+def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Layout:
     """Choose the longest texts that leave room for all tokens, else show only the last tokens."""
     widest = min(max(cell_len(visible(token.text)) for token in tokens) + 1, _WIDEST_CELL)
+    widest = max(widest, scale.width)
     labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
     room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
@@ -60,41 +66,39 @@ def _layout(
     is_short: bool = False,
 ) -> Layout:
     """Number the columns if a token is too long for its narrow one: stacked letters read badly."""
+    labels, beside = labels[window.first :], beside[window.first :]
     is_long = any(cell_len(visible(token.text)) > 2 for token in tokens[window.first :])
-    is_numbered = is_long and window.cell_width < _PERCENT
+    is_numbered = is_long and window.cell_width < PERCENT
     return Layout(window, labels, beside, is_short, is_numbered)
 
 
 def draw_rows(
-    canvas: Canvas, layout: Layout, tokens: Sequence[Token], rows: Sequence[Sequence[float | None]]
+    canvas: Canvas,
+    layout: Layout,
+    tokens: Sequence[Token],
+    rows: Sequence[Sequence[float | None]],
+    scale: Scale = WEIGHTS,
 ) -> Iterator[Text]:
     """The header of keys, then one line per query; ``rows`` are the window's cells."""
     window, margin = layout.window, " " * cell_len(layout.labels[0])
+    beside = layout.beside or [""] * len(rows)
     for header in _header([token.text for token in tokens], layout):
         yield Text((margin + header).rstrip())
-    for number, row in enumerate(rows, window.first):
-        line = Text(layout.labels[number])
-        for weight in row:
-            _draw_cell(canvas, line, weight, window.cell_width)
-        if layout.beside:
-            line.append(_GAP + layout.beside[number], style(canvas, SECONDARY))
+    for label, row, more in zip(layout.labels, rows, beside, strict=True):
+        line = Text(label)
+        for value in row:
+            draw_cell(canvas, line, value, window.cell_width, scale)
+        if more:
+            line.append(_GAP + more, style(canvas, SECONDARY))
         yield line
 
 
-def legend(canvas: Canvas, layout: Layout) -> Iterator[Text]:
+def legend(canvas: Canvas, layout: Layout, scale: Scale = WEIGHTS) -> Iterator[Text]:
     """The meaning of the cells and of the texts beside them."""
     window = layout.window
-    if canvas.has_scale:
-        scale = Text("percent ")
-        for percent in _SWATCHES:
-            scale.append(f"{percent:>3} ", shade(canvas, sqrt(percent / 100)))
-        yield scale
-    elif window.cell_width >= _PERCENT:
-        yield from words(canvas, "Cells are percent of the row's attention.")
-    else:
-        yield from words(canvas, "Digits are tenths of the row's attention: 3 means 30 to 40%.")
+    yield from scale_lines(canvas, window.cell_width, scale)
     yield from words(
-        canvas, f"Rows are queries, columns are keys; {_MASKED} marks the future, which is masked."
+        canvas, f"Rows are queries, columns are keys; {MASKED} marks the future, which is masked."
     )
     if layout.is_numbered:
         yield from words(canvas, "Above a column, read downward: the number of its token's row.")
@@ -156,7 +160,7 @@ def _header(pieces: Sequence[str], layout: Layout) -> Iterator[str]:
     height = max(map(len, stacks))
     for level in range(height, 0, -1):
         shown = [stack[-level] if level <= len(stack) else "" for stack in stacks]
-        yield "".join(_in_cell(part, width) for part in shown)
+        yield "".join(in_cell(part, width) for part in shown)
 
 
 def _stack(piece: str, width: int) -> list[str]:
@@ -164,19 +168,3 @@ def _stack(piece: str, width: int) -> list[str]:
     parts = [part for part in chop_cells(visible(piece), width) if part]
     fitting = [part if cell_len(part) <= width else "▯" for part in parts] or [" "]
     return fitting if len(fitting) <= _HEADER_LINES else [*fitting[: _HEADER_LINES - 1], _EARLIER]
-
-
-def _draw_cell(canvas: Canvas, line: Text, weight: float | None, width: int) -> None:
-    if weight is None:
-        line.append(_in_cell(_MASKED, width), style(canvas, SECONDARY))
-        return
-    shown = "" if canvas.has_scale else str(min(int(10 * weight), 9))
-    if width >= _PERCENT:
-        shown = str(round(100 * weight))
-    line.append(_in_cell(shown, width), shade(canvas, sqrt(weight)))
-
-
-def _in_cell(text: str, width: int) -> str:
-    """The text right-aligned in a cell, with a space behind it if there is room."""
-    margin = min(width - 1, 1)
-    return " " * (width - margin - cell_len(text)) + text + " " * margin

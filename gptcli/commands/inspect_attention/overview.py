@@ -12,6 +12,7 @@ from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
 from gptcli.config.checks import counted
+from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked
@@ -57,9 +58,10 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
 def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     """The grid of all heads, layers down and heads across, in as many bands as needed."""
     metric = METRICS[overview.metric]
-    values = [head.metrics[overview.metric].value or 0.0 for head in overview.report.heads]
-    cells = [_number(head.metrics[overview.metric]) for head in overview.report.heads]
-    largest = max(max(values), 1e-12)
+    measured = [head.metrics[overview.metric] for head in overview.report.heads]
+    cells = [_number(one) for one in measured]
+    values = [one.value or 0.0 for one in measured]
+    bright, dark = (min(values), max(values)) if metric.lowest_first else (max(values), 0.0)
     n_head, n_layer = overview.report.config.n_head, overview.report.config.n_layer
     label_width = len(f"L{n_layer - 1} ")
     width = max(*map(len, cells), len(f"H{n_head - 1}")) + 2
@@ -75,25 +77,31 @@ def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
         for layer in range(n_layer):
             line = Text(f"L{layer}".ljust(label_width))
             for place in (layer * n_head + index for index in band):
-                shown = f" {cells[place]:>{width - 2}} "
-                line.append(shown, shade(canvas, values[place] / largest))
+                share = (values[place] - dark) / ((bright - dark) or 1.0)
+                line.append(f" {cells[place]:>{width - 2}} ", shade(canvas, share))
             yield line
     if canvas.has_scale:
-        yield from words(canvas, f"dark is 0, bright is {largest:.2f} {metric.unit}".rstrip())
+        ends = (f"{value:z.2f} {metric.unit}".rstrip() for value in (bright, dark))
+        yield from words(canvas, "Bright is {}, dark is {}.".format(*ends))
 
 
 def ranking_table(heads: Sequence[HeadReport], n_heads: int, metric: str) -> Table:
-    """The ranked heads with all metrics; ``metric``, which ranks them, is the first column."""
+    """The ranked heads with all metrics and a word for each; ``metric`` is the first column."""
     order = "lowest" if METRICS[metric].lowest_first else "highest"
     count = f"{len(heads)} of {n_heads} heads" if n_heads > len(heads) else "Heads"
     names = [metric, *(name for name in METRICS if name != metric)]
     columns = tuple(map(_spaced, names))
     rows: list[tuple[Cell, ...]] = [
-        (str(one.head), *(_figure(one.metrics[name]) for name in names)) for one in heads
+        (
+            str(one.head),
+            *(_figure(one.metrics[name]) for name in names),
+            kind_of(one.metrics) or "",
+        )
+        for one in heads
     ]
     return Table(
         f"{count} by {_spaced(metric)}, {order} first",
-        ("head", *columns),
+        ("head", *columns, "kind"),
         tuple(rows),
         spare=columns[:0:-1],
         stacks=True,

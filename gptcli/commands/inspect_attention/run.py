@@ -23,6 +23,7 @@ from gptcli.errors import UsageError
 from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import record
+from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.heads import Head, parse_heads
 from gptcli.inspection.report import (
     AttentionReport,
@@ -117,6 +118,7 @@ def _head_document(report: HeadReport, patterns: Patterns) -> dict[str, Any]:
     document = {
         "layer": report.head.layer,
         "head": report.head.index,
+        "kind": kind_of(report.metrics),
         "metrics": {name: asdict(measured) for name, measured in report.metrics.items()},
         "top": [[link.query, link.key, _short(link.weight)] for link in report.links],
     }

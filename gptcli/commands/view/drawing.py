@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from gptcli.commands.view.canvas import Canvas, clipped
-from gptcli.commands.view.palette import ink_on, sequential
+from gptcli.commands.view.palette import Colour, diverging, ink_on, sequential
 from gptcli.runtime.escapes import visible
 
 SECONDARY = "color(243)"
@@ -22,10 +22,12 @@ _INDENT = "  "
 
 def shade(canvas: Canvas, share: float) -> Style:
     """The style of a cell that holds a share from 0 to 1 of the largest value."""
-    if not canvas.has_scale:
-        return Style.null()
-    background = sequential(share)
-    return Style(color=Color.from_rgb(*ink_on(background)), bgcolor=Color.from_rgb(*background))
+    return _filled(canvas, sequential(share))
+
+
+def diverging_shade(canvas: Canvas, share: float) -> Style:
+    """The style of a cell that holds a share from -1 to 1 of the largest absolute value."""
+    return _filled(canvas, diverging(share))
 
 
 def style(canvas: Canvas, definition: str) -> Style:
@@ -60,6 +62,12 @@ def printed(text: Text, canvas: Canvas) -> str:
     with console.capture() as captured:
         console.print(text, soft_wrap=True, end="")
     return captured.get()
+
+
+def _filled(canvas: Canvas, background: Colour) -> Style:
+    if not canvas.has_scale:
+        return Style.null()
+    return Style(color=Color.from_rgb(*ink_on(background)), bgcolor=Color.from_rgb(*background))
 
 
 def _folded(parts: Iterable[str], width: int) -> Iterator[str]:

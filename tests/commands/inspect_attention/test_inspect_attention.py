@@ -10,6 +10,7 @@ from gptcli.checkpoint.tensors import save_weights
 from gptcli.commands.inspect_attention.heatmap import draw_rows, plan
 from gptcli.commands.inspect_attention.run import attention_document
 from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.palette import sequential
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
@@ -57,6 +58,16 @@ def test_no_color_beats_a_terminal_that_has_colours(cli, model, coloured, monkey
     assert "\x1b[" in cli("inspect-attention", model, "--text", "abc").stdout
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in cli("inspect-attention", model, "--text", "abc").stdout
+
+
+def test_the_most_focused_head_is_the_brightest_of_the_grid(cli, model, coloured):
+    shown = cli("inspect-attention", model, "--text", "abc de fgh").stdout
+    heads = json.loads(cli("inspect-attention", model, "--text", "abc de fgh", "--json").stdout)
+    entropies = [head["metrics"]["entropy"]["value"] for head in heads["heads"]]
+    brightest, darkest = (f"48;2;{r};{g};{b}m" for r, g, b in (sequential(1.0), sequential(0.0)))
+    assert f"{brightest} {min(entropies):.2f} " in shown
+    assert f"{darkest} {max(entropies):.2f} " in shown
+    assert f"Bright is {min(entropies):.2f} bits, dark is {max(entropies):.2f} bits." in shown
 
 
 def test_a_masked_cell_is_no_zero(cli, model, coloured, monkeypatch):
