@@ -26,7 +26,8 @@ from gptcli.evaluation.loss import evaluate_split
 from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.generation.prompt import beginning
-from gptcli.inspection.capture import attention_modules, explicit_attention, record
+from gptcli.inspection.capture import attention_modules, record
+from gptcli.inspection.explicit import explicit_attention
 from gptcli.runtime.device import choose_device
 
 

@@ -10,13 +10,8 @@ from torch import Tensor
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import LoadedModel
-from gptcli.inspection.capture import (
-    Check,
-    Recording,
-    attention_modules,
-    explicit_attention,
-    worst,
-)
+from gptcli.inspection.capture import Recording, attention_modules
+from gptcli.inspection.explicit import Check, explicit_attention, worst
 from gptcli.inspection.heads import Head
 from gptcli.inspection.measures import Measured, measure
 from gptcli.inspection.metrics import METRICS

@@ -6,14 +6,8 @@ from transformers import GPT2LMHeadModel
 
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import LoadedModel
-from gptcli.inspection.capture import (
-    Check,
-    Recording,
-    attention_modules,
-    explicit_attention,
-    record,
-    worst,
-)
+from gptcli.inspection.capture import Recording, attention_modules, record
+from gptcli.inspection.explicit import Check, explicit_attention, worst
 from gptcli.model.initialization import new_model
 
 IDS = [0, 3, 8, 1, 1, 7, 2]
