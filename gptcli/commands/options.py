@@ -187,12 +187,15 @@ class FormatRequest(Request):
         formats: the formats of the usual answer.
         formats_with: a flag that asks for another answer, and the formats of that one.
         short_forms: a flag that is short for a format, and the format.
+        only_in: a flag, and the formats in which alone it has an effect.
 
     """
 
     formats: ClassVar[tuple[str, ...]] = ("table", "json", "md", "csv")
     formats_with: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     short_forms: ClassVar[Mapping[str, str]] = MappingProxyType({"json_output": "json"})
+
+    only_in: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
     form: str | None = option("", "--format", metavar="FORMAT")
     json_output: bool = option("Short for --format json.", "--json", default=False)
@@ -217,6 +220,12 @@ class FormatRequest(Request):
                 why = f"names a format, {form}, that is not written here"
                 way += ", or give --format"
             raise UsageError(f"{first} {why}: {way}")
+        for name, useful in self.only_in.items():
+            if form not in useful and self.is_given(name):
+                raise UsageError(
+                    f"{_shown(self, name)} works only with --format {any_of(useful)}: "
+                    "give both, or leave it out"
+                )
 
     def is_given(self, name: str) -> bool:
         """Whether a field differs from its default; ``--format json`` also gives ``--json``."""
@@ -303,7 +312,7 @@ class OutputRequest(FormatRequest):
         return {**given, f"--out {self.out}": suffix}
 
 
-_SUFFIXES = ("json", "jsonl", "csv", "md", "html", "svg", "npz")  # of formats, named alike
+_SUFFIXES = ("json", "jsonl", "csv", "md", "html", "svg", "png", "npz")  # of formats, named alike
 _BASES = (FormatRequest, OutputRequest)
 
 

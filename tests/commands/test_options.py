@@ -22,6 +22,7 @@ class Asked(OutputRequest):
     makes_no_use_of = MappingProxyType({"by": ("limit",)})
     alone = MappingProxyType({"verify": ("device",)})
     needs = MappingProxyType({"limit": ("tasks", "tied")})
+    only_in = MappingProxyType({"device": ("table", "csv")})
 
     verify: bool = option("Check.", default=False)
     by: str | None = option("Position.", choices=("position",))
@@ -48,6 +49,7 @@ class Asked(OutputRequest):
         ({"tasks": "x", "json_output": True}, "--json is not for --tasks: choose one of jsonl"),
         ({"form": "csv", "json_output": True}, "--json and --format csv cannot be combined"),
         ({"out": Path("-")}, "--out - is not a file"),
+        ({"device": "cpu", "form": "md"}, "--device works only with --format table or csv: give"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given, message: str) -> None:

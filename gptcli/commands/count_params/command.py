@@ -33,7 +33,7 @@ _WHICH, _SIZE, _WORK, _SHOW = "Which model", "Other sizes", "Workload and limits
 class CountRequest(OutputRequest):
     """A model, other sizes for it, its workload, and what to show."""
 
-    formats = ("table", "json", "csv", "md", "svg")
+    formats = ("table", "json", "csv", "md", "svg", "png")
     exclusive = (("checkpoint", "preset", "model_config"),)
     alone = MappingProxyType({"list_presets": (), "diff": ("accounting",)})
     needs = MappingProxyType({"device_flops": ("train_tokens",)})

@@ -1,5 +1,7 @@
 """Runs ``count-params``: counts one model, compares two, or lists the presets."""
 
+from typing import NoReturn
+
 from gptcli.accounting.parameters import Row, parameter_rows
 from gptcli.commands.count_params.account import Account, asked_account, plain_account
 from gptcli.commands.count_params.command import CountRequest
@@ -13,6 +15,7 @@ from gptcli.commands.count_params.count_documents import (
 from gptcli.commands.count_params.count_tables import count_tables, explanation_table, rows_table
 from gptcli.commands.count_params.model_choice import named_source
 from gptcli.commands.count_params.model_diff import diff_table, diff_tables, presets_table
+from gptcli.commands.count_params.treemap_picture import draw_treemap
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import note
 from gptcli.errors import CheckpointError, UsageError
@@ -54,18 +57,12 @@ def _count(request: CountRequest, account: Account) -> Answer:
         lambda: count_document(account, request.explain, verified),
         tables,
         csv=cost_figures(account) if request.asks_costs else rows_table(account),
-        picture=lambda: _picture(account),
+        picture=lambda: draw_treemap(account),
     )
 
 
-def _picture(account: Account) -> str:
-    from gptcli.commands.count_params.treemap_picture import draw_rows  # noqa: PLC0415  for svg
-
-    return draw_rows(account)
-
-
-def _no_picture() -> str:
-    raise UsageError("--format svg draws a single model: try --preset gpt2, or --format md")
+def _no_picture() -> NoReturn:
+    raise UsageError("A figure shows a single model: try --preset gpt2, or --format md")
 
 
 def _verify(account: Account) -> int:

@@ -1,7 +1,6 @@
-"""A treemap of where a model's parameters are, as SVG."""
+"""A treemap of where a model's parameters are."""
 
 from collections.abc import Collection, Mapping
-from io import StringIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,22 +9,16 @@ from gptcli.accounting.treemap import Rectangle, grouped_treemap
 from gptcli.commands.count_params.account import Account
 from gptcli.commands.count_params.count_tables import headline
 from gptcli.commands.view.numbers import rounded
-from gptcli.commands.view.terminal import escape_controls
+from gptcli.commands.view.pictures import INK, PAPER, drawable_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; black reads on each.
 _COLOURS: Mapping[str, str] = MappingProxyType(
     {"attention": "#56b4e9", "MLP": "#e69f00", "embeddings": "#3fbf98", "the rest": "#c8c8c8"}
 )
-# What lies on the page takes the reader's colours; marks for the style find it.
-_INK, _GAP = "#24292f", "#fefefe"
-_DARK = f"""<style>@media (prefers-color-scheme: dark) {{
- [style*="fill: {_INK}"] {{ fill: #e6edf3 !important; }}
- [style*="stroke: {_GAP}"] {{ stroke: #0d1117 !important; }}
-}}</style>
-"""
 _REST = "biases, norms"
 _WIDTH, _HEIGHT = 100.0, 56.0
 _POINTS = 7.2  # per unit of width and height
@@ -34,20 +27,17 @@ _NARROW = 40.0  # points; below it the name of a rectangle is written upward
 _LETTER = 0.62  # width of a letter relative to its height
 
 
-def draw_rows(account: Account) -> str:
+def draw_treemap(account: Account) -> "Figure":
     """Draw areas proportional to parameters; biases and norms, which are small, are one."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6.2), layout="constrained", facecolor="none")
-    FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     axes.set(xlim=(0, _WIDTH), ylim=(0, _HEIGHT))
     axes.set_axis_off()
     title = f"{headline(account)}\n{account.total:,} parameters"
     axes.set_title(
-        escape_controls(title), fontsize=10, loc="left", wrap=True, parse_math=False, color=_INK
+        drawable_words(title), fontsize=10, loc="left", wrap=True, parse_math=False, color=INK
     )
     groups = _groups(account)
     sizes = {part: list(named.values()) for part, named in groups.items()}
@@ -56,11 +46,7 @@ def draw_rows(account: Account) -> str:
     for (part, name, size), place in zip(named, places, strict=True):
         _draw(axes, place, _COLOURS[part], name, size, account.total)
     _explain(axes, groups)
-    drawn = StringIO()
-    # Without a date and with a fixed salt, the same model draws the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "gptcli"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue().replace(" <defs>", _DARK + " <defs>", 1)
+    return figure
 
 
 def _groups(account: Account) -> dict[str, dict[str, int]]:
@@ -89,7 +75,7 @@ def _draw(axes: "Axes", place: Rectangle, colour: str, name: str, size: int, tot
     from matplotlib.patches import Rectangle as Patch
 
     corner = (place.x, place.y)
-    axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor=_GAP))
+    axes.add_patch(Patch(corner, place.width, place.height, facecolor=colour, edgecolor=PAPER))
     is_upright = place.width * _POINTS < _NARROW and place.height > 2 * place.width
     room, depth = place.width * _POINTS, place.height * _POINTS
     room, depth = (depth, room) if is_upright else (room, depth)
@@ -102,7 +88,15 @@ def _draw(axes: "Axes", place: Rectangle, colour: str, name: str, size: int, tot
         middle = (place.x + place.width / 2, place.y + place.height / 2)
         turn = 90 if is_upright else 0
         text = "\n".join(lines)
-        axes.text(*middle, text, ha="center", va="center", fontsize=letters, rotation=turn)
+        axes.text(
+            *middle,
+            text,
+            ha="center",
+            va="center",
+            fontsize=letters,
+            rotation=turn,
+            color="black",
+        )
 
 
 def _explain(axes: "Axes", parts: Collection[str]) -> None:
@@ -117,5 +111,5 @@ def _explain(axes: "Axes", parts: Collection[str]) -> None:
         bbox_to_anchor=(0.5, 0),
         ncols=4,
         frameon=False,
-        labelcolor=_INK,
+        labelcolor=INK,
     )

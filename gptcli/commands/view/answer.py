@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # command.py imports this file, and a wrong flag must fail fast
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from rich.text import Text
 
@@ -30,7 +31,7 @@ class Answer:
         ids: token ids as decimal numbers, in groups of any size (``ids``).
         lines: documents of one line each (``jsonl``).
         page: a self-contained page (``html``).
-        picture: a drawing (``svg``).
+        picture: draws the figure of ``svg`` and ``png``.
         arrays: numbers by name (``npz``).
         after: called when the result has been written, for notes and errors.
         resources: closed at the very end.
@@ -47,7 +48,7 @@ class Answer:
     ids: Iterable[Iterable[str]] | None = None
     lines: Iterable[Document] | None = None
     page: Callable[[], str] | None = None
-    picture: Callable[[], str] | None = None
+    picture: "Callable[[], Figure] | None" = None
     arrays: "Callable[[], Mapping[str, NDArray[Any]]] | None" = None
     after: Callable[[], None] | None = None
     resources: ExitStack = field(default_factory=ExitStack)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.documents import document_chunks, document_line, joined
+from gptcli.commands.view.pictures import png_bytes, svg_text
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import to_csv, to_markdown
 
@@ -75,7 +76,12 @@ def _html(answer: Answer, canvas: Canvas) -> Chunks:
 
 def _svg(answer: Answer, canvas: Canvas) -> Chunks:
     assert answer.picture is not None, "an answer without a picture"
-    yield answer.picture()
+    yield svg_text(answer.picture)
+
+
+def _png(answer: Answer, canvas: Canvas) -> Chunks:
+    assert answer.picture is not None, "an answer without a picture"
+    yield png_bytes(answer.picture)
 
 
 def _npz(answer: Answer, canvas: Canvas) -> Chunks:
@@ -98,6 +104,7 @@ FORMATS: Mapping[str, Callable[[Answer, Canvas], Chunks]] = MappingProxyType(
         "csv": _csv,
         "html": _html,
         "svg": _svg,
+        "png": _png,
         "npz": _npz,
     }
 )

@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from gptcli.errors import UsageError
 
-_NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz"})
+_NEED_A_FILE = MappingProxyType({"html": "page.html", "npz": "arrays.npz", "png": "figure.png"})
 """Formats that are not for a terminal, and an example of a file name."""
+_BYTES = ("npz", "png")  # formats that are not text
 
 
 @dataclass(frozen=True)
@@ -44,5 +45,5 @@ class Output:
     def _check_stdout(self) -> None:
         """Refuse to fill a terminal with a page, or stdout with bytes."""
         name = _NEED_A_FILE.get(self.form)
-        if name and (self.form == "npz" or sys.stdout.isatty()):
+        if name and (self.form in _BYTES or sys.stdout.isatty()):
             raise UsageError(f"--format {self.form} needs a file: give --out {name}")
