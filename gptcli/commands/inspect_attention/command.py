@@ -23,6 +23,8 @@ from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 class InspectRequest(OutputRequest):
     """A model, a text, and which heads to show by which metric."""
 
+    formats = ("table", "json", "md", "csv", "svg", "png")
+    only_in = MappingProxyType(dict.fromkeys(("keys", "dots"), ("svg", "png")))
     exclusive = (("text", "file"),)
     makes_no_use_of = MappingProxyType(
         {"text": ("allow_changed_data",), "file": ("allow_changed_data",)}
@@ -48,6 +50,16 @@ class InspectRequest(OutputRequest):
     )
     patterns: bool = option(
         "With --json: include each head's full attention matrix.", default=False
+    )
+    keys: str = option(
+        "In a figure: keys across and queries down, or keys down as 3Blue1Brown draws them.",
+        default="across",
+        choices=("across", "down"),
+        metavar="across|down",
+    )
+    dots: bool = option(
+        "In a figure: a grid of dots whose areas are the weights, in place of colours.",
+        default=False,
     )
     device: str = device_option()
 

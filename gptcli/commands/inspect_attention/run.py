@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -12,7 +12,14 @@ from gptcli.checkpoint.weights_step import WeightsStep, step_document
 from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.command import InspectRequest
+from gptcli.commands.inspect_attention.figure import (
+    MULTIPLES,
+    AttentionFigure,
+    draw_figure,
+    figure_cells,
+)
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
+from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.user_text import explaining_unseen, given_text
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
@@ -36,6 +43,9 @@ from gptcli.inspection.report import (
 )
 from gptcli.runtime.device import memory_errors
 
+if TYPE_CHECKING:  # slow, and needed for figures alone
+    from matplotlib.figure import Figure
+
 _DEFAULT_TOKENS = 32
 _REMEDY = "give a shorter text"
 
@@ -53,6 +63,7 @@ def run(request: InspectRequest) -> Answer:
     chosen = () if request.heads is None else parse_heads(request.heads, config)
     ids = _token_ids(loaded, source, request)
     full = partial(memory_errors, f"the attention over {len(ids):,} tokens", _REMEDY, loaded.device)
+    _look(request).check_size(len(ids))
     with full():
         answer = _answer(request, loaded, ids, chosen)
     answer.resources.enter_context(full())
@@ -86,12 +97,25 @@ def _answer(
         )
         return draw_overview(overview, canvas)
 
+    def picture() -> "Figure":
+        best = _names(ranked(report.heads, request.ranking_metric)[:MULTIPLES])
+        look = _look(request)
+        cells = figure_cells(loaded.model, recording, chosen or best, look.stage)
+        return draw_figure(
+            AttentionFigure(report, cells, request.grid_metric, look, with_all_heads=not chosen)
+        )
+
     return Answer(
         "gptcli.attention/1",
         document,
         tables=(ranking_table(ranking, len(report.heads), request.ranking_metric),),
         drawing=drawing,
+        picture=picture,
     )
+
+
+def _look(request: InspectRequest) -> Look:
+    return Look(keys_down=request.keys == "down", in_dots=request.dots)
 
 
 def attention_document(

@@ -1,0 +1,219 @@
+"""One head's pattern as a plot: a heatmap, or a grid of dots whose areas are the weights.
+
+T tokens; cells are (T, T), query by key, with NaN where a query may not look.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.commands.view.canvas import clipped
+from gptcli.commands.view.pictures import BLUE, FAINT, INK, ORANGE, drawable, drawable_words
+from gptcli.errors import UsageError
+from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
+
+if TYPE_CHECKING:  # slow, and needed for figures alone
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.path import Path
+
+Cells = NDArray[np.float64]
+
+MOST_DOTS = 64  # tokens; more dots than that are too small to compare
+_LETTERS = 14  # of a token's label
+_LARGEST, _SMALLEST = 9.0, 5.0  # font sizes in points
+_BESIDE = 6.5  # font size of what stands beside a row
+_LINE = 1.25  # distance of labels, in heights of their letters
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # from one label to the next, in tokens
+_NAMED, _APART = 2, 2  # larger steps have numbers in place of tokens, twice as far apart
+_SHARES = (0, 0.01, 0.1, 0.25, 0.5, 1)
+_FULL = 0.94  # diameter of a dot that stands for the largest value, in cells
+_INVISIBLE = 0.0005  # of the largest value; no dot is drawn for less
+
+
+@dataclass(frozen=True)
+class Look:
+    """How patterns are drawn.
+
+    Attributes:
+        stage: what the cells are.
+        keys_down: keys are rows and queries columns, as in 3Blue1Brown's chapter.
+        in_dots: dots in place of colours.
+
+    """
+
+    stage: Stage = DEFAULT_STAGE
+    keys_down: bool = False
+    in_dots: bool = False
+
+    def check_size(self, n_tokens: int) -> None:
+        """UsageError if there are too many tokens for dots."""
+        if self.in_dots and n_tokens > MOST_DOTS:
+            raise UsageError(
+                f"--dots draws at most {MOST_DOTS} tokens, and these are {n_tokens}: leave it out, "
+                "or give a shorter text"
+            )
+
+    @property
+    def are_shares(self) -> bool:
+        """Whether each query's cells sum to 1, so that 1 is the largest possible."""
+        return self.stage in ("softmax", "rollout")
+
+    def reading(self, cells: Cells) -> str:
+        """How to read the plot: what is down, what is across, what is masked, what sums to 1."""
+        down, across = ("Keys", "queries") if self.keys_down else ("Queries", "keys")
+        said = [f"{down} down, {across} across."]
+        if not np.isfinite(cells).all():
+            said.append(f"Hatched: masked{', minus infinity' * (self.stage == 'masked')}.")
+        if self.are_shares:
+            said.append(f"Each {'column' if self.keys_down else 'row'} sums to 1.")
+        if self.in_dots:
+            said.append("A dot's area is its number" + (", 1 fills the cell." * self.are_shares))
+            said[-1] += "" if self.are_shares else _signs(cells)
+        return " ".join(said)
+
+
+def _signs(cells: Cells) -> str:
+    return ": blue below 0, orange above." if is_signed(cells) else "."
+
+
+def name_rows(axes: "Axes", names: Sequence[str]) -> None:
+    """Write a text on the right of each row, if all rows have room for one."""
+    if len(axes.get_yticks()) != len(names):
+        return
+    beside = axes.secondary_yaxis("right")
+    style: dict[str, Any] = {"fontsize": _BESIDE, "color": INK, "parse_math": False}
+    beside.set_yticks(range(len(names)), [drawable_words(name) for name in names], **style)
+    beside.tick_params(length=0)
+    beside.spines["right"].set_visible(False)
+
+
+def is_signed(cells: Cells) -> bool:
+    """Whether some cells are negative numbers."""
+    return bool((cells[np.isfinite(cells)] < 0).any())
+
+
+def draw_pattern(
+    axes: "Axes", cells: Cells, tokens: Sequence[str], look: Look, side: float, limit: float
+) -> "ScalarMappable | None":
+    """Draw cells whose largest absolute value is ``limit`` in axes of ``side`` points.
+
+    Returns what a colour bar explains, None for dots.
+    """
+    n_tokens = len(tokens)
+    shown = cells.T if look.keys_down else cells
+    axes.set(xlim=(-0.5, n_tokens - 0.5), ylim=(n_tokens - 0.5, -0.5), aspect="equal")
+    _draw_masked(axes, shown)
+    if look.in_dots:
+        _draw_dots(axes, shown, limit)
+        image = None
+    else:
+        image = axes.imshow(
+            np.ma.masked_invalid(shown), interpolation="none", **colours(shown, look, limit)
+        )
+    _label(axes, tokens, look, side)
+    return image
+
+
+def colours(cells: Cells, look: Look, limit: float) -> dict[str, Any]:
+    """The colour map and its scale: diverging where values have both signs.
+
+    Weights are on a scale of square roots, so that small ones can be told from none.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
+
+    if is_signed(cells):
+        both = LinearSegmentedColormap.from_list("signed", [BLUE, "#f7f7f7", ORANGE])
+        return {"cmap": both, "norm": Normalize(-limit, limit)}
+    return {"cmap": "viridis", "norm": PowerNorm(0.5, 0, 1.0 if look.are_shares else limit)}
+
+
+def explain_colours(axes: Sequence["Axes"], image: "ScalarMappable", look: Look) -> None:
+    """Draw a colour bar beside these axes."""
+    ticks = _SHARES if look.are_shares else None
+    bar = axes[0].figure.colorbar(
+        image, ax=list(axes), ticks=ticks, shrink=0.8, pad=0.02, aspect=30
+    )
+    if ticks:
+        bar.ax.set_yticklabels([f"{share:g}" for share in ticks])
+        bar.minorticks_off()
+    bar.set_label(STAGES[look.stage].partition(",")[0], color=INK, fontsize=9)
+    bar.ax.tick_params(colors=INK, labelsize=8)
+    bar.outline.set(edgecolor=INK, linewidth=0.5)
+
+
+def _draw_masked(axes: "Axes", shown: Cells) -> None:
+    from matplotlib.patches import PathPatch
+
+    if (area := _masked_area(shown)) is not None:
+        axes.add_patch(
+            PathPatch(area, facecolor="none", edgecolor=FAINT, linewidth=0, hatch="////", zorder=0)
+        )
+
+
+def _masked_area(shown: Cells) -> "Path | None":
+    """The outlines of the runs of masked cells in every row."""
+    from matplotlib.path import Path
+
+    boxes = []
+    for row, masked in enumerate(~np.isfinite(shown)):
+        edges = np.flatnonzero(np.diff(masked, prepend=False, append=False)) - 0.5
+        for left, right in edges.reshape(-1, 2):
+            corners = [(left, row - 0.5), (right, row - 0.5), (right, row + 0.5), (left, row + 0.5)]
+            boxes.append(Path([*corners, corners[0]], closed=True))
+    return Path.make_compound_path(*boxes) if boxes else None
+
+
+def _draw_dots(axes: "Axes", shown: Cells, limit: float) -> None:
+    """Draw dots whose areas are proportional to the values: one of ``limit`` fills its cell."""
+    from matplotlib.collections import EllipseCollection
+
+    rows, columns = np.nonzero(np.isfinite(shown) & (np.abs(shown) > _INVISIBLE * limit))
+    values = shown[rows, columns]
+    diameters = _FULL * np.sqrt(np.abs(values) / limit)
+    positive = ORANGE if is_signed(shown) else BLUE
+    axes.add_collection(
+        EllipseCollection(
+            diameters,
+            diameters,
+            np.zeros_like(diameters),
+            units="xy",
+            offsets=np.stack([columns, rows], axis=1),
+            offset_transform=axes.transData,
+            facecolors=[BLUE if value < 0 else positive for value in values],
+        )
+    )
+    for edge in np.arange(0.5, len(shown) - 1):
+        axes.axhline(edge, color=FAINT, linewidth=0.3, zorder=0)
+        axes.axvline(edge, color=FAINT, linewidth=0.3, zorder=0)
+
+
+def _label(axes: "Axes", tokens: Sequence[str], look: Look, side: float) -> None:
+    """Name the tokens, or as many as there is room for; those between are left out."""
+    cell = side / len(tokens)  # points
+    size = min(max(cell / _LINE, _SMALLEST), _LARGEST)
+    needed = size * _LINE / cell
+    step = next(step for step in _STEPS if step >= needed * (1 if step <= _NAMED else _APART))
+    places = range(0, len(tokens), step)
+    names = [_tick(place, tokens[place], step) for place in places]
+    style: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
+    across, down = ("query", "key") if look.keys_down else ("key", "query")
+    turn = 90 if max(map(len, names)) > 2 else 0
+    axes.set_xticks(places, names, rotation=turn, **style)
+    axes.set_yticks(places, names, **style)
+    axes.set_xlabel(across, color=INK, fontsize=_LARGEST)
+    axes.set_ylabel(down, color=INK, fontsize=_LARGEST)
+    axes.tick_params(colors=INK, length=2, width=0.5)
+    for spine in axes.spines.values():
+        spine.set(color=INK, linewidth=0.5)
+
+
+def _tick(place: int, token: str, step: int) -> str:
+    """A token, with its position where not all of them are named, or that alone."""
+    if step > _NAMED:
+        return str(place)
+    name = clipped(drawable(token), _LETTERS)
+    return name if step == 1 else f"{place} {name}"
