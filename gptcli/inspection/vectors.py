@@ -37,17 +37,16 @@ class Vectors:
     def of(cls, attention: Attention, layer: LayerRecord) -> "Vectors":
         """Project the recorded input of a layer again, as the model did."""
         source = None if layer.source is None else layer.source[None]
-        parts = attention.project(layer.received[None], layer.signal, source)
-        repeated = (
+        query, key, value = (
             part[0].float().repeat_interleave(attention.n_head // part.shape[1], dim=0)
-            for part in parts
+            for part in attention.project(layer.received[None], layer.signal, source)
         )
-        return cls(*repeated, attention.causal)
+        return cls(query, key, value, attention.causal)
 
-    @property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values."""
-        return self.query, self.key, self.value
+    def of_head(self, index: int) -> "Vectors":
+        """Those of one head alone, H = 1."""
+        query, key, value = (part[index, None] for part in (self.query, self.key, self.value))
+        return Vectors(query, key, value, self.is_causal)
 
     @property
     def n_queries(self) -> int:
@@ -112,7 +111,7 @@ def output_matrices(attention: Attention) -> Tensor:
     """
     H, D = attention.n_head, attention.head_size
     if isinstance(attention.output, nn.Identity):
-        device = attention.query_key_value.weight.device
-        return torch.eye(H * D, device=device).unflatten(0, (H, D))
-    weight = attention.output.get_parameter("weight").detach()  # (C, H * D)
-    return weight.float().T.unflatten(0, (H, D))
+        own = torch.eye(H * D, device=attention.query_key_value.weight.device)
+        return own.view(H, D, H * D)
+    weight = attention.output.get_parameter("weight").detach().float()  # (C, H * D)
+    return weight.T.reshape(H, D, -1)
