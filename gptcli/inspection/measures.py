@@ -1,19 +1,14 @@
 """What an attention pattern looks like, in numbers per head.
 
-A pattern is (H, T, T), query by key, float64, each row summing to 1. The first token can
+Weights are (H, R, N): R rows of queries by N keys, each row summing to 1. The first token can
 only attend to itself, so row 0 says nothing about a head: every metric is the mean over the
-rows 1 to T-1.
+other rows.
 """
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-
-from gptcli.inspection.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -24,66 +19,61 @@ class Measured:
     rows: int
 
 
-def entropy(pattern: Tensor) -> Tensor:
+def entropy(weights: Tensor) -> Tensor:
     """Shannon entropy of each row in bits: 0 on one key, log2(i + 1) evenly over all."""
-    bits: Tensor = torch.special.entr(pattern[:, 1:]).sum(dim=-1) / math.log(2)
-    return bits
+    logarithms = weights.clamp_min(torch.finfo(weights.dtype).tiny).log2()
+    return -(weights * logarithms).sum(dim=-1)
 
 
-def relative_entropy(pattern: Tensor) -> Tensor:
-    """Entropy over that of an even row, log2(i + 1): 0 on one key, 1 evenly over all."""
-    n_keys = torch.arange(2, pattern.shape[1] + 1, dtype=pattern.dtype)
-    return entropy(pattern) / n_keys.log2()
+def row_values(weights: Tensor, first: int) -> dict[str, Tensor]:
+    """The metrics of the text itself, of the rows from ``first`` on: (H, R) each.
 
-
-def first_token(pattern: Tensor) -> Tensor:
-    """Weight on token 0: near 1 in a head that uses it as an attention sink."""
-    return pattern[:, 1:, 0]
-
-
-def self_weight(pattern: Tensor) -> Tensor:
-    """Weight on the token itself."""
-    return pattern.diagonal(dim1=1, dim2=2)[:, 1:]
-
-
-def previous_token(pattern: Tensor) -> Tensor:
-    """Weight on the token before."""
-    return pattern.diagonal(offset=-1, dim1=1, dim2=2)
-
-
-def mean_distance(pattern: Tensor) -> Tensor:
-    """How many tokens back a row looks on average."""
-    positions = torch.arange(pattern.shape[1], dtype=pattern.dtype)
-    return positions[1:] - pattern[:, 1:] @ positions
-
-
-def largest_weight(pattern: Tensor) -> Tensor:
-    """The largest weight of each row."""
-    return pattern[:, 1:].amax(dim=-1)
-
-
-_PER_ROW: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {
-        "entropy": entropy,
-        "relative_entropy": relative_entropy,
-        "first_token": first_token,
-        "self": self_weight,
-        "previous_token": previous_token,
-        "mean_distance": mean_distance,
-        "largest_weight": largest_weight,
+    ``metrics.py`` says what each is. Relative entropy divides by that of an even row, log2(i + 1).
+    """
+    rows = torch.arange(weights.shape[1], device=weights.device)
+    places, keys = rows + first, torch.arange(weights.shape[2], device=weights.device)
+    bits = entropy(weights)
+    return {
+        "entropy": bits,
+        "relative_entropy": bits / (places + 1).to(bits.dtype).log2(),
+        "first_token": weights[:, :, 0],
+        "self": weights[:, rows, places],
+        "previous_token": weights[:, rows, places - 1],
+        "mean_distance": (weights * (places[:, None] - keys)).sum(dim=-1),
+        "largest_weight": weights.amax(dim=-1),
     }
-)
-"""Functions from a pattern (H, T, T) to the values of rows 1 to T-1: (H, T - 1)."""
+
+
+@dataclass
+class MetricSums:
+    """The metrics of the heads of one layer, added up over rows of one text or of several."""
+
+    rows: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)  # (H,) each, float64 on the CPU
+
+    def add(self, weights: Tensor, first: int) -> None:
+        """Add the rows of a text from ``first`` on: weights (H, R, N). Row 0 is left out."""
+        if first == 0:
+            weights, first = weights[:, 1:], 1
+        for name, values in row_values(weights, first).items():
+            total = values.cpu().double().sum(dim=1)
+            self.sums[name] = self.sums[name] + total if name in self.sums else total
+        self.rows += weights.shape[1]
+
+    def measured(self) -> list[dict[str, Measured]]:
+        """The mean of every metric over the rows, one dict per head."""
+        n_heads = len(next(iter(self.sums.values())))
+        return [
+            {
+                name: Measured(float(total[head]) / self.rows if self.rows else None, self.rows)
+                for name, total in self.sums.items()
+            }
+            for head in range(n_heads)
+        ]
 
 
 def measure(pattern: Tensor) -> list[dict[str, Measured]]:
-    """Every metric of every head of a pattern (H, T, T) on any device: one dict per head."""
-    exact = pattern.cpu().double()
-    rows = exact.shape[1] - 1
-    if rows == 0:
-        return [{name: Measured(None, 0) for name in METRICS} for _ in exact]
-    means = {name: _PER_ROW[name](exact).mean(dim=1).tolist() for name in METRICS}
-    return [
-        {name: Measured(values[head], rows) for name, values in means.items()}
-        for head in range(exact.shape[0])
-    ]
+    """Every metric of every head of a whole pattern (H, T, T): one dict per head."""
+    sums = MetricSums()
+    sums.add(pattern, 0)
+    return sums.measured()

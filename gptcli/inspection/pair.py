@@ -81,7 +81,7 @@ def pair_steps(
 ) -> PairSteps:
     """The steps of one pair in one head of this layer, in float32 on the CPU."""
     vectors, row = Vectors.of(attention, layer), slice(query_at, query_at + 1)
-    one = vectors.of_head(head.index)
+    one = vectors.of_heads([head.index])
     weights, matrix = one.weights(row), output_matrices(attention)[head.index]
     value = one.value[0, key_at]
     return PairSteps(

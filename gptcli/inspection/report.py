@@ -1,26 +1,21 @@
 """A report on a model's attention for a text: metrics of every head, tokens, predictions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, attention_modules
-from gptcli.inspection.explicit import Check, explicit_attention, worst
+from gptcli.inspection.excerpt import Excerpt, Reading
+from gptcli.inspection.explicit import Check, worst
 from gptcli.inspection.heads import Head
-from gptcli.inspection.measures import Measured, measure
+from gptcli.inspection.layer_measures import LayerMeasures
+from gptcli.inspection.links import Link
+from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
-from gptcli.model.gpt import GPT
 from gptcli.tokenization.tokenizer import Tokenizer
-
-LINKS_PER_HEAD = 10
-
-Patterns = Mapping[Head, Tensor]  # (T, T) each, query by key, on the CPU
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,6 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Link:
-    """How much of a query's attention a key gets."""
-
-    query: int
-    key: int
-    weight: float
-
-
-@dataclass(frozen=True)
 class HeadReport:
     """The metrics of a head and its strongest links, without those of row 0."""
 
@@ -69,61 +55,72 @@ class HeadReport:
 
 @dataclass(frozen=True)
 class AttentionReport:
-    """A model directory, the tokens that it read, its heads in order, and the largest errors."""
+    """A model directory, the tokens that it read, its heads in order, and the largest errors.
+
+    ``tokens`` are those shown, ``first`` of them into the text; links count from there. Metrics
+    are means over ``n_samples`` texts, the first of which has the tokens and the links.
+    """
 
     directory: Path
     config: ModelConfig
     tokens: tuple[Token, ...]
     heads: tuple[HeadReport, ...]
     check: Check
+    first: int = 0
+    n_samples: int = 1
 
 
-def report_attention(loaded: LoadedModel, recording: Recording) -> AttentionReport:
-    """Measure every head, one layer at a time; CheckpointError where weights are not finite."""
+def report_attention(
+    loaded: LoadedModel,
+    recording: Recording,
+    reading: Reading | None = None,
+    more: Iterable[Recording] = (),
+) -> AttentionReport:
+    """Measure every head, one layer at a time, on one text and on ``more`` samples like it.
+
+    ``reading`` says which part of the text was recorded and is shown (default: all).
+    CheckpointError where weights are not finite.
+    """
+    n_tokens = len(recording.ids)
+    reading = reading or Reading(0, n_tokens, Excerpt(0, n_tokens))
+    layers = [LayerMeasures(attention) for attention in attention_modules(loaded.model)]
+    links = [
+        measures.read(layer, reading.shown)
+        for measures, layer in zip(layers, _sound(loaded, recording).layers, strict=True)
+    ]
+    for sample in more:
+        for measures, layer in zip(layers, _sound(loaded, sample).layers, strict=True):
+            measures.read(layer, Excerpt(0, len(sample.ids)))
+    shown, n_head = reading.shown, loaded.model.config.n_head
+    heads = (
+        HeadReport(Head(number, index), metrics, _counted_from(shown.first, of_head))
+        for number, measures in enumerate(layers)
+        for index, (metrics, of_head) in enumerate(
+            zip(measures.metrics.measured(), links[number].of_heads(n_head), strict=True)
+        )
+    )
+    return AttentionReport(
+        loaded.directory,
+        loaded.model.config,
+        label_tokens(recording, loaded.tokenizer)[shown.first : shown.stop],
+        tuple(heads),
+        worst(check for measures in layers for check in measures.checks),
+        reading.start + shown.first,
+        len(layers[0].checks),
+    )
+
+
+def _sound(loaded: LoadedModel, recording: Recording) -> Recording:
     if not bool(recording.logits.isfinite().all()):
         raise CheckpointError(
             f"{loaded.directory}: the model's output is not finite: its weights are damaged, "
             "use an earlier checkpoint"
         )
-    heads, checks = [], []
-    pairs = zip(attention_modules(loaded.model), recording.layers, strict=True)
-    for layer, (attention, recorded) in enumerate(pairs):
-        explicit = explicit_attention(attention, recorded)
-        checks.append(explicit.check)
-        for index, metrics in enumerate(measure(explicit.pattern)):
-            links = strongest_links(explicit.pattern[index], LINKS_PER_HEAD)
-            heads.append(HeadReport(Head(layer, index), metrics, links))
-    tokens = label_tokens(recording, loaded.tokenizer)
-    return AttentionReport(
-        loaded.directory, loaded.model.config, tokens, tuple(heads), worst(checks)
-    )
+    return recording
 
 
-def head_patterns(model: GPT, recording: Recording, heads: Collection[Head]) -> Patterns:
-    """The patterns (T, T) of these heads on the CPU; computes only the layers they are in."""
-    modules, patterns = attention_modules(model), dict[Head, Tensor]()
-    for layer in sorted({head.layer for head in heads}):
-        pattern = explicit_attention(modules[layer], recording.layers[layer]).pattern.cpu()
-        for head in heads:
-            if head.layer == layer:
-                patterns[head] = pattern[head.index].clone()
-    return {head: patterns[head] for head in heads}
-
-
-def strongest_links(pattern: Tensor, count: int) -> tuple[Link, ...]:
-    """The largest weights of a pattern (T, T), strongest first, without row 0."""
-    n_tokens = pattern.shape[0]
-    past = (
-        pattern[1:]
-        .cpu()
-        .masked_fill(torch.ones(n_tokens - 1, n_tokens, dtype=torch.bool).triu(2), -1.0)
-    )
-    n_links = (n_tokens - 1) * (n_tokens + 2) // 2  # row i has i + 1 keys
-    weights, places = past.flatten().topk(min(count, n_links))
-    return tuple(
-        Link(place // n_tokens + 1, place % n_tokens, weight)
-        for weight, place in zip(weights.tolist(), places.tolist(), strict=True)
-    )
+def _counted_from(first: int, links: Iterable[Link]) -> tuple[Link, ...]:
+    return tuple(Link(link.query - first, link.key - first, link.weight) for link in links)
 
 
 def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...]:

@@ -5,7 +5,7 @@ stages.py computes them, with torch.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
 
 Stage = Literal["raw", "scaled", "masked", "softmax", "value", "rollout"]
 
@@ -21,5 +21,3 @@ STAGES: Mapping[Stage, str] = MappingProxyType(
     }
 )
 """Every stage in the order of its computation, and what its numbers are."""
-
-assert tuple(STAGES) == get_args(Stage)

@@ -3,7 +3,7 @@
 H heads, T queries, S keys, R rows of queries.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from gptcli.model.attention import Attention
 from gptcli.model.gpt import GPT
 
 Layers = Iterable[tuple[Attention, LayerRecord]]
+RowsOfStage = Callable[[slice], Tensor]  # rows of queries -> their values (H, R, S)
 
 
 @torch.inference_mode()
@@ -29,30 +30,34 @@ def stage_values(model: GPT, recording: Recording, layer: int, stage: Stage) -> 
         *_, last = rollouts(layers[: layer + 1])
         return last.expand(attention.n_head, -1, -1)
     vectors = Vectors.of(attention, recorded)
-    return stage_rows(attention, vectors, stage, slice(0, vectors.n_queries))
+    return stage_rows(attention, vectors, stage)(slice(0, vectors.n_queries))
 
 
-@torch.inference_mode()
-def stage_rows(attention: Attention, vectors: Vectors, stage: Stage, rows: slice) -> Tensor:
-    """Some rows of a stage of one layer, for all its heads: (H, R, S). Not for rollout."""
+def stage_rows(attention: Attention, vectors: Vectors, stage: Stage) -> RowsOfStage:
+    """The function that computes some rows of a stage for the heads of ``vectors``.
+
+    Rollout has none: it goes through all layers.
+    """
     match stage:
         case "raw":
-            return vectors.raw(rows)
+            return vectors.raw
         case "scaled":
-            return vectors.scaled(rows)
+            return vectors.scaled
         case "masked":
-            return vectors.masked(rows)
+            return vectors.masked
         case "softmax":
-            return vectors.weights(rows)
+            return vectors.weights
         case "value":
-            return vectors.weights(rows) * written_lengths(attention, vectors)[:, None]
+            lengths = written_lengths(attention, vectors)[:, None]
+            return lambda rows: vectors.weights(rows) * lengths
         case "rollout":
-            raise AssertionError("a rollout goes through all layers: see rollouts")
+            raise AssertionError("see rollouts")
 
 
 def written_lengths(attention: Attention, vectors: Vectors) -> Tensor:
     """The length of what each key's value writes to the stream, ||v_j W_O||: (H, S)."""
-    pairs = zip(vectors.value, output_matrices(attention), strict=True)
+    matrices = output_matrices(attention)[list(vectors.heads)]
+    pairs = zip(vectors.value, matrices, strict=True)
     return torch.stack([(value @ matrix).norm(dim=-1) for value, matrix in pairs])
 
 

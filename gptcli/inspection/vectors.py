@@ -6,7 +6,7 @@ keys come from another source), R rows of queries, C = n_embd.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,14 +23,15 @@ _CELLS_AT_ONCE = 2**20  # of all heads; 4 MB, which a core's cache holds
 class Vectors:
     """Queries (H, T, D), keys and values (H, S, D), after norm and rotation.
 
-    Keys and values that several queries share are repeated. In causal attention a query sees
-    the keys up to its own place.
+    ``heads`` are their numbers in the layer. Keys and values that several queries share are
+    repeated. In causal attention a query sees the keys up to its own place.
     """
 
     query: Tensor
     key: Tensor
     value: Tensor
     is_causal: bool
+    heads: tuple[int, ...]
 
     @classmethod
     @torch.inference_mode()
@@ -41,12 +42,12 @@ class Vectors:
             part[0].float().repeat_interleave(attention.n_head // part.shape[1], dim=0)
             for part in attention.project(layer.received[None], layer.signal, source)
         )
-        return cls(query, key, value, attention.causal)
+        return cls(query, key, value, attention.causal, tuple(range(attention.n_head)))
 
-    def of_head(self, index: int) -> "Vectors":
-        """Those of one head alone, H = 1."""
-        query, key, value = (part[index, None] for part in (self.query, self.key, self.value))
-        return Vectors(query, key, value, self.is_causal)
+    def of_heads(self, heads: Sequence[int]) -> "Vectors":
+        """Those of some heads of the layer alone, H = len(heads)."""
+        query, key, value = (part[list(heads)] for part in (self.query, self.key, self.value))
+        return Vectors(query, key, value, self.is_causal, tuple(heads))
 
     @property
     def n_queries(self) -> int:
@@ -58,10 +59,14 @@ class Vectors:
         """The number of keys S."""
         return self.key.shape[1]
 
-    def blocks(self, first: int = 0, stop: int | None = None) -> Iterator[slice]:
-        """The rows of queries from ``first`` on, as many at once as are quick to compute."""
+    def blocks(self, first: int = 0, stop: int | None = None, step: int = 1) -> Iterator[slice]:
+        """The rows of queries from ``first`` on, as many at once as are quick to compute.
+
+        They are a multiple of ``step``, but for the last.
+        """
         stop = self.n_queries if stop is None else stop
-        rows = max(1, _CELLS_AT_ONCE // (self.query.shape[0] * self.n_keys))
+        rows = _CELLS_AT_ONCE // (self.query.shape[0] * self.n_keys)
+        rows = max(rows // step, 1) * step
         return (slice(start, min(start + rows, stop)) for start in range(first, stop, rows))
 
     def n_seen(self, rows: slice) -> int:

@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gptcli.errors import UsageError
-from gptcli.inspection.measures import measure
+from gptcli.inspection.measures import Measured, MetricSums
 from gptcli.inspection.metrics import METRICS, check_metric
 
 SINK = torch.zeros(5, 5).index_fill_(1, torch.tensor([0]), 1.0)
@@ -44,6 +44,15 @@ def looped(pattern: np.ndarray) -> dict[str, float]:
     return {name: sum(column) / len(column) for name, column in values.items()}
 
 
+def measure(pattern: torch.Tensor, at_once: int = 3) -> list[dict[str, Measured]]:
+    """The metrics of a pattern whose rows are seen some at a time, with the keys up to theirs."""
+    sums = MetricSums()
+    for first in range(0, pattern.shape[1], at_once):
+        sums.add(pattern[:, first : first + at_once, : first + at_once], first)
+    return sums.measured()
+
+
+@settings(deadline=None)
 @given(causal_patterns())
 def test_metrics_equal_plain_loops(pattern):
     for head, measured in enumerate(measure(torch.from_numpy(pattern))):
@@ -76,3 +85,11 @@ def test_one_token_has_no_row_to_measure():
 def test_an_unknown_metric_names_the_known_ones():
     with pytest.raises(UsageError, match=r"--sort entropi .* did you mean entropy\? .* self"):
         check_metric("--sort", "entropi")
+
+
+def test_float32_is_exact_enough():
+    scores = 3 * torch.randn(4, 300, 300, generator=torch.Generator().manual_seed(0)).double()
+    pattern = scores.masked_fill(torch.ones(300, 300).triu(1) > 0, -torch.inf).softmax(-1)
+    for single, double in zip(measure(pattern.float()), measure(pattern), strict=True):
+        for name, value in double.items():
+            assert single[name].value == pytest.approx(value.value, rel=1e-6)

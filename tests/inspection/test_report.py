@@ -12,7 +12,6 @@ from gptcli.inspection.report import (
     most_interesting,
     ranked,
     report_attention,
-    strongest_links,
 )
 
 IDS = [0, 3, 8, 1, 1, 7, 2]
@@ -39,14 +38,6 @@ def test_each_row_is_labelled_with_what_it_predicts(loaded, recording, report):
         expected = float(probabilities[row, IDS[row + 1]])
         assert token.predicts.actual.p == pytest.approx(expected, abs=1e-6)
     assert report.tokens[-1].predicts.actual is None
-
-
-def test_strongest_links_are_the_largest_weights_of_the_past_without_row_zero():
-    pattern = torch.tensor([[1.0, 0, 0], [0.4, 0.6, 0], [0.0, 0.7, 0.3]])
-    links = [(link.query, link.key) for link in strongest_links(pattern, 10)]
-    assert links == [(2, 1), (1, 1), (1, 0), (2, 2), (2, 0)]
-    assert strongest_links(pattern, 1)[0].weight == pytest.approx(0.7)
-    assert strongest_links(torch.ones(1, 1), 10) == ()
 
 
 def test_the_most_interesting_head_is_focused_and_no_sink():

@@ -13,9 +13,11 @@ from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
 from gptcli.config.checks import counted
 from gptcli.inspection.head_kinds import kind_of
+from gptcli.inspection.links import Link
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
-from gptcli.inspection.report import AttentionReport, HeadReport, Link, Patterns, ranked
+from gptcli.inspection.patterns import Patterns
+from gptcli.inspection.report import AttentionReport, HeadReport, ranked
 from gptcli.inspection.window import window_rows
 
 _RANKED = 10

@@ -32,11 +32,10 @@ from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import record
 from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.heads import Head, parse_heads
+from gptcli.inspection.patterns import Patterns, head_patterns
 from gptcli.inspection.report import (
     AttentionReport,
     HeadReport,
-    Patterns,
-    head_patterns,
     most_interesting,
     ranked,
     report_attention,

@@ -14,7 +14,8 @@ from gptcli.commands.view.palette import sequential
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
-from gptcli.inspection.report import Guess, Prediction, Token, head_patterns, report_attention
+from gptcli.inspection.patterns import head_patterns
+from gptcli.inspection.report import Guess, Prediction, Token, report_attention
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer
 
