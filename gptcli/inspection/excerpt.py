@@ -35,7 +35,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextPart:
     """The tokens of a text that a model reads, ``start`` to ``stop`` - 1, and what is shown."""
 
     start: int
@@ -60,7 +60,7 @@ def check_window(window: str) -> None:
     parse_window(window)
 
 
-def choose_reading(n_tokens: int, context: int, window: str | None = None) -> Reading:
+def choose_part(n_tokens: int, context: int, window: str | None = None) -> TextPart:
     """What a model with this context reads of a text, so that it sees the window, if one is given.
 
     A text that fits is read whole, of a longer one the last tokens, or those up to the end of
@@ -81,4 +81,4 @@ def choose_reading(n_tokens: int, context: int, window: str | None = None) -> Re
             f"--window {window} has {stop - first:,} tokens, more than the context of the model: "
             f"choose at most {context:,}, such as {stop - context}:{stop}"
         )
-    return Reading(start, end, Excerpt(first - start, stop - start))
+    return TextPart(start, end, Excerpt(first - start, stop - start))

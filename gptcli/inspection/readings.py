@@ -15,7 +15,8 @@ from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, attention_modules
 from gptcli.inspection.heads import Head
 from gptcli.inspection.measures import Measured
-from gptcli.inspection.report import AttentionReport, head_patterns
+from gptcli.inspection.patterns import head_patterns
+from gptcli.inspection.report import AttentionReport
 from gptcli.inspection.vectors import Vectors
 
 
@@ -116,7 +117,9 @@ def check_comparable(first: LoadedModel, other: LoadedModel) -> None:
         raise CheckpointError(f"{names}: their tokenizers are {mine} and {theirs}; {way}")
     shapes = [(one.model.config.n_layer, one.model.config.n_head) for one in (first, other)]
     if shapes[0] != shapes[1]:
-        mine, theirs = (f"{counted(layers, 'layer')} of {counted(heads, 'head')}" for layers, heads in shapes)
+        mine, theirs = (
+            f"{counted(layers, 'layer')} of {counted(heads, 'head')}" for layers, heads in shapes
+        )
         raise CheckpointError(f"{names}: they have {mine} and {theirs}; {way}")
 
 

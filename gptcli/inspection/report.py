@@ -8,7 +8,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, attention_modules
-from gptcli.inspection.excerpt import Excerpt, Reading
+from gptcli.inspection.excerpt import Excerpt, TextPart
 from gptcli.inspection.explicit import Check, worst
 from gptcli.inspection.heads import Head
 from gptcli.inspection.layer_measures import LayerMeasures
@@ -73,25 +73,25 @@ class AttentionReport:
 def report_attention(
     loaded: LoadedModel,
     recording: Recording,
-    reading: Reading | None = None,
+    part: TextPart | None = None,
     more: Iterable[Recording] = (),
 ) -> AttentionReport:
     """Measure every head, one layer at a time, on one text and on ``more`` samples like it.
 
-    ``reading`` says which part of the text was recorded and is shown (default: all).
+    ``part`` says which part of the text was recorded and is shown (default: all).
     CheckpointError where weights are not finite.
     """
     n_tokens = len(recording.ids)
-    reading = reading or Reading(0, n_tokens, Excerpt(0, n_tokens))
+    part = part or TextPart(0, n_tokens, Excerpt(0, n_tokens))
     layers = [LayerMeasures(attention) for attention in attention_modules(loaded.model)]
     links = [
-        measures.read(layer, reading.shown)
+        measures.read(layer, part.shown)
         for measures, layer in zip(layers, _sound(loaded, recording).layers, strict=True)
     ]
     for sample in more:
         for measures, layer in zip(layers, _sound(loaded, sample).layers, strict=True):
             measures.read(layer, Excerpt(0, len(sample.ids)))
-    shown, n_head = reading.shown, loaded.model.config.n_head
+    shown, n_head = part.shown, loaded.model.config.n_head
     heads = (
         HeadReport(Head(number, index), metrics, _counted_from(shown.first, of_head))
         for number, measures in enumerate(layers)
@@ -105,7 +105,7 @@ def report_attention(
         label_tokens(recording, loaded.tokenizer)[shown.first : shown.stop],
         tuple(heads),
         worst(check for measures in layers for check in measures.checks),
-        reading.start + shown.first,
+        part.start + shown.first,
         len(layers[0].checks),
     )
 

@@ -1,26 +1,26 @@
 import pytest
 
 from gptcli.errors import UsageError
-from gptcli.inspection.excerpt import Excerpt, Reading, choose_reading
+from gptcli.inspection.excerpt import Excerpt, TextPart, choose_part
 
 
 @pytest.mark.parametrize(
     ("n_tokens", "window", "expected"),
     [
-        (50, None, Reading(0, 50, Excerpt(0, 50))),
-        (50, "10:20", Reading(0, 50, Excerpt(10, 20))),
-        (50, "10:", Reading(0, 50, Excerpt(10, 50))),
-        (50, ":7", Reading(0, 50, Excerpt(0, 7))),
-        (300, None, Reading(200, 300, Excerpt(0, 100))),
-        (300, "150:160", Reading(60, 160, Excerpt(90, 100))),
-        (300, "20:60", Reading(0, 60, Excerpt(20, 60))),
-        (300, "250:", Reading(200, 300, Excerpt(50, 100))),
+        (50, None, TextPart(0, 50, Excerpt(0, 50))),
+        (50, "10:20", TextPart(0, 50, Excerpt(10, 20))),
+        (50, "10:", TextPart(0, 50, Excerpt(10, 50))),
+        (50, ":7", TextPart(0, 50, Excerpt(0, 7))),
+        (300, None, TextPart(200, 300, Excerpt(0, 100))),
+        (300, "150:160", TextPart(60, 160, Excerpt(90, 100))),
+        (300, "20:60", TextPart(0, 60, Excerpt(20, 60))),
+        (300, "250:", TextPart(200, 300, Excerpt(50, 100))),
     ],
 )
 def test_a_model_reads_what_its_context_holds_up_to_the_end_of_the_window(
     n_tokens, window, expected
 ):
-    assert choose_reading(n_tokens, 100, window) == expected
+    assert choose_part(n_tokens, 100, window) == expected
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_model_reads_what_its_context_holds_up_to_the_end_of_the_window(
 )  # fmt: skip
 def test_a_window_that_cannot_be_names_what_can(window, words):
     with pytest.raises(UsageError, match=words):
-        choose_reading(300, 100, window)
+        choose_part(300, 100, window)
 
 
 @pytest.mark.parametrize(("n_tokens", "cell"), [(400, 1), (401, 2), (4096, 11), (1, 1)])
