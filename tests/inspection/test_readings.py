@@ -7,8 +7,9 @@ from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import record
 from gptcli.inspection.heads import Head
+from gptcli.inspection.patterns import head_patterns
 from gptcli.inspection.readings import Reading, check_comparable, compare
-from gptcli.inspection.report import head_patterns, report_attention
+from gptcli.inspection.report import report_attention
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer
 

@@ -4,7 +4,7 @@ import torch
 from gptcli.errors import UsageError
 from gptcli.inspection.capture import record
 from gptcli.inspection.heads import Head
-from gptcli.inspection.report import head_patterns
+from gptcli.inspection.patterns import head_patterns
 from gptcli.inspection.token_row import TokenRow, common_word, find_token, token_row
 
 WORDS = ["a", " fluffy", " blue", " crea", "ture", " a", "2"]
