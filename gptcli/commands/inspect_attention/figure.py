@@ -1,186 +1,210 @@
-"""The figure of ``svg`` and ``png``: all heads by a metric, or the patterns of chosen heads."""
+"""The figure of ``svg`` and ``png``: patterns side by side, below a grid of all heads if asked."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gptcli.commands.inspect_attention.heatmap import expectation
 from gptcli.commands.inspect_attention.pattern_axes import (
     Cells,
     Look,
+    Places,
     draw_pattern,
     explain_colours,
+    label_letters,
     name_rows,
 )
-from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.palette import ink_on
-from gptcli.commands.view.pictures import INK, drawable, drawable_words
-from gptcli.config.checks import counted
-from gptcli.inspection.capture import Recording
-from gptcli.inspection.head_kinds import kind_of
-from gptcli.inspection.heads import Head
-from gptcli.inspection.measures import Measured
+from gptcli.commands.view.pictures import INK, drawable_words
 from gptcli.inspection.metrics import METRICS
-from gptcli.inspection.report import AttentionReport, HeadReport
-from gptcli.inspection.stage_names import Stage
-from gptcli.inspection.stages import stage_values
-from gptcli.model.gpt import GPT
+from gptcli.inspection.report import AttentionReport
 
 if TYPE_CHECKING:  # slow, and needed for figures alone
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure, SubFigure
 
-MULTIPLES = 6  # heads whose patterns stand below the grid of all heads
 _POINTS = 72  # an inch
 _CELL = 0.16  # inches for a token
+_SMALLEST, _LARGEST = 2.6, 8.0  # inches of a pattern
 _WIDEST = 14.0  # inches for a row of patterns
-_LABELS = 1.1  # inches for labels beside a pattern and below it
-_BESIDE = 2.6  # inches for the predictions of a single pattern
+_BESIDE = 2.6  # inches for what is beside the rows of a pattern
 _LINE = 0.17  # inches for a line of text
 _LETTERS = 13.5  # in an inch of text
-_QUOTED = 90  # letters of the text in the title
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pattern of a figure: cells of query by key, NaN or -inf where masked, and their places.
+
+    ``beside`` are texts for the right of its rows, where queries are down.
+    """
+
+    title: str
+    cells: Cells
+    places: Places
+    look: Look
+    beside: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class HeadGrid:
+    """All heads of a report, coloured by a metric."""
+
+    report: AttentionReport
+    metric: str
 
 
 @dataclass(frozen=True)
 class AttentionFigure:
-    """What a figure shows: the cells of some heads, below all heads by ``metric`` if asked.
+    """A title, the panels in rows of ``columns``, and the grid that stands above them."""
 
-    ``cells`` are query by key, NaN or -inf where masked.
-    """
-
-    report: AttentionReport
-    cells: Mapping[Head, Cells]
-    metric: str
-    look: Look = field(default_factory=Look)
-    with_all_heads: bool = False
-
-
-def figure_cells(
-    model: GPT, recording: Recording, heads: Sequence[Head], stage: Stage
-) -> dict[Head, Cells]:
-    """One stage of these heads; computes only the layers they are in.
-
-    The future is NaN where it is masked, as its zeros are no weights.
-    """
-    cells: dict[Head, Cells] = {}
-    for layer in sorted({head.layer for head in heads}):
-        values = stage_values(model, recording, layer, stage).cpu().double().numpy()
-        if stage not in ("raw", "scaled"):
-            values[:, *np.triu_indices(values.shape[1], 1)] = np.nan
-        cells |= {head: values[head.index].copy() for head in heads if head.layer == layer}
-    return {head: cells[head] for head in heads}
+    title: str
+    panels: Sequence[Panel]
+    columns: int
+    grid: HeadGrid | None = None
 
 
 def draw_figure(asked: AttentionFigure) -> "Figure":
     """Draw the figure, which formats.py writes as SVG or PNG."""
     from matplotlib.figure import Figure
 
-    config, patterns = asked.report.config, _Patterns(asked)
-    across, down = min(0.62, 9 / config.n_head), min(0.34, 8 / config.n_layer)
-    above = down * config.n_layer + 1.0 if asked.with_all_heads else 0.0
-    width = max(patterns.width, across * config.n_head + 2.4 if above else 6.0)
-    title = textwrap.wrap(_headline(asked.report), round(width * _LETTERS * 0.9))
-    height = patterns.height + above + _LINE * len(title) + 0.2
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    plan = _Plan(asked)
+    title = textwrap.wrap(drawable_words(asked.title), round(plan.width * _LETTERS * 0.9))
+    height = plan.height + plan.above + _LINE * len(title) + 0.2
+    figure = Figure(figsize=(plan.width, height), layout="constrained", facecolor="none")
     style: dict[str, Any] = {"fontsize": 10, "color": INK, "x": 0.01, "ha": "left"}
     figure.suptitle("\n".join(title), parse_math=False, **style)
-    if not above:
-        patterns.draw(figure)
+    if asked.grid is None:
+        _draw_panels(figure, plan)
         return figure
-    parts = figure.subfigures(2, 1, squeeze=False, height_ratios=(above, patterns.height))
-    top, bottom = parts.flat
+    ratios = (plan.above, plan.height)
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios).flat
     for part in (top, bottom):
         part.set_facecolor("none")
-    _draw_grid(top.subplots(), asked, down / across, has_numbers=across > 0.4 and down > 0.15)
-    patterns.draw(bottom)
+    _draw_grid(top.subplots(), asked.grid, *plan.grid_cell)
+    _draw_panels(bottom, plan)
     return figure
 
 
 @dataclass(frozen=True)
-class _Patterns:
-    """Patterns side by side: so many in a row, each so many inches wide and high."""
+class _Plan:
+    """The sizes of a figure's parts in inches."""
 
     asked: AttentionFigure
+    titles: Sequence[str] = field(init=False)
 
-    @property
-    def columns(self) -> int:
-        count = len(self.asked.cells)
-        return 2 if count in (2, 4) else min(count, 3)
+    def __post_init__(self) -> None:
+        wide = round(self.side * _LETTERS)
+        lines = [drawable_words(panel.title).split("\n") for panel in self.asked.panels]
+        folded = [[part for line in title for part in textwrap.wrap(line, wide)] for title in lines]
+        object.__setattr__(self, "titles", ["\n".join(title) for title in folded])
 
     @property
     def rows(self) -> int:
-        return ceil(len(self.asked.cells) / self.columns)
+        return ceil(len(self.asked.panels) / self.asked.columns)
+
+    @property
+    def labels(self) -> float:
+        """The room beside a pattern and below it for its tokens, and the word below them."""
+        return 0.55 + 0.07 * max(label_letters(panel.places.tokens) for panel in self.asked.panels)
 
     @property
     def side(self) -> float:
-        """Inches of a pattern: room for each token, as long as a row is not too wide."""
-        room = _WIDEST / self.columns - _LABELS
-        return min(max(_CELL * len(self.asked.report.tokens), 2.6), room, 8.0)
+        """The size of a pattern: room for each token, as long as a row is not too wide."""
+        room = _WIDEST / self.asked.columns - self.labels
+        longest = max(len(panel.cells) for panel in self.asked.panels)
+        return min(max(_CELL * longest, _SMALLEST), room, _LARGEST)
 
     @property
     def width(self) -> float:
-        beside = _BESIDE if self.columns == 1 and not self.asked.look.keys_down else 0.0
-        return self.columns * (self.side + _LABELS) + beside + 1.0
+        beside = _BESIDE if any(panel.beside for panel in self.asked.panels) else 0.0
+        panels = self.asked.columns * (self.side + self.labels) + beside + 1.0
+        return max(panels, 6.0, self.grid_width)
 
     @property
     def height(self) -> float:
+        """The height of all panels, with what is written above and below them."""
         lines = max(title.count("\n") + 1 for title in self.titles)
-        return self.rows * (self.side + _LABELS + _LINE * lines) + 0.4
+        return self.rows * (self.side + self.labels + _LINE * lines + 0.1) + 0.4
 
     @property
-    def titles(self) -> list[str]:
-        """Each head and the word for it, and its figures: one, or all where there is room."""
-        names = [self.asked.metric, *(name for name in METRICS if name != self.asked.metric)]
-        names = names[:1] if self.asked.with_all_heads else names
-        by_name = {report.head: report for report in self.asked.report.heads}
-        wide = round(self.side * _LETTERS)
-        return [_title(by_name[head], names, wide) for head in self.asked.cells]
+    def grid_cell(self) -> tuple[float, float]:
+        """The width and the height of a head in the grid of all."""
+        if self.asked.grid is None:
+            return 0.0, 0.0
+        config = self.asked.grid.report.config
+        return min(0.62, 9 / config.n_head), min(0.34, 8 / config.n_layer)
 
-    def draw(self, figure: "Figure | SubFigure") -> None:
-        """Draw every pattern, its head's figures above it, and how to read them below."""
-        asked, look = self.asked, self.asked.look
-        tokens = [token.text for token in asked.report.tokens]
-        grid = list(figure.subplots(self.rows, self.columns, squeeze=False).flat)
-        limit = 1.0 if look.are_shares else _largest(asked.cells.values())
-        used = grid[: len(asked.cells)]
-        for axes, cells, title in zip(used, asked.cells.values(), self.titles, strict=True):
-            image = draw_pattern(axes, cells, tokens, look, self.side * _POINTS, limit)
-            axes.set_title(title, fontsize=9, color=INK, loc="left", parse_math=False)
-        for axes in grid[len(used) :]:
-            axes.set_axis_off()
-        if len(used) == 1 and not look.keys_down:
-            name_rows(used[0], [expectation(token.predicts) for token in asked.report.tokens])
+    @property
+    def grid_width(self) -> float:
+        grid = self.asked.grid
+        return 0.0 if grid is None else self.grid_cell[0] * grid.report.config.n_head + 2.4
+
+    @property
+    def above(self) -> float:
+        """The height of the grid of all heads with its title and labels."""
+        grid = self.asked.grid
+        return 0.0 if grid is None else self.grid_cell[1] * grid.report.config.n_layer + 1.0
+
+
+def _draw_panels(figure: "Figure | SubFigure", plan: _Plan) -> None:
+    """Draw every panel, a colour bar for each kind of cells, and how to read them below."""
+    panels, columns = plan.asked.panels, plan.asked.columns
+    places = figure.subplots(plan.rows, columns, squeeze=False).flat
+    limits = {look: _limit(panels, look) for look in {panel.look: None for panel in panels}}
+    drawn: dict[Look, list[tuple[Axes, ScalarMappable]]] = {}
+    for panel, title in zip(panels, plan.titles, strict=True):
+        axes, look = next(places), panel.look
+        image = draw_pattern(
+            axes, panel.cells, panel.places, look, plan.side * _POINTS, limits[look]
+        )
+        axes.set_title(title, fontsize=9, color=INK, loc="left", parse_math=False)
+        name_rows(axes, panel.beside)
         if image is not None:
-            explain_colours(used, image, look)
-        reading = look.reading(next(iter(asked.cells.values())))
-        shown = textwrap.fill(reading, round(self.width * _LETTERS))
-        figure.supxlabel(shown, fontsize=9, color=INK)
+            drawn.setdefault(look, []).append((axes, image))
+    for axes in places:
+        axes.set_axis_off()
+    for look, found in drawn.items():
+        explain_colours([axes for axes, _ in found], found[0][1], look)
+    said = dict.fromkeys(part for panel in panels for part in panel.look.reading(panel.cells))
+    shown = textwrap.fill(" ".join(said), round(plan.width * _LETTERS))
+    figure.supxlabel(shown, fontsize=9, color=INK)
 
 
-def _draw_grid(axes: "Axes", asked: AttentionFigure, aspect: float, has_numbers: bool) -> None:
+def _limit(panels: Sequence[Panel], look: Look) -> float:
+    """The largest absolute value of all cells of a kind that are not masked; 1 for shares."""
+    if look.are_shares:
+        return 1.0
+    cells = [panel.cells[np.isfinite(panel.cells)] for panel in panels if panel.look == look]
+    return float(max(np.abs(one).max(initial=0.0) for one in cells)) or 1.0
+
+
+def _draw_grid(axes: "Axes", grid: HeadGrid, width: float, height: float) -> None:
     """Draw all heads, layers down and heads across, bright where the ranking begins."""
-    config, metric = asked.report.config, METRICS[asked.metric]
+    config, metric = grid.report.config, METRICS[grid.metric]
+    measured = [one.metrics[grid.metric].value for one in grid.report.heads]
     values = np.array(
-        [_number(one.metrics[asked.metric]) for one in asked.report.heads], dtype=np.float64
+        [np.nan if value is None else value for value in measured], dtype=np.float64
     ).reshape(config.n_layer, config.n_head)
     image = axes.imshow(
         np.ma.masked_invalid(values),
         cmap="viridis_r" if metric.lowest_first else "viridis",
-        interpolation="none",
-        aspect=aspect,
+        interpolation="nearest",
+        aspect=height / width,
     )
     axes.set_anchor("W")
+    has_numbers = width > 0.4 and height > 0.15
     for layer, head in np.ndindex(values.shape) if has_numbers else ():
         value = values[layer, head]
         red, green, blue, _ = map(int, image.to_rgba(value, bytes=True))
         ink = "black" if ink_on((red, green, blue)) == (0, 0, 0) else "white"
         shown = f"{value:z.2f}" if np.isfinite(value) else "-"
         axes.text(head, layer, shown, ha="center", va="center", fontsize=7.5, color=ink)
-    name = asked.metric.replace("_", " ")
+    name = grid.metric.replace("_", " ")
     title = f"{name.capitalize()} of every head: {metric.about}"
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xticks(_some(config.n_head), [f"H{index}" for index in _some(config.n_head)])
@@ -191,36 +215,6 @@ def _draw_grid(axes: "Axes", asked: AttentionFigure, aspect: float, has_numbers:
     bar.ax.tick_params(colors=INK, labelsize=8)
     for edge in (*axes.spines.values(), bar.outline):
         edge.set(edgecolor=INK, linewidth=0.5)
-
-
-def _headline(report: AttentionReport) -> str:
-    """The model, and the text that it read."""
-    text = clipped("".join(token.text for token in report.tokens), _QUOTED)
-    quoted = " ".join(map(drawable, text.split(" ")))
-    model = drawable_words(report.directory.as_posix())
-    return f'{model}, reading {counted(len(report.tokens), "token")}: "{quoted}"'
-
-
-def _title(report: HeadReport, names: Sequence[str], width: int) -> str:
-    """``L0.H3 (previous token)`` and these metrics of it."""
-    kind = kind_of(report.metrics)
-    figures = ", ".join(
-        f"{name.replace('_', ' ')} {measured.value:z.2f} {METRICS[name].unit}".strip()
-        for name, measured in ((name, report.metrics[name]) for name in names)
-        if measured.value is not None
-    )
-    head = f"{report.head} ({kind})" if kind else str(report.head)
-    return "\n".join([head, *textwrap.wrap(figures, width)])
-
-
-def _largest(cells: Iterable[Cells]) -> float:
-    """The largest absolute value of all cells that are not masked."""
-    found = [np.abs(one[np.isfinite(one)]).max(initial=0.0) for one in cells]
-    return float(max(found)) or 1.0
-
-
-def _number(measured: Measured) -> float:
-    return float("nan") if measured.value is None else measured.value
 
 
 def _some(count: int) -> range:

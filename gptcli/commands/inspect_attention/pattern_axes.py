@@ -3,6 +3,7 @@
 T tokens; cells are (T, T), query by key, with NaN where a query may not look.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ Cells = NDArray[np.float64]
 MOST_DOTS = 64  # tokens; more dots than that are too small to compare
 _LETTERS = 14  # of a token's label
 _LARGEST, _SMALLEST = 9.0, 5.0  # font sizes in points
+_UPRIGHT = 2  # letters of labels that are not turned by a quarter below a pattern
 _BESIDE = 6.5  # font size of what stands beside a row
 _LINE = 1.25  # distance of labels, in heights of their letters
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # from one label to the next, in tokens
@@ -42,12 +44,14 @@ class Look:
         stage: what the cells are.
         keys_down: keys are rows and queries columns, as in 3Blue1Brown's chapter.
         in_dots: dots in place of colours.
+        is_change: the cells are how much larger a stage is than in another pattern.
 
     """
 
     stage: Stage = DEFAULT_STAGE
     keys_down: bool = False
     in_dots: bool = False
+    is_change: bool = False
 
     def check_size(self, n_tokens: int) -> None:
         """UsageError if there are too many tokens for dots."""
@@ -59,30 +63,84 @@ class Look:
 
     @property
     def are_shares(self) -> bool:
-        """Whether each query's cells sum to 1, so that 1 is the largest possible."""
-        return self.stage in ("softmax", "rollout")
+        """Whether the cells are shares of a query's attention, so that 1 is the largest possible.
 
-    def reading(self, cells: Cells) -> str:
+        The sum of a row is smaller where some of its keys are not shown.
+        """
+        return self.stage in ("softmax", "rollout") and not self.is_change
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the cells may be negative."""
+        return self.is_change or self.stage in ("raw", "scaled", "masked")
+
+    @property
+    def name(self) -> str:
+        """What the numbers are."""
+        return "change of " * self.is_change + STAGES[self.stage].partition(",")[0]
+
+    def reading(self, cells: Cells) -> list[str]:
         """How to read the plot: what is down, what is across, what is masked, what sums to 1."""
         down, across = ("Keys", "queries") if self.keys_down else ("Queries", "keys")
         said = [f"{down} down, {across} across."]
         if not np.isfinite(cells).all():
             said.append(f"Hatched: masked{', minus infinity' * (self.stage == 'masked')}.")
-        if self.are_shares:
+        if self.are_shares and np.allclose(np.nansum(cells, axis=1), 1, atol=1e-3):
             said.append(f"Each {'column' if self.keys_down else 'row'} sums to 1.")
         if self.in_dots:
-            said.append("A dot's area is its number" + (", 1 fills the cell." * self.are_shares))
-            said[-1] += "" if self.are_shares else _signs(cells)
-        return " ".join(said)
+            most = "1" if self.are_shares else "the largest"
+            said.append(f"The area of a dot is its value: {most} fills the cell.")
+        if self.is_signed:
+            said.append("Blue is below 0, orange above.")
+        return said
 
 
-def _signs(cells: Cells) -> str:
-    return ": blue below 0, orange above." if is_signed(cells) else "."
+@dataclass(frozen=True)
+class Places:
+    """The tokens of a pattern's rows and columns, or the first tokens of its pooled cells.
+
+    They are every ``cell``-th token of the text, from token ``first`` on.
+    """
+
+    tokens: Sequence[str]
+    first: int = 0
+    cell: int = 1
+
+    def labels(self, step: int) -> list[str]:
+        """Every ``step``-th token, with its number where some are left out, or that alone."""
+        numbered = list(enumerate(self.tokens))[::step]
+        if step > _NAMED or self.cell > 1:
+            return [f"{self.first + place * self.cell:,}" for place, _ in numbered]
+        names = [(place, clipped(drawable(token), _LETTERS)) for place, token in numbered]
+        return [name if step == 1 else f"{self.first + place} {name}" for place, name in names]
+
+
+def draw_pattern(
+    axes: "Axes", cells: Cells, places: Places, look: Look, side: float, limit: float
+) -> "ScalarMappable | None":
+    """Draw cells whose largest absolute value is ``limit`` in axes of ``side`` points.
+
+    Returns what a colour bar explains, None for dots.
+    """
+    shown = cells.T if look.keys_down else cells
+    axes.set(xlim=(-0.5, len(cells) - 0.5), ylim=(len(cells) - 0.5, -0.5), aspect="equal")
+    _draw_masked(axes, shown)
+    _label(axes, places, look, side)
+    if look.in_dots:
+        _draw_dots(axes, shown, look, limit)
+        return None
+    style = colours(look, limit)
+    return axes.imshow(np.ma.masked_invalid(shown), interpolation="nearest", **style)
+
+
+def label_letters(tokens: Sequence[str]) -> int:
+    """The letters of the longest label."""
+    return min(max(len(drawable(token)) for token in tokens), _LETTERS)
 
 
 def name_rows(axes: "Axes", names: Sequence[str]) -> None:
     """Write a text on the right of each row, if all rows have room for one."""
-    if len(axes.get_yticks()) != len(names):
+    if not names or len(axes.get_yticks()) != len(names):
         return
     beside = axes.secondary_yaxis("right")
     style: dict[str, Any] = {"fontsize": _BESIDE, "color": INK, "parse_math": False}
@@ -91,44 +149,17 @@ def name_rows(axes: "Axes", names: Sequence[str]) -> None:
     beside.spines["right"].set_visible(False)
 
 
-def is_signed(cells: Cells) -> bool:
-    """Whether some cells are negative numbers."""
-    return bool((cells[np.isfinite(cells)] < 0).any())
-
-
-def draw_pattern(
-    axes: "Axes", cells: Cells, tokens: Sequence[str], look: Look, side: float, limit: float
-) -> "ScalarMappable | None":
-    """Draw cells whose largest absolute value is ``limit`` in axes of ``side`` points.
-
-    Returns what a colour bar explains, None for dots.
-    """
-    n_tokens = len(tokens)
-    shown = cells.T if look.keys_down else cells
-    axes.set(xlim=(-0.5, n_tokens - 0.5), ylim=(n_tokens - 0.5, -0.5), aspect="equal")
-    _draw_masked(axes, shown)
-    if look.in_dots:
-        _draw_dots(axes, shown, limit)
-        image = None
-    else:
-        image = axes.imshow(
-            np.ma.masked_invalid(shown), interpolation="none", **colours(shown, look, limit)
-        )
-    _label(axes, tokens, look, side)
-    return image
-
-
-def colours(cells: Cells, look: Look, limit: float) -> dict[str, Any]:
+def colours(look: Look, limit: float) -> dict[str, Any]:
     """The colour map and its scale: diverging where values have both signs.
 
     Weights are on a scale of square roots, so that small ones can be told from none.
     """
     from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
 
-    if is_signed(cells):
+    if look.is_signed:
         both = LinearSegmentedColormap.from_list("signed", [BLUE, "#f7f7f7", ORANGE])
         return {"cmap": both, "norm": Normalize(-limit, limit)}
-    return {"cmap": "viridis", "norm": PowerNorm(0.5, 0, 1.0 if look.are_shares else limit)}
+    return {"cmap": "viridis", "norm": PowerNorm(0.5, 0, limit)}
 
 
 def explain_colours(axes: Sequence["Axes"], image: "ScalarMappable", look: Look) -> None:
@@ -140,7 +171,7 @@ def explain_colours(axes: Sequence["Axes"], image: "ScalarMappable", look: Look)
     if ticks:
         bar.ax.set_yticklabels([f"{share:g}" for share in ticks])
         bar.minorticks_off()
-    bar.set_label(STAGES[look.stage].partition(",")[0], color=INK, fontsize=9)
+    bar.set_label(textwrap.fill(look.name, 45), color=INK, fontsize=9)
     bar.ax.tick_params(colors=INK, labelsize=8)
     bar.outline.set(edgecolor=INK, linewidth=0.5)
 
@@ -167,14 +198,14 @@ def _masked_area(shown: Cells) -> "Path | None":
     return Path.make_compound_path(*boxes) if boxes else None
 
 
-def _draw_dots(axes: "Axes", shown: Cells, limit: float) -> None:
+def _draw_dots(axes: "Axes", shown: Cells, look: Look, limit: float) -> None:
     """Draw dots whose areas are proportional to the values: one of ``limit`` fills its cell."""
     from matplotlib.collections import EllipseCollection
 
     rows, columns = np.nonzero(np.isfinite(shown) & (np.abs(shown) > _INVISIBLE * limit))
     values = shown[rows, columns]
     diameters = _FULL * np.sqrt(np.abs(values) / limit)
-    positive = ORANGE if is_signed(shown) else BLUE
+    positive = ORANGE if look.is_signed else BLUE
     axes.add_collection(
         EllipseCollection(
             diameters,
@@ -191,29 +222,21 @@ def _draw_dots(axes: "Axes", shown: Cells, limit: float) -> None:
         axes.axvline(edge, color=FAINT, linewidth=0.3, zorder=0)
 
 
-def _label(axes: "Axes", tokens: Sequence[str], look: Look, side: float) -> None:
-    """Name the tokens, or as many as there is room for; those between are left out."""
-    cell = side / len(tokens)  # points
+def _label(axes: "Axes", places: Places, look: Look, side: float) -> None:
+    """Name the tokens, or as many as there is room for."""
+    count = len(places.tokens)
+    cell = side / count  # points
     size = min(max(cell / _LINE, _SMALLEST), _LARGEST)
     needed = size * _LINE / cell
     step = next(step for step in _STEPS if step >= needed * (1 if step <= _NAMED else _APART))
-    places = range(0, len(tokens), step)
-    names = [_tick(place, tokens[place], step) for place in places]
+    names = places.labels(step)
     style: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
     across, down = ("query", "key") if look.keys_down else ("key", "query")
-    turn = 90 if max(map(len, names)) > 2 else 0
-    axes.set_xticks(places, names, rotation=turn, **style)
-    axes.set_yticks(places, names, **style)
+    turn = 90 if max(map(len, names)) > _UPRIGHT else 0
+    axes.set_xticks(range(0, count, step), names, rotation=turn, **style)
+    axes.set_yticks(range(0, count, step), names, **style)
     axes.set_xlabel(across, color=INK, fontsize=_LARGEST)
     axes.set_ylabel(down, color=INK, fontsize=_LARGEST)
     axes.tick_params(colors=INK, length=2, width=0.5)
     for spine in axes.spines.values():
         spine.set(color=INK, linewidth=0.5)
-
-
-def _tick(place: int, token: str, step: int) -> str:
-    """A token, with its position where not all of them are named, or that alone."""
-    if step > _NAMED:
-        return str(place)
-    name = clipped(drawable(token), _LETTERS)
-    return name if step == 1 else f"{place} {name}"

@@ -12,12 +12,8 @@ from gptcli.checkpoint.weights_step import WeightsStep, step_document
 from gptcli.commands.choices import check_unchanged, chosen_model, dataset_of
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.command import InspectRequest
-from gptcli.commands.inspect_attention.figure import (
-    MULTIPLES,
-    AttentionFigure,
-    draw_figure,
-    figure_cells,
-)
+from gptcli.commands.inspect_attention.figure import draw_figure
+from gptcli.commands.inspect_attention.figure_panels import MOST_CELLS, MULTIPLES, heads_figure
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
 from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.user_text import explaining_unseen, given_text
@@ -30,6 +26,7 @@ from gptcli.errors import UsageError
 from gptcli.families.registry import model_type_of
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import record
+from gptcli.inspection.excerpt import Excerpt
 from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.heads import Head, parse_heads
 from gptcli.inspection.patterns import Patterns, head_patterns
@@ -97,12 +94,11 @@ def _answer(
         return draw_overview(overview, canvas)
 
     def picture() -> "Figure":
-        best = _names(ranked(report.heads, request.ranking_metric)[:MULTIPLES])
-        look = _look(request)
-        cells = figure_cells(loaded.model, recording, chosen or best, look.stage)
-        return draw_figure(
-            AttentionFigure(report, cells, request.grid_metric, look, with_all_heads=not chosen)
-        )
+        look, metric = _look(request), request.grid_metric
+        heads = chosen or _names(ranked(report.heads, request.ranking_metric)[:MULTIPLES])
+        shown = Excerpt(0, len(ids)).pooled(MOST_CELLS)
+        patterns = head_patterns(loaded.model, recording, heads, look.stage, shown)
+        return draw_figure(heads_figure(report, patterns, look, metric, with_all_heads=not chosen))
 
     return Answer(
         "gptcli.attention/1",

@@ -34,8 +34,7 @@ def svg_text(draw: Callable[[], "Figure"]) -> str:
 def png_bytes(draw: Callable[[], "Figure"]) -> bytes:
     """The figure as PNG on white, at 160 dots per inch."""
     drawn = BytesIO()
-    options = {"format": "png", "dpi": _DOTS_PER_INCH, "facecolor": "white"}
-    _save(draw, drawn, metadata={"Software": None}, **options)
+    _save(draw, drawn, format="png", facecolor="white", metadata={"Software": None})
     return drawn.getvalue()
 
 
@@ -60,7 +59,7 @@ def _save(draw: Callable[[], "Figure"], drawn: StringIO | BytesIO, **options: An
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_LOOK)
-        draw().savefig(drawn, **options)
+        draw().savefig(drawn, dpi=_DOTS_PER_INCH, **options)
 
 
 @cache

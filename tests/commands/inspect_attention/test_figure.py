@@ -12,17 +12,17 @@ from matplotlib.colors import to_rgb
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
-from gptcli.commands.inspect_attention.figure import (
-    AttentionFigure,
-    draw_figure,
-    figure_cells,
-)
+from gptcli.commands.inspect_attention.figure import draw_figure
+from gptcli.commands.inspect_attention.figure_panels import comparison_figure, heads_figure
 from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.view.pictures import BLUE, ORANGE, svg_text
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import attention_modules, record
+from gptcli.inspection.excerpt import Excerpt
 from gptcli.inspection.heads import Head
+from gptcli.inspection.patterns import head_patterns
+from gptcli.inspection.readings import Reading, compare
 from gptcli.inspection.report import report_attention
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.trainer import character_tokenizer
@@ -49,14 +49,15 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def asked(directory):
-    """A function from a look and a text's ids to what a figure shows."""
+    """A function from a look and a text's ids to a figure's content, and what it is made of."""
     loaded = load_model(directory, "cpu")
 
-    def figure_of(look=SOFTMAX, ids=IDS, heads=CHOSEN, **more):
+    def figure_of(look=SOFTMAX, ids=IDS, heads=CHOSEN, cell=1, **more):
         recording = record(loaded.model, ids)
-        cells = figure_cells(loaded.model, recording, heads, look.stage)
+        shown = Excerpt(0, len(ids), cell)
+        patterns = head_patterns(loaded.model, recording, heads, look.stage, shown)
         report = report_attention(loaded, recording)
-        return AttentionFigure(report, cells, "entropy", look, **more), loaded.model, recording
+        return heads_figure(report, patterns, look, "entropy", **more), loaded.model, recording
 
     return figure_of
 
@@ -139,7 +140,7 @@ def test_without_heads_the_grid_of_all_stands_above_the_first_patterns(asked) ->
     figure_asked, *_ = asked(with_all_heads=True)
     figure = draw_figure(figure_asked)
     grid = figure.axes[0]
-    values = [one.metrics["entropy"].value for one in figure_asked.report.heads]
+    values = [one.metrics["entropy"].value for one in figure_asked.grid.report.heads]
     assert grid.images[0].get_array().ravel().tolist() == values
     assert [text.get_text() for text in grid.texts] == [f"{value:.2f}" for value in values]
     titles = [axes.get_title(loc="left").split()[0] for axes in figure.axes[1:3]]
@@ -158,6 +159,43 @@ def test_labels_do_not_touch_and_a_single_pattern_tells_what_follows(asked, n_to
     beside = [label.get_text() for one in axes.child_axes for label in one.get_yticklabels()]
     assert len(beside) == (n_tokens if n_tokens <= 60 else 0)
     assert all(text.startswith("next '") for text in beside)
+
+
+def test_a_long_text_is_pooled_and_its_ticks_count_tokens(asked) -> None:
+    ids = [number * number % 9 for number in range(50)]
+    figure_asked, *_ = asked(ids=ids, heads=CHOSEN[:1], cell=5)
+    axes = draw_figure(figure_asked).axes[0]
+    cells = axes.images[0].get_array()
+    assert cells.shape == (10, 10)
+    np.testing.assert_allclose(cells.filled(0).sum(axis=1), 1, atol=1e-5)
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "5", "10"]
+
+
+def test_readings_stand_side_by_side_with_what_changed(directory, asked) -> None:
+    loaded = load_model(directory, "cpu")
+    changed = load_model(directory, "cpu")
+    with torch.no_grad():
+        for attention in attention_modules(changed.model):
+            attention.query_key_value.weight.mul_(1.5)
+    readings = [
+        Reading(name, one, recording, report_attention(one, recording))
+        for name, one, ids in (("$a$", loaded, IDS), ("b", changed, IDS), ("c", loaded, IDS[:4]))
+        for recording in [record(one.model, ids)]
+    ]
+    figure = draw_figure(comparison_figure(compare(readings), CHOSEN, SOFTMAX))
+    panels = figure.axes[: 2 * 4]
+    first, second, third, change = (axes.images[0].get_array() for axes in panels[:4])
+    assert third.shape == (4, 4)
+    expected = [pattern(one.loaded.model, one.recording, CHOSEN[0]) for one in readings[:2]]
+    for shown, weights in zip((first, second), expected, strict=True):
+        np.testing.assert_allclose(shown.filled(0), weights.numpy(), atol=1e-6)
+    np.testing.assert_allclose(change.filled(0), expected[1] - expected[0], atol=1e-6)
+    assert change.mask.sum() == 7 * 6 / 2
+    norm = panels[3].images[0].norm
+    assert norm.vmin == -norm.vmax
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles[0].startswith("L1.H2") and titles[0].endswith(": $a$")
+    assert titles[3] == "L1.H2: change, b"
 
 
 def test_the_command_writes_both_formats_with_hostile_text_literal(cli, directory, tmp_path):
