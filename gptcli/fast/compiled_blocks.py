@@ -57,10 +57,18 @@ def compile_blocks(model: GPT) -> None:
         block.compile(dynamic=False)
 
 
-def compiled(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, Tensor]:
-    """The function, compiled when it is first called; kept as compiled blocks are."""
+def compiled(
+    function: Callable[_Arguments, Tensor], is_replayed: bool = False
+) -> Callable[_Arguments, Tensor]:
+    """The function, compiled when it is first called; kept as compiled blocks are.
+
+    If it ``is_replayed``, a GPU repeats its kernels by itself, as a CUDA graph, since those of a
+    small model take less time than Python needs to start them. The gradients must then have
+    memory of their own, which is zeroed after a step and not given back.
+    """
     _use_private_cache()
-    return torch.compile(function, dynamic=False)
+    mode = "reduce-overhead" if is_replayed else None
+    return torch.compile(function, dynamic=False, mode=mode)
 
 
 def uncompiled(is_compiled: bool) -> AbstractContextManager[object]:

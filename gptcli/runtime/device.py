@@ -82,7 +82,7 @@ def _accept_mixed_norms() -> None:
 def autocast(device: str, precision: Precision) -> torch.autocast:
     """Compute matrix products in ``precision`` while the block runs; weights stay as they are."""
     kind = device.split(":")[0]
-    if precision != "float32":
+    if precision != "float32" and not torch.compiler.is_compiling():  # where it breaks the graph
         _accept_mixed_norms()
     return torch.autocast(kind, precision_dtype(precision), enabled=precision != "float32")
 

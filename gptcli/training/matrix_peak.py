@@ -10,7 +10,8 @@ from gptcli.config.training import Precision
 from gptcli.fast.layers import use_fast_layers
 from gptcli.runtime.device import autocast
 
-_SIZES = (1024, 2048)  # one fits the caches of a CPU, the other fills a GPU
+_SIZES = (1024, 2048)  # one of them fits the caches of a CPU
+_SIZES_ON_GPU = (2048, 8192)  # one fills a small GPU, the other a large one
 _LEAST, _SECONDS = 3, 0.1
 
 
@@ -21,7 +22,8 @@ def matrix_peak(device: str, precision: Precision) -> float | None:
     A multiplication and an addition count as two. None where it cannot be measured.
     """
     try:
-        return max(_rate(size, device, precision) for size in _SIZES)
+        sizes = _SIZES if device == "cpu" else _SIZES_ON_GPU
+        return max(_rate(size, device, precision) for size in sizes)
     except RuntimeError:  # no memory, or no such product
         return None
 

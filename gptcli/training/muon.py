@@ -67,40 +67,50 @@ class Muon(Optimizer):
         assert closure is None, "the loss is not computed again"
         skipped = None if self.found_inf is None else self.found_inf.bool()
         for group in self.param_groups:
-            self._update(group, skipped)
+            if any(parameter.grad is not None for parameter in group["params"]):
+                self._update(group, skipped)
 
     def _update(self, group: dict[str, Any], skipped: Tensor | None) -> None:
+        pairs = zip(group["params"], group["parts"], strict=True)
+        moved = [(parameter, rows) for parameter, rows in pairs if parameter.grad is not None]
+        directions = self._directions([one for one, _ in moved], group["momentum"], skipped)
         alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for parameter, rows in zip(group["params"], group["parts"], strict=True):
-            if parameter.grad is None:
-                continue
-            direction = self._direction(parameter, group["momentum"], skipped)
-            for pair in zip(
-                torch.split(parameter, rows), torch.split(direction, rows), strict=True
-            ):
+        for (parameter, rows), direction in zip(moved, directions, strict=True):
+            parts = zip(torch.split(parameter, rows), torch.split(direction, rows), strict=True)
+            for pair in parts:
                 alike[pair[0].shape].append(pair)
         decay = group["lr"] * group["weight_decay"]
         if skipped is not None:
             decay = decay * ~skipped
-        for shape, pairs in alike.items():
-            updates = orthogonalized(torch.stack([direction for _, direction in pairs]))
+        for shape, pairs_alike in alike.items():
+            weights = [matrix for matrix, _ in pairs_alike]
+            updates = orthogonalized(torch.stack([direction for _, direction in pairs_alike]))
             scale = group["lr"] * math.sqrt(max(1.0, shape[0] / shape[1]))
-            for (weights, _), update in zip(pairs, updates, strict=True):
-                weights.mul_(1 - decay)
-                weights.add_(update, alpha=-scale)
+            torch._foreach_mul_(weights, 1 - decay)
+            torch._foreach_add_(weights, updates.unbind(), alpha=-scale)
 
-    def _direction(self, parameter: Tensor, momentum: float, skipped: Tensor | None) -> Tensor:
-        """The gradient, averaged over the steps so far and once more with the present one.
+    def _directions(
+        self, parameters: list[Tensor], momentum: float, skipped: Tensor | None
+    ) -> list[Tensor]:
+        """Each gradient, averaged over the steps so far and once more with the present one.
 
-        Zero where the step is ``skipped``, whose gradient may be no numbers.
+        Zero where the step is ``skipped``, whose gradients may be no numbers.
         """
-        state, gradient = self.state[parameter], parameter.grad
-        assert gradient is not None
+        buffers = [self._buffer(parameter) for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if skipped is not None:  # an average with itself stays itself
+            pairs = zip(buffers, gradients, strict=True)
+            gradients = [torch.where(skipped, buffer, gradient) for buffer, gradient in pairs]
+        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+        directions = list(torch._foreach_lerp(gradients, buffers, momentum))
+        if skipped is not None:
+            directions = [direction.masked_fill(skipped, 0) for direction in directions]
+        return directions
+
+    def _buffer(self, parameter: Tensor) -> Tensor:
+        """The average of a parameter's gradients; zeros before its first step."""
+        state = self.state[parameter]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
         buffer: Tensor = state["momentum_buffer"]
-        if skipped is None:
-            return gradient.lerp(buffer.lerp_(gradient, 1 - momentum), momentum)
-        gradient = torch.where(skipped, buffer, gradient)  # an average with itself stays itself
-        direction = gradient.lerp(buffer.lerp_(gradient, 1 - momentum), momentum)
-        return direction.masked_fill(skipped, 0)
+        return buffer

@@ -27,6 +27,8 @@ SoftTargets = tuple[Tensor, Tensor]
 
 _HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
 
+_SMALL = 50_000_000  # parameters
+
 # (model, tokens, counted, precision) -> loss, as ``batch_loss`` or what was compiled of it.
 _BatchLoss = Callable[[GPT, Tensor, Tensor | None, Precision], Tensor]
 
@@ -111,6 +113,7 @@ class Stepper:
         config: TrainConfig,
         defers: bool | None = None,
         teacher: NgramTeacher | None = None,
+        keeps_gradients: bool | None = None,
     ) -> None:
         is_cuda = config.device.startswith("cuda")
         self._model = model
@@ -121,8 +124,14 @@ class Stepper:
         self._defers = is_cuda if defers is None else defers
         self._is_pinned = is_cuda
         self._loss: _BatchLoss = batch_loss
-        if is_cuda and config.compile:
-            self._loss = compiled(batch_loss)
+        is_compiled = is_cuda and config.compile
+        is_replayed = is_compiled and config.grad_accum == 1 and _is_small(model)
+        self._keeps_gradients = is_replayed if keeps_gradients is None else keeps_gradients
+        if is_compiled:
+            self._loss = compiled(batch_loss, is_replayed)
+        if self._keeps_gradients:
+            for parameter in model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
         self._block_size = model.config.block_size
         self._order = WindowOrder(
             split.n_tokens,
@@ -217,13 +226,18 @@ class Stepper:
         return tensor.to(self.config.device)
 
     def _forget_gradient(self) -> None:
-        for parameter in self._model.parameters():
-            parameter.grad = None
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=not self._keeps_gradients)
 
     def _clip(self) -> Tensor:
         """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
         limit = self.config.grad_clip or math.inf
         return torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit)
+
+
+def _is_small(model: GPT) -> bool:
+    """Whether a GPU computes a kernel of the model in less time than Python takes to start it."""
+    return sum(parameter.numel() for parameter in model.parameters()) < _SMALL
 
 
 def diverged(step: int, loss: float, config: TrainConfig) -> str:

@@ -131,3 +131,32 @@ def test_the_loss_compiles_as_a_whole_and_once(begin) -> None:
         assert traced(model, tokens, counted, "float32") == expected
     assert len(graphs) == 1
     assert traced(model, tokens, None, "float32") == batch_loss(model, tokens, None, "float32")
+
+
+@pytest.mark.parametrize("given", OPTIMIZERS, ids=IDS)
+def test_gradients_that_keep_their_memory_train_the_same(begin, given) -> None:
+    usual, kept = begin("a", **given), begin("b", **given)
+    for training, keeps in ((usual, False), (kept, True)):
+        stepper = Stepper(
+            training.model, training.optimizers, training.dataset.train, training.config,
+            keeps_gradients=keeps,
+        )  # fmt: skip
+        for step in range(4):
+            stepper.advance(step)
+    assert all(parameter.grad is not None for parameter in kept.model.parameters())
+    ours, oracle = dict(everything(kept)), dict(everything(usual))
+    assert all(torch.equal(ours[name], oracle[name]) for name in oracle)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3", "nanochat"])
+def test_the_loss_is_one_graph(begin, family: str, precision) -> None:
+    """A break in it would leave a GPU with the speed of what is not compiled."""
+    training = begin("a", family=family)
+    tokens = torch.arange(2 * 9).view(2, 9) % training.model.config.vocab_size
+    torch.compiler.reset()  # what other tests compiled counts
+    whole = torch.compile(batch_loss, backend="eager", fullgraph=True, dynamic=False)
+    with torch.no_grad():
+        ours = whole(training.model, tokens, None, precision)
+        oracle = batch_loss(training.model, tokens, None, precision)
+    assert float(ours) == pytest.approx(float(oracle), rel=1e-5)
