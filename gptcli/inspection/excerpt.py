@@ -42,6 +42,11 @@ class TextPart:
     stop: int
     shown: Excerpt
 
+    @classmethod
+    def whole(cls, n_tokens: int) -> "TextPart":
+        """All of a text of ``n_tokens``."""
+        return cls(0, n_tokens, Excerpt(0, n_tokens))
+
 
 def parse_window(window: str) -> tuple[int | None, int | None]:
     """``A:B`` as two places in a text, None where one is left out; UsageError for another form."""

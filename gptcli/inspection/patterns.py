@@ -24,7 +24,6 @@ _HeadsByLayer = Mapping[int, Sequence[int]]
 _SCORES: tuple[Stage, ...] = ("raw", "scaled", "masked")
 
 
-@torch.inference_mode()
 def head_patterns(
     model: GPT,
     recording: Recording,
@@ -32,17 +31,29 @@ def head_patterns(
     stage: Stage = DEFAULT_STAGE,
     shown: Excerpt | None = None,
 ) -> Patterns:
-    """A stage of these heads, in their order; only the layers that it needs are computed."""
+    """A stage of these heads, in their order; ``shown`` is the part of it (default: all)."""
+    found = dict(each_pattern(model, recording, heads, stage, shown))
+    return {head: found[head] for head in heads}
+
+
+@torch.inference_mode()
+def each_pattern(
+    model: GPT,
+    recording: Recording,
+    heads: Collection[Head],
+    stage: Stage = DEFAULT_STAGE,
+    shown: Excerpt | None = None,
+) -> Iterator[tuple[Head, Tensor]]:
+    """The same one after the other, layer by layer; only the layers that it needs are computed."""
     shown = shown or Excerpt(0, len(recording.ids))
-    found: dict[Head, Tensor] = {}
     by_layer = {
-        layer: [head.index for head in heads if head.layer == layer]
+        layer: sorted({head.index for head in heads if head.layer == layer})
         for layer in sorted({head.layer for head in heads})
     }
     of_layer = _rollout_of_layer if stage == "rollout" else _stage_of_layer
     for layer, values in of_layer(model, recording, by_layer, stage, shown):
-        found |= {Head(layer, i): values[n] for n, i in enumerate(by_layer[layer])}
-    return {head: found[head] for head in heads}
+        for index, pattern in zip(by_layer[layer], values, strict=True):
+            yield Head(layer, index), pattern
 
 
 def _stage_of_layer(

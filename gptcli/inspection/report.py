@@ -81,8 +81,7 @@ def report_attention(
     ``part`` says which part of the text was recorded and is shown (default: all).
     CheckpointError where weights are not finite.
     """
-    n_tokens = len(recording.ids)
-    part = part or TextPart(0, n_tokens, Excerpt(0, n_tokens))
+    part = part or TextPart.whole(len(recording.ids))
     layers = [LayerMeasures(attention) for attention in attention_modules(loaded.model)]
     links = [
         measures.read(layer, part.shown)

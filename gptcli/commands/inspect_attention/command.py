@@ -1,11 +1,12 @@
 """``gptcli inspect-attention``: what every attention head looks at in a text."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Self, cast
 
-from gptcli.commands.completion import one_of
+from gptcli.commands.completion import datasets, one_of
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -15,19 +16,49 @@ from gptcli.commands.options import (
 )
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.waiting import give_way
-from gptcli.commands.word_meaning import check_file, check_text, understood_checkpoint
+from gptcli.commands.word_meaning import (
+    check_dataset,
+    check_file,
+    check_text,
+    understood_checkpoint,
+)
+from gptcli.config.checks import check_whole
+from gptcli.errors import UsageError
+from gptcli.inspection.excerpt import check_window
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
+from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
+
+DEFAULT_SAMPLES = 8
+
+
+def parse_ids(ids: str) -> tuple[int, ...]:
+    """Token ids from ``1 2 3`` or ``1, 2, 3``; UsageError for anything else."""
+    words = ids.replace(",", " ").split()
+    if wrong := next((word for word in words if not word.isascii() or not word.isdigit()), None):
+        raise UsageError(f"--ids {wrong!r:.40} is not a token id: give numbers such as '18 47 56'")
+    if not words:
+        raise UsageError("--ids is empty: give numbers such as '18 47 56'")
+    return tuple(int(word[:18]) for word in words)
+
+
+def _check_ids(ids: str) -> None:
+    parse_ids(ids)
 
 
 @dataclass(frozen=True)
 class InspectRequest(OutputRequest):
     """A model, a text, and which heads to show by which metric."""
 
-    formats = ("table", "json", "md", "csv", "svg", "png")
-    only_in = MappingProxyType(dict.fromkeys(("keys", "dots"), ("svg", "png")))
-    exclusive = (("text", "file"),)
+    formats = ("table", "json", "md", "csv", "svg", "png", "npz")
+    only_in = MappingProxyType(
+        {
+            **dict.fromkeys(("keys", "dots"), ("svg", "png")),
+            "stage": ("table", "json", "svg", "png", "npz"),
+        }
+    )
+    exclusive = (("text", "file", "ids", "data"), ("window", "samples"), ("window", "data"))
     makes_no_use_of = MappingProxyType(
-        {"text": ("allow_changed_data",), "file": ("allow_changed_data",)}
+        dict.fromkeys(("text", "file", "ids"), ("allow_changed_data", "samples"))
     )
     needs = MappingProxyType({"patterns": ("json_output",)})
 
@@ -36,7 +67,26 @@ class InspectRequest(OutputRequest):
         "The text that the model reads. Default: the beginning of the validation split."
     )
     file: Path | None = option("A file with the text; - reads stdin.", check=check_file)
+    ids: str | None = option(
+        "Token ids in place of a text, such as '18 47 56'.", check=_check_ids, metavar="IDS"
+    )
+    data: Path | None = option(
+        "A dataset whose validation split is read in windows of the context: metrics are means "
+        "over them, tokens and patterns those of the first.",
+        offer=datasets,
+        check=check_dataset,
+    )
+    samples: int | None = option(
+        f"How many windows of --data, or of the run's own dataset. Default: {DEFAULT_SAMPLES}.",
+        check=partial(check_whole, "samples", least=1),
+    )
     allow_changed_data: bool = changed_data_option()
+    window: str | None = option(
+        "Measure and show only the tokens from place A of the text to B - 1. They look at all that "
+        "comes before them, as far as the context reaches.",
+        metavar="A:B",
+        check=check_window,
+    )
     heads: str | None = option(
         "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
         "attention sink (one that looks at the first token); in other formats, all."
@@ -47,6 +97,13 @@ class InspectRequest(OutputRequest):
     )
     sort: str | None = option(
         "The metric by which heads are ranked. Default: --metric.", offer=one_of(METRICS)
+    )
+    stage: str = option(
+        "What a pattern holds: raw (q.k), scaled, masked, softmax (the weights), value (weight "
+        "times the length of what the value writes to the stream), or rollout (weights of all "
+        "layers so far, multiplied).",
+        default=DEFAULT_STAGE,
+        choices=tuple(STAGES),
     )
     patterns: bool = option(
         "With --json: include each head's full attention matrix.", default=False
@@ -67,6 +124,8 @@ class InspectRequest(OutputRequest):
         super().__post_init__()
         check_metric("--metric", self.grid_metric)
         check_metric("--sort", self.ranking_metric)
+        if self.is_given("stage") and self.chosen_form == "json" and not self.patterns:
+            raise UsageError("--stage works with --json only with --patterns: give both")
 
     def understood(self) -> Self:
         """The request with a file in its own place, if it was given as the model."""
@@ -74,8 +133,13 @@ class InspectRequest(OutputRequest):
         if self.checkpoint is None:
             return self
         return understood_checkpoint(
-            self, str(self.checkpoint), "file", "gptcli inspect-attention --text", dataset=None
+            self, str(self.checkpoint), "file", "gptcli inspect-attention --text"
         )
+
+    @property
+    def shown_stage(self) -> Stage:
+        """What patterns hold."""
+        return cast("Stage", self.stage)
 
     @property
     def grid_metric(self) -> str:

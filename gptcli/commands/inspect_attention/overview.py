@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from rich.text import Text
 
+from gptcli.commands.inspect_attention.cells import WEIGHTS, Scale
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, words
@@ -18,6 +20,7 @@ from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.patterns import Patterns
 from gptcli.inspection.report import AttentionReport, HeadReport, ranked
+from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
 from gptcli.inspection.window import window_rows
 
 _RANKED = 10
@@ -37,6 +40,7 @@ class Overview:
     metric: str
     sort: str
     why: str
+    stage: Stage = DEFAULT_STAGE
 
 
 def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
@@ -113,16 +117,25 @@ def ranking_table(heads: Sequence[HeadReport], n_heads: int, metric: str) -> Tab
 def _chosen_heads(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     tokens = overview.report.tokens
     by_name = {report.head: report for report in overview.report.heads}
-    layout = plan(canvas, tokens)
+    scale = _scale(overview)
+    layout = plan(canvas, tokens, scale)
     for head, pattern in overview.patterns.items():
         yield from heading(canvas, f"Head {head}{overview.why}")
         yield from words(canvas, _summary(by_name[head]))
-        yield from draw_rows(canvas, layout, tokens, window_rows(pattern, layout.window))
+        yield from draw_rows(canvas, layout, tokens, window_rows(pattern, layout.window), scale)
         yield from _links(canvas, overview.report, by_name[head].links)
     yield Text()
-    yield from legend(canvas, layout)
+    yield from legend(canvas, layout, scale)
     if not layout.beside:
         yield from sentences(canvas, tokens)
+
+
+def _scale(overview: Overview) -> Scale:
+    """What the cells of the chosen heads are; the future is masked in every stage."""
+    if overview.stage == DEFAULT_STAGE:
+        return WEIGHTS
+    seen = (pattern.tril().flatten().tolist() for pattern in overview.patterns.values())
+    return Scale.of(STAGES[overview.stage], chain.from_iterable(seen))
 
 
 def _links(canvas: Canvas, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:

@@ -1,6 +1,6 @@
 """Every output format; a new one is a function and a line here."""
 
-import io
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Chunks = Iterator[str | bytes]
+
+_PART = 2**20  # bytes
 
 
 def _table(answer: Answer, canvas: Canvas) -> Chunks:
@@ -88,9 +90,11 @@ def _npz(answer: Answer, canvas: Canvas) -> Chunks:
     import numpy as np  # noqa: PLC0415  for arrays alone
 
     assert answer.arrays is not None, "an answer without arrays"
-    written = io.BytesIO()
-    np.savez(written, allow_pickle=False, **answer.arrays())
-    yield written.getvalue()
+    with tempfile.TemporaryFile() as written:
+        np.savez(written, allow_pickle=False, **answer.arrays())
+        written.seek(0)
+        while part := written.read(_PART):
+            yield part
 
 
 FORMATS: Mapping[str, Callable[[Answer, Canvas], Chunks]] = MappingProxyType(

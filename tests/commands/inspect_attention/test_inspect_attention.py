@@ -5,34 +5,18 @@ from itertools import product
 import pytest
 from rich.cells import cell_len
 
-from gptcli.checkpoint.model_files import write_description
-from gptcli.checkpoint.tensors import save_weights
+from gptcli.commands.inspect_attention.attention_document import attention_document
 from gptcli.commands.inspect_attention.heatmap import draw_rows, plan
-from gptcli.commands.inspect_attention.run import attention_document
 from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.documents import document_chunks
 from gptcli.commands.view.palette import sequential
-from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
 from gptcli.inspection.patterns import head_patterns
 from gptcli.inspection.report import Guess, Prediction, Token, report_attention
-from gptcli.model.initialization import new_model
-from gptcli.tokenization.trainer import character_tokenizer
 
 HOSTILE = "[/x]\x1b]52;</script>\u202e\x00"
 WIDE = "日本👩e\u0301"
-
-
-@pytest.fixture
-def model(tmp_path):
-    """A model directory below the directory that the command runs in."""
-    tokenizer = character_tokenizer("abcdefgh \n" + HOSTILE + WIDE)
-    config = ModelConfig(3, 3, 24, block_size=16, vocab_size=tokenizer.vocab_size)
-    directory = tmp_path / "model"
-    directory.mkdir()
-    write_description(directory, config, tokenizer)
-    save_weights(directory / "model.safetensors", new_model(config, seed=3).state_dict(), config)
-    return directory
 
 
 @pytest.fixture
@@ -211,7 +195,7 @@ def test_the_document_holds_what_the_schema_says(model):
     assert "pattern" not in attention_document(report, report.heads, {})["heads"][0]
     patterns = head_patterns(loaded.model, recording, [head.head for head in report.heads])
     document = attention_document(report, report.heads, patterns)
-    document = json.loads(json.dumps(document, allow_nan=False))
+    document = json.loads("".join(document_chunks("gptcli.attention/1", document)))
     assert document["model"]["n_head"] == 3
     places = [(head["layer"], head["head"]) for head in document["heads"]]
     assert places == list(product(range(3), range(3)))
