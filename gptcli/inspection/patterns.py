@@ -18,6 +18,7 @@ from gptcli.inspection.vectors import Vectors
 from gptcli.model.gpt import GPT
 
 Patterns = Mapping[Head, Tensor]  # (M, M) each, query by key, on the CPU
+PatternStream = Iterator[tuple[Head, Tensor]]  # the same, one after the other
 
 _HeadsByLayer = Mapping[int, Sequence[int]]
 
@@ -43,7 +44,7 @@ def each_pattern(
     heads: Collection[Head],
     stage: Stage = DEFAULT_STAGE,
     shown: Excerpt | None = None,
-) -> Iterator[tuple[Head, Tensor]]:
+) -> PatternStream:
     """The same one after the other, layer by layer; only the layers that it needs are computed."""
     shown = shown or Excerpt(0, len(recording.ids))
     by_layer = {

@@ -1,8 +1,8 @@
 """What inspect-attention found, as a JSON document and as arrays."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,9 @@ from gptcli.commands.view.answer import Document
 from gptcli.commands.view.documents import Computed
 from gptcli.families.registry import model_type_of
 from gptcli.inspection.head_kinds import kind_of
-from gptcli.inspection.heads import Head
-from gptcli.inspection.patterns import Patterns
+from gptcli.inspection.patterns import Patterns, PatternStream
 from gptcli.inspection.report import AttentionReport, HeadReport
 from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
-
-if TYPE_CHECKING:  # commands compute nothing
-    from torch import Tensor
 
 
 def attention_document(
@@ -72,7 +68,7 @@ def _short(weight: float) -> float:
 def attention_arrays(
     report: AttentionReport,
     heads: Sequence[HeadReport],
-    patterns: "Iterable[tuple[Head, Tensor]]",
+    patterns: PatternStream,
     stage: Stage,
 ) -> dict[str, NDArray[Any]]:
     """The same as arrays: ``patterns`` and every metric by its name, NaN where it has no rows.
