@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,8 @@ def _draw_panels(figure: "Figure | SubFigure", plan: _Plan) -> None:
         axes.set_axis_off()
     for look, found in drawn.items():
         explain_colours([axes for axes, _ in found], found[0][1], look)
-    said = dict.fromkeys(part for panel in panels for part in panel.look.reading(panel.cells))
+    read = (panel.look.reading(panel.cells, panel.places.cell) for panel in panels)
+    said = dict.fromkeys(chain.from_iterable(read))
     shown = textwrap.fill(" ".join(said), round(plan.width * _LETTERS))
     figure.supxlabel(shown, fontsize=9, color=INK)
 
@@ -210,6 +212,8 @@ def _draw_grid(axes: "Axes", grid: HeadGrid, width: float, height: float) -> Non
     axes.set_xticks(_some(config.n_head), [f"H{index}" for index in _some(config.n_head)])
     axes.set_yticks(_some(config.n_layer), [f"L{index}" for index in _some(config.n_layer)])
     axes.tick_params(colors=INK, labelsize=8, length=0)
+    if not np.isfinite(values).any():  # a single token has no figures
+        return
     bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.025, 1)))
     bar.set_label(f"{name} ({metric.unit})" if metric.unit else name, color=INK, fontsize=9)
     bar.ax.tick_params(colors=INK, labelsize=8)

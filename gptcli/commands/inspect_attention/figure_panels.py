@@ -112,9 +112,9 @@ def _quoted(report: AttentionReport) -> str:
 
 
 def _named(head: Head, metrics: Mapping[str, Measured]) -> str:
-    """``L0.H3 (previous token)``."""
+    """``L0.H3, previous token``."""
     kind = kind_of(metrics)
-    return f"{head} ({kind})" if kind else str(head)
+    return f"{head}, {kind}" if kind else str(head)
 
 
 def _figures(metrics: Mapping[str, Measured], names: Sequence[str]) -> str:

@@ -79,10 +79,12 @@ class Look:
         """What the numbers are."""
         return "change of " * self.is_change + STAGES[self.stage].partition(",")[0]
 
-    def reading(self, cells: Cells) -> list[str]:
+    def reading(self, cells: Cells, cell: int) -> list[str]:
         """How to read the plot: what is down, what is across, what is masked, what sums to 1."""
         down, across = ("Keys", "queries") if self.keys_down else ("Queries", "keys")
         said = [f"{down} down, {across} across."]
+        if cell > 1:
+            said.append(f"Each cell is {cell} by {cell} tokens.")
         if not np.isfinite(cells).all():
             said.append(f"Hatched: masked{', minus infinity' * (self.stage == 'masked')}.")
         if self.are_shares and np.allclose(np.nansum(cells, axis=1), 1, atol=1e-3):

@@ -143,7 +143,7 @@ def test_without_heads_the_grid_of_all_stands_above_the_first_patterns(asked) ->
     values = [one.metrics["entropy"].value for one in figure_asked.grid.report.heads]
     assert grid.images[0].get_array().ravel().tolist() == values
     assert [text.get_text() for text in grid.texts] == [f"{value:.2f}" for value in values]
-    titles = [axes.get_title(loc="left").split()[0] for axes in figure.axes[1:3]]
+    titles = [axes.get_title(loc="left")[:5] for axes in figure.axes[1:3]]
     assert titles == ["L1.H2", "L0.H1"]
 
 
@@ -164,7 +164,9 @@ def test_labels_do_not_touch_and_a_single_pattern_tells_what_follows(asked, n_to
 def test_a_long_text_is_pooled_and_its_ticks_count_tokens(asked) -> None:
     ids = [number * number % 9 for number in range(50)]
     figure_asked, *_ = asked(ids=ids, heads=CHOSEN[:1], cell=5)
-    axes = draw_figure(figure_asked).axes[0]
+    figure = draw_figure(figure_asked)
+    assert "Each cell is 5 by 5 tokens." in figure._supxlabel.get_text()
+    axes = figure.axes[0]
     cells = axes.images[0].get_array()
     assert cells.shape == (10, 10)
     np.testing.assert_allclose(cells.filled(0).sum(axis=1), 1, atol=1e-5)
