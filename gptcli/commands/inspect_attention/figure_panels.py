@@ -106,9 +106,12 @@ def _places(report: AttentionReport, n_cells: int) -> Places:
 
 
 def _quoted(report: AttentionReport) -> str:
-    """``7 tokens: "a text"``, its beginning."""
+    """``7 tokens: "a text"``, its beginning, and what else the metrics count."""
     text = clipped("".join(token.text for token in report.tokens), _QUOTED)
-    return f'{counted(len(report.tokens), "token")}: "{visible_words(text)}"'
+    read = counted(len(report.tokens), "token")
+    place = f" from {report.first:,} on" if report.first else ""
+    more = f"; metrics are means over {report.n_samples} windows" if report.n_samples > 1 else ""
+    return f'{read}{place}: "{visible_words(text)}"{more}'
 
 
 def _named(head: Head, metrics: Mapping[str, Measured]) -> str:

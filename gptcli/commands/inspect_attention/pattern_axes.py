@@ -58,7 +58,7 @@ class Look:
         if self.in_dots and n_tokens > MOST_DOTS:
             raise UsageError(
                 f"--dots draws at most {MOST_DOTS} tokens, and these are {n_tokens}: leave it out, "
-                "or give a shorter text"
+                f"or choose some by --window 0:{MOST_DOTS}"
             )
 
     @property
@@ -91,7 +91,7 @@ class Look:
             said.append(f"Each {'column' if self.keys_down else 'row'} sums to 1.")
         if self.in_dots:
             most = "1" if self.are_shares else "the largest"
-            said.append(f"The area of a dot is its value: {most} fills the cell.")
+            said.append(f"A dot's area: {self.name}; {most} fills the cell.")
         if self.is_signed:
             said.append("Blue is below 0, orange above.")
         return said
