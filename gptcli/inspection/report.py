@@ -144,7 +144,12 @@ def most_interesting(heads: Collection[HeadReport]) -> HeadReport:
 
     That is the largest (1 - relative entropy) x (1 - weight on token 0); the first of equals.
     """
-    return max(heads, key=_interest)
+    return by_interest(heads)[0]
+
+
+def by_interest(heads: Collection[HeadReport]) -> list[HeadReport]:
+    """The heads by how focused they are without being attention sinks, the most so first."""
+    return sorted(heads, key=_interest, reverse=True)
 
 
 def ranked(heads: Collection[HeadReport], metric: str) -> list[HeadReport]:

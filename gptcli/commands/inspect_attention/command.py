@@ -22,7 +22,7 @@ from gptcli.commands.word_meaning import (
     check_text,
     understood_checkpoint,
 )
-from gptcli.config.checks import check_whole
+from gptcli.config.checks import check_positive, check_whole
 from gptcli.errors import UsageError
 from gptcli.inspection.excerpt import check_window
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
@@ -49,10 +49,11 @@ def _check_ids(ids: str) -> None:
 class InspectRequest(OutputRequest):
     """A model, a text, and which heads to show by which metric."""
 
-    formats = ("table", "json", "md", "csv", "svg", "png", "npz")
+    formats = ("table", "json", "md", "csv", "svg", "png", "html", "npz")
     only_in = MappingProxyType(
         {
             **dict.fromkeys(("keys", "dots"), ("svg", "png")),
+            "max_html_mb": ("html",),
             "stage": ("table", "json", "svg", "png", "npz"),
         }
     )
@@ -89,7 +90,8 @@ class InspectRequest(OutputRequest):
     )
     heads: str | None = option(
         "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
-        "attention sink (one that looks at the first token); in other formats, all."
+        "attention sink (one that looks at the first token); in a page, the eight that rank first; "
+        "in other formats, all."
     )
     metric: str | None = option(
         f"The metric in the grid of heads: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}.",
@@ -117,6 +119,12 @@ class InspectRequest(OutputRequest):
     dots: bool = option(
         "In a figure: a grid of dots whose areas are the weights, in place of colours.",
         default=False,
+    )
+    max_html_mb: float = option(
+        "With --format html: the largest size of the page, in millions of bytes; a long text is "
+        "pooled to fit.",
+        default=20.0,
+        check=partial(check_positive, "max_html_mb"),
     )
     device: str = device_option()
 

@@ -17,6 +17,7 @@ from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.figure import draw_figure
 from gptcli.commands.inspect_attention.figure_panels import MOST_CELLS, MULTIPLES, heads_figure
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
+from gptcli.commands.inspect_attention.page import PAGE_HEADS, PageRequest, attention_page
 from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
@@ -26,7 +27,13 @@ from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, record
 from gptcli.inspection.heads import Head, parse_heads
 from gptcli.inspection.patterns import Patterns, each_pattern, head_patterns
-from gptcli.inspection.report import HeadReport, most_interesting, ranked, report_attention
+from gptcli.inspection.report import (
+    HeadReport,
+    by_interest,
+    most_interesting,
+    ranked,
+    report_attention,
+)
 from gptcli.runtime.device import memory_errors
 from gptcli.runtime.progress import Advance
 
@@ -106,6 +113,21 @@ def _answer(
         patterns = head_patterns(loaded.model, recording, heads, stage, cells)
         return draw_figure(heads_figure(report, patterns, look, metric, with_all_heads=not chosen))
 
+    def page() -> str:
+        in_full = ranking if chosen or request.is_ranked else by_interest(shown)
+        return attention_page(
+            PageRequest(
+                report,
+                loaded,
+                recording,
+                part,
+                request.grid_metric,
+                _names(in_full) if chosen else _names(in_full)[:PAGE_HEADS],
+                is_asked=bool(chosen),
+                limit=int(request.max_html_mb * 10**6),
+            )
+        )
+
     return Answer(
         "gptcli.attention/1",
         document,
@@ -113,6 +135,7 @@ def _answer(
         drawing=drawing,
         picture=picture,
         arrays=arrays,
+        page=page,
     )
 
 
