@@ -12,13 +12,17 @@ import argparse
 import random
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from number_words import english, french
 from torch import Tensor, nn
 
 from gptcli.config.model import ModelConfig
 from gptcli.fast.layers import use_fast_layers
+from gptcli.inspection.capture import recorded_layers
+from gptcli.inspection.explicit import explicit_attention
 from gptcli.model.attention import Attention
 from gptcli.model.gpt import UNCOUNTED, next_token_loss
 from gptcli.model.mlp import MLP
@@ -157,11 +161,56 @@ def exact_matches(model: Translator, source: Language, target: Language, held: l
     return sum(words == english(n) for n, words in zip(held, translations, strict=True))
 
 
+def patterns(model: Translator, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """What each word of a pair (1, S) and (1, T) looks at, by layer: weights (H, queries, keys)."""
+    attentions = {f"encoder L{i}": one.attention for i, one in enumerate(model.encoder.layers)}
+    for i, layer in enumerate(model.decoder.layers):
+        attentions |= {f"decoder L{i}": layer.attention, f"cross L{i}": layer.cross}
+    with torch.no_grad(), recorded_layers(attentions.values()) as layers:
+        model(source, target)
+    pairs = zip(attentions.items(), layers, strict=True)
+    return {name: explicit_attention(one, layer).pattern for (name, one), layer in pairs}
+
+
+def show_most_focused(
+    part: str, found: dict[str, Tensor], rows: list[str], keys: list[str]
+) -> None:
+    """Print, in percent, the head of this part whose words give most to a single key."""
+    heads = {
+        f"{name}.H{number}": head[: len(rows), : len(keys)]
+        for name, pattern in found.items()
+        if name.startswith(part)
+        for number, head in enumerate(pattern)
+    }
+    name = max(heads, key=lambda name: float(heads[name].amax(dim=-1).mean()))
+    margin, widths = max(map(len, rows)), [max(len(key), 3) + 1 for key in keys]
+    print(f"\n{name}: the percentage that a row's word gives to each column's, the rest to padding")
+    print(" " * margin + "".join(key.rjust(width) for key, width in zip(keys, widths, strict=True)))
+    for row, weights in zip(rows, heads[name].tolist(), strict=True):
+        cells = zip(weights, widths, strict=True)
+        print(row.rjust(margin) + "".join(f"{100 * weight:{width}.0f}" for weight, width in cells))
+
+
+def look_inside(
+    model: Translator, source: Language, target: Language, number: int, out: Path | None
+) -> None:
+    """Show what the words of a number look at; keep the weights of every head in ``out``."""
+    read, written = [START, *french(number), END], [START, *english(number)]
+    found = patterns(model, source.encode([french(number)]), target.encode([english(number)]))
+    show_most_focused("encoder", found, read, read)
+    show_most_focused("decoder", found, written, written)
+    show_most_focused("cross", found, written, read)
+    if out is not None:
+        np.savez(out, source=read, target=written, **{k: v.numpy() for k, v in found.items()})
+        print(f"wrote {out}")
+
+
 def main() -> None:
-    """Train, then translate numbers that were never shown."""
+    """Train, then translate numbers that were never shown, and look at what attends to what."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1500)
-    steps = parser.parse_args().steps
+    parser.add_argument("--out", type=Path, help="an .npz file for the patterns of all heads")
+    asked = parser.parse_args()
     started = time.perf_counter()
     torch.manual_seed(1337)
     numbers = random.Random(1337).sample(range(1, LARGEST + 1), 21_000)
@@ -172,9 +221,10 @@ def main() -> None:
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
     sources = source.encode([french(n) for n in shown])
     targets = target.encode([english(n) for n in shown])
-    train(model, sources, targets, steps)
+    train(model, sources, targets, asked.steps)
     matches = exact_matches(model, source, target, held)
     print(f"exact match on {HELD_OUT:,} held-out numbers: {matches / HELD_OUT:.1%}")
+    look_inside(model, source, target, held[0], asked.out)
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -83,6 +83,12 @@ def test_the_encoder_decoder_learns_and_its_decoder_sees_no_future(monkeypatch) 
     example["train"](model, source, target, 300)
     written = model.translate(source, language.length).tolist()
     assert [language.decode(ids) for ids in written] == [s[::-1] for s in sentences]
+    found = example["patterns"](model.eval(), source[:1], target[:1, :3])
+    assert {name: tuple(pattern.shape) for name, pattern in found.items()} == {
+        "encoder L0": (4, 4, 4), "decoder L0": (4, 3, 3), "cross L0": (4, 3, 4),
+    }  # fmt: skip
+    assert all(torch.allclose(one.sum(-1), torch.ones(())) for one in found.values())
+    assert not found["decoder L0"].triu(1).any() and found["encoder L0"].all()
 
 
 def test_the_ladder_prints_every_rung_beside_the_lectures_figure(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ Stage = Literal["raw", "scaled", "masked", "softmax", "value", "rollout"]
 DEFAULT_STAGE: Stage = "softmax"
 STAGES: Mapping[Stage, str] = MappingProxyType(
     {
-        "raw": "q.k, the product of query and key",
-        "scaled": "q.k / sqrt(head size)",
-        "masked": "the scaled score, minus infinity on the future",
-        "softmax": "the weight of each key, 1 in a row together",
-        "value": "the weight times the length of the vector that the key's value writes",
-        "rollout": "how much of each token has reached a place through this layer and those below",
+        "raw": "product q.k",
+        "scaled": "scaled product q.k / sqrt(head size)",
+        "masked": "scaled product, minus infinity on the future",
+        "softmax": "weight",
+        "value": "weight times the length of what the value writes",
+        "rollout": "share of a token that has come here through all layers so far",
     }
 )
 """Every stage in the order of its computation, and what its numbers are."""
