@@ -31,10 +31,17 @@ def paired_difference(
     error is that of a ratio of sums over clusters (Cochran 1977, 6.3 and 9A.1).
     """
     _, index, counts = np.unique((places - 1) // window, return_inverse=True, return_counts=True)
-    sums = np.bincount(index, losses - others)
-    mean, n_windows = float(sums.sum() / counts.sum()), len(counts)
+    sums = np.bincount(index, losses - others).astype(np.float64)
+    return mean_over_windows(sums, counts)
+
+
+def mean_over_windows(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> PairedDifference:
+    """Estimate a mean from the sums of the differences in each window and their ``counts``."""
+    n_targets, n_windows = int(counts.sum()), len(counts)
+    mean = float(sums.sum()) / n_targets
     if n_windows < 2:
         return PairedDifference(mean, None, n_windows)
     squares = float(np.square(sums - mean * counts).sum())
-    error = sqrt(squares * n_windows / (n_windows - 1)) / int(counts.sum())
-    return PairedDifference(mean, error, n_windows)
+    return PairedDifference(
+        mean, sqrt(squares * n_windows / (n_windows - 1)) / n_targets, n_windows
+    )

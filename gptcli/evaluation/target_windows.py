@@ -63,8 +63,39 @@ class StridedWindows:
         """Yield all windows in order, as many to a batch as fit."""
         rows = max(1, tokens_per_batch // self.context)
         if isinstance(split, TokenSplit) and split.is_masked:
-            return _masked_batches(split, self, rows)
+            found = split.windows(self.stride).within(self.n_tokens)
+            return _masked_batches(split, found, self.context - self.stride, rows)
         return _batches(split, self, rows)
+
+
+@dataclass(frozen=True)
+class SampledWindows:
+    """At most ``n_windows`` windows of ``context`` tokens, spread evenly over a whole split.
+
+    They do not overlap. A split that is shorter than the context is a window as it is.
+    """
+
+    context: int
+    n_windows: int
+
+    def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
+        """Yield the windows in order, as many to a batch as fit."""
+        rows = max(1, tokens_per_batch // self.context)
+        if isinstance(split, TokenSplit) and split.is_masked:
+            found = split.windows(self.context)
+            chosen = self._chosen(found.starts.size)
+            taken = Windows(found.starts[chosen], found.ends[chosen], found.counts[chosen])
+            return _masked_batches(split, taken, 0, rows)
+        starts = self.context * self._chosen((split.n_tokens - 1) // self.context)
+        if not starts.size:
+            return StridedWindows(self.context, self.context, split.n_tokens).batches(split, 1)
+        parts = (starts[first : first + rows] for first in range(0, starts.size, rows))
+        return (_overlapping(split.gather(part, self.context + 1), part, 0) for part in parts)
+
+    def _chosen(self, count: int) -> Places:
+        """The numbers of the windows that are taken, of ``count``."""
+        places = np.linspace(0, count - 1, min(count, self.n_windows))
+        return places.round().astype(np.int64)
 
 
 def _batches(split: Split, windows: StridedWindows, rows: int) -> Iterator[TargetBatch]:
@@ -88,10 +119,11 @@ def _overlapping(tokens: NDArray[np.int64], starts: Places, overlap: int) -> Tar
     return TargetBatch(torch.from_numpy(tokens[:, :-1]), torch.from_numpy(targets), starts)
 
 
-def _masked_batches(split: TokenSplit, windows: StridedWindows, rows: int) -> Iterator[TargetBatch]:
+def _masked_batches(
+    split: TokenSplit, found: Windows, overlap: int, rows: int
+) -> Iterator[TargetBatch]:
     """A window a row, filled up to the longest with targets that do not count."""
-    found = split.windows(windows.stride).within(windows.n_tokens)
-    begins = _begins(found, split.document_starts, windows.context - windows.stride)
+    begins = _begins(found, split.document_starts, overlap)
     for first in range(0, found.starts.size, rows):
         part = slice(first, first + rows)
         yield _masked_batch(split, begins[part], found.starts[part], found.ends[part])

@@ -1,4 +1,7 @@
-"""The names of the metrics of an attention head; measures.py computes them, with torch."""
+"""The names of the metrics of an attention head.
+
+measures.py computes them, and induction.py those of random tokens, with torch.
+"""
 
 import difflib
 from collections.abc import Mapping
@@ -28,10 +31,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "first_token": Metric("weight on the first token", ""),
         "self": Metric("weight on the token itself", ""),
         "previous_token": Metric("weight on the token before", ""),
+        "induction": Metric(
+            "weight on the token after the first of two equal ones, in random tokens", ""
+        ),
+        "duplicate_token": Metric("weight on the first of two equal tokens, in random tokens", ""),
         "mean_distance": Metric("how far back attention looks", "tokens"),
         "largest_weight": Metric("the largest weight in a row", ""),
     }
 )
+
+SCORES = ("induction", "duplicate_token")
+"""The metrics of random tokens that are repeated; the others are those of the text itself."""
 
 
 def check_metric(flag: str, name: str) -> None:

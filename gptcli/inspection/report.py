@@ -11,6 +11,7 @@ from gptcli.inspection.capture import Recording, attention_modules
 from gptcli.inspection.excerpt import Excerpt, TextPart
 from gptcli.inspection.explicit import Check, worst
 from gptcli.inspection.heads import Head
+from gptcli.inspection.induction import score_heads
 from gptcli.inspection.layer_measures import LayerMeasures
 from gptcli.inspection.links import Link
 from gptcli.inspection.measures import Measured
@@ -90,9 +91,13 @@ def report_attention(
     for sample in more:
         for measures, layer in zip(layers, _sound(loaded, sample).layers, strict=True):
             measures.read(layer, Excerpt(0, len(sample.ids)))
-    shown, n_head = part.shown, loaded.model.config.n_head
+    shown, n_head, scores = part.shown, loaded.model.config.n_head, score_heads(loaded)
     heads = (
-        HeadReport(Head(number, index), metrics, _counted_from(shown.first, of_head))
+        HeadReport(
+            head := Head(number, index),
+            {**metrics, **scores[head]},
+            _counted_from(shown.first, of_head),
+        )
         for number, measures in enumerate(layers)
         for index, (metrics, of_head) in enumerate(
             zip(measures.metrics.measured(), links[number].of_heads(n_head), strict=True)

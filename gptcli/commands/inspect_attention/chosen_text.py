@@ -60,7 +60,7 @@ def chosen_text(loaded: LoadedModel, source: Source, request: InspectRequest) ->
         case SourceText():
             ids = _encoded(loaded, source, request)
         case _:
-            ids = _checked(source, loaded)
+            ids = checked_ids(source, loaded)
     context = loaded.model.config.block_size
     part = choose_part(len(ids), context, request.window)
     _note_part(len(ids), context, part, request.window)
@@ -128,7 +128,7 @@ def _encoded(loaded: LoadedModel, source: SourceText, request: InspectRequest) -
     return ids
 
 
-def _checked(ids: tuple[int, ...], loaded: LoadedModel) -> list[int]:
+def checked_ids(ids: tuple[int, ...], loaded: LoadedModel) -> list[int]:
     """The ids; UsageError for one that the model does not have."""
     last = loaded.model.config.vocab_size - 1
     if unknown := next((number for number in ids if number > last), None):

@@ -25,10 +25,16 @@ from gptcli.commands.word_meaning import (
 from gptcli.config.checks import check_positive, check_whole
 from gptcli.errors import UsageError
 from gptcli.inspection.excerpt import check_window
+from gptcli.inspection.heads import ABLATION_MODES, AblationMode
 from gptcli.inspection.metrics import DEFAULT_METRIC, METRICS, check_metric
 from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
 
 DEFAULT_SAMPLES = 8
+ABLATION_SAMPLES = 64
+_ABLATION = "Ablation"
+_OF_ABLATION = (
+    "checkpoint", "text", "file", "ids", "data", "samples", "allow_changed_data", "mode", "device",
+)  # fmt: skip
 
 
 def parse_ids(ids: str) -> tuple[int, ...]:
@@ -57,11 +63,13 @@ class InspectRequest(OutputRequest):
             "stage": ("table", "json", "svg", "png", "npz"),
         }
     )
+    formats_with = MappingProxyType({"ablate": ("table", "json", "md", "csv")})
     exclusive = (("text", "file", "ids", "data"), ("window", "samples"), ("window", "data"))
     makes_no_use_of = MappingProxyType(
         dict.fromkeys(("text", "file", "ids"), ("allow_changed_data", "samples"))
     )
-    needs = MappingProxyType({"patterns": ("json_output",)})
+    alone = MappingProxyType({"ablate": _OF_ABLATION})
+    needs = MappingProxyType({"patterns": ("json_output",), "mode": ("ablate",)})
 
     checkpoint: Path | None = checkpoint_argument()
     text: str | None = option(
@@ -78,7 +86,8 @@ class InspectRequest(OutputRequest):
         check=check_dataset,
     )
     samples: int | None = option(
-        f"How many windows of --data, or of the run's own dataset. Default: {DEFAULT_SAMPLES}.",
+        f"How many windows of --data, or of the run's own dataset. Default: {DEFAULT_SAMPLES}, or "
+        f"{ABLATION_SAMPLES} with --ablate.",
         check=partial(check_whole, "samples", least=1),
     )
     allow_changed_data: bool = changed_data_option()
@@ -126,6 +135,18 @@ class InspectRequest(OutputRequest):
         default=20.0,
         check=partial(check_positive, "max_html_mb"),
     )
+    ablate: str | None = option(
+        "Instead of patterns: by how much the loss grows without each of these heads, such as "
+        "L5.H1,L0.H2, or all. Over the whole text, or over windows of the validation split.",
+        panel=_ABLATION,
+        metavar="HEADS",
+    )
+    mode: str | None = option(
+        f"What the output of an ablated head is replaced by: {ABLATION_MODES[0]} (default), or its "
+        "mean over the data.",
+        panel=_ABLATION,
+        choices=ABLATION_MODES,
+    )
     device: str = device_option()
 
     def __post_init__(self) -> None:
@@ -148,6 +169,11 @@ class InspectRequest(OutputRequest):
     def shown_stage(self) -> Stage:
         """What patterns hold."""
         return cast("Stage", self.stage)
+
+    @property
+    def ablation_mode(self) -> AblationMode:
+        """What the output of an ablated head is replaced by."""
+        return cast("AblationMode", self.mode or ABLATION_MODES[0])
 
     @property
     def grid_metric(self) -> str:

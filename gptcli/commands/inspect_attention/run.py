@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
+from gptcli.commands.inspect_attention.ablation_view import ablation_answer
 from gptcli.commands.inspect_attention.attention_document import (
     attention_arrays,
     attention_document,
@@ -54,6 +55,8 @@ def run(request: InspectRequest) -> Answer:
         raise UsageError(
             f"{directory} is a bigram table without attention: give another CHECKPOINT"
         )
+    if request.ablate is not None:
+        return ablation_answer(request, loaded, source)
     chosen = () if request.heads is None else parse_heads(request.heads, config)
     text = chosen_text(loaded, source, request)
     what = f"the attention over {len(text.ids):,} tokens"
