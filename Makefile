@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 GPTCLI := $(CURDIR)/$(BIN)/gptcli
 
-.PHONY: demo test bench readme clean
+.PHONY: demo test bench lecture readme clean
 
 demo: $(VENV)/installed
 	GPTCLI=$(GPTCLI) sh examples/demo.sh
@@ -21,6 +21,23 @@ test: $(VENV)/installed-dev
 # Figures, printed and not judged; PEER=path/to/nanoGPT adds the comparison.
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks $(PEER)
+
+# The lecture's chapters in full, and its ladder of models; TEXT=input.txt names Tiny Shakespeare.
+TEXT ?= input.txt
+CHAPTER := $(BIN)/python examples/lecture
+lecture: $(VENV)/installed-dev
+	$(CHAPTER)/reading_the_data.py $(TEXT)
+	$(CHAPTER)/bigram.py $(TEXT)
+	$(CHAPTER)/averaging_the_past.py
+	$(CHAPTER)/notes_on_attention.py
+	$(CHAPTER)/transformer.py
+	$(CHAPTER)/norms_and_dropout.py
+	$(CHAPTER)/blocks.py $(TEXT)
+	$(CHAPTER)/scaled_up.py $(TEXT)
+	$(CHAPTER)/classify.py
+	$(CHAPTER)/word_order.py
+	$(CHAPTER)/heads_as_batch.py
+	$(BIN)/python examples/lecture_ladder.py $(TEXT)
 
 # Writes the commands' help into their guides; a test fails where one is stale.
 readme: $(VENV)/installed-dev

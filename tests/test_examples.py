@@ -1,9 +1,7 @@
 """The runnable examples, on a small scale."""
 
-import math
+import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +16,6 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))
-
-
-def test_three_ways_equal_the_mean_of_the_past_and_attention_can(monkeypatch) -> None:
-    ways = load("attention_four_ways", monkeypatch)
-    x = torch.randn(2, 9, 6, generator=torch.Generator().manual_seed(1))
-    expected = x.cumsum(dim=1) / torch.arange(1, 10)[:, None]
-    for name in ("by_loop", "by_triangle", "by_softmax"):
-        torch.testing.assert_close(ways[name](x), expected, rtol=1e-5, atol=1e-6)
-    silent = ways["by_attention"](x, torch.zeros(6, 6))
-    torch.testing.assert_close(silent, expected, rtol=1e-5, atol=1e-6)
-    assert (ways["by_attention"](x, torch.eye(6)) - expected).abs().max() > 0.1
-
-
-def test_scores_have_the_variance_of_the_head_size_unless_divided(monkeypatch) -> None:
-    score_variance = load("attention_four_ways", monkeypatch)["score_variance"]
-    for d in (4, 64):
-        raw, sharp = score_variance(d, scaled=False)
-        scaled, soft = score_variance(d, scaled=True)
-        assert math.isclose(raw, d, rel_tol=0.05)
-        assert math.isclose(scaled, 1, rel_tol=0.05)
-        assert sharp > soft
 
 
 NUMBERS = {
@@ -91,14 +68,34 @@ def test_the_encoder_decoder_learns_and_its_decoder_sees_no_future(monkeypatch) 
     assert not found["decoder L0"].triu(1).any() and found["encoder L0"].all()
 
 
-def test_the_ladder_prints_every_rung_beside_the_lectures_figure(tmp_path: Path) -> None:
+@pytest.fixture
+def climb(monkeypatch, cli, tmp_path: Path, capsys):
+    """``climb("--max-iters", "1")``: what the ladder prints, with its commands in this process."""
+    example = load("lecture_ladder", monkeypatch)
     (tmp_path / "input.txt").write_text("the cats ate the rats. " * 99)
-    command = [sys.executable, str(EXAMPLES / "lecture_ladder.py"), "input.txt"]
-    done = subprocess.run(
-        [*command, "--max-iters", "1"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [line.split() for line in done.stdout.splitlines()]
+    typed = []
+
+    def gptcli(*arguments: object) -> str:
+        typed.append(arguments)
+        outcome = cli(*arguments)
+        if outcome.code:
+            raise SystemExit(outcome.code)
+        return outcome.stdout
+
+    monkeypatch.setitem(example["climb"].__globals__, "gptcli", gptcli)
+
+    def run(*argv: str) -> tuple[list[list[str]], list[tuple]]:
+        """The words of each line that is printed, and the commands that were typed."""
+        typed.clear()
+        example["main"](["input.txt", *argv])
+        return [line.split() for line in capsys.readouterr().out.splitlines()], list(typed)
+
+    run.rungs = example["climb"].__globals__["RUNGS"]
+    return run
+
+
+def test_the_ladder_prints_every_rung_beside_the_lectures_figure(climb) -> None:
+    rows, typed = climb("--max-iters", "1")
     assert [row[0] for row in rows] == [
         "rung", "bigram", "head", "multihead", "feedforward", "residual", "layernorm",
         *(f"{order}-gram" for order in range(2, 9)),
@@ -106,6 +103,41 @@ def test_the_ladder_prints_every_rung_beside_the_lectures_figure(tmp_path: Path)
     assert [row[2] for row in rows[1:7]] == ["2.5", "2.4", "2.28", "2.24", "2.08", "2.06"]
     assert all(1 < float(row[1]) < 4 for row in rows[1:7])
     assert all(0 < float(row[1]) < 2 for row in rows[7:])
+    assert [words[0] for words in typed] == ["prepare", *6 * ["train"]]
+
+
+def test_the_ladder_goes_on_where_it_was_stopped(climb, cli, monkeypatch) -> None:
+    for rung in [rung for rung in climb.rungs if rung not in ("bigram", "head")]:
+        monkeypatch.delitem(climb.rungs, rung)
+    cli("prepare", "input.txt", "--tokenizer", "char", "--out", "ladder/data")
+    stopped = ["--preset", "lecture-bigram", "--data", "ladder/data", "--out", "ladder/bigram"]
+    cli("train", *stopped, "--max-iters", "1")
+    rows, typed = climb("--max-iters", "2")
+    assert [words[1] for words in typed] == ["--resume", "--preset"]
+    run = json.loads(Path("ladder/bigram/train.json").read_text())
+    assert run["training"]["max_iters"] == 2
+    again, typed = climb("--max-iters", "2")
+    assert [words[1] for words in typed] == ["--resume", "--resume"]
+    assert again == rows, "a second run trains nothing and shows the same"
+
+
+def test_the_ladder_says_what_stands_in_its_way(climb, monkeypatch, tmp_path: Path, cli) -> None:
+    cli("prepare", "input.txt", "--tokenizer", "char", "--out", "ladder/data")
+    (tmp_path / "input.txt").write_text("another text, " * 99)
+    with pytest.raises(SystemExit, match=r"made from another text than input\.txt: --folder NEW"):
+        climb()
+    (tmp_path / "input.txt").unlink()
+    with pytest.raises(SystemExit, match="2"):
+        climb()
+
+
+def test_a_command_that_fails_ends_the_ladder_with_its_code(monkeypatch, capfd) -> None:
+    gptcli = load("lecture_ladder", monkeypatch)["gptcli"]
+    with pytest.raises(SystemExit, match="2"):
+        gptcli("prepare", "missing.txt")
+    errors = capfd.readouterr().err
+    assert "missing.txt" in errors and "the same command goes on from here" in errors
+    assert "Traceback" not in errors
 
 
 TALE = "the cat sat on the mat, the rat sat on the cat; a cat ate that rat"
