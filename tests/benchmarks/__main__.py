@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.benchmarks import (
+    attention,
     data,
     evaluation,
     first_step,
@@ -28,7 +29,7 @@ from tests.benchmarks.contestants import ROOT
 from tests.benchmarks.machine import processor
 from tests.benchmarks.records import Records
 
-SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling")
+SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling", "attention")
 LONG = {
     "lecture": "a step of the lecture's size beside all peers, and of the matrix peak",
     "first-step": "from the start of the process to the first step",
@@ -78,6 +79,7 @@ def _subjects(
         "lecture": lambda: lecture.run(folder, lecture.Peers(peer, asked.litgpt), asked.rounds),
         "evaluation": lambda: evaluation.run(folder),
         "sampling": lambda: sampling.run(folder, peer, asked.run),
+        "attention": lambda: attention.run(folder, asked.rounds),
         "timed": lambda: long_runs.run_timed(
             records(), peer, seeds(three), times("3m"), asked.flags
         ),
@@ -95,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="NANOGPT|SUBJECT", help="a checkout of nanoGPT; subjects")
-    add("--rounds", type=int, help="turns of every contestant (training, lecture, first-step)")
+    add("--rounds", type=int, help="turns of every contestant (training, lecture, first-step, attention)")
     add("--litgpt", metavar="PYTHON", help="an interpreter that has litgpt (lecture)")
     add("--run", type=Path, help="the plain command's run (sampling; else one of a step is made)")
     add("--seeds", type=_numbers, help="such as 1,2,3 (long runs)")
