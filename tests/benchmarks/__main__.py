@@ -97,7 +97,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="NANOGPT|SUBJECT", help="a checkout of nanoGPT; subjects")
-    add("--rounds", type=int, help="turns of every contestant (training, lecture, first-step, attention)")
+    add(
+        "--rounds",
+        type=int,
+        help="turns of every contestant, where there are rounds",
+    )
     add("--litgpt", metavar="PYTHON", help="an interpreter that has litgpt (lecture)")
     add("--run", type=Path, help="the plain command's run (sampling; else one of a step is made)")
     add("--seeds", type=_numbers, help="such as 1,2,3 (long runs)")

@@ -6,8 +6,6 @@ Notes on stderr tell what was chosen, and what of it is measured and shown.
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from gptcli.commands.choices import check_unchanged, dataset_of
 from gptcli.commands.inspect_attention.command import DEFAULT_SAMPLES, InspectRequest, parse_ids
 from gptcli.commands.user_text import explaining_unseen, given_text
@@ -16,6 +14,7 @@ from gptcli.config.checks import counted
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import SourceText
 from gptcli.errors import DataError, UsageError
+from gptcli.evaluation.target_windows import SampledWindows
 from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
 from gptcli.inspection.excerpt import TextPart, choose_part
 
@@ -91,12 +90,10 @@ def _samples(loaded: LoadedModel, dataset: Dataset, count: int) -> ChosenText:
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
     check_ids_fit(loaded.directory, loaded.model.config.vocab_size, dataset, "val")
     place = f"{dataset.directory.as_posix()}/val"
-    if not dataset.val.n_tokens:
-        raise DataError(f"{place} is empty: give a dataset that has a validation split, or --text")
-    n_tokens = dataset.val.n_tokens
-    length = min(loaded.model.config.block_size, n_tokens)
-    places = np.linspace(0, n_tokens - length, min(count, n_tokens // length))
-    first, *more = dataset.val.gather(places.round().astype(np.int64), length).tolist()
+    if not dataset.val.n_targets:
+        raise DataError(f"{place} is empty: give a dataset with a validation split, or --text")
+    windows = SampledWindows(loaded.model.config.block_size, count)
+    first, *more = [batch.ids[0].tolist() for batch in windows.batches(dataset.val, 1)]
     note(
         f"text: {counted(1 + len(more), 'window')} of {counted(len(first), 'token')}, spread "
         f"evenly over {place}; metrics are means over all, tokens and patterns are the first's"

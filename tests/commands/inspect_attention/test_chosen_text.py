@@ -111,7 +111,7 @@ def test_samples_are_means_over_windows_of_the_split(cli, model, tmp_path, docum
     assert cli("prepare", "input.txt", *tokenizer).code == 0
     found = document("--data", "data/input", "--samples", 3)
     split = ("abcdefgh \nhgfabc cab" * 40)[720:]
-    texts = [split[start : start + 16] for start in (0, 32, 64)]
+    texts = [split[start : start + 16] for start in (0, 32, 48)]
     alone = [document("--text", text) for text in texts]
     assert found["samples"] == 3
     assert found["tokens"] == alone[0]["tokens"]
