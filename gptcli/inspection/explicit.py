@@ -59,14 +59,15 @@ class Checking:
     future_mass_max: float = 0.0
     mixed: list[Tensor] = field(default_factory=list)
 
-    def see(self, rows: slice, weights: Tensor) -> None:
-        """Take in the weights (H, R, up to S) of the next rows."""
+    def see(self, rows: slice, weights: Tensor) -> Tensor:
+        """Take in the weights (H, R, up to S) of the next rows, and return what they mix."""
         error = float((weights.sum(dim=-1) - 1).abs().max())
         self.row_sum_max_error = max(self.row_sum_max_error, error)
         if self.vectors.is_causal:
             future = weights[:, :, rows.start :].triu(1).sum(dim=-1)
             self.future_mass_max = max(self.future_mass_max, float(future.max()))
         self.mixed.append(self.vectors.mixed(weights))
+        return self.mixed[-1]
 
     def result(self) -> Check:
         """The largest errors; the output is compared with the one that the model wrote."""

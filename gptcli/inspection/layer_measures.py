@@ -9,6 +9,7 @@ from gptcli.inspection.excerpt import Excerpt
 from gptcli.inspection.explicit import Check, Checking
 from gptcli.inspection.links import StrongestLinks
 from gptcli.inspection.measures import MetricSums
+from gptcli.inspection.residual import ResidualShares
 from gptcli.inspection.vectors import Vectors
 from gptcli.model.attention import Attention
 
@@ -31,14 +32,15 @@ class LayerMeasures:
         """
         vectors = Vectors.of(self.attention, layer)
         checking = Checking(self.attention, layer, vectors)
+        shares = ResidualShares.of(self.attention, layer)
         links = StrongestLinks(LINKS_PER_HEAD, shown.first)
         for rows in vectors.blocks():
             weights = vectors.seen_weights(rows)
-            checking.see(rows, weights)
+            mixed = checking.see(rows, weights)
             first, stop = max(rows.start, shown.first), min(rows.stop, shown.stop)
             if first < stop:
-                weights = weights[:, first - rows.start : stop - rows.start]
-                self.metrics.add(weights, first)
-                links.see(weights, first)
+                own = slice(first - rows.start, stop - rows.start)
+                self.metrics.add(weights[:, own], first, shares.of_rows(mixed[:, own], first))
+                links.see(weights[:, own], first)
         self.checks.append(checking.result())
         return links

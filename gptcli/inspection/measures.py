@@ -51,11 +51,15 @@ class MetricSums:
     rows: int = 0
     sums: dict[str, Tensor] = field(default_factory=dict)  # (H,) each, float64 on the CPU
 
-    def add(self, weights: Tensor, first: int) -> None:
-        """Add the rows of a text from ``first`` on: weights (H, R, N). Row 0 is left out."""
+    def add(self, weights: Tensor, first: int, shares: Tensor) -> None:
+        """Add the rows of a text from ``first`` on: weights (H, R, N), shares of the stream (H, R).
+
+        Row 0 is left out.
+        """
         if first == 0:
-            weights, first = weights[:, 1:], 1
-        for name, values in row_values(weights, first).items():
+            weights, shares, first = weights[:, 1:], shares[:, 1:], 1
+        values_of = {**row_values(weights, first), "residual_share": shares}
+        for name, values in values_of.items():
             total = values.cpu().double().sum(dim=1)
             self.sums[name] = self.sums[name] + total if name in self.sums else total
         self.rows += weights.shape[1]
@@ -70,10 +74,3 @@ class MetricSums:
             }
             for head in range(n_heads)
         ]
-
-
-def measure(pattern: Tensor) -> list[dict[str, Measured]]:
-    """Every metric of every head of a whole pattern (H, T, T): one dict per head."""
-    sums = MetricSums()
-    sums.add(pattern, 0)
-    return sums.measured()

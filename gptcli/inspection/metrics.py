@@ -1,6 +1,7 @@
 """The names of the metrics of an attention head.
 
-measures.py computes them, and induction.py those of random tokens, with torch.
+measures.py computes them, residual.py the share of the stream and induction.py those of random
+tokens, all with torch.
 """
 
 import difflib
@@ -37,6 +38,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "duplicate_token": Metric("weight on the first of two equal tokens, in random tokens", ""),
         "mean_distance": Metric("how far back attention looks", "tokens"),
         "largest_weight": Metric("the largest weight in a row", ""),
+        "residual_share": Metric(
+            "length of what the head writes, relative to the residual stream behind it", ""
+        ),
     }
 )
 

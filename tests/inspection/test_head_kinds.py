@@ -2,13 +2,19 @@ import pytest
 import torch
 
 from gptcli.inspection.head_kinds import kind_of
-from gptcli.inspection.measures import Measured, measure
+from gptcli.inspection.measures import Measured, MetricSums
 
 EVEN = torch.ones(6, 6).tril() / torch.arange(1, 7)[:, None]
 SINK = torch.zeros(6, 6).index_fill_(1, torch.tensor([0]), 1.0)
 PREVIOUS = torch.zeros(6, 6)
 PREVIOUS[0, 0] = 1
 PREVIOUS[range(1, 6), range(5)] = 1
+
+
+def measure(pattern: torch.Tensor) -> list[dict[str, Measured]]:
+    sums = MetricSums()
+    sums.add(pattern, 0, torch.zeros(pattern.shape[:2]))
+    return sums.measured()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def looped(pattern: np.ndarray) -> dict[str, float]:
         "previous_token": [pattern[i][i - 1] for i in rows],
         "mean_distance": [sum(pattern[i][j] * (i - j) for j in range(i + 1)) for i in rows],
         "largest_weight": [max(pattern[i]) for i in rows],
+        "residual_share": [2 * max(pattern[i]) for i in rows],  # what the test gives as shares
     }
     return {name: sum(column) / len(column) for name, column in values.items()}
 
@@ -48,7 +49,8 @@ def measure(pattern: torch.Tensor, at_once: int = 3) -> list[dict[str, Measured]
     """The metrics of a pattern whose rows are seen some at a time, with the keys up to theirs."""
     sums = MetricSums()
     for first in range(0, pattern.shape[1], at_once):
-        sums.add(pattern[:, first : first + at_once, : first + at_once], first)
+        weights = pattern[:, first : first + at_once, : first + at_once]
+        sums.add(weights, first, 2 * weights.amax(dim=-1))
     return sums.measured()
 
 
@@ -79,7 +81,7 @@ def test_hand_made_heads(pattern, expected):
 
 def test_one_token_has_no_row_to_measure():
     measured = measure(torch.ones(2, 1, 1))
-    assert [(m.value, m.rows) for head in measured for m in head.values()] == [(None, 0)] * 14
+    assert [(m.value, m.rows) for head in measured for m in head.values()] == [(None, 0)] * 16
 
 
 def test_an_unknown_metric_names_the_known_ones():
