@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # slow, and needed for figures alone
 
 _POINTS = 72  # an inch
 _CELL = 0.16  # inches for a token
-_SMALLEST, _LARGEST = 2.6, 8.0  # inches of a pattern
+_SMALLEST, _LARGEST = 3.0, 8.0  # inches of a pattern
 _WIDEST = 14.0  # inches for a row of patterns
 _BESIDE = 2.6  # inches for what is beside the rows of a pattern
 _LINE = 0.17  # inches for a line of text
@@ -124,7 +124,7 @@ class _Plan:
     def width(self) -> float:
         beside = _BESIDE if any(panel.beside for panel in self.asked.panels) else 0.0
         panels = self.asked.columns * (self.side + self.labels) + beside + 1.0
-        return max(panels, 6.0, self.grid_width)
+        return max(panels, 5.0, self.grid_width)
 
     @property
     def height(self) -> float:

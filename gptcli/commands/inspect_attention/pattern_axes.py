@@ -125,7 +125,9 @@ def draw_pattern(
     Returns what a colour bar explains, None for dots.
     """
     shown = cells.T if look.keys_down else cells
-    axes.set(xlim=(-0.5, len(cells) - 0.5), ylim=(len(cells) - 0.5, -0.5), aspect="equal")
+    axes.set(
+        xlim=(-0.5, len(cells) - 0.5), ylim=(len(cells) - 0.5, -0.5), aspect="equal", anchor="NW"
+    )
     _draw_masked(axes, shown)
     _label(axes, places, look, side)
     if look.in_dots:
@@ -168,7 +170,7 @@ def explain_colours(axes: Sequence["Axes"], image: "ScalarMappable", look: Look)
     """Draw a colour bar beside these axes."""
     ticks = _SHARES if look.are_shares else None
     bar = axes[0].figure.colorbar(
-        image, ax=list(axes), ticks=ticks, shrink=0.8, pad=0.02, aspect=30
+        image, ax=list(axes), ticks=ticks, shrink=0.8, pad=0.02, aspect=30, panchor=False
     )
     if ticks:
         bar.ax.set_yticklabels([f"{share:g}" for share in ticks])

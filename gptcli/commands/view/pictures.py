@@ -1,5 +1,6 @@
 """Figures that matplotlib draws: how they look on light and dark pages, and as files."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO, StringIO
@@ -27,7 +28,7 @@ def svg_text(draw: Callable[[], "Figure"]) -> str:
     """The figure as SVG, whose ink follows the reader's page; the same figure, the same bytes."""
     drawn = StringIO()
     _save(draw, drawn, format="svg", metadata={"Date": None})
-    svg = drawn.getvalue()
+    svg = re.sub(r' d="[^"]*"', _shortened, drawn.getvalue())
     return svg.replace(" <defs>", _dark_style(svg) + " <defs>", 1)
 
 
@@ -68,6 +69,11 @@ def _glyphs() -> Any:
     from matplotlib.font_manager import findfont, get_font
 
     return get_font(findfont("DejaVu Sans"))
+
+
+def _shortened(outline: re.Match[str]) -> str:
+    """An outline in hundredths of a point, which nobody can tell from millionths."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", outline[0])
 
 
 def _dark_style(svg: str) -> str:
