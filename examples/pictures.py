@@ -1,6 +1,7 @@
-"""Draws the README's pictures of the terminal: ``python examples/pictures.py RUN``.
+"""Draws the pictures of the READMEs: ``python examples/pictures.py RUN``.
 
-Runs the commands in colour and writes what they print as SVG beside this file.
+Runs commands in colour and writes what they print as SVG beside this file, and the figures of
+attention that ``--out`` writes.
 """
 
 import os
@@ -32,12 +33,21 @@ def draw(name: str, argv: list[str]) -> None:
     (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
+def draw_attention(name: str, argv: list[str]) -> None:
+    """Write a figure of ``gptcli inspect-attention ARGV``."""
+    command = [sys.executable, "-m", "gptcli", "inspect-attention", *argv]
+    subprocess.run([*command, "--out", f"{HERE / name}.svg", "--overwrite"], check=True)
+
+
 def main() -> None:
     """Draw all pictures from the run that is given."""
     run = sys.argv[1]
     draw("sample", ["sample", run, "--prompt", "ROMEO:", "-n", "450", "--temperature", "0.8"])
     draw("attention", ["inspect-attention", run, "--text", "ROMEO: O, she doth teach"])
     draw("tokens", ["tokenize", "hii there, world", "--tokenizer", run])
+    chapter = [run, "--text", "he doth teach", "--heads", "L2.H5", "--keys", "down"]
+    draw_attention("attention_masked", [*chapter, "--stage", "masked"])
+    draw_attention("attention_dots", [*chapter, "--dots"])
     draw("parameters", ["count-params", "--preset", "gpt3", "--accounting", "3b1b"])
 
 

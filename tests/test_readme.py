@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "gptcli").rglob("README.md")),
-    *sorted((ROOT / "examples").rglob("README.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
     ROOT / "tests" / "benchmarks" / "README.md",
 ]
 

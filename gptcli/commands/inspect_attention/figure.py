@@ -33,6 +33,7 @@ _CELL = 0.16  # inches for a token
 _SMALLEST, _LARGEST = 3.0, 8.0  # inches of a pattern
 _WIDEST = 14.0  # inches for a row of patterns
 _BESIDE = 2.6  # inches for what is beside the rows of a pattern
+_BAR = 0.9  # inches for a colour bar with its numbers
 _LINE = 0.17  # inches for a line of text
 _LETTERS = 13.5  # in an inch of text
 
@@ -123,7 +124,8 @@ class _Plan:
     @property
     def width(self) -> float:
         beside = _BESIDE if any(panel.beside for panel in self.asked.panels) else 0.0
-        panels = self.asked.columns * (self.side + self.labels) + beside + 1.0
+        kinds = {panel.look for panel in self.asked.panels if not panel.look.in_dots}
+        panels = self.asked.columns * (self.side + self.labels) + beside + _BAR * len(kinds)
         return max(panels, 5.0, self.grid_width)
 
     @property

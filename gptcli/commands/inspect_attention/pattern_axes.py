@@ -26,6 +26,7 @@ Cells = NDArray[np.float64]
 MOST_DOTS = 64  # tokens; more dots than that are too small to compare
 _LETTERS = 14  # of a token's label
 _LARGEST, _SMALLEST = 9.0, 5.0  # font sizes in points
+_MANY = 40  # tokens, not all of which may have room for a label
 _UPRIGHT = 2  # letters of labels that are not turned by a quarter below a pattern
 _BESIDE = 6.5  # font size of what stands beside a row
 _LINE = 1.25  # distance of labels, in heights of their letters
@@ -138,8 +139,9 @@ def draw_pattern(
 
 
 def label_letters(tokens: Sequence[str]) -> int:
-    """The letters of the longest label."""
-    return min(max(len(drawable(token)) for token in tokens), _LETTERS)
+    """The letters of the longest label; numbers stand before many tokens."""
+    longest = min(max(len(drawable(token)) for token in tokens), _LETTERS)
+    return longest + len(f" {len(tokens)}") * (len(tokens) > _MANY)
 
 
 def name_rows(axes: "Axes", names: Sequence[str]) -> None:
@@ -204,26 +206,34 @@ def _masked_area(shown: Cells) -> "Path | None":
 
 def _draw_dots(axes: "Axes", shown: Cells, look: Look, limit: float) -> None:
     """Draw dots whose areas are proportional to the values: one of ``limit`` fills its cell."""
-    from matplotlib.collections import EllipseCollection
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
-    rows, columns = np.nonzero(np.isfinite(shown) & (np.abs(shown) > _INVISIBLE * limit))
-    values = shown[rows, columns]
-    diameters = _FULL * np.sqrt(np.abs(values) / limit)
-    positive = ORANGE if look.is_signed else BLUE
-    axes.add_collection(
-        EllipseCollection(
-            diameters,
-            diameters,
-            np.zeros_like(diameters),
-            units="xy",
-            offsets=np.stack([columns, rows], axis=1),
-            offset_transform=axes.transData,
-            facecolors=[BLUE if value < 0 else positive for value in values],
-        )
-    )
-    for edge in np.arange(0.5, len(shown) - 1):
-        axes.axhline(edge, color=FAINT, linewidth=0.3, zorder=0)
-        axes.axvline(edge, color=FAINT, linewidth=0.3, zorder=0)
+    visible = np.isfinite(shown) & (np.abs(shown) > _INVISIBLE * limit)
+    for sign, colour in ((-1, BLUE), (1, ORANGE if look.is_signed else BLUE)):
+        rows, columns = np.nonzero(visible & (np.sign(shown) == sign))
+        radii = _FULL / 2 * np.sqrt(np.abs(shown[rows, columns]) / limit)
+        if len(radii):
+            dots = _discs(np.stack([columns, rows], axis=1), radii)
+            axes.add_patch(PathPatch(dots, facecolor=colour, linewidth=0))
+    edges = [((edge, -0.5), (edge, len(shown) - 0.5)) for edge in np.arange(0.5, len(shown) - 1)]
+    ends = np.array([*edges, *(tuple(end[::-1] for end in edge) for edge in edges)])
+    lines = Path(ends.reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(ends))
+    axes.add_patch(PathPatch(lines, facecolor="none", edgecolor=FAINT, linewidth=0.3, zorder=0))
+
+
+def _discs(centres: NDArray[np.int64], radii: Cells) -> "Path":
+    """Discs as one outline, four arcs each: a file with thousands of them stays small."""
+    from matplotlib.path import Path
+
+    bend = 4 / 3 * (2**0.5 - 1)  # of a Bezier curve that is nearest to a quarter of a circle
+    quarter = np.array([[1, bend], [bend, 1], [0, 1]])
+    turn = np.array([[0, -1], [1, 0]])
+    turned = [quarter @ np.linalg.matrix_power(turn, count).T for count in range(4)]
+    unit = np.concatenate([[[1, 0]], *turned])  # (13, 2)
+    places = centres[:, None] + radii[:, None, None] * unit
+    codes = [Path.MOVETO, *[Path.CURVE4] * 12]
+    return Path(places.reshape(-1, 2), np.tile(codes, len(radii)))
 
 
 def _label(axes: "Axes", places: Places, look: Look, side: float) -> None:

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgb
 
 from gptcli.checkpoint.model_files import write_description
@@ -98,35 +97,49 @@ def test_a_heatmap_holds_the_pattern_and_no_future(asked, keys_down) -> None:
     assert reading.startswith("Keys down" if keys_down else "Queries down")
 
 
+def dots_of(axes, colour):
+    """Query, key and width of each dot of a colour; keys are down."""
+    found = [one for one in axes.patches if one.get_facecolor()[:3] == to_rgb(colour)]
+    assert len(found) <= 1
+    for outline in found[0].get_path().vertices.reshape(-1, 13, 2) if found else ():
+        (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0)
+        assert right - left == pytest.approx(bottom - top)
+        yield round((left + right) / 2), round((top + bottom) / 2), right - left
+
+
 def test_the_area_of_a_dot_is_its_weight(asked) -> None:
     figure_asked, model, recording = asked(Look(keys_down=True, in_dots=True), heads=CHOSEN[:1])
     axes = draw_figure(figure_asked).axes[0]
-    (dots,) = [one for one in axes.collections if isinstance(one, EllipseCollection)]
     expected = pattern(model, recording, CHOSEN[0]).numpy()
-    diameters = dots.get_widths()
-    assert len(diameters) == (expected > 0.0005).sum()
-    for (query, key), diameter in zip(dots.get_offsets().astype(int), diameters, strict=True):
-        assert (diameter / 0.94) ** 2 == pytest.approx(expected[query, key], abs=1e-6)
+    dots = list(dots_of(axes, BLUE))
+    assert len(dots) == (expected > 0.0005).sum()
+    for query, key, width in dots:
+        assert (width / 0.94) ** 2 == pytest.approx(expected[query, key], abs=1e-6)
 
 
-@pytest.mark.parametrize("in_dots", [False, True])
-def test_scores_of_both_signs_diverge_from_zero_and_show_the_future(asked, in_dots) -> None:
-    figure_asked, model, recording = asked(Look("scaled", in_dots=in_dots), heads=CHOSEN[:1])
+def test_scores_of_both_signs_diverge_from_zero_and_show_the_future(asked) -> None:
+    figure_asked, model, recording = asked(Look("scaled"), heads=CHOSEN[:1])
     axes = draw_figure(figure_asked).axes[0]
     expected = scores(model, recording, CHOSEN[0]).numpy()
     assert expected.min() < 0 < expected.max()
     assert not axes.patches, "nothing is masked before the mask"
-    if in_dots:
-        (dots,) = axes.collections[-1:]
-        for (key, query), colour in zip(
-            dots.get_offsets().astype(int), dots.get_facecolors(), strict=True
-        ):
-            sign = BLUE if expected[query, key] < 0 else ORANGE
-            assert colour[:3].tolist() == pytest.approx(to_rgb(sign))
-    else:
-        image = axes.images[0]
-        np.testing.assert_allclose(image.get_array(), expected, atol=1e-5)
-        assert image.norm.vmin == -image.norm.vmax == pytest.approx(-np.abs(expected).max())
+    image = axes.images[0]
+    np.testing.assert_allclose(image.get_array(), expected, atol=1e-5)
+    assert image.norm.vmin == -image.norm.vmax == pytest.approx(-np.abs(expected).max())
+
+
+def test_dots_of_both_signs_have_two_colours(asked) -> None:
+    look = Look("scaled", keys_down=True, in_dots=True)
+    figure_asked, model, recording = asked(look, heads=CHOSEN[:1])
+    axes = draw_figure(figure_asked).axes[0]
+    expected = scores(model, recording, CHOSEN[0]).numpy()
+    largest, drawn = np.abs(expected).max(), 0
+    for colour, sign in ((BLUE, -1), (ORANGE, 1)):
+        for query, key, width in dots_of(axes, colour):
+            share = sign * (width / 0.94) ** 2
+            assert share == pytest.approx(expected[query, key] / largest, abs=1e-5)
+            drawn += 1
+    assert drawn == (np.abs(expected) > 0.0005 * largest).sum()
 
 
 def test_masked_scores_are_hatched_and_called_minus_infinity(asked) -> None:
