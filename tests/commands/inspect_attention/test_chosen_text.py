@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
@@ -158,3 +159,21 @@ def test_mistakes_name_the_flag_and_what_would_work(cli, model, argv, code, word
     assert (outcome.code, outcome.stdout) == (code, "")
     assert words in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_damaged_weights_are_no_picture(cli, model):
+    file = model / "model.safetensors"
+    weights = load_file(file)
+    weights["transformer.h.1.attn.c_attn.weight"][3, 2] = np.nan
+    save_file(weights, file, metadata={"format": "pt"})
+    outcome = cli("inspect-attention", model, "--text", "abc", "-q")
+    assert (outcome.code, outcome.stdout) == (4, "")
+    assert "the model's output is not finite: its weights are damaged" in outcome.stderr
+
+
+def test_a_table_without_attention_is_named(cli, trained):
+    argv = ("--preset", "lecture-bigram", "--max-iters", 2, "--out", "runs/table")
+    assert cli("train", *argv).code == 0
+    outcome = cli("inspect-attention", "runs/table", "--ids", "1 2", "-q")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "runs/table is a bigram table without attention" in outcome.stderr
