@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from gptcli.config.model import ModelConfig
@@ -91,6 +92,9 @@ def report_attention(
     for sample in more:
         for measures, layer in zip(layers, _sound(loaded, sample).layers, strict=True):
             measures.read(layer, Excerpt(0, len(sample.ids)))
+    for number, measures in enumerate(layers):
+        if not all(isfinite(check.fused_max_error) for check in measures.checks):
+            raise _damaged(loaded, f"the attention of layer {number}")
     shown, n_head, scores = part.shown, loaded.model.config.n_head, score_heads(loaded)
     heads = (
         HeadReport(
@@ -116,11 +120,15 @@ def report_attention(
 
 def _sound(loaded: LoadedModel, recording: Recording) -> Recording:
     if not bool(recording.logits.isfinite().all()):
-        raise CheckpointError(
-            f"{loaded.directory}: the model's output is not finite: its weights are damaged, "
-            "use an earlier checkpoint"
-        )
+        raise _damaged(loaded, "the model's output")
     return recording
+
+
+def _damaged(loaded: LoadedModel, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{loaded.directory}: {what} is not finite: its weights are damaged, use an earlier "
+        "checkpoint"
+    )
 
 
 def _counted_from(first: int, links: Iterable[Link]) -> tuple[Link, ...]:
