@@ -2,7 +2,8 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -97,13 +98,14 @@ class _Plan:
     """The sizes of a figure's parts in inches."""
 
     asked: AttentionFigure
-    titles: Sequence[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        wide = round(self.side * _LETTERS)
+    @cached_property
+    def titles(self) -> list[str]:
+        """The titles of all panels, in lines that are no wider than these."""
+        wide = round((self.side + self.beside) * _LETTERS)
         lines = [drawable_words(panel.title).split("\n") for panel in self.asked.panels]
         folded = [[part for line in title for part in textwrap.wrap(line, wide)] for title in lines]
-        object.__setattr__(self, "titles", ["\n".join(title) for title in folded])
+        return ["\n".join(title) for title in folded]
 
     @property
     def rows(self) -> int:
@@ -122,10 +124,14 @@ class _Plan:
         return min(max(_CELL * longest, _SMALLEST), room, _LARGEST)
 
     @property
+    def beside(self) -> float:
+        """The room for what is beside the rows of a pattern."""
+        return _BESIDE if any(panel.beside for panel in self.asked.panels) else 0.0
+
+    @property
     def width(self) -> float:
-        beside = _BESIDE if any(panel.beside for panel in self.asked.panels) else 0.0
         kinds = {panel.look for panel in self.asked.panels if not panel.look.in_dots}
-        panels = self.asked.columns * (self.side + self.labels) + beside + _BAR * len(kinds)
+        panels = self.asked.columns * (self.side + self.labels) + self.beside + _BAR * len(kinds)
         return max(panels, 5.0, self.grid_width)
 
     @property
