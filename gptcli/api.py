@@ -26,8 +26,9 @@ from gptcli.evaluation.loss import evaluate_split
 from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.generation.prompt import beginning
-from gptcli.inspection.capture import attention_modules, record
-from gptcli.inspection.explicit import explicit_attention
+from gptcli.inspection.capture import record
+from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
+from gptcli.inspection.stages import stage_values
 from gptcli.runtime.device import choose_device
 
 
@@ -85,21 +86,22 @@ class OpenRun:
         bits = None if size is None else found.bits_per(size.n_bytes)
         return TextFigures(found.loss, found.perplexity, found.accuracy, bits)
 
-    def attention(self, text: str) -> tuple[list[str], Tensor]:
+    def attention(self, text: str, stage: Stage = DEFAULT_STAGE) -> tuple[list[str], Tensor]:
         """Return the T tokens of a text and their attention, (layers, heads, T, T) on the CPU.
 
         ``weights[layer, head, query, key]`` is how much a query looks at a key; a row sums to 1.
+        Another ``stage`` than softmax gives other numbers, as ``inspect-attention --stage`` does.
         """
         tokenizer, config = self.loaded.tokenizer, self.loaded.model.config
         ids: list[int] = tokenizer.encode(text, add_special_tokens=True).tolist()
         if not config.n_layer or not ids:
             raise UsageError("attention needs a text and a model that has attention")
         ids = ids[-config.block_size :]
-        recording = record(self.loaded.model, ids)
-        modules = attention_modules(self.loaded.model)
-        layers = zip(modules, recording.layers, strict=True)
-        weights = torch.stack([explicit_attention(*layer).pattern.cpu() for layer in layers])
-        return [tokenizer.piece(number) for number in ids], weights
+        model = self.loaded.model
+        recording = record(model, ids)
+        layers = range(config.n_layer)
+        values = [stage_values(model, recording, layer, stage).cpu() for layer in layers]
+        return [tokenizer.piece(number) for number in ids], torch.stack(values)
 
 
 def open_run(checkpoint: str | Path, device: str = "auto") -> OpenRun:

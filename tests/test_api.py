@@ -51,6 +51,8 @@ def test_loss_and_attention_are_those_of_transformers(run: OpenRun) -> None:
     tokens, weights = run.attention(text)
     torch.testing.assert_close(weights, torch.cat(expected.attentions), atol=1e-5, rtol=0)
     assert tokens == list(text)
+    scores = run.attention(text, stage="masked")[1]
+    torch.testing.assert_close(scores.softmax(dim=-1), weights)
     figures = run.evaluate(text)
     assert figures.loss == pytest.approx(expected.loss.item(), abs=1e-5)
     assert figures.bits_per_byte == pytest.approx(figures.loss / math.log(2))
