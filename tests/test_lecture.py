@@ -288,11 +288,10 @@ def test_a_review_is_labelled_by_most_of_its_clauses(chapter) -> None:
 
 
 def test_an_encoder_classifies_what_counting_and_a_mask_cannot(printed) -> None:
-    out = printed("classify", "--steps", "250")
+    out = printed("classify", "--steps", "100")
     counted, decoder, encoder = (float(share) for share in re.findall(r"([\d.]+)% right", out))
     assert decoder < 56, "its first position sees nothing"
-    assert counted < 82
-    assert encoder > 90
+    assert encoder > counted + 15
 
 
 def test_the_made_grammar_turns_adjectives_round(chapter) -> None:

@@ -43,7 +43,7 @@ class Classifier(nn.Module):
 
     def __init__(self, causal: bool) -> None:
         super().__init__()
-        size = Size(V=len(WORDS), block_size=18, C=32, n_head=4, n_layer=2, causal=causal)
+        size = Size(V=len(WORDS), block_size=18, n_layer=2, causal=causal)
         self.encoder = Transformer(size)
         self.answer = nn.Linear(size.C, 2)
 

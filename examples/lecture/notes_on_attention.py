@@ -21,11 +21,17 @@ def edges(wei: Tensor, names: list[str], at_least: float = 0.0) -> list[str]:
     ]
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """Attention in three lines; an encoder leaves out the second of them."""
+def pattern(q: Tensor, k: Tensor, causal: bool) -> Tensor:
+    """How much each query (B, T, D) takes from each key (B, S, D): (B, T, S)."""
     scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
-    scores = masked(scores) if causal else scores
-    return F.softmax(scores, dim=-1) @ v
+    if causal:  # a decoder; an encoder leaves out this line
+        scores = masked(scores)
+    return F.softmax(scores, dim=-1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """What the queries gather: (B, T, D)."""
+    return pattern(q, k, causal) @ v
 
 
 def note_1_a_directed_graph(x: Tensor, head: Version4) -> None:
@@ -62,18 +68,17 @@ def note_3_no_communication_across_the_batch(x: Tensor, head: Version4) -> None:
 
 def note_4_encoder_and_decoder(x: Tensor, head: Version4) -> None:
     """An encoder's block is a decoder's with the mask line deleted."""
-    q, k = head.query(x), head.key(x)
-    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+    q, k = head.query(x[:, :4]), head.key(x[:, :4])
     print("\nnote 4: the line with the mask makes a decoder; without it this is an encoder")
-    show("  decoder, weights of 4 positions:", F.softmax(masked(scores[0, :4, :4]), dim=-1))
-    show("  encoder, the same scores:", F.softmax(scores[0, :4, :4], dim=-1))
+    show("  decoder, weights of 4 positions:", pattern(q, k, causal=True)[0])
+    show("  encoder, the same scores:", pattern(q, k, causal=False)[0])
 
 
 def note_5_cross_attention(x: Tensor, head: Version4) -> None:
     """Queries come from x, keys and values from another source of another length."""
     source = torch.randn(4, 5, 32)
-    out = attend(head.query(x), head.key(source), head.value(source), causal=False)
-    weights = F.softmax(head.query(x) @ head.key(source).transpose(-2, -1) / 4, dim=-1)
+    q, k, v = head.query(x), head.key(source), head.value(source)
+    weights, out = pattern(q, k, causal=False), attend(q, k, v, causal=False)
     print("\nnote 5: cross-attention reads another source")
     print(f"  x {tuple(x.shape)}, source {tuple(source.shape)}")
     print(f"  weights {tuple(weights.shape)}, out {tuple(out.shape)}")

@@ -100,10 +100,10 @@ def show_sentencepiece(text: str) -> None:
     except ImportError:
         print("SentencePiece is not installed: pip install sentencepiece")
         return
-    pieces = [text[start : start + 1000] for start in range(0, min(len(text), 200_000), 1000)]
+    parts = [text[start : start + 1000] for start in range(0, min(len(text), 200_000), 1000)]
     model = io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=iter(pieces), model_writer=model, vocab_size=512, minloglevel=2,
+        sentence_iterator=iter(parts), model_writer=model, vocab_size=512, minloglevel=2,
         hard_vocab_limit=False,  # a small text may have fewer pieces
     )  # fmt: skip
     pieces = SentencePieceProcessor(model_proto=model.getvalue())
