@@ -244,7 +244,7 @@ def test_norms_make_rows_or_columns_even(printed, chapter) -> None:
 
 
 def test_three_blocks_learn_with_residuals_and_hardly_without(printed, made_text: str) -> None:
-    out = printed("blocks", made_text, "--steps", "60")
+    out = printed("blocks", made_text, "--steps", "40")
     table = out.partition("validation loss")[2]
     names = ("no residuals, no norms", "residuals", "residuals and pre-norm",
              "residuals and post-norm", "pre-norm and dropout 0.2")  # fmt: skip

@@ -58,8 +58,8 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     for step in range(steps + 1):
         if step % every == 0 or step == steps:
-            # 200 batches, twenty at once, which takes less time
-            losses = [estimate(model, ids, 20 * batch_size, block_size, 10) for ids in splits]
+            # 100 batches, twenty at once, which takes less time
+            losses = [estimate(model, ids, 20 * batch_size, block_size, 5) for ids in splits]
             print("step {}: train loss {:.4f}, val loss {:.4f}".format(step, *losses), flush=True)
         if step < steps:
             inputs, targets = get_batch(splits[0], batch_size, block_size)

@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> None:
     for name, loss in losses.items():
         print(f"{name:<27} {loss:10.3f}   {VARIANTS[name][1]}")
     print("\nDropout costs a model this small something: it is there to keep a large one from")
-    print("learning the text by heart. 300 characters of the last model:")
+    print("learning the text by heart. 200 characters of the last model:")
     model.eval()
     start = torch.zeros((1, 1), dtype=torch.long)
-    print(characters.decode(generate(model, start, 300, 8)[0].tolist()))
+    print(characters.decode(generate(model, start, 200, 8)[0].tolist()))
 
 
 if __name__ == "__main__":

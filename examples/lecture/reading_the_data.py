@@ -54,7 +54,7 @@ def split(ids: Tensor) -> tuple[Tensor, Tensor]:
 
 def get_batch(ids: Tensor, batch_size: int, block_size: int) -> tuple[Tensor, Tensor]:
     """Chunks from random places: inputs (B, T), and the targets (B, T) that follow them by one."""
-    starts = torch.randint(len(ids) - block_size, (batch_size,))
+    starts = torch.randint(len(ids) - block_size, (batch_size,)).tolist()
     inputs = torch.stack([ids[i : i + block_size] for i in starts])
     targets = torch.stack([ids[i + 1 : i + block_size + 1] for i in starts])
     return inputs, targets
