@@ -131,6 +131,7 @@ def _html(
         cut="",
         data={
             "first": report.first,
+            "earlier": request.shown.first,
             "tokens": [_token(token) for token in report.tokens],
             "shape": {
                 "layers": config.n_layer,

@@ -235,8 +235,11 @@ def test_the_hash_restores_the_view(opened, small):
     assert page.tab.input_value("#metric") == "self"
     assert page.tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
     assert "token 9 " in page.text("#readout") and "token 4 " in page.text("#readout")
-    page.tab.evaluate("location.hash = '#head=L0.H0&query=3&key=1'")
-    page.tab.wait_for_function("state.head.name === 'L0.H0'")
+    page.tab.evaluate(
+        "new Promise((done) => { addEventListener('hashchange', () => done());"
+        " location.hash = '#head=L0.H0&query=3&key=1'; })"
+    )
+    assert page.text("#name").startswith("Head L0.H0")
     odd = opened(small[1], "#head=L9.H9&query=1e9&key=-4&stage=x&metric=y&count=z&theme=pink")
     assert odd.hash() == {**odd.hash(), "head": "L1.H2", "query": "1", "key": "0"}
     assert odd.complaints == []

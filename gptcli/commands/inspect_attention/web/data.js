@@ -142,12 +142,14 @@ function softmax(scores, earlier = -Infinity) {
   return powers.map((power) => power / sum);
 }
 
-/** What one of the head's cells stands for: "7 ·creature", or "8–11 ·the…" for a block. */
+/** What one of the head's cells stands for: "7 ·creature", or "8 ·the·little·…" for a block. */
 function cellLabel(head, cell) {
-  const first = cell * head.pool;
-  const last = lastToken(head, cell);
-  const until = last > first ? `–${data.first + last}` : '';
-  return `${data.first + first}${until} ${tokens[first].label}${until && '…'}`;
+  return `${data.first + cell * head.pool} ${cellText(head, cell)}`;
+}
+
+function cellText(head, cell) {
+  const block = tokens.slice(cell * head.pool, lastToken(head, cell) + 1);
+  return block.map(({ label }) => label).join('');
 }
 
 function lastToken(head, cell) {

@@ -39,6 +39,7 @@ function render() {
   planPlot(head, stage, query, key, state.count);
   drawHeatmap(state.isPairLocked);
   showScale(stage);
+  byId('range').textContent = rangeText(head);
   drawLines(head, query, key);
   showSteps(head, stage, query, key);
   if (shown.links !== head) showLinks(shown.links = head);
@@ -53,6 +54,11 @@ function lockText() {
   const locked = [state.isHeadLocked && 'head', state.isPairLocked && 'pair'].filter(Boolean);
   return locked.length ? `${locked.join(' and ')} locked: Esc unlocks`
     : 'follows the pointer: click or Enter locks';
+}
+
+function rangeText(head) {
+  const cells = head.pool > 1 ? `blocks of ${head.pool} tokens` : 'tokens';
+  return plot.count < head.size ? `${plot.count} of ${head.size} ${cells}` : `${head.size} ${cells}`;
 }
 
 function showScale(stage) {

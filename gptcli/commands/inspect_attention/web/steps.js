@@ -51,7 +51,7 @@ function calculation(head, stage, query, key) {
     case 'raw': return `Their sum is ${number(raw)}.`;
     case 'scaled': return `${number(raw)} / √${shape.headSize} = ${number(score)}.`;
     case 'masked': return `This row keeps ${query + 1} of the ${tokens.length} scores shown.`;
-    case 'softmax': return `e^${number(score)} over the sum of ${data.first + query + 1} such powers is ${percent(weight)}.`;
+    case 'softmax': return `e^${number(score)} over the sum of ${data.earlier + query + 1} such powers is ${percent(weight)}.`;
     default: return `Through the output matrix, ${percent(weight)} of this value writes a vector of length `
       + `${number(valueOf(head, 'value', query, key))} to the stream.`;
   }
@@ -69,7 +69,7 @@ function barsOf(head, stage, query, key) {
     const v = vector('value', key);
     const mixed = mixedValues(head, query, vector);
     return [bars(`v of ${tokenName(key)}`, v), bars(`${percent(weight)} of v`, v.map((one) => one * weight), -1, v),
-      bars(`sum over all keys${data.first ? ' shown' : ''}`, mixed, -1, v)];
+      bars(`sum over all keys${data.earlier ? ' shown' : ''}`, mixed, -1, v)];
   }
   const name = { scaled: 'scores of the row', masked: 'scores, the future hatched', softmax: 'weights of the row' };
   return [rowBars(name[stage], computedRow(head, stage, query), key, head.size)];

@@ -28,13 +28,12 @@ function tokenName(place) {
   return `${data.first + place} ${tokens[place].label}`;
 }
 
-/** ``token 7 '·creature'``, or ``tokens 8 to 11, '·the…'`` for a block. */
+/** "token 7 ‘·creature’", or "tokens 8 to 11 ‘·the·little·fox·jumps’" for a block. */
 function spoken(head, cell) {
-  const first = cell * head.pool;
-  const last = lastToken(head, cell);
-  const quoted = `‘${tokens[first].label}${last > first ? '…' : ''}’`;
-  const start = data.first + first;
-  return last > first ? `tokens ${start} to ${data.first + last}, ${quoted},` : `token ${start} ${quoted}`;
+  const first = data.first + cell * head.pool;
+  const last = data.first + lastToken(head, cell);
+  const quoted = `‘${clipped(cellText(head, cell), 40)}’`;
+  return last > first ? `tokens ${first} to ${last} ${quoted}` : `token ${first} ${quoted}`;
 }
 
 /** The chosen pair and what its query predicts, in words. */
