@@ -100,7 +100,7 @@ class InspectRequest(OutputRequest):
     heads: str | None = option(
         "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
         "attention sink (one that looks at the first token); in a page, the eight that rank first, "
-        "in a figure six; in other formats, all."
+        "of a short text all; in a figure six; in other formats, all."
     )
     metric: str | None = option(
         f"The metric in the grid of heads: {', '.join(METRICS)}. Default: {DEFAULT_METRIC}.",

@@ -28,7 +28,8 @@ from gptcli.inspection.packed import (
 from gptcli.inspection.report import AttentionReport, Guess, HeadReport, Token
 from gptcli.runtime.escapes import visible
 
-PAGE_HEADS = 8  # whose queries, keys and values are in the page, unless they are named
+_LEAST_HEADS = 8  # whose queries, keys and values are in the page, unless they are named
+_SMALL = 2_000_000  # bytes that those of more heads may take
 _MB = 10**6
 _WORDS = 1000  # bytes left for what is said about patterns, and for names around vectors
 
@@ -70,12 +71,16 @@ def attention_page(request: PageRequest) -> str:
 
 
 def _vectors(request: PageRequest) -> Vectors64:
-    """Queries, keys and values by head; those that nobody asked for take half of the page."""
+    """Queries, keys and values by head; those that nobody asked for take half of the page at most.
+
+    Of a long text they are those of the first heads, of a short one of all.
+    """
     heads, model = request.ranking, request.loaded.model
     if not request.is_asked:
         each = _base64_size(vector_bytes(model.config, request.shown.n_tokens)) + _WORDS
         left = request.limit - _size(request, {}) - min(_sizes(request).values())
-        heads = heads[: max(min(request.limit // 2, left) // each, 0)]
+        wanted = max(_LEAST_HEADS * each, _SMALL)
+        heads = heads[: max(min(wanted, request.limit // 2, left) // each, 0)]
     found = head_vectors(model, request.recording, request.shown, heads)
     return {
         str(head): {name: _base64(part) for name, part in asdict(parts).items()}

@@ -18,7 +18,7 @@ from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.figure import draw_figure
 from gptcli.commands.inspect_attention.figure_panels import MOST_CELLS, MULTIPLES, heads_figure
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
-from gptcli.commands.inspect_attention.page import PAGE_HEADS, PageRequest, attention_page
+from gptcli.commands.inspect_attention.page import PageRequest, attention_page
 from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
@@ -125,7 +125,7 @@ def _answer(
                 recording,
                 part,
                 request.grid_metric,
-                _names(in_full) if chosen else _names(in_full)[:PAGE_HEADS],
+                _names(in_full),
                 is_asked=bool(chosen),
                 limit=int(request.max_html_mb * 10**6),
             )

@@ -50,7 +50,7 @@ class Inspected:
 
     def page(self, heads: list[Head] | None = None, limit: float = 20, **changes: Any) -> str:
         """The page, with the vectors of these heads, of which the first is opened."""
-        ranking = heads or [one.head for one in by_interest(self.report.heads)][:8]
+        ranking = heads or [one.head for one in by_interest(self.report.heads)]
         report = replace(self.report, **changes)
         asked = PageRequest(
             report, self.loaded, self.recording, self.part.shown, "entropy", ranking,

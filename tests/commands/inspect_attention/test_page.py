@@ -72,7 +72,7 @@ def test_the_command_writes_a_page_and_tells_its_size(cli, model):
     assert re.search(r"the page has [0-9.]+ kB: weights in 8 bits, within 0\.\d%", outcome.stderr)
     found = data((model.parent / "page.html").read_text(encoding="utf-8"))
     ranked = json.loads(cli(*argv, "--json").stdout)["heads"]
-    assert list(found["vectors"]) == [f"L{one['layer']}.H{one['head']}" for one in ranked[:8]]
+    assert list(found["vectors"]) == [f"L{one['layer']}.H{one['head']}" for one in ranked]
     assert [one["label"] for one in found["tokens"]] == list("abcd")
     values = {one["name"]: one["values"] for one in found["metrics"]}
     for head in ranked:
