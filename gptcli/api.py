@@ -22,11 +22,15 @@ from gptcli.data.source_text import SourceText
 from gptcli.data.target_text import target_text
 from gptcli.data.text_tokens import TextTokens
 from gptcli.errors import DataError, UsageError
+from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.evaluation.loss import evaluate_split
+from gptcli.evaluation.target_windows import StridedWindows
 from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.generation.prompt import beginning
+from gptcli.inspection.ablation import ablate
 from gptcli.inspection.capture import record
+from gptcli.inspection.heads import AblationMode, every_head
 from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
 from gptcli.inspection.stages import stage_values
 from gptcli.runtime.device import choose_device
@@ -78,9 +82,7 @@ class OpenRun:
 
     def evaluate(self, text: str) -> TextFigures:
         """Predict every token of a text but the first, as ``gptcli eval --text`` does."""
-        tokens = TextTokens.of(SourceText("the text", text).checked(), self.loaded.tokenizer)
-        if not tokens.n_targets:
-            raise DataError("there is nothing to predict: give more text")
+        tokens = self._tokens(text)
         found = evaluate_split(self.loaded.model, tokens, self.loaded.device)
         size = target_text(tokens, self.loaded.tokenizer)
         bits = None if size is None else found.bits_per(size.n_bytes)
@@ -102,6 +104,27 @@ class OpenRun:
         layers = range(config.n_layer)
         values = [stage_values(model, recording, layer, stage).cpu() for layer in layers]
         return [tokenizer.piece(number) for number in ids], torch.stack(values)
+
+    def ablation(self, text: str, mode: AblationMode = "zero") -> Tensor:
+        """Return by how much the loss on a text grows without each head: (layers, heads).
+
+        In nats per token, as ``gptcli inspect-attention --ablate all`` finds it; ``mode`` is what
+        the head's output is replaced by, zero or its mean.
+        """
+        tokens, config = self._tokens(text), self.loaded.model.config
+        if not config.n_layer:
+            raise UsageError("ablation needs a model that has attention")
+        windows = StridedWindows(config.block_size, config.block_size, tokens.n_tokens)
+        batches = list(windows.batches(tokens, tokens_per_batch(config)))
+        found = ablate(self.loaded.model, batches, every_head(config), mode)
+        changes = torch.tensor([effect.change.mean for effect in found.effects])
+        return changes.view(config.n_layer, config.n_head)
+
+    def _tokens(self, text: str) -> TextTokens:
+        tokens = TextTokens.of(SourceText("the text", text).checked(), self.loaded.tokenizer)
+        if not tokens.n_targets:
+            raise DataError("there is nothing to predict: give more text")
+        return tokens
 
 
 def open_run(checkpoint: str | Path, device: str = "auto") -> OpenRun:

@@ -58,9 +58,21 @@ def test_loss_and_attention_are_those_of_transformers(run: OpenRun) -> None:
     assert figures.bits_per_byte == pytest.approx(figures.loss / math.log(2))
 
 
+def test_ablation_is_that_of_the_command(run: OpenRun, cli) -> None:
+    changes = run.ablation(TEXT, mode="mean")
+    flags = ("--ablate", "all", "--mode", "mean", "--text", TEXT, "--json")
+    shown = json.loads(cli("inspect-attention", "runs/input", *flags).stdout)["heads"]
+    for head in shown:
+        found = changes[head["layer"], head["head"]].item()
+        assert found == pytest.approx(head["change"], abs=1e-7)
+    assert changes.shape == (2, 2)
+
+
 def test_what_cannot_be_done_is_an_error_of_gptcli(run: OpenRun) -> None:
     with pytest.raises(DataError, match="nothing to predict"):
         run.evaluate("R")
+    with pytest.raises(DataError, match="nothing to predict"):
+        run.ablation("R")
     with pytest.raises(UsageError, match="attention needs a text"):
         run.attention("")
     with pytest.raises(UsageError, match="--temperature must be at least 0"):

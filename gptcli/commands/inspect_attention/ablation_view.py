@@ -83,13 +83,19 @@ class _Result:
         """The first ``n_rows`` heads (default: all) with their effect."""
         found, shown = self.found, self.rows[:n_rows]
         windows = counted(found.n_windows, "window")
-        total, replacement = len(found.effects), _REPLACEMENT[self.mode]
+        total = len(found.effects)
         count = f"{len(shown)} of {total} heads" if total > len(shown) else "Heads"
+        change = (
+            "Change is by how much the loss grows when the output of that head alone is replaced "
+            f"by {_REPLACEMENT[self.mode]}"
+        )
+        error = f"; the error is its standard error over {windows}."
+        if found.n_windows == 1:
+            error = "; one window has no standard error, longer texts and datasets do."
         notes = [
             f"The whole model's loss is {found.loss:.4f} nats per token, over "
             f"{counted(found.n_targets, 'token')} in {windows} of {self.data.place}.",
-            "Change is by how much the loss grows when the output of that head alone is replaced "
-            f"by {replacement}; the error is its standard error over {windows}.",
+            change + error,
         ]
         if total > len(shown):
             notes.append("--json has all heads.")
