@@ -10,6 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gptcli.inspection.capture import Recording, attention_modules
+from gptcli.inspection.heads import Head
+from gptcli.inspection.vectors import Vectors
+from gptcli.model.gpt import GPT
+
 GROUPS = (
     "newline", "line start", "space", "vowel", "consonant", "other letter", "digit", "punctuation",
 )  # fmt: skip
@@ -47,6 +52,20 @@ def character_groups(texts: Sequence[str]) -> list[str]:
     """The group of every character; one that follows a newline is a line start, whatever it is."""
     before = ["", *texts]
     return [_group(text, last) for text, last in zip(texts, before, strict=False)]
+
+
+def head_groups(
+    model: GPT, recording: Recording, texts: Sequence[str]
+) -> dict[Head, list[GroupLink]]:
+    """The links between the groups of a text's characters in every head, a layer at a time."""
+    groups, found = character_groups(texts), dict[Head, list[GroupLink]]()
+    pairs = zip(attention_modules(model), recording.layers, strict=True)
+    for layer, pair in enumerate(pairs):
+        vectors = Vectors.of(*pair)
+        blocks = ((rows, vectors.weights(rows)) for rows in vectors.blocks())
+        for index, links in enumerate(group_links(blocks, groups)):
+            found[Head(layer, index)] = links
+    return found
 
 
 def group_links(

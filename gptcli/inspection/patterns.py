@@ -12,7 +12,7 @@ from torch import Tensor
 from gptcli.inspection.capture import Recording, attention_modules
 from gptcli.inspection.excerpt import Excerpt
 from gptcli.inspection.heads import Head
-from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
+from gptcli.inspection.stage_names import DEFAULT_STAGE, SCORES, Stage
 from gptcli.inspection.stages import rollouts, stage_rows
 from gptcli.inspection.vectors import Vectors
 from gptcli.model.gpt import GPT
@@ -21,8 +21,6 @@ Patterns = Mapping[Head, Tensor]  # (M, M) each, query by key, on the CPU
 PatternStream = Iterator[tuple[Head, Tensor]]  # the same, one after the other
 
 _HeadsByLayer = Mapping[int, Sequence[int]]
-
-_SCORES: tuple[Stage, ...] = ("raw", "scaled", "masked")
 
 
 def head_patterns(
@@ -99,7 +97,7 @@ def pool(values: Tensor, cell: int, stage: Stage) -> Tensor:
     """
     if cell == 1:
         return values
-    if stage not in _SCORES:
+    if stage not in SCORES:
         return _sums(values, cell) / _sums(torch.ones_like(values[:1, :, :1]), cell)
     seen = values.isfinite()
     total, count = _sums(values.masked_fill(~seen, 0.0), cell), _sums(seen.to(values.dtype), cell)

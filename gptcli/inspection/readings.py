@@ -22,7 +22,10 @@ from gptcli.inspection.vectors import Vectors
 
 @dataclass(frozen=True)
 class Reading:
-    """A text as a model read it; ``name`` tells it from the others: the text, or the model."""
+    """A text as a model read it; ``name`` tells it from the others: the text, or the model.
+
+    The report is of all tokens of the recording.
+    """
 
     name: str
     loaded: LoadedModel
@@ -58,6 +61,40 @@ class HeadChange:
 
 
 @dataclass(frozen=True)
+class LinkChange:
+    """The weight of a key for a query in the first reading, and in another."""
+
+    query: int
+    key: int
+    before: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class PatternDifference:
+    """A head's patterns (T, T) in the first reading and in another, of the same tokens."""
+
+    reading: int
+    head: Head
+    first: Tensor
+    other: Tensor
+
+    @property
+    def difference(self) -> Tensor:
+        """What the other pattern has more than the first: (T, T), from -1 to 1."""
+        return self.other - self.first
+
+    def largest(self, count: int) -> list[LinkChange]:
+        """The links that changed most."""
+        n_tokens = self.first.shape[0]
+        places = self.difference.abs().flatten().topk(min(count, n_tokens)).indices.tolist()
+        return [
+            LinkChange(query, key, float(self.first[query, key]), float(self.other[query, key]))
+            for query, key in (divmod(place, n_tokens) for place in places)
+        ]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two readings or more, and every head in all of them, in the order of the model."""
 
@@ -74,18 +111,16 @@ class Comparison:
 
         return sorted(self.heads, key=changes)
 
-    def differences(self, heads: Sequence[Head]) -> dict[tuple[int, Head], Tensor]:
-        """By reading and head: its pattern (T, T) less that of the first, for the same tokens."""
+    def differences(self, heads: Sequence[Head]) -> list[PatternDifference]:
+        """The patterns of these heads in every reading of the same tokens as the first's."""
         first = self.readings[0]
-        base = head_patterns(first.loaded.model, first.recording, heads)
-        return {
-            (number, head): pattern - base[head]
+        old = head_patterns(first.loaded.model, first.recording, heads)
+        return [
+            PatternDifference(number, head, old[head], new)
             for number, reading in enumerate(self.readings[1:], 1)
             if have_same_tokens(first, reading)
-            for head, pattern in head_patterns(
-                reading.loaded.model, reading.recording, heads
-            ).items()
-        }
+            for head, new in head_patterns(reading.loaded.model, reading.recording, heads).items()
+        ]
 
 
 def have_same_tokens(first: Reading, other: Reading) -> bool:

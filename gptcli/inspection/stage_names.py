@@ -10,6 +10,12 @@ from typing import Literal
 Stage = Literal["raw", "scaled", "masked", "softmax", "value", "rollout"]
 
 DEFAULT_STAGE: Stage = "softmax"
+SCORES: tuple[Stage, ...] = ("raw", "scaled", "masked")
+"""The stages before softmax makes weights."""
+
+UNMASKED: tuple[Stage, ...] = ("raw", "scaled")
+"""The stages in which a query still has a score for every key in its future."""
+
 STAGES: Mapping[Stage, str] = MappingProxyType(
     {
         "raw": "product q.k",

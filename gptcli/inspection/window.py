@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gptcli.inspection.stage_names import DEFAULT_STAGE, SCORES, Stage
+
 CELL_WIDTHS = (4, 2, 1)  # a percentage, a square, a single character
 
 
@@ -12,7 +14,8 @@ CELL_WIDTHS = (4, 2, 1)  # a percentage, a square, a single character
 class Window:
     """The last tokens of a pattern, from token ``first`` on, in cells of ``cell_width``.
 
-    Where tokens are left out, one more column in front has the sum of their weights.
+    Where tokens are left out, one more column in front has the sum of their weights, or the
+    largest of their scores.
     """
 
     first: int
@@ -47,15 +50,21 @@ def fit_window(n_tokens: int, room: int, widest: int = CELL_WIDTHS[0]) -> Window
     return Window(max(n_tokens - shown, 0), n_tokens, 1)
 
 
-def window_rows(pattern: Tensor, window: Window) -> list[list[float | None]]:
-    """The cells of a pattern (T, T) row by row; None on the future, which is masked."""
-    shown = pattern[window.first :, window.first :]
+def window_rows(
+    pattern: Tensor, window: Window, stage: Stage = DEFAULT_STAGE
+) -> list[list[float | None]]:
+    """The cells of a pattern (T, T) row by row; None on the future, where there are weights.
+
+    Scores are there for the future, too, until the mask makes them -inf.
+    """
+    shown, has_future = pattern[window.first :, window.first :], stage in SCORES
     if window.is_cropped:
-        earlier = pattern[window.first :, : window.first].sum(dim=1, keepdim=True)
-        shown = torch.cat([earlier, shown], dim=1)
+        earlier = pattern[window.first :, : window.first]
+        before = earlier.amax(dim=1) if has_future else earlier.sum(dim=1)
+        shown = torch.cat([before[:, None], shown], dim=1)
     return [
         [
-            weight if column <= row + window.is_cropped else None
+            weight if has_future or column <= row + window.is_cropped else None
             for column, weight in enumerate(line)
         ]
         for row, line in enumerate(shown.tolist())

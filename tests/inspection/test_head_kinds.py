@@ -9,6 +9,8 @@ SINK = torch.zeros(6, 6).index_fill_(1, torch.tensor([0]), 1.0)
 PREVIOUS = torch.zeros(6, 6)
 PREVIOUS[0, 0] = 1
 PREVIOUS[range(1, 6), range(5)] = 1
+FAR = torch.zeros(6, 6)
+FAR[range(6), [0, 0, 0, 1, 2, 3]] = 1
 
 
 def measure(pattern: torch.Tensor) -> list[dict[str, Measured]]:
@@ -24,7 +26,7 @@ def measure(pattern: torch.Tensor) -> list[dict[str, Measured]]:
         (SINK, "first token (sink)"),
         (PREVIOUS, "previous token"),
         (torch.eye(6), "itself"),
-        (0.3 * torch.eye(6) + 0.3 * PREVIOUS + 0.4 * SINK, None),
+        (0.3 * torch.eye(6) + 0.2 * PREVIOUS + 0.2 * SINK + 0.3 * FAR, None),
     ],
 )
 def test_hand_made_heads_have_their_word(pattern, word):

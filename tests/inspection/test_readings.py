@@ -45,18 +45,22 @@ def test_what_moved_is_the_mean_total_variation_distance_of_the_rows(loaded, oth
 
 def test_differences_are_those_of_the_patterns_with_the_first(loaded, other):
     comparison = compare([reading(loaded), reading(other)])
-    (found,) = comparison.differences([Head(1, 0)]).values()
+    (found,) = comparison.differences([Head(1, 0)])
     first, second = (
         head_patterns(one.model, record(one.model, IDS), [Head(1, 0)])[Head(1, 0)]
         for one in (loaded, other)
     )
-    torch.testing.assert_close(found, second - first)
+    torch.testing.assert_close(found.difference, second - first)
+    largest = found.largest(3)
+    changes = sorted(abs(second - first).flatten().tolist(), reverse=True)
+    assert [abs(link.weight - link.before) for link in largest] == pytest.approx(changes[:3])
+    assert largest[0].before == float(first[largest[0].query, largest[0].key])
 
 
 def test_other_tokens_are_compared_by_their_metrics(loaded):
     comparison = compare([reading(loaded), reading(loaded, [1, 2, 3])])
     assert {change.moved for change in comparison.heads} == {(None,)}
-    assert comparison.differences(HEADS) == {}
+    assert comparison.differences(HEADS) == []
     ranked = comparison.most_changed("self")
     sizes = [abs(change.change("self", 1)) for change in ranked]
     assert sizes == sorted(sizes, reverse=True)

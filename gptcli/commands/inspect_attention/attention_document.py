@@ -16,6 +16,8 @@ from gptcli.inspection.patterns import Patterns, PatternStream
 from gptcli.inspection.report import AttentionReport, HeadReport
 from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
 
+SCHEMA = "gptcli.attention/1"
+
 
 def attention_document(
     report: AttentionReport,

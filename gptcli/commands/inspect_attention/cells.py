@@ -71,16 +71,20 @@ def scale_lines(canvas: Canvas, width: int, scale: Scale) -> Iterator[Text]:
     """The legend of cells of this width: their colours, or in words what their texts mean."""
     if canvas.has_scale:
         yield _swatches(canvas, scale)
-    elif width >= scale.width:
-        what = "percent" if scale.is_share else "the"
+        return
+    what = "percent" if scale.is_share else "the"
+    if width >= scale.width:
         yield from words(canvas, f"Cells are {what} {scale.name}.")
     elif scale.is_signed:
         third = scale.text(scale.largest * _MARKED).lstrip("+")
         yield from words(
-            canvas, f"+ is more than {third} {scale.name}, - less than -{third}, 0 between."
+            canvas,
+            f"+ is over {third}, - is under -{third}, a blank is between: {what} {scale.name}.",
         )
     elif scale.is_share:
-        yield from words(canvas, f"Digits are tenths {scale.name}: 3 means 30 to 40%.")
+        yield from words(
+            canvas, f"Digits are tenths {scale.name}: 3 is 30 to 40%, a blank less than 10%."
+        )
     else:
         most = scale.text(scale.largest)
         yield from words(canvas, f"Digits are tenths of {most}, the largest {scale.name}.")
@@ -100,8 +104,8 @@ def _shown(canvas: Canvas, value: float, width: int, scale: Scale) -> str:
         return ""
     share = value / scale.largest
     if scale.is_signed:
-        return "0" if abs(share) <= _MARKED else "+" if share > 0 else "-"
-    return str(min(int(10 * share), 9))
+        return "" if abs(share) <= _MARKED else "+" if share > 0 else "-"
+    return str(min(int(10 * share), 9)) if share >= 0.1 else ""
 
 
 def _number(value: float, width: int, scale: Scale) -> str:

@@ -57,7 +57,7 @@ def chosen_text(loaded: LoadedModel, source: Source, request: InspectRequest) ->
         case Dataset():
             ids = _first_of_validation(loaded, source, request)
         case SourceText():
-            ids = _encoded(loaded, source, request)
+            ids = encoded(loaded, source, request.text is not None)
         case _:
             ids = checked_ids(source, loaded)
     context = loaded.model.config.block_size
@@ -115,11 +115,12 @@ def _first_of_validation(
         return ids
     special = dataset.tokenizer.special_tokens.values()
     text = dataset.tokenizer.decode([number for number in ids if number not in special])
-    return _encoded(loaded, SourceText(name, text).checked(), request)
+    return encoded(loaded, SourceText(name, text).checked(), request.text is not None)
 
 
-def _encoded(loaded: LoadedModel, source: SourceText, request: InspectRequest) -> list[int]:
-    remedy, is_prompt = "leave it out, or train on text that has it", request.text is not None
+def encoded(loaded: LoadedModel, source: SourceText, is_prompt: bool) -> list[int]:
+    """The ids of a text; an error names a character that has none, and tells what to do."""
+    remedy = "leave it out, or train on text that has it"
     with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
         ids: list[int] = loaded.tokenizer.encode(source.text, add_special_tokens=True).tolist()
     return ids

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self, cast
 
-from gptcli.commands.completion import datasets, one_of
+from gptcli.commands.completion import datasets, models, one_of
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -51,6 +51,9 @@ def _check_ids(ids: str) -> None:
     parse_ids(ids)
 
 
+_FOCI = ("pair", "token", "groups", "compare", "compare_checkpoint")
+
+
 @dataclass(frozen=True)
 class InspectRequest(OutputRequest):
     """A model, a text, and which heads to show by which metric."""
@@ -63,10 +66,19 @@ class InspectRequest(OutputRequest):
             "stage": ("table", "json", "svg", "png", "npz"),
         }
     )
-    formats_with = MappingProxyType({"ablate": ("table", "json", "md", "csv")})
-    exclusive = (("text", "file", "ids", "data"), ("window", "samples"), ("window", "data"))
+    formats_with = MappingProxyType(
+        dict.fromkeys(("ablate", *_FOCI), ("table", "json", "md", "csv"))
+    )
+    exclusive = (
+        ("text", "file", "ids", "data"),
+        ("window", "samples"),
+        ("window", "data"),
+        ("pair", "token", "groups"),
+        *((one, "compare", "compare_checkpoint") for one in ("pair", "groups")),
+    )
     makes_no_use_of = MappingProxyType(
         dict.fromkeys(("text", "file", "ids"), ("allow_changed_data", "samples"))
+        | dict.fromkeys(_FOCI, ("window", "data", "samples", "stage", "patterns"))
     )
     alone = MappingProxyType({"ablate": _OF_ABLATION})
     needs = MappingProxyType({"patterns": ("json_output",), "mode": ("ablate",)})
@@ -115,6 +127,30 @@ class InspectRequest(OutputRequest):
         "layers so far, multiplied).",
         default=DEFAULT_STAGE,
         choices=tuple(STAGES),
+    )
+    token: str | None = option(
+        "What one token draws from the tokens before it, in every head: its number, or its text, "
+        "as creature. The last token of the last such text is taken.",
+        metavar="TEXT|NUMBER",
+    )
+    pair: str | None = option(
+        "The steps of one number, from q.k over the softmax to what is added to the residual "
+        "stream: two tokens by number or text, as 5:3, or strongest for a head's strongest link.",
+        metavar="QUERY:KEY",
+    )
+    groups: bool = option(
+        "Of a model of characters: how much vowels, consonants, spaces, line starts and so on look "
+        "at each other.",
+        default=False,
+    )
+    compare: list[str] | None = option(
+        "Read another text, too, and compare all heads. May be repeated.", metavar="TEXT"
+    )
+    compare_checkpoint: list[Path] | None = option(
+        "Read the text with another checkpoint of the run, too, and compare all heads. May be "
+        "repeated.",
+        metavar="CHECKPOINT",
+        offer=models,
     )
     patterns: bool = option(
         "With --json: include each head's full attention matrix.", default=False
@@ -174,6 +210,11 @@ class InspectRequest(OutputRequest):
     def ablation_mode(self) -> AblationMode:
         """What the output of an ablated head is replaced by."""
         return cast("AblationMode", self.mode or ABLATION_MODES[0])
+
+    @property
+    def is_focused(self) -> bool:
+        """Whether one thing is asked for, in place of the overview."""
+        return any(map(self.is_given, _FOCI))
 
     @property
     def grid_metric(self) -> str:

@@ -18,6 +18,7 @@ from gptcli.commands.inspect_attention.cells import (
 from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.drawing import SECONDARY, heading, quoted, style, words
 from gptcli.inspection.report import Prediction, Token
+from gptcli.inspection.stage_names import DEFAULT_STAGE, SCORES, UNMASKED, Stage
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.escapes import visible
 
@@ -54,11 +55,14 @@ def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Lay
         left = room - (len(_GAP) + max(map(cell_len, beside)) if beside else 0)
         if len(tokens) * least_cell <= left:
             window = fit_window(len(tokens), left, widest)
-            return _layout(tokens, window, labels, beside, beside is short)
-    return _layout(tokens, fit_window(len(tokens), room), labels)
+            break
+    else:
+        window, beside = fit_window(len(tokens), room), ()
+    rows = slice(window.first, None)
+    return layout_of(tokens, window, labels[rows], beside[rows], beside is short)
 
 
-def _layout(
+def layout_of(
     tokens: Sequence[Token],
     window: Window,
     labels: tuple[str, ...],
@@ -66,7 +70,6 @@ def _layout(
     is_short: bool = False,
 ) -> Layout:
     """Number the columns if a token is too long for its narrow one: stacked letters read badly."""
-    labels, beside = labels[window.first :], beside[window.first :]
     is_long = any(cell_len(visible(token.text)) > 2 for token in tokens[window.first :])
     is_numbered = is_long and window.cell_width < PERCENT
     return Layout(window, labels, beside, is_short, is_numbered)
@@ -93,13 +96,16 @@ def draw_rows(
         yield line
 
 
-def legend(canvas: Canvas, layout: Layout, scale: Scale = WEIGHTS) -> Iterator[Text]:
-    """The meaning of the cells and of the texts beside them."""
+def legend(
+    canvas: Canvas, layout: Layout, scale: Scale = WEIGHTS, stage: Stage = DEFAULT_STAGE
+) -> Iterator[Text]:
+    """The meaning of the cells, which are of that stage, and of the texts beside them."""
     window = layout.window
     yield from scale_lines(canvas, window.cell_width, scale)
-    yield from words(
-        canvas, f"Rows are queries, columns are keys; {MASKED} marks the future, which is masked."
-    )
+    future = f"{MASKED} marks the future, which is masked"
+    if stage in UNMASKED:
+        future = "the future is not masked yet"
+    yield from words(canvas, f"Rows are queries, columns are keys; {future}.")
     if layout.is_numbered:
         yield from words(canvas, "Above a column, read downward: the number of its token's row.")
     if layout.is_short:
@@ -109,10 +115,11 @@ def legend(canvas: Canvas, layout: Layout, scale: Scale = WEIGHTS) -> Iterator[T
         )
     if window.is_cropped:
         shown = window.n_tokens - window.first
+        earlier = "the largest score" if stage in SCORES else "the sum"
         yield from words(
             canvas,
             f"Only the last {shown} of {window.n_tokens} tokens fit this window; the column "
-            f"{_EARLIER} has the sum over all earlier keys. --json has everything.",
+            f"{_EARLIER} has {earlier} over all earlier keys. --json has everything.",
         )
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import WEIGHTS, Scale
+from gptcli.commands.inspect_attention.groups_view import GroupsOf, summary
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, words
@@ -25,6 +26,7 @@ from gptcli.inspection.window import window_rows
 
 _RANKED = 10
 _LINKS = 5
+_SUMMARISED = 3  # heads that look for one group of characters most
 _NONE = "-"
 
 
@@ -32,7 +34,7 @@ _NONE = "-"
 class Overview:
     """What to show: all heads by ``metric``, ranked by ``sort``, those in ``patterns`` in full.
 
-    ``why`` tells how the latter were chosen.
+    ``why`` tells how the latter were chosen. ``groups`` is there where tokens are characters.
     """
 
     report: AttentionReport
@@ -41,6 +43,7 @@ class Overview:
     sort: str
     why: str
     stage: Stage = DEFAULT_STAGE
+    groups: GroupsOf | None = None
 
 
 def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
@@ -57,6 +60,8 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
     table = ranking_table(ranked(heads, overview.sort)[:_RANKED], len(heads), overview.sort)
     yield ""
     yield to_text([table], canvas.width, canvas.in_colour).rstrip("\n")
+    if overview.groups is not None:
+        yield from summary(canvas, overview.groups, _SUMMARISED)
     yield from _chosen_heads(canvas, overview)
     yield from _check(canvas, report)
 
@@ -122,20 +127,21 @@ def _chosen_heads(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     for head, pattern in overview.patterns.items():
         yield from heading(canvas, f"Head {head}{overview.why}")
         yield from words(canvas, _summary(by_name[head]))
-        yield from draw_rows(canvas, layout, tokens, window_rows(pattern, layout.window), scale)
+        rows = window_rows(pattern, layout.window, overview.stage)
+        yield from draw_rows(canvas, layout, tokens, rows, scale)
         yield from _links(canvas, overview.report, by_name[head].links)
     yield Text()
-    yield from legend(canvas, layout, scale)
+    yield from legend(canvas, layout, scale, overview.stage)
     if not layout.beside:
         yield from sentences(canvas, tokens)
 
 
 def _scale(overview: Overview) -> Scale:
-    """What the cells of the chosen heads are; the future is masked in every stage."""
+    """What the cells of the chosen heads are."""
     if overview.stage == DEFAULT_STAGE:
         return WEIGHTS
-    seen = (pattern.tril().flatten().tolist() for pattern in overview.patterns.values())
-    return Scale.of(STAGES[overview.stage], chain.from_iterable(seen))
+    values = (pattern.flatten().tolist() for pattern in overview.patterns.values())
+    return Scale.of(STAGES[overview.stage], chain.from_iterable(values))
 
 
 def _links(canvas: Canvas, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:

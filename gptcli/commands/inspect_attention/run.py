@@ -10,9 +10,11 @@ from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.ablation_view import ablation_answer
 from gptcli.commands.inspect_attention.attention_document import (
+    SCHEMA,
     attention_arrays,
     attention_document,
 )
+from gptcli.commands.inspect_attention.chosen_focus import focused_answer, groups_of
 from gptcli.commands.inspect_attention.chosen_text import ChosenText, chosen_source, chosen_text
 from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.figure import draw_figure
@@ -63,7 +65,7 @@ def run(request: InspectRequest) -> Answer:
     full = partial(memory_errors, what, _REMEDY, loaded.device)
     _look(request).check_size(text.part.shown.n_tokens)
     with full():
-        answer = _answer(request, loaded, text, chosen)
+        answer = (focused_answer if request.is_focused else _answer)(request, loaded, text, chosen)
     answer.resources.enter_context(full())
     return answer
 
@@ -84,13 +86,8 @@ def _answer(
 
     def document() -> Document:
         heads = ranking if request.is_ranked else shown
-        return attention_document(
-            report,
-            heads,
-            patterns_of(_names(heads) if request.patterns else ()),
-            loaded.step,
-            request.shown_stage,
-        )
+        patterns = patterns_of(_names(heads) if request.patterns else ())
+        return attention_document(report, heads, patterns, loaded.step, request.shown_stage)
 
     def arrays() -> Mapping[str, "NDArray[Any]"]:
         patterns = each_pattern(loaded.model, recording, _names(shown), stage, part)
@@ -106,6 +103,7 @@ def _answer(
             request.ranking_metric,
             "" if chosen else why,
             request.shown_stage,
+            groups_of(loaded.model, recording, [token.text for token in report.tokens]),
         )
         return draw_overview(overview, canvas)
 
@@ -132,7 +130,7 @@ def _answer(
         )
 
     return Answer(
-        "gptcli.attention/1",
+        SCHEMA,
         document,
         tables=(ranking_table(ranking, len(report.heads), request.ranking_metric),),
         drawing=drawing,

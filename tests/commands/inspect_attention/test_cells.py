@@ -35,7 +35,7 @@ def test_a_scale_reaches_to_the_largest_value_that_is_not_masked():
         (-112.34, 6, SCORES, "-112"),
         (11.0, 2, SCORES, "+"),
         (-5.0, 1, SCORES, "-"),
-        (-2.0, 1, SCORES, "0"),
+        (-2.0, 1, SCORES, ""),
         (0.8, 6, Scale("more", 0.8, is_share=True, is_signed=True), "+80"),
         (1.3, 1, Scale("norms", 2.0), "6"),
     ],
