@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> None:
     print(f"\n{'validation loss':<27} {asked.steps} steps   lecture, 5000 steps")
     for name, loss in losses.items():
         print(f"{name:<27} {loss:10.3f}   {VARIANTS[name][1]}")
-    print("\nDropout costs a model this small something: it is there to keep a large one from")
-    print("learning the text by heart. 200 characters of the last model:")
+    print("\nDropout keeps a large model from learning the text by heart, which this small one")
+    print("cannot do anyway. 200 characters of the last model:")
     model.eval()
     start = torch.zeros((1, 1), dtype=torch.long)
     print(characters.decode(generate(model, start, 200, 8)[0].tolist()))

@@ -49,8 +49,9 @@ class Head(nn.Module):
         if self.causal:
             future = torch.ones(scores.shape[-2:]).triu(1).bool()
             scores = scores.masked_fill(future, float("-inf"))
-        self.wei = F.softmax(scores, dim=-1)
-        return self.dropout(self.wei) @ v
+        wei = F.softmax(scores, dim=-1)
+        self.wei = wei.detach()
+        return self.dropout(wei) @ v
 
 
 class MultiHead(nn.Module):
@@ -163,7 +164,7 @@ def show_updates(size: Size) -> None:
 
 
 def main() -> None:
-    """Print shapes, first updates, and the parameters of the lecture's large model."""
+    """Print the shapes within a block, and how little an untrained one adds."""
     torch.manual_seed(1337)
     show_shapes(Size(V=65))
     show_updates(Size(V=65))
