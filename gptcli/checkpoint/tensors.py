@@ -1,5 +1,6 @@
 """Reading and writing tensors in safetensors files; the only file here that imports torch."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def save_tensors(path: Path, tensors: Weights, announce: Announce = _ignore) -> 
             f"cannot write the {n_bytes:,} bytes of {path}: {error}; "
             "free some space or write elsewhere"
         ) from error
+
+
+def not_finite(tensors: Weights) -> str | None:
+    """The name of the first tensor that holds NaN or infinity; None where all are finite."""
+    # The largest absolute value of all needs no copies, and waits for a GPU only once.
+    largest = torch.nn.utils.get_total_norm(tensors.values(), math.inf)
+    if largest.isfinite():
+        return None
+    return next(name for name, tensor in tensors.items() if not tensor.isfinite().all())
 
 
 def load_tensors(path: Path) -> Weights:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import change_plan, mark_saved
-from gptcli.checkpoint.tensors import Weights
+from gptcli.checkpoint.tensors import Weights, not_finite
 from gptcli.config.training import TrainConfig
 from gptcli.errors import DivergedError, TrainingStopped, reason_of
 from gptcli.evaluation.loss import evaluate_split, planned_targets
@@ -168,8 +168,9 @@ class _Loop:
         val = self._loss_over("val", dataset.val.n_tokens) if has_val else None
         train = self._loss_over("train", self._part_of_train())
         decisive = train if val is None else val
-        if not math.isfinite(decisive):
-            raise DivergedError(diverged(self._step, decisive, self._training.config))
+        if not all(math.isfinite(loss) for loss in (train, decisive)):
+            cause = f"the loss over train is {train:.4g}, over val {decisive:.4g}"
+            raise DivergedError(diverged(self._step, cause, self._training.config))
         best = progress.best_loss
         # Step 0 is the best only until there is another: a run answers with what it has learnt.
         is_best = best is None or decisive < best or progress.best_step == 0
@@ -218,15 +219,19 @@ class _Loop:
     def _save(self) -> None:
         """Publish the best weights first, then commit the step, so that no crash loses them.
 
-        Before the first evaluation after step 0 the latest weights are published.
+        Before the first evaluation after step 0 the latest weights are published. Raises
+        DivergedError, and writes nothing, where a number to be saved is not finite.
         """
         self._reporter.doing("saving")
         training, progress = self._training, self._training.progress
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
+        optimizer = optimizer_tensors(training.optimizers, training.model)
+        if name := not_finite({**weights, **optimizer}):
+            cause = f"{name} holds numbers that are not finite"
+            raise DivergedError(diverged(progress.step, cause, self._config))
         if progress.best_step in (progress.step, 0):
             publish_weights(training.directory, weights, config, progress.step)
-        optimizer = optimizer_tensors(training.optimizers, training.model)
         snapshot = Snapshot(config, progress, weights, optimizer)
         save_step(training.directory, snapshot, training.dataset.tokenizer)
         mark_saved(training.directory)

@@ -173,7 +173,8 @@ class Stepper:
     def _read(self, step: int, values: Tensor) -> StepFigures:
         figures = StepFigures(*values.tolist())
         if not figures.is_finite:
-            raise DivergedError(diverged(step, figures.loss, self.config))
+            cause = f"loss {figures.loss:.4g}, or its gradient is not finite"
+            raise DivergedError(diverged(step, cause, self.config))
         return figures
 
     def rehearse(self, rows: int) -> None:
@@ -240,10 +241,10 @@ def _is_small(model: GPT) -> bool:
     return sum(parameter.numel() for parameter in model.parameters()) < _SMALL
 
 
-def diverged(step: int, loss: float, config: TrainConfig) -> str:
-    """The message for a loss or a gradient that is not finite."""
+def diverged(step: int, cause: str, config: TrainConfig) -> str:
+    """The message for numbers that are not finite; ``cause`` says which."""
     lower = config.lr / 3 if config.lr < _HIGH_RATE else _LOW_RATE
     return (
-        f"training diverged at step {step:,} (loss {loss:.4g}, or its gradient is not finite); "
+        f"training diverged at step {step:,} ({cause}); "
         f"what was saved before is good. Try --lr {lower:.1g} or --warmup-iters 200"
     )

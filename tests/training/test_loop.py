@@ -261,6 +261,41 @@ def test_an_evaluation_that_is_no_number_saves_nothing(begin) -> None:
     assert logged(training) == []
 
 
+@pytest.mark.parametrize("place", ["weight", "moment"])
+def test_a_stopped_run_never_saves_numbers_that_are_not_finite(begin, monkeypatch, place) -> None:
+    training = begin("a", max_iters=20)
+    heard = Listener(stop_at=13)
+    advance = Stepper.advance
+
+    def poisoned(self: Stepper, step: int) -> None:
+        advance(self, step)
+        if step == 12:
+            parameter = training.model.token_embedding.weight
+            moment = training.optimizers[0].state[parameter]["exp_avg"]
+            with torch.no_grad():
+                (parameter if place == "weight" else moment)[0, 0] = math.nan
+            heard.stop.signal_name = "SIGTERM"
+
+    monkeypatch.setattr(Stepper, "advance", poisoned)
+    with pytest.raises(DivergedError, match=r"step 13 \(token_embedding.weight.* not finite"):
+        run(training, heard)
+    assert heard.saves == [0, 10]
+    assert [step.name for step in resume_steps(training.directory)][-1] == "step-00000010"
+
+
+def test_a_train_loss_that_is_no_number_stops_beside_a_finite_val_loss(begin, monkeypatch) -> None:
+    training = begin("a")
+    losses = iter([math.log(20), math.nan])
+
+    def loss_over(loop: object, name: str, n_tokens: int) -> float:
+        return next(losses)
+
+    monkeypatch.setattr("gptcli.training.loop._Loop._loss_over", loss_over)
+    with pytest.raises(DivergedError, match="over train is nan"):
+        run(training)
+    assert logged(training) == []
+
+
 @pytest.mark.parametrize("val_fraction", [0.0, 0.05, 0.1])
 def test_a_val_split_of_one_token_or_none_is_replaced_by_train(
     prepare_string, tmp_path, val_fraction
