@@ -1,7 +1,7 @@
 """One head's pattern in a terminal: queries down, keys across, labelled with their tokens."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
@@ -32,20 +32,24 @@ _EARLIER = "…"
 
 @dataclass(frozen=True)
 class Layout:
-    """The window to show, the labels of its rows, and the texts beside them, if there is room."""
+    """The window to show, the labels of its rows, and the texts beside them, if there is room.
+
+    Numbers count from the beginning of the text, whose token ``start`` is the first of all here.
+    """
 
     window: Window
     labels: tuple[str, ...]
     beside: tuple[str, ...] = ()
     is_short: bool = False
     is_numbered: bool = False  # columns have the numbers of their rows above them
+    start: int = 0
 
 
-def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Layout:
+def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS, start: int = 0) -> Layout:
     """Choose the longest texts that leave room for all tokens, else show only the last tokens."""
     widest = min(max(cell_len(visible(token.text)) for token in tokens) + 1, _WIDEST_CELL)
     widest = max(widest, scale.width)
-    labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
+    labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)), start)
     room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
     short = tuple(_short(token.predicts) for token in tokens)
@@ -59,7 +63,8 @@ def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Lay
     else:
         window, beside = fit_window(len(tokens), room), ()
     rows = slice(window.first, None)
-    return layout_of(tokens, window, labels[rows], beside[rows], beside is short)
+    layout = layout_of(tokens, window, labels[rows], beside[rows], beside is short)
+    return replace(layout, start=start)
 
 
 def layout_of(
@@ -119,7 +124,8 @@ def legend(
         yield from words(
             canvas,
             f"Only the last {shown} of {window.n_tokens} tokens fit this window; the column "
-            f"{_EARLIER} has {earlier} over all earlier keys. --json has everything.",
+            f"{_EARLIER} has {earlier} over all earlier keys. --window A:B shows other tokens, "
+            "--json has everything.",
         )
 
 
@@ -148,11 +154,12 @@ def _short(prediction: Prediction) -> str:
     return " | ".join(f"{quoted(guess.text)} {guess.p:.2f}" for guess in guesses)
 
 
-def _labels(tokens: Sequence[Token], width: int) -> tuple[str, ...]:
+def _labels(tokens: Sequence[Token], width: int, start: int) -> tuple[str, ...]:
     names = [clipped(visible(token.text), width) for token in tokens]
-    width, digits = max(map(cell_len, names)), len(str(len(tokens) - 1))
+    width, digits = max(map(cell_len, names)), len(str(start + len(tokens) - 1))
     return tuple(
-        f"{number:>{digits}} {set_cell_size(name, width)} " for number, name in enumerate(names)
+        f"{number:>{digits}} {set_cell_size(name, width)} "
+        for number, name in enumerate(names, start)
     )
 
 
@@ -160,7 +167,8 @@ def _header(pieces: Sequence[str], layout: Layout) -> Iterator[str]:
     """The keys' tokens above their columns; where they do not fit, the numbers of their rows."""
     window, width = layout.window, layout.window.cell_width
     if layout.is_numbered:
-        stacks = [list(str(number)) for number in range(window.first, window.n_tokens)]
+        numbers = range(layout.start + window.first, layout.start + window.n_tokens)
+        stacks = [list(str(number)) for number in numbers]
     else:
         stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
     stacks = [[_EARLIER], *stacks] if window.is_cropped else stacks

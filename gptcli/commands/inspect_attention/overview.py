@@ -53,7 +53,7 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
         canvas,
         f"{escape_controls(report.directory.as_posix())}: "
         f"{counted(report.config.n_layer, 'layer')} of {counted(report.config.n_head, 'head')}, "
-        f"reading {counted(len(report.tokens), 'token')}",
+        f"reading {_read(report)}",
     )
     yield from _grid(canvas, overview)
     heads = report.heads
@@ -64,6 +64,14 @@ def draw_overview(overview: Overview, canvas: Canvas) -> Iterator[Text | str]:
         yield from summary(canvas, overview.groups, _SUMMARISED)
     yield from _chosen_heads(canvas, overview)
     yield from _check(canvas, report)
+
+
+def _read(report: AttentionReport) -> str:
+    """``20 tokens``, ``20 tokens from 1,000 on``, or the first of several windows."""
+    tokens = counted(len(report.tokens), "token")
+    if report.n_samples > 1:
+        return f"{report.n_samples} windows of {tokens}; tokens are those of the first"
+    return f"{tokens} from {report.first:,} on" if report.first else tokens
 
 
 def _grid(canvas: Canvas, overview: Overview) -> Iterator[Text]:
@@ -123,7 +131,7 @@ def _chosen_heads(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     tokens = overview.report.tokens
     by_name = {report.head: report for report in overview.report.heads}
     scale = _scale(overview)
-    layout = plan(canvas, tokens, scale)
+    layout = plan(canvas, tokens, scale, overview.report.first)
     for head, pattern in overview.patterns.items():
         yield from heading(canvas, f"Head {head}{overview.why}")
         yield from words(canvas, _summary(by_name[head]))
@@ -147,9 +155,10 @@ def _scale(overview: Overview) -> Scale:
 def _links(canvas: Canvas, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:
     for link in links[:_LINKS]:
         query, key = (quoted(report.tokens[place].text) for place in (link.query, link.key))
-        place = "itself" if link.key == link.query else f"token {link.key} {key}"
+        place = "itself" if link.key == link.query else f"token {report.first + link.key} {key}"
         yield from words(
-            canvas, f"token {link.query} {query} looks at {place} with {link.weight:.0%}"
+            canvas,
+            f"token {report.first + link.query} {query} looks at {place} with {link.weight:.0%}",
         )
 
 

@@ -94,7 +94,10 @@ def test_a_window_of_a_long_text_is_read_with_what_comes_before_it(cli, model, d
     assert "".join(token["text"] for token in found["tokens"]) == text[18:22]
     for head, other in zip(found["heads"], alone["heads"], strict=True):
         np.testing.assert_allclose(head["pattern"], np.array(other["pattern"])[12:, 12:], atol=1e-6)
-    told = cli("inspect-attention", model, "--text", text, "--window", "18:22").stderr
+    outcome = cli("inspect-attention", model, "--text", text, "--window", "18:22")
+    told = outcome.stderr
+    assert "reading 4 tokens from 18 on" in " ".join(outcome.stdout.split())
+    assert "18 c" in outcome.stdout and "token 21 'f' looks at" in outcome.stdout
     assert "the model reads 6:22, up to the end of the window" in told
     assert "tokens 18 to 21 are measured and shown" in told
 
@@ -122,8 +125,9 @@ def test_samples_are_means_over_windows_of_the_split(cli, model, tmp_path, docum
             values = [one["heads"][place]["metrics"][name]["value"] for one in alone]
             assert measured["rows"] == (8 if name in SCORES else 45)
             assert measured["value"] == pytest.approx(np.mean(values), rel=1e-6, abs=1e-9)
-    told = cli("inspect-attention", model, "--samples", 2).stderr
-    assert "2 windows of 16 tokens, spread evenly over data/input/val" in told
+    outcome = cli("inspect-attention", model, "--samples", 2)
+    assert "2 windows of 16 tokens, spread evenly over data/input/val" in outcome.stderr
+    assert "reading 2 windows of 16 tokens" in " ".join(outcome.stdout.split())
 
 
 @pytest.mark.parametrize("stage", STAGES)
