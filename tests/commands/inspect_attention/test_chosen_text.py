@@ -1,6 +1,7 @@
 """Which tokens are read, measured and shown, and in what numbers they are written."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -97,7 +98,10 @@ def test_a_window_of_a_long_text_is_read_with_what_comes_before_it(cli, model, d
     outcome = cli("inspect-attention", model, "--text", text, "--window", "18:22")
     told = outcome.stderr
     assert "reading 4 tokens from 18 on" in " ".join(outcome.stdout.split())
-    assert "18 c" in outcome.stdout and "token 21 'f' looks at" in outcome.stdout
+    assert "18 c" in outcome.stdout
+    queries = re.findall(r"token (\d+) '(.)' looks at", outcome.stdout)
+    assert queries and all(text[int(place)] == letter for place, letter in queries)
+    assert {int(place) for place, _ in queries} <= {18, 19, 20, 21}
     assert "the model reads 6:22, up to the end of the window" in told
     assert "tokens 18 to 21 are measured and shown" in told
 
