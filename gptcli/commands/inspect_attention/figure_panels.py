@@ -13,6 +13,7 @@ from gptcli.commands.inspect_attention.pattern_axes import Cells, Look, Places
 from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.pages import visible_words
 from gptcli.config.checks import counted
+from gptcli.inspection.excerpt import Excerpt
 from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.heads import Head
 from gptcli.inspection.measures import Measured
@@ -63,7 +64,13 @@ def comparison_figure(comparison: Comparison, heads: Sequence[Head], look: Look)
     """
     first, *others = comparison.readings
     patterns = [
-        head_patterns(one.loaded.model, one.recording, heads, look.stage)
+        head_patterns(
+            one.loaded.model,
+            one.recording,
+            heads,
+            look.stage,
+            Excerpt(0, len(one.recording.ids)).pooled(MOST_CELLS),
+        )
         for one in comparison.readings
     ]
     panels = list[Panel]()
