@@ -1,6 +1,7 @@
 """Which one thing is asked for, and the passes over the model that it needs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gptcli.checkpoint.find import fetch_model, named_model
 from gptcli.commands.choices import fetching
@@ -12,6 +13,12 @@ from gptcli.commands.inspect_attention.comparison_view import (
     LETTERS,
     SideBySide,
     comparison_focus,
+)
+from gptcli.commands.inspect_attention.figure import draw_figure
+from gptcli.commands.inspect_attention.figure_panels import (
+    COMPARED,
+    comparison_figure,
+    look_of,
 )
 from gptcli.commands.inspect_attention.focus import Focus
 from gptcli.commands.inspect_attention.groups_view import GroupsOf, groups_focus
@@ -51,7 +58,14 @@ def focused_answer(
         found = attention_document(reading.report, heads, {}, loaded.step)
         return {**found, focus.key: focus.document()}
 
-    return Answer(SCHEMA, document, tables=focus.tables, csv=focus.csv, drawing=focus.drawing)
+    return Answer(
+        SCHEMA,
+        document,
+        tables=focus.tables,
+        csv=focus.csv,
+        drawing=focus.drawing,
+        picture=focus.picture,
+    )
 
 
 def _focus(request: InspectRequest, reading: Reading, chosen: tuple[Head, ...]) -> Focus:
@@ -98,8 +112,14 @@ def _comparison(request: InspectRequest, reading: Reading, chosen: tuple[Head, .
     if word is None and request.compare:
         word = common_word([one.texts for one in readings])
     rows = () if word is None else tuple(_row(one, word) for one in readings)
-    found = compare(readings)
-    return comparison_focus(SideBySide(found, request.ranking_metric, chosen, word, rows))
+    look = look_of(request)
+    look.check_size(max(len(one.texts) for one in readings))
+    shown = SideBySide(compare(readings), request.ranking_metric, chosen, word, rows)
+    heads = chosen or [change.head for change in shown.ranked[:COMPARED]]
+    return replace(
+        comparison_focus(shown),
+        picture=lambda: draw_figure(comparison_figure(shown.comparison, heads, look)),
+    )
 
 
 def _others(request: InspectRequest, first: Reading) -> Iterator[Reading]:

@@ -51,7 +51,8 @@ def _check_ids(ids: str) -> None:
     parse_ids(ids)
 
 
-_FOCI = ("pair", "token", "groups", "compare", "compare_checkpoint")
+_COMPARING = ("compare", "compare_checkpoint")
+_FOCI = ("pair", "token", "groups", *_COMPARING)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class InspectRequest(OutputRequest):
     )
     formats_with = MappingProxyType(
         dict.fromkeys(("ablate", *_FOCI), ("table", "json", "md", "csv"))
+        | dict.fromkeys(_COMPARING, ("table", "json", "md", "csv", "svg", "png"))
     )
     exclusive = (
         ("text", "file", "ids", "data"),

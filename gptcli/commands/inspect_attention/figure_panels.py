@@ -7,6 +7,7 @@ from math import ceil
 
 import numpy as np
 
+from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.figure import AttentionFigure, HeadGrid, Panel
 from gptcli.commands.inspect_attention.heatmap import expectation
 from gptcli.commands.inspect_attention.pattern_axes import Cells, Look, Places
@@ -24,8 +25,14 @@ from gptcli.inspection.report import AttentionReport
 from gptcli.inspection.stage_names import Stage
 
 MULTIPLES = 6  # heads whose patterns stand below the grid of all heads
+COMPARED = 2  # heads that are compared where none are named
 MOST_CELLS = 512  # of a pattern in a row; longer texts are pooled
 _QUOTED = 90  # letters of the text in the title
+
+
+def look_of(request: InspectRequest) -> Look:
+    """How the flags say that patterns are drawn."""
+    return Look(stage=request.shown_stage, keys_down=request.keys == "down", in_dots=request.dots)
 
 
 def heads_figure(

@@ -11,6 +11,8 @@ from gptcli.commands.view.drawing import quoted
 from gptcli.commands.view.tables import Table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gptcli.inspection.report import Token
 
 
@@ -21,6 +23,7 @@ class Focus:
     Attributes:
         key: where ``document`` stands in the JSON document of the command.
         drawing: what a terminal shows in place of the tables.
+        picture: draws the figure, where there is one.
 
     """
 
@@ -29,6 +32,7 @@ class Focus:
     tables: Sequence[Table]
     csv: Table
     drawing: Callable[[Canvas], Iterator[Text | str]] | None = None
+    picture: "Callable[[], Figure] | None" = None
 
 
 def token_name(tokens: "Sequence[Token]", place: int) -> str:

@@ -18,10 +18,14 @@ from gptcli.commands.inspect_attention.chosen_focus import focused_answer, group
 from gptcli.commands.inspect_attention.chosen_text import ChosenText, chosen_source, chosen_text
 from gptcli.commands.inspect_attention.command import InspectRequest
 from gptcli.commands.inspect_attention.figure import draw_figure
-from gptcli.commands.inspect_attention.figure_panels import MOST_CELLS, MULTIPLES, heads_figure
+from gptcli.commands.inspect_attention.figure_panels import (
+    MOST_CELLS,
+    MULTIPLES,
+    heads_figure,
+    look_of,
+)
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
 from gptcli.commands.inspect_attention.page import PageRequest, attention_page
-from gptcli.commands.inspect_attention.pattern_axes import Look
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.progress_bar import progress
@@ -63,7 +67,7 @@ def run(request: InspectRequest) -> Answer:
     text = chosen_text(loaded, source, request)
     what = f"the attention over {len(text.ids):,} tokens"
     full = partial(memory_errors, what, _REMEDY, loaded.device)
-    _look(request).check_size(text.part.shown.n_tokens)
+    look_of(request).check_size(text.part.shown.n_tokens)
     with full():
         answer = (focused_answer if request.is_focused else _answer)(request, loaded, text, chosen)
     answer.resources.enter_context(full())
@@ -108,7 +112,7 @@ def _answer(
         return draw_overview(overview, canvas)
 
     def picture() -> "Figure":
-        look, metric = _look(request), request.grid_metric
+        look, metric = look_of(request), request.grid_metric
         heads = chosen or _names(ranked(report.heads, request.ranking_metric)[:MULTIPLES])
         cells = part.pooled(MOST_CELLS)
         patterns = head_patterns(loaded.model, recording, heads, stage, cells)
@@ -145,10 +149,6 @@ def _recordings(loaded: LoadedModel, text: ChosenText, advance: Advance) -> Iter
     for ids in text.more:
         advance(1)
         yield record(loaded.model, ids)
-
-
-def _look(request: InspectRequest) -> Look:
-    return Look(stage=request.shown_stage, keys_down=request.keys == "down", in_dots=request.dots)
 
 
 def _names(heads: Iterable[HeadReport]) -> list[Head]:

@@ -230,6 +230,7 @@ def test_the_command_writes_both_formats_with_hostile_text_literal(cli, director
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
+        (("--dots", "--compare", "b" * 70, "--format", "svg"), "--dots draws at most 64 tokens"),
         (("--dots",), "--dots works only with --format svg or png"),
         (("--keys", "down", "--json"), "--keys works only with --format svg or png"),
         (("--keys", "up", "--format", "svg"), "--keys up is unknown: choose one of across, down"),
