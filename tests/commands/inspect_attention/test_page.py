@@ -38,6 +38,20 @@ def test_gpt2_at_256_tokens_takes_less_than_ten_megabytes(shaped):
     assert len(found["vectors"]) == 8
 
 
+def test_the_page_of_gpt2_paints_and_opens_a_head_within_two_seconds(shaped, opened):
+    page = opened(shaped(256).page())
+    paints = page.tab.evaluate(
+        "performance.getEntriesByType('paint').map(({startTime}) => startTime)"
+    )
+    opening = page.tab.evaluate(
+        "new Promise((done) => { const start = performance.now(); tiles[77].click();"
+        " requestAnimationFrame(() => requestAnimationFrame("
+        " () => done(performance.now() - start))); })"
+    )
+    assert page.hash()["head"] == "L6.H5"
+    assert max(paints) + opening < 2000, "in milliseconds"
+
+
 @pytest.mark.parametrize("limit", [0.5, 1, 3, 6.5])
 def test_a_limit_is_kept_by_vectors_of_fewer_heads_and_by_pooling(shaped, limit):
     html = shaped(256).page(limit=limit)
