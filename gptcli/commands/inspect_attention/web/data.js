@@ -29,7 +29,7 @@ function floatsOf(base64) {
 /** Numbers of 16 bits, as IEEE 754 keeps them, as numbers of 32. */
 function halvesOf(base64) {
   return Float32Array.from(new Uint16Array(bytesOf(base64).buffer), (code) => {
-    const exponent = code >> 10 & 31;
+    const exponent = (code >> 10) & 31;
     const fraction = (code & 1023) / 1024;
     const size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
     return code >> 15 ? -size : size;
@@ -45,7 +45,7 @@ class Head {
     this.layer = Math.floor(place / shape.heads);
     this.index = place % shape.heads;
     this.name = `L${this.layer}.H${this.index}`;
-    this.keyHead = Math.floor(this.index * shape.keyHeads / shape.heads);
+    this.keyHead = Math.floor((this.index * shape.keyHeads) / shape.heads);
     this.own = data.vectors[this.name];
     this.hasProducts = Boolean(this.own) || patterns.form === 'vectors';
     this.pool = this.hasProducts ? 1 : patterns.pool;
@@ -97,11 +97,16 @@ function rowOf(head, stage, at) {
 
 function computedRow(head, stage, at) {
   switch (stage) {
-    case 'raw': return products(head, at, head.size);
-    case 'scaled': return scaled(products(head, at, head.size));
-    case 'masked': return scaled(products(head, at, at + 1));
-    case 'softmax': return weights(head, at);
-    default: return weights(head, at).map((weight, key) => weight * head.vectors.written[key]);
+    case 'raw':
+      return products(head, at, head.size);
+    case 'scaled':
+      return scaled(products(head, at, head.size));
+    case 'masked':
+      return scaled(products(head, at, at + 1));
+    case 'softmax':
+      return weights(head, at);
+    default:
+      return weights(head, at).map((weight, key) => weight * head.vectors.written[key]);
   }
 }
 
@@ -112,7 +117,7 @@ function weights(head, at) {
 
 /** Weights are stored as 255 times their square root, row by row up to the diagonal. */
 function storedWeights(head, at) {
-  const start = head.index * head.size * (head.size + 1) / 2 + at * (at + 1) / 2;
+  const start = (head.index * head.size * (head.size + 1)) / 2 + (at * (at + 1)) / 2;
   const codes = layerCodes(head.layer).subarray(start, start + at + 1);
   return Float32Array.from(codes, (code) => (code / 255) ** 2);
 }

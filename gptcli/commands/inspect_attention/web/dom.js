@@ -37,8 +37,10 @@ function percent(share) {
 function number(value) {
   if (value === -Infinity) return '−∞';
   const size = Math.abs(value);
-  const digits = size >= 1000 || (size > 0 && size < 0.001)
-    ? size.toExponential(1) : size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+  const digits =
+    size >= 1000 || (size > 0 && size < 0.001)
+      ? size.toExponential(1)
+      : size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
   return value < 0 && Number(digits) ? `−${digits}` : digits;
 }
 
@@ -52,24 +54,31 @@ const palette = {};
 
 /** Read the colours of the style sheet, as they are in the light or dark theme of now. */
 function readPalette() {
-  palette.sequential = shades(['0', '1', '2', '3', '4', '5', '6', '7'].map((n) => rgb(`scale-${n}`)));
+  palette.sequential = shades(
+    ['0', '1', '2', '3', '4', '5', '6', '7'].map((n) => rgb(`scale-${n}`)),
+  );
   palette.diverging = shades([rgb('minus'), rgb('scale-0'), rgb('plus')]);
-  for (const name of ['ink', 'quiet', 'line', 'page', 'accent']) palette[name] = `rgb(${rgb(name)})`;
+  for (const name of ['ink', 'quiet', 'line', 'page', 'accent'])
+    palette[name] = `rgb(${rgb(name)})`;
 }
 
 function rgb(name) {
   const probe = byId('probe');
   probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color.match(/[0-9.]+/g).slice(0, 3).map(Number);
+  return getComputedStyle(probe)
+    .color.match(/[0-9.]+/g)
+    .slice(0, 3)
+    .map(Number);
 }
 
 /** 256 colours through these stops, each as one number, as canvases keep them. */
 function shades(stops) {
   return Uint32Array.from({ length: 256 }, (_, index) => {
-    const place = index / 255 * (stops.length - 1);
+    const place = (index / 255) * (stops.length - 1);
     const low = Math.min(Math.floor(place), stops.length - 2);
-    const [red, green, blue] = stops[low].map(
-      (from, channel) => Math.round(from + (stops[low + 1][channel] - from) * (place - low)));
-    return (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
+    const [red, green, blue] = stops[low].map((from, channel) =>
+      Math.round(from + (stops[low + 1][channel] - from) * (place - low)),
+    );
+    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   });
 }

@@ -8,14 +8,16 @@ function buildGrid() {
   const grid = byId('grid');
   grid.style.setProperty('--heads', shape.heads);
   if (shape.keyHeads < shape.heads) grid.append(keyRow());
-  const names = Array.from({ length: shape.heads }, (_, index) => make(
-    'span', { role: 'columnheader', class: startsGroup(index) ? 'group' : '' }, `H${index}`));
+  const names = Array.from({ length: shape.heads }, (_, index) =>
+    make('span', { role: 'columnheader', class: startsGroup(index) ? 'group' : '' }, `H${index}`),
+  );
   grid.append(make('div', { role: 'row' }, [make('span', { role: 'columnheader' }), ...names]));
   for (let layer = 0; layer < shape.layers; layer++) {
     const first = layer * shape.heads;
     const row = heads.slice(first, first + shape.heads).map(makeTile);
-    grid.append(make('div', { role: 'row' },
-      [make('span', { role: 'rowheader' }, `L${layer}`), ...row]));
+    grid.append(
+      make('div', { role: 'row' }, [make('span', { role: 'rowheader' }, `L${layer}`), ...row]),
+    );
   }
 }
 
@@ -39,10 +41,17 @@ function makeTile(head) {
   const side = Math.min(TILE, Math.ceil(tokens.length / patterns.pool));
   const canvas = make('canvas', { width: side, height: side, 'aria-hidden': 'true' });
   const bar = make('i', { 'aria-hidden': 'true' });
-  const tile = make('button', {
-    type: 'button', role: 'gridcell', tabindex: '-1', 'data-place': head.place,
-    class: startsGroup(head.index) ? 'group' : '',
-  }, [canvas, make('b'), bar]);
+  const tile = make(
+    'button',
+    {
+      type: 'button',
+      role: 'gridcell',
+      tabindex: '-1',
+      'data-place': head.place,
+      class: startsGroup(head.index) ? 'group' : '',
+    },
+    [canvas, make('b'), bar],
+  );
   tiles[head.place] = tile;
   return tile;
 }
@@ -65,9 +74,9 @@ function drawTile(head) {
   const most = new Float32Array(side * side);
   const step = head.hasProducts ? Math.max(1, Math.floor(head.size / side)) : 1;
   for (let at = 0; at < head.size; at += step) {
-    const top = Math.floor(at * side / head.size) * side;
+    const top = Math.floor((at * side) / head.size) * side;
     weights(head, at).forEach((weight, key) => {
-      const place = top + Math.floor(key * side / head.size);
+      const place = top + Math.floor((key * side) / head.size);
       if (weight > most[place]) most[place] = weight;
     });
   }
@@ -83,13 +92,14 @@ function drawTile(head) {
 function showMetric(name) {
   const metric = data.metrics.find((one) => one.name === name);
   const largest = Math.max(...metric.values, 1e-12);
-  byId('about-metric').textContent = `${metric.about}${metric.unit ? `, in ${metric.unit}` : ''}; `
-    + `a full bar is ${number(largest)}`;
+  byId('about-metric').textContent =
+    `${metric.about}${metric.unit ? `, in ${metric.unit}` : ''}; ` +
+    `a full bar is ${number(largest)}`;
   for (const head of heads) {
     const value = metric.values[head.place];
     const [, shown, bar] = tiles[head.place].children;
     shown.textContent = value === null ? '–' : value.toFixed(value >= 10 ? 1 : 2);
-    bar.style.width = `${100 * Math.max(value ?? 0, 0) / largest}%`;
+    bar.style.width = `${(100 * Math.max(value ?? 0, 0)) / largest}%`;
     const unit = metric.unit ? ` ${metric.unit}` : '';
     const said = value === null ? 'unknown' : `${number(value)}${unit}`;
     tiles[head.place].setAttribute('aria-label', `Head ${head.name}, ${metric.title} ${said}`);
@@ -108,6 +118,8 @@ function markTile(place, isLocked) {
 /** The head that an arrow key leads to from this one. */
 function besideHead(head, key) {
   const [down, right] = ARROWS[key];
-  return heads[clamp(head.layer + down, 0, shape.layers - 1) * shape.heads
-    + clamp(head.index + right, 0, shape.heads - 1)];
+  return heads[
+    clamp(head.layer + down, 0, shape.layers - 1) * shape.heads +
+      clamp(head.index + right, 0, shape.heads - 1)
+  ];
 }

@@ -15,7 +15,11 @@ let plot = null; // where the cells are: head, stage, size, count, row, column, 
 /** The part of the head that is shown: `count` rows and columns around the chosen cell. */
 function planPlot(head, stage, query, key, asked) {
   const width = byId('heatmap').parentElement.clientWidth;
-  const count = clamp(asked || head.size, Math.min(LEAST_CELLS, head.size), Math.min(MOST_CELLS, head.size));
+  const count = clamp(
+    asked || head.size,
+    Math.min(LEAST_CELLS, head.size),
+    Math.min(MOST_CELLS, head.size),
+  );
   const room = width - MARGIN.left - 2;
   const isLabelled = width >= 640 && (room - MARGIN.right) / count >= LEAST_LABELLED;
   const right = isLabelled ? MARGIN.right : 0;
@@ -26,8 +30,17 @@ function planPlot(head, stage, query, key, asked) {
     return clamp(clamp(from, cell - count + 1, cell), 0, head.size - count);
   };
   plot = {
-    head, stage, query, key, width, side, count, right,
-    row: around(query, known?.row), column: around(key, known?.column), cell: side / count,
+    head,
+    stage,
+    query,
+    key,
+    width,
+    side,
+    count,
+    right,
+    row: around(query, known?.row),
+    column: around(key, known?.column),
+    cell: side / count,
   };
 }
 
@@ -37,7 +50,17 @@ function drawHeatmap(isLocked) {
   const { width, side } = plot;
   const height = side + MARGIN.top + 2;
   const { head, stage, row, column, count } = plot;
-  const name = [head.name, stage, row, column, count, width, ratio, palette.page, palette.ink].join();
+  const name = [
+    head.name,
+    stage,
+    row,
+    column,
+    count,
+    width,
+    ratio,
+    palette.page,
+    palette.ink,
+  ].join();
   if (name !== backdropOf) {
     backdropOf = name;
     for (const one of [backdrop, canvas]) {
@@ -59,14 +82,17 @@ function drawBackdrop(context, ratio) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, plot.width, plot.side + MARGIN.top + 2);
   context.imageSmoothingEnabled = false;
-  const rows = Array.from({ length: plot.count }, (_, at) => rowOf(plot.head, plot.stage, plot.row + at));
+  const rows = Array.from({ length: plot.count }, (_, at) =>
+    rowOf(plot.head, plot.stage, plot.row + at),
+  );
   context.drawImage(cellsOf(rows), MARGIN.left, MARGIN.top, plot.side, plot.side);
   hatch(context, rows);
   context.strokeStyle = palette.line;
   context.strokeRect(MARGIN.left - 0.5, MARGIN.top - 0.5, plot.side + 1, plot.side + 1);
   if (plot.cell >= LEAST_LABELLED) {
     for (let at = 0; at < plot.count; at++) drawLabels(context, at, at, palette.quiet);
-    if (plot.right) for (let at = 0; at < plot.count; at++) drawPrediction(context, at, palette.quiet);
+    if (plot.right)
+      for (let at = 0; at < plot.count; at++) drawPrediction(context, at, palette.quiet);
   }
 }
 
@@ -106,7 +132,7 @@ function shadeOf(stage) {
   if (stage === 'softmax' || stage === 'value') {
     return (value) => sequential[Math.round(255 * Math.sqrt(value / largest))];
   }
-  return (value) => diverging[Math.round(127.5 + 127.5 * value / largest)];
+  return (value) => diverging[Math.round(127.5 + (127.5 * value) / largest)];
 }
 
 /** Hatch what is masked: in each row all cells from the end of its values on. */
@@ -115,7 +141,8 @@ function hatch(context, rows) {
   const path = new Path2D();
   rows.forEach((row, at) => {
     const from = clamp(row.length - column, 0, count);
-    if (from < count) path.rect(MARGIN.left + from * cell, MARGIN.top + at * cell, (count - from) * cell, cell);
+    if (from < count)
+      path.rect(MARGIN.left + from * cell, MARGIN.top + at * cell, (count - from) * cell, cell);
   });
   context.save();
   context.clip(path);
@@ -154,8 +181,11 @@ function drawPrediction(context, row, colour) {
   context.textBaseline = 'middle';
   context.textAlign = 'left';
   const isRight = actual && actual[0] === next[0];
-  context.fillText(isRight ? `${guess} ✓` : guess + was,
-    MARGIN.left + plot.side + 8, MARGIN.top + (row + 0.5) * plot.cell);
+  context.fillText(
+    isRight ? `${guess} ✓` : guess + was,
+    MARGIN.left + plot.side + 8,
+    MARGIN.top + (row + 0.5) * plot.cell,
+  );
 }
 
 /** The chosen cell, its row and its column; dashed as long as it follows the pointer. */

@@ -13,7 +13,10 @@ function drawLines(head, query, key) {
   const column = clamp(clamp(row, key - count + 1, key), 0, head.size - count);
   const picture = byId('lines');
   picture.setAttribute('viewBox', `0 0 ${WIDTH} ${count * LINE_HEIGHT + 24}`);
-  const parts = [heading(COLUMN - 8, 'end', 'queries'), heading(WIDTH - COLUMN + 8, 'start', 'keys')];
+  const parts = [
+    heading(COLUMN - 8, 'end', 'queries'),
+    heading(WIDTH - COLUMN + 8, 'start', 'keys'),
+  ];
   for (let at = 0; at < count; at++) {
     if (row + at !== query) parts.push(...faintLines(head, row + at, row, column, count));
   }
@@ -25,8 +28,10 @@ function drawLines(head, query, key) {
   }
   picture.replaceChildren(...parts);
   const shown = chosen.slice(column, column + count).reduce((a, b) => a + b, 0);
-  byId('about-lines').textContent = shown < 0.995
-    ? `${percent(1 - shown)} of this row's attention goes to tokens that are not drawn here.` : '';
+  byId('about-lines').textContent =
+    shown < 0.995
+      ? `${percent(1 - shown)} of this row's attention goes to tokens that are not drawn here.`
+      : '';
 }
 
 function heading(x, anchor, text) {
@@ -41,11 +46,17 @@ function linesOf(weights, at, column, count, least, kind) {
   const lines = [];
   weights.slice(column, column + count).forEach((weight, place) => {
     if (weight >= least) {
-      lines.push(draw('line', {
-        x1: COLUMN, y1: middleOf(at), x2: WIDTH - COLUMN, y2: middleOf(place), class: kind,
-        'stroke-width': (0.5 + 4 * weight).toFixed(2),
-        'stroke-opacity': (kind === 'chosen' ? 0.25 + 0.75 * weight : 0.4 * weight).toFixed(3),
-      }));
+      lines.push(
+        draw('line', {
+          x1: COLUMN,
+          y1: middleOf(at),
+          x2: WIDTH - COLUMN,
+          y2: middleOf(place),
+          class: kind,
+          'stroke-width': (0.5 + 4 * weight).toFixed(2),
+          'stroke-opacity': (kind === 'chosen' ? 0.25 + 0.75 * weight : 0.4 * weight).toFixed(3),
+        }),
+      );
     }
   });
   return lines;
@@ -54,7 +65,11 @@ function linesOf(weights, at, column, count, least, kind) {
 function tokenText(head, cell, at, x, anchor, isChosen) {
   const text = clipped(cellLabel(head, cell), 18);
   const place = { x, y: middleOf(at) + 4, 'text-anchor': anchor, class: isChosen ? 'chosen' : '' };
-  return draw('text', { ...place, 'data-cell': cell, 'data-side': anchor === 'end' ? 'query' : 'key' }, text);
+  return draw(
+    'text',
+    { ...place, 'data-cell': cell, 'data-side': anchor === 'end' ? 'query' : 'key' },
+    text,
+  );
 }
 
 function middleOf(at) {

@@ -25,7 +25,9 @@ function showSteps(head, stage, query, key) {
     const isKnown = head.stages.includes(input.value);
     input.disabled = !isKnown;
     input.checked = input.value === stage;
-    input.parentElement.lastChild.textContent = isKnown ? resultOf(head, input.value, query, key) : '–';
+    input.parentElement.lastChild.textContent = isKnown
+      ? resultOf(head, input.value, query, key)
+      : '–';
   }
   byId('about-step').textContent = `${STEPS[stage][1]} ${calculation(head, stage, query, key)}`;
   byId('bars').replaceChildren(...barsOf(head, stage, query, key));
@@ -46,32 +48,62 @@ function valueOf(head, stage, query, key) {
 
 function calculation(head, stage, query, key) {
   if (!head.hasProducts) return '';
-  const [raw, score, weight] = ['raw', 'scaled', 'softmax'].map((one) => valueOf(head, one, query, key));
+  const [raw, score, weight] = ['raw', 'scaled', 'softmax'].map((one) =>
+    valueOf(head, one, query, key),
+  );
   switch (stage) {
-    case 'raw': return `Their sum is ${number(raw)}.`;
-    case 'scaled': return `${number(raw)} / √${shape.headSize} = ${number(score)}.`;
-    case 'masked': return `This row keeps ${query + 1} of the ${tokens.length} scores shown.`;
-    case 'softmax': return `e^${number(score)} over the sum of ${data.earlier + query + 1} such powers is ${percent(weight)}.`;
-    default: return `Through the output matrix, ${percent(weight)} of this value writes a vector of length `
-      + `${number(valueOf(head, 'value', query, key))} to the stream.`;
+    case 'raw':
+      return `Their sum is ${number(raw)}.`;
+    case 'scaled':
+      return `${number(raw)} / √${shape.headSize} = ${number(score)}.`;
+    case 'masked':
+      return `This row keeps ${query + 1} of the ${tokens.length} scores shown.`;
+    case 'softmax':
+      return `e^${number(score)} over the sum of ${data.earlier + query + 1} such powers is ${percent(weight)}.`;
+    default:
+      return (
+        `Through the output matrix, ${percent(weight)} of this value writes a vector of length ` +
+        `${number(valueOf(head, 'value', query, key))} to the stream.`
+      );
   }
 }
 
 function barsOf(head, stage, query, key) {
-  if (!head.hasProducts) return [rowBars('weights of the row', rowOf(head, 'softmax', query), key, head.size)];
-  const vector = (name, token) => head.vectors[name].subarray(token * shape.headSize, (token + 1) * shape.headSize);
+  if (!head.hasProducts)
+    return [rowBars('weights of the row', rowOf(head, 'softmax', query), key, head.size)];
+  const vector = (name, token) =>
+    head.vectors[name].subarray(token * shape.headSize, (token + 1) * shape.headSize);
   if (stage === 'raw') {
     const [q, k] = [vector('query', query), vector('key', key)];
-    return [bars(`q of ${tokenName(query)}`, q), bars(`k of ${tokenName(key)}`, k), bars('q × k', q.map((one, d) => one * k[d]))];
+    return [
+      bars(`q of ${tokenName(query)}`, q),
+      bars(`k of ${tokenName(key)}`, k),
+      bars(
+        'q × k',
+        q.map((one, d) => one * k[d]),
+      ),
+    ];
   }
   if (stage === 'value') {
     const weight = valueOf(head, 'softmax', query, key);
     const v = vector('value', key);
     const mixed = mixedValues(head, query, vector);
-    return [bars(`v of ${tokenName(key)}`, v), bars(`${percent(weight)} of v`, v.map((one) => one * weight), -1, v),
-      bars(`sum over all keys${data.earlier ? ' shown' : ''}`, mixed, -1, v)];
+    return [
+      bars(`v of ${tokenName(key)}`, v),
+      bars(
+        `${percent(weight)} of v`,
+        v.map((one) => one * weight),
+        -1,
+        v,
+      ),
+      bars(`sum over all keys${data.earlier ? ' shown' : ''}`, mixed, -1, v),
+    ];
   }
-  const name = { scaled: 'scores of the row', masked: 'scores, the future hatched', softmax: 'weights of the row' };
+  const name = {
+    scaled: 'scores of the row',
+    masked: 'scores, the future hatched',
+    softmax: 'weights of the row',
+  };
   return [rowBars(name[stage], computedRow(head, stage, query), key, head.size)];
 }
 
@@ -79,7 +111,9 @@ function barsOf(head, stage, query, key) {
 function mixedValues(head, query, vector) {
   const mixed = new Float32Array(shape.headSize);
   computedRow(head, 'softmax', query).forEach((weight, key) => {
-    vector('value', key).forEach((one, d) => { mixed[d] += weight * one; });
+    vector('value', key).forEach((one, d) => {
+      mixed[d] += weight * one;
+    });
   });
   return mixed;
 }
@@ -95,16 +129,25 @@ function bars(title, values, marked = -1, like = values, count = values.length) 
   const paths = { plus: '', minus: '', marked: '' };
   values.forEach((value, place) => {
     const kind = place === marked ? 'marked' : value < 0 ? 'minus' : 'plus';
-    paths[kind] += `M${place + 0.1} ${zero}h.8v${(1 - zero) * value / size}h-.8z`;
+    paths[kind] += `M${place + 0.1} ${zero}h.8v${((1 - zero) * value) / size}h-.8z`;
   });
   const parts = Object.entries(paths).map(([kind, d]) => draw('path', { d, class: kind }));
   parts.push(draw('path', { d: `M0 ${zero}H${count}`, class: 'zero' }));
-  const chart = draw('svg', {
-    viewBox: `0 0 ${count} 100`, preserveAspectRatio: 'none', role: 'img',
-    'aria-label': `${title}: ${values.length} values, the largest size is ${number(size)}`,
-  }, parts);
-  chart.style.setProperty('--seen', `${100 * values.length / count}%`);
-  return make('figure', {}, [make('figcaption', {}, `${title}, up to ${isSigned ? '±' : ''}${number(size)}`), chart]);
+  const chart = draw(
+    'svg',
+    {
+      viewBox: `0 0 ${count} 100`,
+      preserveAspectRatio: 'none',
+      role: 'img',
+      'aria-label': `${title}: ${values.length} values, the largest size is ${number(size)}`,
+    },
+    parts,
+  );
+  chart.style.setProperty('--seen', `${(100 * values.length) / count}%`);
+  return make('figure', {}, [
+    make('figcaption', {}, `${title}, up to ${isSigned ? '±' : ''}${number(size)}`),
+    chart,
+  ]);
 }
 
 /** A chart of a row, with the keys' tokens below where there is room for them. */

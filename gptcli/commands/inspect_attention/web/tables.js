@@ -2,26 +2,50 @@
 
 /** Rows of cells whose first one is a button that chooses a pair. */
 function fillTable(id, rows) {
-  byId(id).tBodies[0].replaceChildren(...rows.map(({ cells, query, key }) => {
-    const [first, ...rest] = cells;
-    const button = make('button', { type: 'button', 'data-query': query, 'data-key': key }, first);
-    return make('tr', {}, [make('th', { scope: 'row' }, [button]), ...rest.map((text) => make('td', {}, text))]);
-  }));
+  byId(id).tBodies[0].replaceChildren(
+    ...rows.map(({ cells, query, key }) => {
+      const [first, ...rest] = cells;
+      const button = make(
+        'button',
+        { type: 'button', 'data-query': query, 'data-key': key },
+        first,
+      );
+      return make('tr', {}, [
+        make('th', { scope: 'row' }, [button]),
+        ...rest.map((text) => make('td', {}, text)),
+      ]);
+    }),
+  );
 }
 
 function showLinks(head) {
   byId('links').caption.textContent = `Strongest links of ${head.name}`;
-  fillTable('links', head.links.map(([query, key, weight]) => ({
-    cells: [tokenName(query), key === query ? 'itself' : tokenName(key), percent(weight)], query, key,
-  })));
+  fillTable(
+    'links',
+    head.links.map(([query, key, weight]) => ({
+      cells: [tokenName(query), key === query ? 'itself' : tokenName(key), percent(weight)],
+      query,
+      key,
+    })),
+  );
 }
 
 /** One row a token; filled when it is opened, for a long text has many. */
 function fillPredictions() {
-  fillTable('predictions', tokens.map(({ next, actual }, place) => ({
-    cells: [tokenName(place), next[0], percent(next[1]), actual?.[0] ?? '', actual ? percent(actual[1]) : ''],
-    query: place, key: place,
-  })));
+  fillTable(
+    'predictions',
+    tokens.map(({ next, actual }, place) => ({
+      cells: [
+        tokenName(place),
+        next[0],
+        percent(next[1]),
+        actual?.[0] ?? '',
+        actual ? percent(actual[1]) : '',
+      ],
+      query: place,
+      key: place,
+    })),
+  );
 }
 
 function tokenName(place) {
@@ -41,7 +65,8 @@ function readout(head, stage, query, key) {
   const weight = rowOf(head, 'softmax', query)[key];
   const target = key === query ? 'itself' : spoken(head, key);
   const verb = lastToken(head, query) > query * head.pool ? 'look at' : 'looks at';
-  const other = stage === 'softmax' ? '' : ` (${STEPS[stage][0]}: ${number(valueOf(head, stage, query, key))})`;
+  const other =
+    stage === 'softmax' ? '' : ` (${STEPS[stage][0]}: ${number(valueOf(head, stage, query, key))})`;
   return `In ${head.name} ${spoken(head, query)} ${verb} ${target} with ${percent(weight)} of its attention${other}.`;
 }
 
