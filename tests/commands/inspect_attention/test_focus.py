@@ -202,3 +202,9 @@ def test_the_terminal_shows_scores_of_the_future_until_the_mask_makes_them_minus
     assert found[0] != future and len(found) == 4
     assert set(found[1:]) == {future} or (stage == "raw" and float(found[3]))
     assert legend in shown
+
+
+def test_a_comparison_is_drawn_as_a_figure_but_a_pair_is_not(look, tmp_path):
+    assert look("--compare-checkpoint", "second", "--out", "both.svg").code == 0
+    assert "<svg" in (tmp_path / "both.svg").read_text(encoding="utf-8")
+    assert look("--token", "3", "--out", "row.svg").code == 2
