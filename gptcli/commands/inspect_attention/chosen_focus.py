@@ -49,6 +49,8 @@ def focused_answer(
 ) -> Answer:
     """What is asked for in place of the overview; in JSON beside it."""
     name = model_name(loaded) if request.compare_checkpoint else request.text or "the text"
+    if text.part.start:
+        note(f"tokens are counted from the first that is read, {text.part.start} of the text")
     reading = _reading(name, loaded, text.ids)
     focus = _focus(request, reading, chosen)
 

@@ -96,8 +96,8 @@ def _metrics(compared: SideBySide, changes: Sequence[HeadChange]) -> Table:
         values = [Figure.of(part[metric].value, "z.2f") for part in change.metrics]
         steps = [Figure.of(change.change(metric, one), "+z.2f") for one in others]
         moved = [Figure(part, percent(part)) for part in change.moved if part is not None]
-        kinds = " | ".join(kind_of(part) or "-" for part in change.metrics)
-        rows.append((str(change.head), *values, *steps, *moved, kinds))
+        kinds = [kind_of(part) or "-" for part in change.metrics]
+        rows.append((str(change.head), *values, *steps, *moved, " | ".join(kinds)))
     has_moved = [part is not None for part in changes[0].moved]
     lettered = list(compress(letters[1:], has_moved))
     notes = ("Moved: the share of its attention that a head gives to other tokens than in A.",)
@@ -105,7 +105,7 @@ def _metrics(compared: SideBySide, changes: Sequence[HeadChange]) -> Table:
         f"{metric.replace('_', ' ').capitalize()} of the heads, most changed first",
         (
             "head", *letters, *(f"{one} - A" for one in letters[1:]),
-            *(f"{one} moved" for one in lettered), " | ".join(letters),
+            *(f"{one} moved" for one in lettered), "kinds",
         ),
         tuple(rows),
         spare=tuple(f"{one} - A" for one in letters[1:]),

@@ -28,7 +28,7 @@ def row_focus(row: TokenRow, tokens: Sequence[Token], chosen: Sequence[Head]) ->
     heads = [head for head in row.ranked if not chosen or head in chosen]
     seen = tokens[: row.query + 1]
     title = f"What {token_name(tokens, row.query)} draws from the tokens before it, head by head"
-    names = tuple(f"{place} {token.text}" for place, token in enumerate(seen))
+    names = tuple(f"{place} {visible(token.text)}" for place, token in enumerate(seen))
     table = Table(title, ("head", *names), tuple(_cells(row, head) for head in heads), folds=True)
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
