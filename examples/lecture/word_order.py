@@ -100,7 +100,7 @@ def train(model: Translator, steps: int, held_out: list[Pair]) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if step % 200 == 0 or step == steps - 1:
+        if step % 100 == 0 or step == steps - 1:
             print(f"step {step}: loss {loss.item():.4f}", flush=True)
 
 
@@ -130,7 +130,7 @@ def draw(path: str, wei: Tensor, english: list[str], spanish: list[str]) -> None
 def main(argv: list[str] | None = None) -> None:
     """Train, translate sentences that were never shown, and draw what the decoder looked at."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--picture", metavar="FILE", help="a .png or .svg of the cross-attention")
     asked = parser.parse_args(argv)
     drawn = random.Random(1)
