@@ -147,11 +147,19 @@ def hub_handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
 
         def found(self) -> tuple[int, str, bytes]:
             repository, _, file = self.path[1:].partition("/resolve/main/")
+            if self.path.startswith("/api/"):
+                repository = self.path.removeprefix("/api/").partition("/tree/main")[0]
             files = hub.repositories.get(repository)
             if hub.answer != 200 or not hub.is_hub:
                 return hub.answer, hub.code, b"<html>"
             if files is None:
                 return 401, "RepoNotFound", b""
+            if self.path.startswith("/api/"):
+                listed = [
+                    {"type": "file", "path": name, "size": len(content), "oid": name}
+                    for name, content in files.items()
+                ]
+                return 200, "", json.dumps(listed).encode()
             return (200, "", files[file]) if file in files else (404, "EntryNotFound", b"")
 
         def log_message(self, format: str, *args: object) -> None:

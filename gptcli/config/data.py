@@ -10,6 +10,8 @@ VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
 SPLITS = ("train", "val")
 ARITHMETIC_SOURCES = ("addition", "calculator")
+REVERSED = ", reversed"  # in the description of a source whose answers are
+BEFORE_RESULT = ":"  # between the steps of an exercise and its result
 USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
 # From this number on, whole documents are the validation split by default: a tenth of fewer
 # documents may be none of them, or most of the text.
@@ -74,6 +76,7 @@ class ArithmeticOptions:
     Attributes:
         digits: the most digits of an operand; in a division, of the quotient and the divisor.
         reverse: whether the digits of answers are reversed, behind the sign.
+        steps: whether the steps of the calculation are written before the result.
         count: how many problems; None: USUAL_COUNT, or all if there are fewer.
         seed: decides which problems are chosen, and their order.
 
@@ -81,6 +84,7 @@ class ArithmeticOptions:
 
     digits: int = 3
     reverse: bool = False
+    steps: bool = False
     count: int | None = None
     seed: int = SEED
 

@@ -128,6 +128,12 @@ class TokenSplit:
             self._refuse_start(index, int(starts[index]), f"there are {self.n_tokens:,}")
         return starts.view("<i8")
 
+    @cached_property
+    def longest_document(self) -> int:
+        """The number of tokens in the longest document of a masked split; 0 without any."""
+        lengths = np.diff(self.document_starts, append=self.n_tokens)
+        return int(lengths.max(initial=0))
+
     def _refuse_start(self, index: int, start: int, why: str) -> None:
         file = self._directory / starts_file(self._name)
         raise DataError(

@@ -2,7 +2,8 @@
 
 A model that always takes the likeliest token generates exactly the answer if, after the question
 and any part of the answer, the next token of the answer is the likeliest. So one pass over all
-problems tells which answers greedy generation would get right.
+problems tells which answers greedy generation would get right. Where steps stand before the
+result, others may lead there as well: then the model writes its own, and the result decides.
 """
 
 import re
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from gptcli.data.token_split import TokenSplit
 from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions
 from gptcli.evaluation.target_windows import Places, Split, TargetBatch
+from gptcli.evaluation.worked_results import has_steps, reaches_result
 from gptcli.model.gpt import UNCOUNTED
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -40,13 +42,14 @@ class ExactMatches:
 class ArithmeticProblems:
     """Problem i: the question ``starts[i]`` up to ``answers[i]``, the answer up to ``ends[i]``.
 
-    ``operations`` are indices into OPERATIONS.
+    ``operations`` are indices into OPERATIONS. ``has_steps``: answers are steps and a result.
     """
 
     starts: Places
     answers: Places
     ends: Places
     operations: Places
+    has_steps: bool = False
 
     def batches(self, split: Split, tokens_per_batch: int) -> Iterator[TargetBatch]:
         """Yield the problems, one a row; only the tokens of its answer are targets."""
@@ -85,20 +88,28 @@ def arithmetic_problems(
     fits = ends - starts <= context + 1
     if not fits.any():
         return None
-    return ArithmeticProblems(starts[fits], answers[fits], ends[fits], np.array(operations)[fits])
+    first = tokenizer.decode(split.read(int(answers[0]), int(ends[0] - answers[0])))
+    kept = (starts[fits], answers[fits], ends[fits], np.array(operations)[fits])
+    return ArithmeticProblems(*kept, has_steps(first))
 
 
 def exact_match(
-    evaluation_pass: EvaluationPass, problems: ArithmeticProblems
+    evaluation_pass: EvaluationPass, problems: ArithmeticProblems, tokenizer: Tokenizer
 ) -> dict[str, ExactMatches]:
     """Count the solved problems of each operation; the windows are the ``problems``."""
-    size = len(OPERATIONS)
+    size, model, device = len(OPERATIONS), evaluation_pass.model, evaluation_pass.device
+    spans = np.stack([problems.starts, problems.answers, problems.ends], axis=1)
 
     def measure(predictions: Predictions) -> NDArray[np.float64]:
         starts = predictions.batch.starts
         wrong = np.bincount(predictions.rows, ~predictions.correct, minlength=len(starts))
-        kinds = problems.operations[np.searchsorted(problems.starts, starts)]
-        right = np.bincount(kinds, wrong == 0, minlength=size)
+        numbers, is_right = np.searchsorted(problems.starts, starts), wrong == 0
+        if problems.has_steps:
+            others = spans[numbers[~is_right]]
+            split = evaluation_pass.split
+            is_right[~is_right] = reaches_result(model, device, tokenizer, split, others)
+        kinds = problems.operations[numbers]
+        right = np.bincount(kinds, is_right, minlength=size)
         return np.concatenate([right, np.bincount(kinds, minlength=size)]).astype(np.float64)
 
     sums = evaluation_pass.sums(2 * size, measure).reshape(2, size)

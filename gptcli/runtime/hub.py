@@ -49,8 +49,8 @@ def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
     """
     if not is_hub_id(hub_id):
         raise UsageError(f"{hub_id!r} is not the name of a model on the hub{hint}")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
-    with _quiet():
+    telemetry_off()
+    with quietly():
         problem = _problem_of_asking(hub_id, wanted, hint)
         for choice in wanted.choices:
             directory = _download(hub_id, choice, is_offline=problem is not None)
@@ -60,12 +60,12 @@ def fetch_files(hub_id: str, wanted: HubFiles, hint: str = "") -> Path:
                 return directory
     if problem:
         raise ResourceError(
-            f"{hub_id}: no such path here, and no copy of it from {_endpoint()}, {problem}: check "
+            f"{hub_id}: no such path here, and no copy of it from {endpoint()}, {problem}: check "
             f"the network and HF_ENDPOINT, or give {wanted.instead}{hint}"
         )
     names = ", ".join(" + ".join(choice) for choice in wanted.choices)
     raise UsageError(
-        f"{hub_id} at {_endpoint()} has no {wanted.what} ({names}): choose another{hint}"
+        f"{hub_id} at {endpoint()} has no {wanted.what} ({names}): choose another{hint}"
     )
 
 
@@ -76,7 +76,7 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
     """
     from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
 
-    url = hf_hub_url(hub_id, wanted.choices[0][0], endpoint=_endpoint())
+    url = hf_hub_url(hub_id, wanted.choices[0][0], endpoint=endpoint())
     try:
         get_hf_file_metadata(url, timeout=10)
     except errors.GatedRepoError:
@@ -84,14 +84,14 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
     except errors.RepositoryNotFoundError:
         raise UsageError(
             f"no {wanted.what} {hub_id!r}: no such path here and no such model at "
-            f"{_endpoint()}{hint or '; if it is private, `hf auth login` first'}"
+            f"{endpoint()}{hint or '; if it is private, `hf auth login` first'}"
         ) from None
     except errors.EntryNotFoundError:  # the model is there
         return None
     except errors.OfflineModeIsEnabled:
         return "which HF_HUB_OFFLINE forbids asking"
     except Exception as error:  # networks and the library's HTTP client raise many kinds
-        return f"which cannot be asked ({_reason(error)})"
+        return f"which cannot be asked ({reason(error)})"
     return None
 
 
@@ -104,7 +104,7 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
 
     try:
         paths = [
-            hf_hub_download(hub_id, file, endpoint=_endpoint(), local_files_only=is_offline)
+            hf_hub_download(hub_id, file, endpoint=endpoint(), local_files_only=is_offline)
             for file in files
         ]
     except Exception as error:
@@ -112,8 +112,8 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
         if isinstance(error, errors.EntryNotFoundError) and not is_lost:
             return None
         raise ResourceError(
-            f"{hub_id}: its {' and '.join(files)} cannot be downloaded from {_endpoint()} "
-            f"({_reason(error)}): try again"
+            f"{hub_id}: its {' and '.join(files)} cannot be downloaded from {endpoint()} "
+            f"({reason(error)}): try again"
         ) from None
     return Path(paths[0]).parent
 
@@ -127,17 +127,24 @@ def _download_beside(hub_id: str, files: tuple[str, ...]) -> None:
             _download(hub_id, (file,), is_offline=False)
 
 
-def _endpoint() -> str:
+def telemetry_off() -> None:
+    """Turn the library's telemetry off: it reads this when it is imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def endpoint() -> str:
+    """The address of the hub."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an error says, on one line of at most 120 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 120 else text[:119] + "\u2026"
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Silence the library's progress bars, log lines and warnings: gptcli has its own messages."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import (

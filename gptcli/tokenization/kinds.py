@@ -31,6 +31,7 @@ class TokenizerSpec:
         unk: whether ``char`` gets a token for characters that are not in the text. ``word``
             always has one, the others do not need it.
         special_tokens: names of tokens that text never becomes; they get the last ids.
+        word_space: whether in ``word`` the space before a word belongs to the word, as in bpe.
 
     """
 
@@ -38,12 +39,15 @@ class TokenizerSpec:
     vocab_size: int | None = None
     unk: bool = False
     special_tokens: tuple[str, ...] = ()
+    word_space: bool = False
 
     def __post_init__(self) -> None:
         _check_kind(self.kind)
         _check_size(self)
         if self.unk and self.kind not in ("char", "word"):
             raise UsageError(f"--unk is for char: {self.kind} can encode any text, leave --unk out")
+        if self.word_space and self.kind != "word":
+            raise UsageError(f"--word-space is for word, not for {self.kind}: leave it out")
         _check_special_tokens(self.special_tokens)
 
     @property

@@ -44,12 +44,14 @@ SPLIT_PATTERNS: Mapping[str, str] = MappingProxyType(
 
 # The expressions of the kinds that are trained here: word, wordpiece and unigram.
 WORD_SPLIT = r"\w+(?:['\x{2019}]\w+)*|\s|."
+SPACED_WORD_SPLIT = f" ?{WORD_SPLIT}"  # the space before a word belongs to it
+WORD_SPLITS = (WORD_SPLIT, SPACED_WORD_SPLIT)
 # A # is a word by itself, so that no word begins like a continuing piece. No word has more than
 # 32 characters, since the longest-match search takes the square of the length.
 WORDPIECE_SPLIT = r"#| ?\p{L}{1,32}| ?\p{N}{1,32}| ?[^\s\p{L}\p{N}#]{1,32}|\s{1,32}(?!\S)|\s{1,32}"
 UNIGRAM_SPLIT = r" ?\S+" + _SPACES
 
-KNOWN_SPLITS = frozenset([*SPLIT_PATTERNS.values(), WORD_SPLIT, WORDPIECE_SPLIT, UNIGRAM_SPLIT])
+KNOWN_SPLITS = frozenset([*SPLIT_PATTERNS.values(), *WORD_SPLITS, WORDPIECE_SPLIT, UNIGRAM_SPLIT])
 
 
 def grouped(pattern: str) -> str:

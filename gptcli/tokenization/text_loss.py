@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gptcli.runtime.escapes import visible
 from gptcli.tokenization.byte_level import byte_letters, is_plain_byte_level
-from gptcli.tokenization.splits import WORD_SPLIT
+from gptcli.tokenization.splits import WORD_SPLITS
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.vocabulary import Vocabulary, flat_decoders
 
@@ -94,7 +94,8 @@ class TextLoss:
 def is_made_here(tokenizer: Tokenizer) -> bool:
     """Whether it is of a kind that is trained here to have unknown characters or words."""
     splits = tokenizer.content["pre_tokenizer"]
-    is_word = tokenizer.kind == "word" and (splits or {}).get("pattern") == {"Regex": WORD_SPLIT}
+    pattern = (splits or {}).get("pattern")
+    is_word = tokenizer.kind == "word" and pattern in [{"Regex": split} for split in WORD_SPLITS]
     return tokenizer.kind == "char" or is_word
 
 

@@ -17,7 +17,12 @@ from gptcli.runtime.progress import Advance, no_progress
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.feeding import Feed
 from gptcli.tokenization.kinds import UNK, TokenizerSpec
-from gptcli.tokenization.splits import UNIGRAM_SPLIT, WORD_SPLIT, WORDPIECE_SPLIT
+from gptcli.tokenization.splits import (
+    SPACED_WORD_SPLIT,
+    UNIGRAM_SPLIT,
+    WORD_SPLIT,
+    WORDPIECE_SPLIT,
+)
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unigram import alphabet_of, learn_pieces
 
@@ -112,7 +117,7 @@ def _byte_pairs(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
 def _words(spec: TokenizerSpec, feed: Feed) -> tokenizers.Tokenizer:
     """The most frequent words, white spaces and punctuation marks, and <unk> for the others."""
     inner = tokenizers.Tokenizer(models.WordLevel(unk_token=UNK))
-    inner.pre_tokenizer = _split(WORD_SPLIT)
+    inner.pre_tokenizer = _split(SPACED_WORD_SPLIT if spec.word_space else WORD_SPLIT)
     room = _room(spec, 2, f"{UNK} and a word")
     trainer = trainers.WordLevelTrainer(vocab_size=room - 1, show_progress=False)
     inner.train_from_iterator(feed.pieces(divide_words=False), trainer)

@@ -84,19 +84,23 @@ def resolve(
     threads: int,
     n_tokens: int | None = None,
     is_countable: bool = False,
+    longest_document: int | None = None,
 ) -> Resolved:
     """Merge flags, preset or family, and the device's defaults; the first of them wins.
 
     ``n_tokens`` is the length of the text, None where it is not known yet; a countable one can
-    be taught by its n-grams. UsageError where a flag changes what the family has fixed, or is
-    of no use to the model.
+    be taught by its n-grams. ``longest_document`` is the length of the longest question with
+    its answer, where the text is made of such. UsageError where a flag changes what the family
+    has fixed, or is of no use to the model.
     """
     seconds = _seconds(given, preset, device)
-    bases = {family: sizes(family, device, n_tokens) for family in (*FAMILIES, CUSTOM.name)}
+    longest = None if "block_size" in given else longest_document
+    families = (*FAMILIES, CUSTOM.name)
+    bases = {family: sizes(family, device, n_tokens, longest) for family in families}
     choice = _choice(given, preset, vocab_size, device, bases)
     model, family = choice.model, family_of(choice.model).name
     is_plain = preset is None and device == "cpu"
-    plan = _Plan(seconds, n_tokens if is_plain else None)
+    plan = _Plan(seconds, n_tokens if is_plain else None, model.block_size == longest)
     machine = {"device": device, "precision": precision, "threads": threads}
     known = {**_own_training(preset, family, given), **given, **machine}
     values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
@@ -111,7 +115,7 @@ def resolve(
     notes = [choice.note] if choice.note else []
     if preset is None and n_tokens is not None and "block_size" not in given:
         usual = sizes(family, device, None)["block_size"]
-        notes += _short_context(model.block_size, usual, n_tokens)
+        notes += _short_context(model.block_size, usual, n_tokens, longest)
     return Resolved(
         model,
         training,
@@ -131,16 +135,20 @@ def usual_batch(preset: Preset, device: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Seconds to train for, if that is how long; the text's length where it limits them."""
+    """Seconds to train for, if that is how long; the text's length where it limits them.
+
+    ``are_answers``: the text is made of questions with answers, shorter than the usual context.
+    """
 
     seconds: float | None
     n_tokens: int | None
+    are_answers: bool
 
     def most_iters(self, tokens_per_iter: int) -> int | None:
         """The number of iterations that is enough, if there is one."""
         if self.seconds is None or self.n_tokens is None:
             return None
-        return most_iters(tokens_per_iter, self.n_tokens)
+        return most_iters(tokens_per_iter, self.n_tokens, self.are_answers)
 
 
 def _seconds(given: Values, preset: Preset | None, device: str) -> float | None:
@@ -244,9 +252,11 @@ def _filled(
     return filled
 
 
-def _short_context(context: int, usual: int, n_tokens: int) -> list[str]:
-    """The note about a context that a short text has made shorter than usual, if it has."""
+def _short_context(context: int, usual: int, n_tokens: int, longest: int | None) -> list[str]:
+    """The note about a context that is shorter than usual, if it is: why it is so."""
     if context >= usual:
         return []
     tokens = counted(context, "token")
+    if context == longest:
+        return [f"context: {tokens}, the longest question with its answer"]
     return [f"context: {tokens}, since the text has only {n_tokens:,} to train on"]

@@ -5,8 +5,11 @@ nanochat model with Muon, the best that was measured; any other family is traine
 
 The rule: the sizes are the same for every time; the text decides the context and the repetitions.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
+- Where questions are answered, a context is at most as long as the longest of these documents,
+  and a step has as many more rows: it sees as many tokens as ever, each document by itself.
 - A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
-  lower the loss on text that is held out. A run of a small text then ends before its time.
+  lower the loss on text that is held out. A run of a small text then ends before its time. Short
+  answers are repeated more often: a rule is found late, from few problems.
 - N-grams teach a text of characters (training/ngram_teacher.py).
 """
 
@@ -22,6 +25,7 @@ Values = Mapping[str, Any]
 
 CPU_SECONDS = 600.0  # of plain train
 MOST_EPOCHS = 12
+MOST_EPOCHS_OF_ANSWERS = 60
 _FEWEST_STEPS = 300  # that a time may be cut short to: a text of few tokens takes them, too
 
 BEST_FAMILY, CLASSIC_FAMILY = "nanochat", "gpt2"
@@ -57,22 +61,32 @@ def usual_family(device: str) -> str:
     return BEST_FAMILY if device == "cpu" else CLASSIC_FAMILY
 
 
-def sizes(family: str, device: str, n_tokens: int | None) -> Values:
+def sizes(
+    family: str, device: str, n_tokens: int | None, longest_document: int | None = None
+) -> Values:
     """Sizes of model and batch; ``head_size`` is the width of a head.
 
-    ``n_tokens`` is the length of the text, where it is known.
+    ``n_tokens`` is the length of the text, where it is known; ``longest_document`` that of the
+    longest question with its answer, where the text is made of such.
     """
     values: dict[str, Any] = dict(_ON_GPU)
     if device == "cpu":
         values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
+    if longest_document is not None and longest_document < values["block_size"]:
+        tokens = values["batch_size"] * values["block_size"]
+        values |= {"block_size": longest_document, "batch_size": tokens // longest_document}
     if n_tokens is not None and n_tokens <= values["block_size"]:
         values["block_size"] = max(1, n_tokens // 4)
     return values
 
 
-def most_iters(tokens_per_iter: int, n_tokens: int) -> int:
-    """The number of iterations beyond which a text of ``n_tokens`` teaches nothing more."""
-    return max(_FEWEST_STEPS, math.ceil(MOST_EPOCHS * n_tokens / tokens_per_iter))
+def most_iters(tokens_per_iter: int, n_tokens: int, are_answers: bool = False) -> int:
+    """The number of iterations beyond which a text of ``n_tokens`` teaches nothing more.
+
+    ``are_answers``: the text is made of short questions with their answers.
+    """
+    epochs = MOST_EPOCHS_OF_ANSWERS if are_answers else MOST_EPOCHS
+    return max(_FEWEST_STEPS, math.ceil(epochs * n_tokens / tokens_per_iter))
 
 
 def affordable_iters(model: ModelConfig, rows: int, precision: str, seconds: float) -> int:

@@ -7,7 +7,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.data.dataset import Dataset
 from gptcli.evaluation.evaluation_pass import EvaluationPass
-from gptcli.evaluation.exact_match import arithmetic_problems, exact_match
+from gptcli.evaluation.exact_match import ArithmeticProblems, arithmetic_problems, exact_match
 from gptcli.generation.decoder import Decoder
 from gptcli.generation.generate import generate
 from gptcli.model.gpt import GPT, next_token_loss
@@ -26,22 +26,15 @@ def sums(masked_dataset) -> Dataset:
 @pytest.fixture
 def half_taught(sums: Dataset) -> GPT:
     """A model that has learnt some of it."""
-    split, model = sums.train, new_model(ModelConfig(1, 2, 32, CONTEXT, sums.vocab_size), 1)
-    problems = arithmetic_problems(split, sums.tokenizer, CONTEXT)
-    (batch,) = problems.batches(split, 10**6)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(40):
-        loss = next_token_loss(model(batch.ids), batch.targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model.eval()
+    return taught(sums, arithmetic_problems(sums.train, sums.tokenizer, CONTEXT), CONTEXT, 40)
 
 
 def test_what_counts_is_what_greedy_generation_writes(sums, half_taught) -> None:
     split = sums.train
     problems = arithmetic_problems(split, sums.tokenizer, CONTEXT)
-    found = exact_match(EvaluationPass(half_taught, split, "cpu", problems), problems)
+    found = exact_match(
+        EvaluationPass(half_taught, split, "cpu", problems), problems, sums.tokenizer
+    )
     right = dict.fromkeys("+-", 0)
     ends = [*split.document_starts.tolist()[1:], split.n_tokens]
     for start, end in zip(split.document_starts.tolist(), ends, strict=True):
@@ -69,3 +62,38 @@ def test_problems_that_no_context_holds_are_left_out(masked_dataset) -> None:
     problems = arithmetic_problems(long.train, long.tokenizer, 8)
     assert problems.starts.tolist() == [0]
     assert arithmetic_problems(long.train, long.tokenizer, 2) is None
+
+
+def taught(dataset: Dataset, problems: ArithmeticProblems, context: int, steps: int) -> GPT:
+    """A model that has seen all problems in each of some steps."""
+    model = new_model(ModelConfig(1, 2, 32, context, dataset.vocab_size), 1)
+    (batch,) = problems.batches(dataset.train, 10**6)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        loss = next_token_loss(model(batch.ids), batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval()
+
+
+def test_a_result_counts_whatever_the_steps_before_it(masked_dataset) -> None:
+    asked = [
+        ("1+1=", "1+1=2:2\n"),
+        ("2+1=", "2+1=3:3\n"),
+        ("3-1=", "3-1=2:2\n"),
+        ("12-4=", "8:8\n"),
+    ]
+    learnt = [("1+1=", "8:2\n"), ("2+1=", "2+1=3:4\n"), ("3-1=", "3-1=2:2\n"), ("12-4=", "1+1=8\n")]
+    alphabet = [("8", "0123456789+-=:\n")]
+    known = masked_dataset(learnt, alphabet, name="learnt")
+    dataset = masked_dataset(asked, alphabet, name="asked")
+    context = 2 * CONTEXT
+    problems = [arithmetic_problems(one.train, one.tokenizer, context) for one in (known, dataset)]
+    assert problems[1].has_steps
+    model = taught(known, problems[0], context, 150)
+    found = exact_match(
+        EvaluationPass(model, dataset.train, "cpu", problems[1]), problems[1], dataset.tokenizer
+    )
+    scores = {name: (score.n_correct, score.n_problems) for name, score in found.items()}
+    assert scores == {"+": (1, 2), "-": (1, 2)}

@@ -122,3 +122,26 @@ def test_a_wrong_preset_file_is_named_with_the_line(tmp_path: Path, change, mess
     path.write_text(SMALL.replace(*change))
     with pytest.raises(UsageError, match=f"mine.toml.*{message}"):
         read_preset(path, FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "rate"),
+    [
+        ("gpt3-small", 0.5e6, 6.0e-4),
+        ("gpt3-medium", 0.5e6, 3.0e-4),
+        ("gpt3-large", 0.5e6, 2.5e-4),
+        ("gpt3-xl", 1e6, 2.0e-4),
+        ("gpt3-2.7b", 1e6, 1.6e-4),
+        ("gpt3-6.7b", 2e6, 1.2e-4),
+        ("gpt3-13b", 2e6, 1.0e-4),
+        ("gpt3", 3.2e6, 0.6e-4),
+    ],
+)
+def test_gpt3_has_the_batches_and_rates_of_its_paper(name: str, tokens: float, rate: float) -> None:
+    preset = PRESETS[name]
+    values = preset.training
+    per_step = values["batch_size"] * values["grad_accum"] * preset.model.block_size
+    assert per_step == pytest.approx(tokens, rel=0.05)
+    assert values["lr"] == rate and values["min_lr"] == pytest.approx(rate / 10)
+    assert values["max_iters"] * per_step == pytest.approx(300e9, rel=0.01)
+    assert values["warmup_iters"] * per_step == pytest.approx(375e6, rel=0.01)

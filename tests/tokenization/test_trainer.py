@@ -12,7 +12,8 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.kinds import KINDS, SIZED_KINDS, UNK, TokenizerSpec
-from gptcli.tokenization.splits import WORDPIECE_SPLIT
+from gptcli.tokenization.splits import WORDPIECE_SPLIT, Cuts, cuts_of
+from gptcli.tokenization.text_loss import is_made_here
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 
 fast = settings(
@@ -56,6 +57,21 @@ def test_words_are_words_white_spaces_and_marks(sample):
     pieces = [tokenizer.piece(number) for number in tokenizer.encode(text)]
     expected = "You're| |resolved| |to| |die|,|\n|\n| | |naïve| |café|;| |e\u0301| |#|#|."
     assert pieces == expected.split("|")
+
+
+def test_a_space_can_belong_to_the_word_after_it(sample):
+    spec = TokenizerSpec("word", 900, word_space=True)
+    tokenizer = train_tokenizer(spec, [sample])
+    text = "You're resolved  to die,\n speak."
+    pieces = [tokenizer.piece(number) for number in tokenizer.encode(text)]
+    assert pieces == ["You're", " resolved", " ", " to", " die", ",", "\n", " speak", "."]
+    assert is_made_here(tokenizer)
+    assert cuts_of(tokenizer) is Cuts.WORDS
+
+
+def test_only_words_can_have_their_space():
+    with pytest.raises(UsageError, match="--word-space is for word, not for bpe"):
+        TokenizerSpec("bpe", word_space=True)
 
 
 def test_an_unknown_word_is_one_unk(sample):

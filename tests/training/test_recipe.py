@@ -14,6 +14,10 @@ def plain(n_tokens: int | None = A_MILLION, device: str = "cpu", preset: str = "
     return resolve(given, model, 65, device, "float32", 2, n_tokens)
 
 
+def answers(longest: int, device: str = "cpu", n_tokens: int = A_MILLION, **given):
+    return resolve(given, None, 65, device, "float32", 2, n_tokens, longest_document=longest)
+
+
 def test_plain_train_on_a_cpu_keeps_a_time() -> None:
     assert plain().time_budget == CPU_SECONDS
     assert plain(time_budget=60.0).time_budget == 60
@@ -43,6 +47,27 @@ def test_a_context_fits_into_a_short_text_unless_it_is_given(device: str) -> Non
     assert plain(257, device).model.block_size == 256
     assert not any("context" in note for note in plain(1025, device).notes)
     assert plain(1, device).model.block_size == 1
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_questions_are_seen_one_by_one_and_as_many_tokens_in_a_step(device: str) -> None:
+    usual, short = plain(device=device), answers(13, device)
+    assert short.model.block_size == 13
+    assert "context: 13 tokens, the longest question with its answer" in short.notes
+    seen, tokens = (one.training.rows_per_iter * one.model.block_size for one in (short, usual))
+    assert tokens - 13 < seen <= tokens
+    assert answers(10**4, device).model == usual.model
+    assert answers(10**4, device).training.batch_size == usual.training.batch_size
+
+
+def test_a_context_of_ones_own_has_the_usual_rows() -> None:
+    own = answers(13, block_size=32)
+    assert (own.model.block_size, own.training.batch_size) == (32, plain().training.batch_size)
+
+
+def test_problems_may_be_repeated_more_often_than_a_text() -> None:
+    once = answers(13, n_tokens=45_000).most_iters
+    assert once is not None and once > 2 * plain(45_000).most_iters
 
 
 def test_a_time_for_more_epochs_than_help_is_cut_short() -> None:

@@ -16,6 +16,8 @@ from gptcli.config.checks import counted
 from gptcli.config.model import ModelConfig
 
 _FACTORS = "shape x heads x layers"
+# The chapter's names of the two matrices into which a value map is factored.
+_IN_THE_CHAPTER = {"value": "value (value down)", "output": "output (value up)"}
 _TOTALS = {
     "exact": ("exact", "as built"),
     "tied": ("tied", "the same matrix as the token embedding"),
@@ -47,7 +49,12 @@ def chapter_table(account: Account) -> Table:
     """The chapter's rows, with each product written out."""
     total = account.total
     rows: list[tuple[Cell, ...]] = [
-        (row.name, _product(row, account.config), row.params, Share(row.params / total))
+        (
+            _IN_THE_CHAPTER.get(row.name, row.name),
+            _product(row, account.config),
+            row.params,
+            Share(row.params / total),
+        )
         for row in account.rows
     ]
     rows.append(("total", "weights only, untied", total, Share(1.0)))

@@ -43,7 +43,7 @@ def _exact_matches(subject: Subject, world: World) -> Scores | None:
         return None
     n_targets = int((problems.ends - problems.answers).sum())
     with subject.evaluating(world, problems, n_targets) as evaluation_pass:
-        scores = exact_match(evaluation_pass, problems)
+        scores = exact_match(evaluation_pass, problems, subject.loaded.tokenizer)
     n_correct = sum(score.n_correct for score in scores.values())
     every = ExactMatches(n_correct, sum(score.n_problems for score in scores.values()))
     return {"all": every, **scores}

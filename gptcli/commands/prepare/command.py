@@ -45,7 +45,8 @@ class PrepareRequest(FormatRequest):
 
     source: list[str] | None = argument(
         "Text files, directories, globs, .jsonl, .json, .parquet, also .gz or .zst; - for stdin; "
-        "or a built-in source (--list-sources; for a file of the same name write ./python).",
+        "a dataset of the Hugging Face hub, as hf:owner/name or hf:owner/name:data/*.parquet; or a "
+        "built-in source (--list-sources; for a file of the same name write ./python).",
         "SOURCE",
     )
     out: Path | None = option("Directory of the dataset. Default: data/NAME, named after SOURCE.")
@@ -74,6 +75,11 @@ class PrepareRequest(FormatRequest):
     )
     unk: bool = option(
         "With char: add <unk>, which stands for any character that the text does not have.",
+        default=False,
+        panel=_TOKENIZER,
+    )
+    word_space: bool = option(
+        "With word: the space before a word belongs to the word, so words follow words.",
         default=False,
         panel=_TOKENIZER,
     )
@@ -120,6 +126,11 @@ class PrepareRequest(FormatRequest):
     reverse: bool = option(
         "Write answers with their digits reversed.", default=False, panel=_ARITHMETIC
     )
+    steps: bool = option(
+        "Write the steps of every calculation before its result.",
+        default=False,
+        panel=_ARITHMETIC,
+    )
     count: int | None = option(
         f"Number of problems. Default: {USUAL_COUNT:,}, or all of them if there are fewer.",
         panel=_ARITHMETIC,
@@ -163,7 +174,8 @@ class PrepareRequest(FormatRequest):
         if named is None:
             return None
         size = named.one_size(f"--tokenizer {self.tokenizer}", self.vocab_size)
-        return TokenizerSpec(named.kind, size, self.unk, tuple(self.special_token or ()))
+        special = tuple(self.special_token or ())
+        return TokenizerSpec(named.kind, size, self.unk, special, self.word_space)
 
     @property
     def config(self) -> PrepareConfig:
@@ -182,7 +194,7 @@ class PrepareRequest(FormatRequest):
     def arithmetic(self) -> ArithmeticOptions:
         """Which problems a built-in source makes."""
         digits = ArithmeticOptions.digits if self.digits is None else self.digits
-        return ArithmeticOptions(digits, self.reverse, self.count, self.seed)
+        return ArithmeticOptions(digits, self.reverse, self.steps, self.count, self.seed)
 
     def _check_tokenizer(self) -> None:
         if self.allow_unknown and self.spec is not None:
@@ -190,7 +202,7 @@ class PrepareRequest(FormatRequest):
                 f"--allow-unknown is for an existing tokenizer, --tokenizer {self.tokenizer} is "
                 "made from the text: leave it out"
             )
-        shaping = self.given("vocab_size", "unk", "special_token")
+        shaping = self.given("vocab_size", "unk", "special_token", "word_space")
         if self.spec is None and shaping:
             first = flag(next(iter(shaping)))
             raise UsageError(
@@ -204,7 +216,7 @@ class PrepareRequest(FormatRequest):
             raise UsageError("--split-on needs a text, such as '<|endoftext|>'")
         if any(source in ARITHMETIC_SOURCES for source in self.source or ()):
             return
-        if shaping := self.given("digits", "reverse", "count"):
+        if shaping := self.given("digits", "reverse", "steps", "count"):
             raise UsageError(
                 f"{flag(next(iter(shaping)))} is for {' and '.join(ARITHMETIC_SOURCES)}, "
                 f"{(self.source or ['it'])[0]} is neither: leave it out"

@@ -19,6 +19,7 @@ from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.finding import corpus_name
+from gptcli.data.corpus.hub_source import is_on_hub
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import DATASETS, RECORD_FILE
@@ -138,5 +139,7 @@ def _announce(source: str) -> None:
         note(f"reading {BUILT_IN_SOURCES[source].about}")
         if Path(source).is_file():
             note(f"{source} is the built-in text: for the file of that name write ./{source}")
+    elif is_on_hub(source):
+        note(f"{source} is downloaded from the hub, file by file, into its cache")
     elif source == STDIN and stdin_is_terminal():
         note("reading text from the terminal: Ctrl-D ends it")

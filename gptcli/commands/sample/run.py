@@ -13,6 +13,7 @@ from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.sample.explain import explained
 from gptcli.commands.sample.interactive import converse
 from gptcli.commands.sample.prompt_source import announce_window, begun, read_prompt
+from gptcli.commands.sample.reversed_answers import reading_note, writes_reversed
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import detail, note
@@ -48,6 +49,8 @@ def run(request: SampleRequest) -> Answer | None:
         if request.compile_step:
             _compile(loaded, config.num_samples)
         if request.interactive:
+            if writes_reversed(loaded.directory):
+                note(reading_note(()))
             converse(loaded, config, source, request.skip_unknown)
             return None
         answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
@@ -98,7 +101,7 @@ def _answer(request: SampleRequest, loaded: LoadedModel, start: Prompt) -> Answe
         document,
         drawing=partial(explained, loaded, generator, config, start) if request.explain else None,
         pieces=None if request.explain else growing if request.is_streamed else whole,
-        after=partial(_report_speed, loaded, generator),
+        after=partial(_report, loaded, generator, start),
     )
 
 
@@ -160,6 +163,13 @@ def _finish(generator: TextGenerator, most_steps: int) -> None:
     with progress("writing", most_steps, "tokens") as advance:
         for _ in generator.steps():
             advance(1)
+
+
+def _report(loaded: LoadedModel, generator: TextGenerator, start: Prompt) -> None:
+    """Tell how to read the answers, if that is not plain, and how fast they came."""
+    if writes_reversed(loaded.directory):
+        note(reading_note([start.text + sample.text for sample in generator.samples]))
+    _report_speed(loaded, generator)
 
 
 def _report_speed(loaded: LoadedModel, generator: TextGenerator) -> None:

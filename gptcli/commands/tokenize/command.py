@@ -25,7 +25,7 @@ from gptcli.tokenization.kinds import (
 )
 
 _TEXT, _WITH, _MODES, _SHOW = "Text", "Tokenizer", "Other tasks", "Output"
-_IN_TRAINING = ("vocab_size", "special_token")
+_IN_TRAINING = ("vocab_size", "word_space", "special_token")
 _TABLES = ("table", "json", "md", "csv")
 
 
@@ -114,6 +114,11 @@ class TokenizeRequest(OutputRequest):
     )
     vocab_size: int | None = option(
         f"With --train: vocabulary size. Default: {DEFAULT_VOCAB_SIZE}.", panel=_MODES
+    )
+    word_space: bool = option(
+        "With --train word: the space before a word belongs to the word.",
+        default=False,
+        panel=_MODES,
     )
     special_token: list[str] | None = option(
         "With --train: add a special token, such as <|user|>, which text never turns into. May be "
@@ -208,7 +213,7 @@ class TokenizeRequest(OutputRequest):
             kind, size = named.kind, named.one_size(f"--train {self.train}", size)
         special = self.special_token or []
         ends = (END_OF_TEXT,) if kind in SIZED_KINDS and END_OF_TEXT not in special else ()
-        return TokenizerSpec(kind, size, special_tokens=(*ends, *special))
+        return TokenizerSpec(kind, size, False, (*ends, *special), self.word_space)
 
     def _check_training(self, spec: TokenizerSpec) -> None:
         if self.out is None:

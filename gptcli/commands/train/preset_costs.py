@@ -13,10 +13,11 @@ from gptcli.config.training import Precision, TrainConfig
 from gptcli.families.registry import PRESETS
 from gptcli.training.defaults import usual_batch
 from gptcli.training.estimate import Pace
+from gptcli.training.recipe import usual_rate
 
 _ITERATIONS = 1000
 _COLUMNS = (
-    "preset", "params", "memory", "rows x context", "1,000 iterations", "val loss", "about",
+    "preset", "params", "memory", "rows x context", "lr", "1,000 iterations", "val loss", "about",
 )  # fmt: skip
 
 
@@ -28,6 +29,7 @@ class _Cost:
     batch_size: int
     block_size: int
     grad_accum: int
+    lr: float
     seconds_per_1000: float
     about: str
     val_loss: float | None
@@ -43,13 +45,14 @@ def preset_costs(device: str, precision: Precision, pace: Pace) -> Answer:
             Amount(cost.params),
             Amount(cost.training_bytes, "B"),
             f"{cost.batch_size * cost.grad_accum:,} x {cost.block_size:,}",
+            f"{cost.lr:g}",
             duration(cost.seconds_per_1000),
             Figure.of(cost.val_loss, ".3f"),
             PRESETS[cost.preset].summary,
         )
         for cost in costs
     )
-    table = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "rows x context"))
+    table = Table(f"presets on {device}", _COLUMNS, rows, spare=("about", "lr", "rows x context"))
 
     presets = [asdict(cost) for cost in costs]
 
@@ -76,6 +79,7 @@ def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
                 batch_size=batch,
                 block_size=model.block_size,
                 grad_accum=accum,
+                lr=preset.training.get("lr", usual_rate(model)),
                 seconds_per_1000=round(seconds, 1),
                 about=preset.about,
                 val_loss=measured.val_loss if measured else None,

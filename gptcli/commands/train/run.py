@@ -126,12 +126,15 @@ def _resolver(request: TrainRequest, dataset: Dataset, start: StartingPoint | No
     device = chosen_device(request.device)
     precision = chosen_precision(request.precision, device)
     threads = get_threads() if device == "cpu" else 0
-    n_tokens = dataset.train.n_tokens
-    is_countable = not dataset.train.is_masked and can_teach(n_tokens, vocab_size)
+    train = dataset.train
+    n_tokens, longest = train.n_tokens, None
+    if train.is_masked:
+        longest = max(train.longest_document, dataset.val.longest_document)
+    is_countable = not train.is_masked and can_teach(n_tokens, vocab_size)
 
     def resolve_here(given: Mapping[str, Any]) -> Resolved:
         return resolve(
-            given, preset, vocab_size, device, precision, threads, n_tokens, is_countable
+            given, preset, vocab_size, device, precision, threads, n_tokens, is_countable, longest
         )
 
     return resolve_here

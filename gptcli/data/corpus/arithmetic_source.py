@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.config.checks import counted
-from gptcli.config.data import USUAL_COUNT, ArithmeticOptions
+from gptcli.config.data import BEFORE_RESULT, REVERSED, USUAL_COUNT, ArithmeticOptions
+from gptcli.data.corpus.worked_steps import worked_steps
 from gptcli.data.order import permute
 from gptcli.errors import UsageError
 from gptcli.runtime.seeds import derive_seed
@@ -28,7 +29,7 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Exercise:
-    """A question, ending in "=", and its answer."""
+    """A question, ending in "=", and its answer, perhaps after the steps that lead there."""
 
     prompt: str
     completion: str
@@ -66,7 +67,7 @@ def write_exercises(operators: str, options: ArithmeticOptions, file: BinaryIO) 
         line = f'{{"prompt": "{exercise.prompt}", "completion": "{exercise.completion}"}}\n'
         file.write(line.encode("ascii"))
     size = f"{counted(count, 'problem')}, {counted(options.digits, 'digit')}"
-    return size + ", reversed" * options.reverse
+    return size + REVERSED * options.reverse + ", with steps" * options.steps
 
 
 def _exercises(operators: str, numbers: Numbers, options: ArithmeticOptions) -> Iterator[Exercise]:
@@ -85,7 +86,8 @@ def _exercises(operators: str, numbers: Numbers, options: ArithmeticOptions) -> 
     for places, operator, left, right, result in parts:
         columns = (column.tolist() for column in (places, left, right, result))
         for place, a, b, c in zip(*columns, strict=True):
-            made[place] = Exercise(f"{a}{operator}{b}=", _answer(c, options.reverse))
+            steps = worked_steps(a, operator, b) + BEFORE_RESULT if options.steps else ""
+            made[place] = Exercise(f"{a}{operator}{b}=", steps + _answer(c, options.reverse))
     yield from made
 
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from gptcli.config.checks import counted
 from gptcli.config.data import ArithmeticOptions
 from gptcli.data.corpus.compression import Compression
+from gptcli.data.corpus.hub_source import find_on_hub, hub_name, is_on_hub
 from gptcli.data.corpus.inputs import (
     Corpus,
     DocumentLayout,
@@ -40,9 +41,9 @@ def find_corpus(
     A source is the name of a built-in one (which wins over a file of that name: ``./python`` is
     the file), ``-`` for stdin, a FIFO, a file, a directory (with all below it, in the order of
     the paths; without hidden entries, symlinked directories and files with a NUL in their first
-    8 KiB) or a glob. Built-ins, stdin and FIFOs are copied into the directory ``spool``, which
-    must stay as long as the corpus is used. ``arithmetic`` shapes the built-ins "addition" and
-    "calculator".
+    8 KiB), a glob, or a dataset of the hub (``hf:owner/name``). Built-ins, stdin and FIFOs are
+    copied into the directory ``spool``, which must stay as long as the corpus is used.
+    ``arithmetic`` shapes the built-ins "addition" and "calculator".
 
     Raises UsageError for a source that is missing, is not text or is named twice, and
     ResourceError where the system refuses to read, or to write the copies.
@@ -76,6 +77,8 @@ def corpus_name(sources: Sequence[str]) -> str:
         return source
     if source == STDIN:
         return "stdin"
+    if is_on_hub(source):
+        return hub_name(source)
     path = Path(source)
     if is_glob(source):
         parts = itertools.takewhile(lambda part: not is_glob(part), path.parts)
@@ -108,6 +111,8 @@ class _Taken:
 def _find(source: str) -> Found:
     if source == STDIN or source in BUILT_IN_SOURCES:
         return Found(source, ())
+    if is_on_hub(source):
+        return find_on_hub(source)
     found = find_files(source, BUILT_IN_SOURCES)
     for file in found.files:
         if not found.is_directory and is_packed(file.name):

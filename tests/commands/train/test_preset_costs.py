@@ -39,6 +39,7 @@ def test_the_list_is_json_with_exact_numbers(cli) -> None:
     assert listed["speedrun"]["val_loss"] == PRESETS["speedrun"].measured.val_loss
     gpt2, rows = listed["gpt2"], listed["gpt2"]["batch_size"] * listed["gpt2"]["grad_accum"]
     assert rows == 480
+    assert listed["gpt3"]["lr"] == 6e-5, "as in its paper"
     medium = listed["gpt2-medium"]  # without training values of its own
     assert gpt2["seconds_per_1000"] > medium["seconds_per_1000"]
 

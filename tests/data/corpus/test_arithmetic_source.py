@@ -13,6 +13,7 @@ from gptcli.data.corpus.arithmetic_source import (
     exercises,
     write_exercises,
 )
+from gptcli.data.corpus.worked_steps import worked_steps
 from gptcli.errors import UsageError
 
 
@@ -47,6 +48,20 @@ def test_all_problems_are_right_and_none_is_there_twice(operators, digits):
     assert set(facts.values()) == {1}
     assert len(found) == count_exercises(operators, digits)
     assert all(int(completion) == value(prompt) for prompt, completion in found)
+
+
+def test_steps_come_before_the_same_results():
+    plain, worked = (made(CALCULATOR, digits=1, steps=steps) for steps in (False, True))
+    assert [prompt for prompt, _ in worked] == [prompt for prompt, _ in plain]
+    for (prompt, answer), (_, completion) in zip(plain, worked, strict=True):
+        steps, _, result = completion.rpartition(":")
+        assert result == answer
+        assert steps == worked_steps(*split(prompt))
+
+
+def split(prompt):
+    left, operator, right = re.fullmatch(r"(\d+)([-+*/])(\d+)=", prompt).groups()
+    return int(left), operator, int(right)
 
 
 def test_every_sum_of_one_digit_is_there():
