@@ -155,6 +155,23 @@ def test_a_page_of_queries_and_keys_computes_every_head(opened, inspected):
     assert page.complaints == []
 
 
+def test_a_pooled_page_shows_blocks_of_tokens(opened, inspected):
+    one = inspected(n_tokens=90, n_embd=128)
+    page = opened(one.page(limit=0.09), "#head=L0.H3&query=40&key=12")
+    pool, size = page.tab.evaluate("[heads[3].pool, heads[3].size]")
+    assert pool > 1 and size == math.ceil(90 / pool)
+    weights = exact(one, Head(0, 3), "softmax")
+    starts = range(0, 90, pool)
+    sums = np.add.reduceat(weights, starts, axis=1)
+    means = np.add.reduceat(sums, starts) / np.diff([*starts, 90])[:, None]
+    found = page.tab.evaluate("Array.from(computedRow(heads[3], 'softmax', 20))")
+    assert np.abs(np.array(found) - means[20][:21]).max() <= 1 / 255
+    assert page.tab.locator("#bars .labels span").count() == size
+    first, last = 40 // pool * pool, 40 // pool * pool + pool - 1
+    assert f"tokens {first} to {last} " in page.text("#readout")
+    assert page.complaints == []
+
+
 def test_a_window_shows_its_part_of_the_weights_under_the_numbers_of_the_text(opened, inspected):
     one = inspected(first=9)
     page = opened(one.page([Head(1, 2)]), "#query=6&key=2")

@@ -70,7 +70,7 @@ function calculation(head, stage, query, key) {
 
 function barsOf(head, stage, query, key) {
   if (!head.hasProducts)
-    return [rowBars('weights of the row', rowOf(head, 'softmax', query), key, head.size)];
+    return [rowBars('weights of the row', head, rowOf(head, 'softmax', query), key)];
   const vector = (name, token) =>
     head.vectors[name].subarray(token * shape.headSize, (token + 1) * shape.headSize);
   if (stage === 'raw') {
@@ -104,7 +104,7 @@ function barsOf(head, stage, query, key) {
     masked: 'scores, the future hatched',
     softmax: 'weights of the row',
   };
-  return [rowBars(name[stage], computedRow(head, stage, query), key, head.size)];
+  return [rowBars(name[stage], head, computedRow(head, stage, query), key)];
 }
 
 /** What the row gathers: the values of all its keys, each times its weight. */
@@ -150,11 +150,13 @@ function bars(title, values, marked = -1, like = values, count = values.length) 
   ]);
 }
 
-/** A chart of a row, with the keys' tokens below where there is room for them. */
-function rowBars(title, row, marked, count) {
-  const chart = bars(title, row, marked, row, count);
-  if (count <= MOST_LABELS) {
-    const labels = tokens.map(({ label }) => make('span', {}, clipped(label, 8)));
+/** A chart of a row on as many keys as the head has, with their tokens below if there is room. */
+function rowBars(title, head, row, marked) {
+  const chart = bars(title, row, marked, row, head.size);
+  if (head.size <= MOST_LABELS) {
+    const labels = Array.from({ length: head.size }, (_, cell) =>
+      make('span', {}, clipped(cellText(head, cell), 8)),
+    );
     labels[marked].className = 'chosen';
     chart.append(make('div', { class: 'labels', 'aria-hidden': 'true' }, labels));
   }
