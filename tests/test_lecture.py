@@ -90,6 +90,9 @@ def test_any_text_can_be_read_and_a_wrong_one_gets_a_sentence(
     (tmp_path / "short.txt").write_text("hii there")
     with pytest.raises(SystemExit, match="9 characters"):
         printed("bigram", str(tmp_path / "short.txt"))
+    for wrong in (("bigram", made_text, "--steps", "-1"), ("word_order", "--picture", "a.xyz")):
+        with pytest.raises(SystemExit, match="2"):
+            printed(*wrong)
 
 
 def test_the_bigram_begins_as_in_the_lecture_and_learns(printed, corpus: str) -> None:

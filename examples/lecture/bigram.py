@@ -10,7 +10,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from reading_the_data import Characters, get_batch, read_text, split
+from reading_the_data import Characters, get_batch, number_of_steps, read_text, split
 from torch import Tensor, nn
 
 BATCH, BLOCK = 32, 8
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the untrained loss and text, train, and print both again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", help="Tiny Shakespeare, for the lecture's numbers")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=number_of_steps, default=3000)
     asked = parser.parse_args(argv)
     text = read_text(asked.text)
     characters = Characters(text)

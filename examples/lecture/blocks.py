@@ -10,7 +10,7 @@ import argparse
 
 import torch
 from bigram import generate, train
-from reading_the_data import Characters, read_text, split
+from reading_the_data import Characters, number_of_steps, read_text, split
 from transformer import Size, Transformer
 
 BATCH = 32
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train every variant, and print their losses in one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", help="Tiny Shakespeare, for the lecture's numbers")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=number_of_steps, default=5000)
     asked = parser.parse_args(argv)
     text = read_text(asked.text)
     characters = Characters(text)

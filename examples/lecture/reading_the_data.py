@@ -30,6 +30,13 @@ def read_text(path: str) -> str:
     return text
 
 
+def number_of_steps(text: str) -> int:
+    """What is typed behind --steps, for the chapters that train."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of steps, such as 500")
+    return int(text)
+
+
 class Characters:
     """The simplest tokenizer: a character is the integer of its place in the sorted alphabet."""
 

@@ -12,7 +12,7 @@ import time
 
 import torch
 from bigram import estimate, generate, loss_of
-from reading_the_data import Characters, get_batch, read_text, split
+from reading_the_data import Characters, get_batch, number_of_steps, read_text, split
 from torch import Tensor, nn
 from transformer import Size, Transformer
 
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the model, train it for as long as asked, and print what all of it would take."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", help="Tiny Shakespeare, for the lecture's numbers")
-    parser.add_argument("--steps", type=int, default=2, help=f"{STEPS:,} are the lecture's")
+    parser.add_argument("--steps", type=number_of_steps, default=2, help="the lecture's: 5000")
     parser.add_argument("--batch-size", type=int, default=64)
     asked = parser.parse_args(argv)
     text = read_text(asked.text)

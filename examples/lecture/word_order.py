@@ -133,6 +133,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--picture", metavar="FILE", help="a .png or .svg of the cross-attention")
     asked = parser.parse_args(argv)
+    if asked.picture and not asked.picture.endswith((".png", ".svg")):
+        parser.error(f"--picture {asked.picture} does not end in .png or .svg")
     drawn = random.Random(1)
     held_out = [sentence(drawn) for _ in range(500)]
     torch.manual_seed(1337)
