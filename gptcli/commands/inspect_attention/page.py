@@ -125,13 +125,14 @@ def _html(
 ) -> str:
     report = request.report
     config, opened = report.config, request.ranking[0]
+    more = f"; metrics are means over {report.n_samples} windows" if report.n_samples > 1 else ""
     return render_page(
         "gptcli.commands.inspect_attention",
         "web/attention.html",
         title=f"What the heads of {visible_words(report.directory.as_posix())} look at",
         about=[
             f"{counted(config.n_layer, 'layer')} of {counted(config.n_head, 'head')}, reading "
-            f"{counted(len(report.tokens), 'token')}; {_resolution(packing, layers)}"
+            f"{counted(len(report.tokens), 'token')}; {_resolution(packing, layers)}{more}"
         ],
         cut="",
         data={
@@ -192,9 +193,9 @@ def _resolution(packing: Packing, layers: Sequence[PackedLayer]) -> str:
     """What the page's patterns are made of, and how exact they are."""
     error = max((layer.largest_error for layer in layers), default=0.0)
     if packing.form == "vectors":
-        return f"weights computed from q and k in 16 bits, within {error:.1%}"
+        return f"weights computed from q and k in 16 bits, within {100 * error:.2g}%"
     pooled = f" of blocks of {packing.pool} tokens" if packing.pool > 1 else ""
-    return f"weights{pooled} in 8 bits, within {error:.1%}"
+    return f"weights{pooled} in 8 bits, within {100 * error:.2g}%"
 
 
 def _base64(content: bytes) -> str:

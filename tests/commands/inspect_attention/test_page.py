@@ -83,7 +83,7 @@ def test_the_command_writes_a_page_and_tells_its_size(cli, model):
     argv = ("inspect-attention", model, "--text", "abcd", "--sort", "self")
     outcome = cli(*argv, "--out", "page.html")
     assert outcome.code == 0 and outcome.stdout == ""
-    assert re.search(r"the page has [0-9.]+ kB: weights in 8 bits, within 0\.\d%", outcome.stderr)
+    assert re.search(r"the page has [0-9.]+ kB: weights in 8 bits, within 0\.\d+%", outcome.stderr)
     found = data((model.parent / "page.html").read_text(encoding="utf-8"))
     ranked = json.loads(cli(*argv, "--json").stdout)["heads"]
     assert list(found["vectors"]) == [f"L{one['layer']}.H{one['head']}" for one in ranked]
