@@ -44,10 +44,10 @@ def trained(text: Path, folder: Path, pretraining: int, steps: int) -> dict[str,
     """The three runs, by what they are; the tokens are bytes, which every text is made of."""
     large = made(folder, "large", "prepare", "python", "--tokenizer", "byte")
     small = made(folder, "small", "prepare", text, "--tokenizer", large)
-    few = ("--data", small, "--max-iters", steps)
+    few = ("--data", small, "--max-iters", steps, "--eval-interval", steps)
     first = made(
         folder, "pretrained", "train", "--data", large, "--max-iters", pretraining,
-        "--eval-batches", 50, *MODEL,
+        "--eval-interval", max(1, pretraining // 2), "--eval-batches", 20, *MODEL,
     )  # fmt: skip
     return {
         "pre-trained": first,
