@@ -52,6 +52,12 @@ class TrainingStopped(GptcliError):  # noqa: N818
     exit_code = 75
 
 
+class ProcessLostError(GptcliError):
+    """A process that shares the work did not come, or is gone: try again."""
+
+    exit_code = 75
+
+
 def reason_of(error: BaseException) -> str:
     """The first line of another library's error for a message, or its type where it has none."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from gptcli.errors import UsageError
+
 
 @dataclass(frozen=True)
 class World:
@@ -13,11 +15,44 @@ class World:
 
 
 ALONE = World()
+_MOST_PROCESSES = 100_000
+_WAY_OUT = (
+    "start the processes with torchrun, which sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, "
+    "or unset these four for one process"
+)
 
 
 def launched() -> World:
-    """Read rank and world size from torchrun's environment; ALONE without torchrun."""
-    return World(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    """Read rank and world size from torchrun's environment; ALONE without torchrun.
+
+    Raises UsageError that names the variable which is missing or makes no sense.
+    """
+    if not os.environ.keys() & {"RANK", "WORLD_SIZE"}:
+        return ALONE
+    size = _whole("WORLD_SIZE", 1, _MOST_PROCESSES)
+    world = World(_whole("RANK", 0, size - 1), size)
+    if size > 1:
+        _whole("MASTER_PORT", 1, 65_535)
+        _variable("MASTER_ADDR")
+    return world
+
+
+def _whole(name: str, low: int, high: int) -> int:
+    text = _variable(name)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise UsageError(
+            f"{name} is {text!r:.40} in the environment, not a number from {low} to {high:,}: "
+            f"{_WAY_OUT}"
+        )
+    return int(text)
+
+
+def _variable(name: str) -> str:
+    if not (text := os.environ.get(name, "")):
+        raise UsageError(
+            f"{name} is not set in the environment, but others like it are: {_WAY_OUT}"
+        )
+    return text
 
 
 def available_cores() -> int:
