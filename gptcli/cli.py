@@ -27,6 +27,7 @@ from gptcli.errors import (
 _CLOSED_PIPE = 141
 _INTERRUPTED = 130
 _OWN_BUG = 1
+_ABOUT_A_NAME = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 # Name -> module and function, imported only when the command is called, for a fast start.
 _COMMANDS = {
@@ -135,8 +136,10 @@ def _report(error: BaseException) -> int:
         complain("out of memory: use a smaller model, batch or context")
         return MemoryExhaustedError.exit_code
     if isinstance(error, OSError):
-        complain(f"{error.filename or 'the output'}: {error.strerror or error}")
-        is_name = error.errno in (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+        is_name = error.filename is not None and error.errno in _ABOUT_A_NAME
+        is_output = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        place = error.filename or ("the output" if is_output else "this machine")
+        complain(f"{place}: {error.strerror or error}")
         return UsageError.exit_code if is_name else ResourceError.exit_code
     hint = "" if verbosity().debug else " (please run it again with --debug and report it)"
     complain(f"a bug in gptcli: {type(error).__name__}: {error}{hint}")

@@ -1,5 +1,6 @@
 """The frame of the command line."""
 
+import errno
 import subprocess
 import sys
 
@@ -71,3 +72,30 @@ def test_quiet_leaves_only_the_error(cli) -> None:
     assert done.code == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 5, "the output: No space left"),
+        (FileNotFoundError(errno.ENOENT, "No usable directory"), 5, "this machine: No usable"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.txt"), 2, "a.txt: No such file"),
+    ],
+)
+def test_errors_of_the_system_name_what_they_are_about(cli, monkeypatch, error, code, line) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gptcli.cli.build_app", lambda *_: fail)
+    outcome = cli("tokenize", "hello")
+    assert outcome.code == code
+    assert outcome.stderr.startswith(f"error: {line}")
+
+
+def test_training_in_several_processes_is_refused_at_once(cli, monkeypatch) -> None:
+    given = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    outcome = cli("train")
+    assert outcome.code == 2
+    assert outcome.stderr == "error: train computes in one process: start it without torchrun\n"

@@ -31,7 +31,7 @@ class NewDirectory:
     def beside(cls, path: Path) -> "NewDirectory":
         """Make an empty one under a hidden name beside ``path``."""
         with reported(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_parents(path)
             temporary = temporary_name(path)
             temporary.mkdir()
         return cls(path, temporary)
@@ -121,6 +121,14 @@ def sync_tree(root: Path) -> None:
         for name in files:
             sync_file(Path(folder, name))
         sync_directory(Path(folder))
+
+
+def _make_parents(path: Path) -> None:
+    """Make the folders above ``path`` that are missing, so that a power loss does not undo it."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
 
 
 def _remove(entry: Path) -> None:

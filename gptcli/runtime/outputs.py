@@ -44,13 +44,16 @@ def timestamp() -> str:
 def newest(parent: Path, record: str, also: str = "") -> Path | None:
     """The directory below ``parent`` whose JSON file ``record`` has the latest time.
 
-    That is "saved", or "created" without it. Directories without the file ``also`` are incomplete
-    and skipped.
+    That is "saved", or "created" without it; a time in the future, of a clock that was wrong, is
+    earlier than all others. Directories without the file ``also`` are incomplete and skipped.
     """
+    now = timestamp()
     found = [
-        (time, path) for path, time in _times(parent, record) if not also or (path / also).is_file()
+        (time <= now, time, path)
+        for path, time in _times(parent, record)
+        if not also or (path / also).is_file()
     ]
-    return max(found)[1] if found else None
+    return max(found)[-1] if found else None
 
 
 def _times(parent: Path, record: str) -> Iterator[tuple[Path, str]]:

@@ -108,5 +108,12 @@ def test_newest_skips_the_incomplete_the_hidden_and_the_broken(tmp_path):
     assert newest(tmp_path, "record.json") == tmp_path / "a"
 
 
+def test_a_time_in_the_future_is_never_the_newest(tmp_path):
+    for name, time in (("old", "2020"), ("new", "2021"), ("future", "2999")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(json.dumps({"created": time}))
+    assert newest(tmp_path, "record.json") == tmp_path / "new"
+
+
 def test_nothing_is_newest_of_nothing(tmp_path):
     assert newest(tmp_path / "none", "record.json") is None
