@@ -24,8 +24,7 @@ from gptcli.runtime.files import write_json
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
-_STEP = re.compile(r"step-\d{8}")
-KEPT_STEPS = 2  # one to go on from, one to fall back to
+_STEP = re.compile(r"step-(\d{8,16})")
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,41 @@ class Snapshot:
     optimizer: Weights
 
 
-def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer) -> None:
-    """Write a resume step, then remove the oldest beyond those that are kept."""
+def save_step(run: Path, snapshot: Snapshot, tokenizer: Tokenizer, keep: int) -> None:
+    """Write a resume step, then remove those older than the newest ``keep`` intact ones."""
     folder, config = _folder(run), snapshot.config
-    with new_directory(folder / f"step-{snapshot.progress.step:08d}") as directory:
+    step = folder / f"step-{snapshot.progress.step:08d}"
+    with new_directory(step) as directory:
         write_description(directory, config, tokenizer)
         save_weights(directory / WEIGHTS_FILE, snapshot.weights, config)
         save_tensors(directory / _OPTIMIZER_FILE, snapshot.optimizer)
         write_json(directory / STATE_FILE, asdict(snapshot.progress))
         write_manifest(directory)
-    for old in resume_steps(run)[:-KEPT_STEPS]:
-        shutil.rmtree(old, ignore_errors=True)
+    _remove_old(run, step, keep)
+
+
+def _remove_old(run: Path, new: Path, keep: int) -> None:
+    """Remove the steps before the newest ``keep`` intact ones, among which is the ``new`` one.
+
+    Steps that have been damaged since they were saved do not count, so that as many good ones
+    stay to fall back to.
+    """
+    steps, intact = resume_steps(run), 0
+    if len(steps) <= keep:
+        return
+    for step in reversed(steps):
+        if intact == keep:
+            shutil.rmtree(step, ignore_errors=True)
+        elif step == new or _is_intact(step):
+            intact += 1
+
+
+def _is_intact(step: Path) -> bool:
+    try:
+        check_manifest(step)
+    except (CheckpointError, OSError):
+        return False
+    return True
 
 
 def resume_steps(run: Path) -> list[Path]:
@@ -75,8 +98,12 @@ def resume_steps(run: Path) -> list[Path]:
     folder = _folder(run)
     if not folder.is_dir():
         return []
-    steps = [entry for entry in folder.iterdir() if _STEP.fullmatch(entry.name)]
-    return sorted(step for step in steps if step.is_dir() and not step.is_symlink())
+    steps = {
+        int(match[1]): entry
+        for entry in folder.iterdir()
+        if (match := _STEP.fullmatch(entry.name)) and entry.is_dir() and not entry.is_symlink()
+    }
+    return [steps[number] for number in sorted(steps)]
 
 
 def _folder(run: Path) -> Path:
@@ -94,10 +121,11 @@ def clear_stale_steps(run: Path) -> None:
         remove_all_stale(folder)
 
 
-def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
+def load_newest_step(run: Path, is_strict: bool = False) -> tuple[Snapshot, list[str]]:
     """Load the newest step that is intact; also returns what was wrong with newer ones.
 
-    Raises UsageError where nothing was saved, CheckpointError where no step is intact.
+    Raises UsageError where nothing was saved, CheckpointError where no step is intact; if
+    ``is_strict``, also where the newest is not.
     """
     steps = resume_steps(run)
     if not steps:
@@ -107,6 +135,10 @@ def load_newest_step(run: Path) -> tuple[Snapshot, list[str]]:
         try:
             return load_step(step), problems
         except (CheckpointError, UsageError) as error:
+            if is_strict:
+                raise CheckpointError(
+                    f"{error}; without --strict the save before it is taken"
+                ) from error
             problems.append(str(error))
     raise CheckpointError(f"no saved step of {run} is usable: {problems[0]}")
 

@@ -52,7 +52,8 @@ class TrainConfig:
 
     ``lr`` is the rate of the matrices, and of every group that has none of its own; all follow
     the schedule. ``decay_fraction`` is for "wsd", ``momentum`` for Muon, the betas for AdamW.
-    ``patience`` N ends the run after N evaluations without a better one. ``compile`` compiles
+    ``patience`` N ends the run after N evaluations without a better one. ``keep`` is the number
+    of intact saves that stay, to go on from or to fall back to. ``compile`` compiles
     the blocks, which changes sums in their last digits. ``ngram_teacher`` is the share of every
     target that counted n-grams take at first; it falls as the schedule does.
     """
@@ -84,9 +85,10 @@ class TrainConfig:
     patience: int | None = None
     compile: bool = False
     ngram_teacher: float = 0.0
+    keep: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "eval_interval"):
+        for name in ("batch_size", "eval_interval", "keep"):
             check_whole(name, getattr(self, name), 1)
         check_whole("grad_accum", self.grad_accum, 1, 10**6)
         check_whole("max_iters", self.max_iters, 0)

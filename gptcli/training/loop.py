@@ -17,6 +17,7 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
+from gptcli.training.preflight import check_disk
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
 from gptcli.training.step import diverged
@@ -230,10 +231,11 @@ class _Loop:
         if name := not_finite({**weights, **optimizer}):
             cause = f"{name} holds numbers that are not finite"
             raise DivergedError(diverged(progress.step, cause, self._config))
+        check_disk(config, self._config, training.directory, n_saves=1)
         if progress.best_step in (progress.step, 0):
             publish_weights(training.directory, weights, config, progress.step)
         snapshot = Snapshot(config, progress, weights, optimizer)
-        save_step(training.directory, snapshot, training.dataset.tokenizer)
+        save_step(training.directory, snapshot, training.dataset.tokenizer, self._config.keep)
         mark_saved(training.directory)
         training.place.commit()
         self._pass_on()

@@ -12,13 +12,13 @@ from gptcli.accounting.fit import largest
 from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER, optimizer_bytes
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.process_memory import ProcessMemory, process_memory
-from gptcli.checkpoint.resume import KEPT_STEPS
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import MemoryExhaustedError
 from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.runtime.device import free_memory, memory_errors
+from gptcli.runtime.disk_space import check_room
 from gptcli.runtime.escapes import typed
 from gptcli.training.ngram_teacher import teacher_bytes
 
@@ -41,16 +41,17 @@ class Preflight:
     free: int | None
     weights_file: int
     step_bytes: int
+    kept_steps: int
 
     @property
     def disk(self) -> int:
         """Bytes of a whole run: its weights and the resume steps that are kept."""
-        return self.weights_file + KEPT_STEPS * self.step_bytes
+        return self.weights_file + self.kept_steps * self.step_bytes
 
 
 def preflight(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> Preflight:
     """The costs of a run on a dataset."""
-    weights = _FLOAT32 * exact_count(model)
+    weights, step = _save_bytes(model, training)
     return Preflight(
         n_params=exact_count(model),
         tokens_per_iter=training.rows_per_iter * model.block_size,
@@ -58,8 +59,25 @@ def preflight(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> Pr
         memory=_memory(model, training, dataset.train.n_tokens),
         free=free_memory(training.device),
         weights_file=weights,
-        step_bytes=weights + optimizer_bytes(model, training.optimizer),
+        step_bytes=step,
+        kept_steps=training.keep,
     )
+
+
+def _save_bytes(model: ModelConfig, training: TrainConfig) -> tuple[int, int]:
+    """Bytes of the file of weights, and of a resume step."""
+    weights = _FLOAT32 * exact_count(model)
+    return weights, weights + optimizer_bytes(model, training.optimizer)
+
+
+def check_disk(model: ModelConfig, training: TrainConfig, directory: Path, n_saves: int) -> None:
+    """Raise ResourceError where the disk of a run has no room for its next ``n_saves`` saves.
+
+    The first of them may replace the best weights, which takes room for both until it is done.
+    """
+    weights, step = _save_bytes(model, training)
+    what = "a save" if n_saves == 1 else f"the run with {n_saves} saves"
+    check_room(directory, what, weights + n_saves * step, max(weights, step - weights))
 
 
 def epochs(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> float:

@@ -36,7 +36,7 @@ from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
-from gptcli.training.preflight import check_fits
+from gptcli.training.preflight import check_disk, check_fits
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import TRACKERS
@@ -109,13 +109,15 @@ def continue_training(
     dataset: Dataset,
     max_iters: int | None,
     device: str | None = None,
+    is_strict: bool = False,
 ) -> tuple[TrainingRun, list[str]]:
     """Continue a run from its newest intact save; also returns what was wrong with newer ones.
 
-    Only the number of iterations may change, and only grow, and the device.
+    Only the number of iterations may change, and only grow, and the device. If ``is_strict``,
+    the newest save must be intact.
     """
     grown = grown_record(record, max_iters, device)
-    training, problems = resumed_training(directory, grown, dataset)
+    training, problems = resumed_training(directory, grown, dataset, is_strict)
     if grown != record:
         write_record(directory, grown)
     mark_saved(directory)
@@ -128,13 +130,14 @@ def grown_record(record: RunRecord, max_iters: int | None, device: str | None) -
 
 
 def resumed_training(
-    directory: Path, record: RunRecord, dataset: Dataset
+    directory: Path, record: RunRecord, dataset: Dataset, is_strict: bool = False
 ) -> tuple[TrainingRun, list[str]]:
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
     check_fits(record.model, record.training, dataset.train.n_tokens, directory)
-    snapshot, problems = load_newest_step(directory)
+    check_disk(record.model, record.training, directory, n_saves=1)
+    snapshot, problems = load_newest_step(directory, is_strict)
     _check_same_model(record, snapshot.config, directory)
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
@@ -167,6 +170,7 @@ def _checked_model(
     check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
     check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+    check_disk(resolved.model, resolved.training, directory, resolved.training.keep)
     return _initial_model(resolved, start)
 
 

@@ -25,7 +25,7 @@ from gptcli.generation.loaded_model import load_model
 def save(make_model, tokenizer, tmp_path):
     model = make_model()
 
-    def save_one(step: int) -> None:
+    def save_one(step: int, keep: int = 2) -> None:
         optimizer = {"final_norm.weight.exp_avg": torch.full((8,), float(step))}
         snapshot = Snapshot(
             model.config,
@@ -33,7 +33,7 @@ def save(make_model, tokenizer, tmp_path):
             dict(model.named_parameters()),
             optimizer,
         )
-        save_step(tmp_path, snapshot, tokenizer)
+        save_step(tmp_path, snapshot, tokenizer, keep)
 
     return save_one
 
@@ -46,6 +46,44 @@ def test_the_newest_two_are_kept_and_the_newest_is_loaded(save, tmp_path: Path) 
     assert snapshot.progress == Progress(20, 20, 20, 1.5)
     assert snapshot.optimizer["final_norm.weight.exp_avg"].tolist() == [20.0] * 8
     assert problems == []
+
+
+def rot(run: Path, step: int) -> None:
+    file = run / "resume" / f"step-{step:08d}" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_saves_that_rot_never_push_out_the_good_ones(save, tmp_path: Path) -> None:
+    for step in (10, 20):
+        save(step)
+    rot(tmp_path, 20)
+    for step in (30, 40):
+        save(step)
+        rot(tmp_path, step)
+    snapshot, problems = load_newest_step(tmp_path)
+    assert snapshot.progress.step == 10
+    assert len(problems) == 3
+    with pytest.raises(CheckpointError, match="without --strict"):
+        load_newest_step(tmp_path, is_strict=True)
+
+
+def test_a_rotten_later_step_does_not_push_out_a_new_one(save, tmp_path: Path) -> None:
+    save(10)
+    save(20)
+    rot(tmp_path, 20)
+    save(15, keep=1)  # of the run that went on from 10
+    assert [path.name for path in resume_steps(tmp_path)] == ["step-00000015", "step-00000020"]
+    assert load_newest_step(tmp_path)[0].progress.step == 15
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_as_asked_for_are_kept(save, tmp_path: Path, keep: int) -> None:
+    steps = (99_999_990, 99_999_999, 100_000_000, 100_000_010)
+    for step in steps:
+        save(step, keep)
+    assert [path.name for path in resume_steps(tmp_path)] == [f"step-{n}" for n in steps[-keep:]]
 
 
 def test_a_step_is_a_model_directory(save, tmp_path: Path, tokenizer) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +16,14 @@ from gptcli.checkpoint.resume import resume_steps
 from gptcli.checkpoint.run import read_record
 from gptcli.checkpoint.tensors import load_weights
 from gptcli.checkpoint.weights_step import WeightsStep, weights_step
-from gptcli.errors import CheckpointError, DataError, DivergedError, TrainingStopped, UsageError
+from gptcli.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    ResourceError,
+    TrainingStopped,
+    UsageError,
+)
 from gptcli.fast.compiled_blocks import has_compiler
 from gptcli.model.initialization import new_model
 from gptcli.runtime.seeds import derive_seed
@@ -281,6 +290,24 @@ def test_a_stopped_run_never_saves_numbers_that_are_not_finite(begin, monkeypatc
         run(training, heard)
     assert heard.saves == [0, 10]
     assert [step.name for step in resume_steps(training.directory)][-1] == "step-00000010"
+
+
+def test_a_save_without_room_on_the_disk_names_its_bytes(begin, monkeypatch) -> None:
+    training = begin("a", max_iters=20)
+    heard = Listener()
+    advance = Stepper.advance
+
+    def fill_the_disk(self: Stepper, step: int) -> None:
+        advance(self, step)
+        if step == 15:
+            monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=5))
+
+    monkeypatch.setattr(Stepper, "advance", fill_the_disk)
+    with pytest.raises(ResourceError, match=r"a save takes [\d,]+ bytes .* has 5 left"):
+        run(training, heard)
+    assert heard.saves == [0, 10]
+    with pytest.raises(ResourceError, match=r"the run with 2 saves takes [\d,]+ bytes"):
+        begin("b")
 
 
 def test_a_train_loss_that_is_no_number_stops_beside_a_finite_val_loss(begin, monkeypatch) -> None:

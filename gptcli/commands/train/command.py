@@ -36,7 +36,8 @@ _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
 _MAY_CHANGE = (
-    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", *TRACKERS,
+    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", "strict",
+    *TRACKERS,
 )  # fmt: skip
 
 
@@ -95,6 +96,10 @@ class TrainRequest(FormatRequest):
         "Continue a saved run unchanged; only --max-iters can be raised and --device changed.",
         metavar="RUN",
         offer=models,
+    )
+    strict: bool = option(
+        "With --resume: refuse a damaged newest save, instead of resuming from the one before it.",
+        default=False,
     )
     dry_run: bool = option(
         "Show what the run would take, memory, disk and time, and write nothing.", default=False
@@ -194,6 +199,9 @@ class TrainRequest(FormatRequest):
     )
     eval_interval: int | None = _filled(
         "eval_interval", _LENGTH, "Steps between evaluations; each one also saves the run."
+    )
+    keep: int | None = _filled(
+        "keep", _LENGTH, "Saves to keep, to resume from; damaged ones do not count."
     )
     eval_batches: int | None = _filled(
         "eval_batches", _LENGTH, "Batches in an evaluation. Default: the whole split."

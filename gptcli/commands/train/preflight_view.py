@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gptcli.checkpoint.resume import KEPT_STEPS
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration, rounded
 from gptcli.commands.view.tables import Amount, Cell, Figure, Table, facts
@@ -63,7 +62,7 @@ def dry_run(training: TrainingRun, costs: Preflight, plan: PlannedLength) -> Ans
     checkpoint = {
         "weights": costs.weights_file,
         "resume_step": costs.step_bytes,
-        "kept_steps": KEPT_STEPS,
+        "kept_steps": costs.kept_steps,
         "total": costs.disk,
     }
     document = {**whole, "memory": memory, "checkpoint": checkpoint}
@@ -82,7 +81,7 @@ def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength) -> 
     about = "about " if plan.has_budget else ""
     done = f", {whole['done']:,} are done" if whole["done"] else ""
     save = f"{rounded(costs.weights_file, 'B')} weights"
-    save += f" + {KEPT_STEPS} x {rounded(costs.step_bytes, 'B')} to resume"
+    save += f" + {costs.kept_steps} x {rounded(costs.step_bytes, 'B')} to resume"
     rows: list[tuple[str, Cell]] = [
         ("run", whole["run"]),
         ("data", whole["data"]),

@@ -25,7 +25,7 @@ from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import ResourceError
+from gptcli.errors import ResourceError, UsageError
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
@@ -35,6 +35,7 @@ from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.process_start import process_began
 from gptcli.runtime.signals import StopRequest, stop_requests
+from gptcli.runtime.world import launched
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import (
@@ -65,6 +66,8 @@ def run(request: TrainRequest) -> Answer:
     if request.list_presets:
         return _list_presets(request)
     check_trackers(request.trackers)
+    if launched().size > 1:
+        raise UsageError("train computes in one process: start it without torchrun")
     with stop_requests(say_stopping) as stop:
         if request.resume is not None:
             return _continue(request.resume, request, stop)
@@ -199,13 +202,13 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
         if request.dry_run:
             grown = grown_record(record, request.max_iters, device)
             with explained:
-                training, _ = resumed_training(directory, grown, dataset)
+                training, _ = resumed_training(directory, grown, dataset, request.strict)
             return _planned(training, None, stop)
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
         with explained:
             training, problems = continue_training(
-                directory, record, dataset, request.max_iters, device
+                directory, record, dataset, request.max_iters, device, request.strict
             )
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
