@@ -8,6 +8,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributed.rendezvous import rendezvous
 
 from gptcli.errors import ProcessLostError, reason_of
 from gptcli.runtime.world import ALONE, World, launched
@@ -24,7 +25,7 @@ def joined() -> Iterator[World]:
         return
     with _lost_processes(world, "did not come"):
         store, rank, size = next(
-            torch.distributed.rendezvous("env://", world.rank, world.size, timeout=_LONGEST_WAIT)
+            rendezvous("env://", world.rank, world.size, timeout=_LONGEST_WAIT)
         )
         # Sums are few and small: gloo works on any machine and leaves the devices alone.
         torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
