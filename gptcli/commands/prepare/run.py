@@ -19,7 +19,7 @@ from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note, stdin_is_terminal
 from gptcli.config.data import Errors, ReadOptions
 from gptcli.data.corpus.finding import corpus_name
-from gptcli.data.corpus.hub_source import is_on_hub
+from gptcli.data.corpus.hub_source import download, files_of, is_on_hub
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import DATASETS, RECORD_FILE
@@ -140,6 +140,10 @@ def _announce(source: str) -> None:
         if Path(source).is_file():
             note(f"{source} is the built-in text: for the file of that name write ./{source}")
     elif is_on_hub(source):
-        note(f"{source} is downloaded from the hub, file by file, into its cache")
+        files = files_of(source)
+        with progress(f"downloading {source}", len(files), "files") as advance:
+            for file in files:
+                download(source, file)
+                advance(1)
     elif source == STDIN and stdin_is_terminal():
         note("reading text from the terminal: Ctrl-D ends it")

@@ -29,7 +29,20 @@ def hub_name(source: str) -> str:
 
 
 def find_on_hub(source: str) -> Found:
-    """Download the files that ``source`` names, by a pattern or else all of the training split.
+    """The files that ``source`` names, downloaded unless they are in the cache."""
+    name, _ = _parts(source)
+    paths = [(file, fetch_dataset_file(name, file)) for file in files_of(source)]
+    found = tuple(FoundFile(f"{HUB}{name}:{file}", path, path.stat()) for file, path in paths)
+    return Found(source, found, is_glob=True)
+
+
+def download(source: str, file: str) -> None:
+    """Fetch one of the ``files_of`` a source into the cache, unless it is there."""
+    fetch_dataset_file(_parts(source)[0], file)
+
+
+def files_of(source: str) -> list[str]:
+    """The names of the files that a source means: those like its pattern, else for training.
 
     Raises UsageError where there are none, and ResourceError where the hub cannot be reached.
     """
@@ -48,9 +61,7 @@ def find_on_hub(source: str) -> Found:
             f"{source}: {what} in the dataset, it has {some}: name others as in "
             f"{HUB}{name}:data/*.parquet"
         )
-    paths = [(file, fetch_dataset_file(name, file)) for file in chosen]
-    found = tuple(FoundFile(f"{HUB}{name}:{file}", path, path.stat()) for file, path in paths)
-    return Found(source, found, is_glob=True)
+    return chosen
 
 
 def _parts(source: str) -> tuple[str, str]:
