@@ -94,7 +94,8 @@ def resolve(
     has fixed, or is of no use to the model.
     """
     seconds = _seconds(given, preset, device)
-    longest = None if "block_size" in given else longest_document
+    has_context = preset is not None or "block_size" in given
+    longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
     bases = {family: sizes(family, device, n_tokens, longest) for family in families}
     choice = _choice(given, preset, vocab_size, device, bases)

@@ -206,3 +206,9 @@ def test_a_record_from_before_masks_is_read_and_is_the_same_data(make_dataset) -
     old = Dataset.open(dataset.directory)
     assert old.identity == dataset.identity
     assert old.record.splits["train"].documents == 0
+
+
+def test_the_longest_document_is_the_longest_question_with_its_answer(masked_dataset) -> None:
+    dataset = masked_dataset([("1+1=", "2\n"), ("12+12=", "24\n"), ("1+", "2\n")])
+    assert dataset.train.longest_document == len("12+12=24\n")
+    assert dataset.val.longest_document == 0, "there is none"

@@ -14,8 +14,9 @@ def plain(n_tokens: int | None = A_MILLION, device: str = "cpu", preset: str = "
     return resolve(given, model, 65, device, "float32", 2, n_tokens)
 
 
-def answers(longest: int, device: str = "cpu", n_tokens: int = A_MILLION, **given):
-    return resolve(given, None, 65, device, "float32", 2, n_tokens, longest_document=longest)
+def answers(longest: int, device: str = "cpu", n_tokens: int = A_MILLION, preset="", **given):
+    model = find_preset(preset) if preset else None
+    return resolve(given, model, 65, device, "float32", 2, n_tokens, longest_document=longest)
 
 
 def test_plain_train_on_a_cpu_keeps_a_time() -> None:
@@ -63,6 +64,9 @@ def test_questions_are_seen_one_by_one_and_as_many_tokens_in_a_step(device: str)
 def test_a_context_of_ones_own_has_the_usual_rows() -> None:
     own = answers(13, block_size=32)
     assert (own.model.block_size, own.training.batch_size) == (32, plain().training.batch_size)
+    preset = answers(13, preset="gpt2-medium")
+    assert preset.model.block_size == 1024
+    assert preset.training == plain(preset="gpt2-medium").training
 
 
 def test_problems_may_be_repeated_more_often_than_a_text() -> None:
