@@ -54,8 +54,9 @@ class TrainConfig:
     the schedule. ``decay_fraction`` is for "wsd", ``momentum`` for Muon, the betas for AdamW.
     ``patience`` N ends the run after N evaluations without a better one. ``keep`` is the number
     of intact saves that stay, to go on from or to fall back to. ``compile`` compiles
-    the blocks, which changes sums in their last digits. ``ngram_teacher`` is the share of every
-    target that counted n-grams take at first; it falls as the schedule does.
+    the blocks, which changes sums in their last digits. A ``deterministic`` run, of one thread a
+    process, ends with the same weights for any number of processes. ``ngram_teacher`` is the
+    share of every target that counted n-grams take at first; it falls as the schedule does.
     """
 
     batch_size: int
@@ -84,6 +85,7 @@ class TrainConfig:
     vector_lr: float | None = None
     patience: int | None = None
     compile: bool = False
+    deterministic: bool = False
     ngram_teacher: float = 0.0
     keep: int = 2
 
@@ -98,7 +100,8 @@ class TrainConfig:
         for name in ("eval_batches", "patience"):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), 1)
-        check_switch("compile", self.compile)
+        for name in ("compile", "deterministic"):
+            check_switch(name, getattr(self, name))
         check_positive("lr", self.lr)
         for name in ("min_lr", "weight_decay", "grad_clip"):
             check_not_negative(name, getattr(self, name))

@@ -19,6 +19,7 @@ from gptcli.evaluation.evaluation_pass import EvaluationPass, Predictions, token
 from gptcli.evaluation.target_windows import Split, StridedWindows
 from gptcli.model.gpt import GPT
 from gptcli.runtime.progress import Advance, no_progress
+from gptcli.runtime.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ def evaluate_split(
     max_batches: int | None = None,
     advance: Advance = no_progress,
     precision: Precision = "float32",
+    world: World = ALONE,
 ) -> Evaluation:
     """Evaluate the first ``n_tokens`` of a split in windows that do not overlap.
 
     There must be a target among them. ``max_batches`` caps the work at that many batches;
-    ``advance`` and ``precision`` are those of EvaluationPass.
+    ``advance``, ``precision`` and ``world`` are those of EvaluationPass.
     """
     limit = split.n_tokens if n_tokens is None else min(n_tokens, split.n_tokens)
     windows = StridedWindows(model.config.block_size, model.config.block_size, limit)
@@ -71,7 +73,8 @@ def evaluate_split(
             split,
             device,
             windows,
-            advance=advance,
+            world,
+            advance,
             max_batches=max_batches,
             precision=precision,
         )

@@ -1,6 +1,7 @@
 """Choosing device and precision, with the reason; the only file here that imports torch."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,6 +92,13 @@ def set_threads(count: int) -> None:
     """Use ``count`` CPU threads; 0 leaves torch's own choice."""
     if count:
         torch.set_num_threads(count)
+
+
+def set_deterministic(is_so: bool) -> None:
+    """Have torch take algorithms that give the same digits each time, or not; some are slower."""
+    if is_so:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(is_so)
 
 
 def get_threads() -> int:

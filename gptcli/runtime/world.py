@@ -55,6 +55,11 @@ def _variable(name: str) -> str:
     return text
 
 
+def restarts() -> int:
+    """How often torchrun has started all processes again, after one of them ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
 def available_cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

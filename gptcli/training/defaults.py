@@ -103,6 +103,9 @@ def resolve(
     is_plain = preset is None and device == "cpu"
     plan = _Plan(seconds, n_tokens if is_plain else None, model.block_size == longest)
     machine = {"device": device, "precision": precision, "threads": threads}
+    if given.get("deterministic"):
+        _check_has_length(seconds)
+        machine["threads"] = min(threads, 1)  # sums of several differ from those of one
     known = {**_own_training(preset, family, given), **given, **machine}
     values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
     is_best = is_plain and family == BEST_FAMILY and values["optimizer"] == "muon"
@@ -157,6 +160,14 @@ def _seconds(given: Values, preset: Preset | None, device: str) -> float | None:
     is_timed = preset is None and device == "cpu" and "max_iters" not in given
     seconds: float | None = given.get("time_budget", CPU_SECONDS if is_timed else None)
     return seconds
+
+
+def _check_has_length(seconds: float | None) -> None:
+    if seconds is not None:
+        raise UsageError(
+            "--deterministic needs --max-iters, such as --max-iters 1000: how many steps fit into "
+            "a time depends on the machine"
+        )
 
 
 def _choice(

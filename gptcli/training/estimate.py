@@ -92,7 +92,8 @@ def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
     seconds *= _COMPILED if is_eager else 1
     if seconds * batch_size / rows < _SHORT:
         seconds, rows = _usual_seconds(lambda: stepper.rehearse(batch_size), stop), batch_size
-    return seconds * training.config.rows_per_iter / rows + _update_seconds(training, stop)
+    own_rows = training.config.rows_per_iter / training.world.size
+    return seconds * own_rows / rows + _update_seconds(training, stop)
 
 
 def _update_seconds(training: TrainingRun, stop: StopRequest) -> float:

@@ -9,8 +9,9 @@ from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights, not_finite
 from gptcli.config.training import TrainConfig
-from gptcli.errors import DivergedError, TrainingStopped, reason_of
+from gptcli.errors import DivergedError, TrainingStopped, UsageError, reason_of
 from gptcli.evaluation.loss import evaluate_split, planned_targets
+from gptcli.evaluation.processes import any_of_them, are_alike, from_first
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
@@ -48,10 +49,18 @@ class _Loop:
         self._reporter = reporter
         self._stop = stop
         self._stepper = training.stepper()
+        self._world = training.world
+        self._writes = training.world.rank == 0
         self._is_uncompiled = training.config.compile
 
     def run(self) -> Progress:
-        self._log.cut_back(self._step)
+        if not are_alike(self._world, self._training.digest()):
+            raise UsageError(
+                "the processes that torchrun started do not begin alike: give all of them the same "
+                "files, flags and versions of gptcli and torch"
+            )
+        if self._writes:
+            self._log.cut_back(self._step)
         self._training.model.train()
         try:
             while True:
@@ -97,7 +106,9 @@ class _Loop:
     def _next_pause(self) -> int:
         """The next step at which something is logged or evaluated."""
         config, plan = self._config, self._training.plan
-        every = _LOG_INTERVAL if plan is None else plan.pause(_LOG_INTERVAL)
+        every = _LOG_INTERVAL
+        if plan is not None:  # the first process's clock decides for all
+            (every,) = from_first(self._world, plan.pause(_LOG_INTERVAL))
         turns = [(self._step // turn + 1) * turn for turn in (every, config.eval_interval)]
         return min(*turns, config.max_iters)
 
@@ -105,7 +116,7 @@ class _Loop:
         """Do optimizer steps up to ``target``, then report their mean loss."""
         first, started = self._step, time.perf_counter()
         self._reporter.doing("compiling" if self._is_uncompiled else "training")
-        while self._step < target and not self._stop:
+        while self._step < target and not any_of_them(self._world, bool(self._stop)):
             self._stepper.advance(self._step)
             self._training.progress = replace(self._training.progress, step=self._step + 1)
             self._reporter.advanced(self._step)
@@ -129,10 +140,17 @@ class _Loop:
     def _keep_to_time(self) -> None:
         """Change the number of iterations where the time asks for it, in train.json too."""
         training, plan = self._training, self._training.plan
-        config = plan.revised(self._step, training.config) if plan else None
-        if plan is None or config is None:
+        if plan is None:
             return
+        before = training.config
+        config = plan.revised(self._step, before) or before
+        iters, interval = from_first(self._world, config.max_iters, config.eval_interval)
+        if (iters, interval) == (before.max_iters, before.eval_interval):
+            return
+        config = replace(before, max_iters=iters, eval_interval=interval)
         training.config = self._stepper.config = config
+        if not self._writes:
+            return
         repeat = None if plan.unrepeatable else training.repeat(config)
         change_plan(training.directory, config, repeat)
         self._reporter.planned(self._step, config)
@@ -141,7 +159,7 @@ class _Loop:
         started, plan = time.perf_counter(), self._training.plan
         self._evaluate()
         seconds = time.perf_counter() - started
-        if plan and not self._training.place.is_in_place:
+        if plan and self._writes and not self._training.place.is_in_place:
             self._check_has_time(plan, seconds)
         started = time.perf_counter()
         self._save()
@@ -209,13 +227,14 @@ class _Loop:
             nonlocal done
             done += targets
             self._reporter.evaluating(name, done, total)
-            if self._stop:
+            if self._stop and self._world.size == 1:  # others would wait for the sums
                 raise _Stopping
 
         with uncompiled(config.compile):
             return evaluate_split(
-                model, split, config.device, n_tokens, limit, advance, config.evaluation_precision
-            ).loss
+                model, split, config.device, n_tokens, limit, advance,
+                config.evaluation_precision, self._world,
+            ).loss  # fmt: skip
 
     def _save(self) -> None:
         """Publish the best weights first, then commit the step, so that no crash loses them.
@@ -223,6 +242,8 @@ class _Loop:
         Before the first evaluation after step 0 the latest weights are published. Raises
         DivergedError, and writes nothing, where a number to be saved is not finite.
         """
+        if not self._writes:
+            return
         self._reporter.doing("saving")
         training, progress = self._training, self._training.progress
         weights: Weights = dict(training.model.named_parameters())
@@ -253,6 +274,8 @@ class _Loop:
 
     def _write(self, step: int, **values: float | None) -> None:
         """Append to metrics.jsonl; if that fails, warn and go on training."""
+        if not self._writes:
+            return
         try:
             self._log.append(step, **values)
         except OSError as error:

@@ -27,7 +27,7 @@ from gptcli.fast.compiled_blocks import compile_blocks
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, new_model
-from gptcli.runtime.device import get_threads, set_threads
+from gptcli.runtime.device import get_threads, set_deterministic, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
@@ -159,6 +159,25 @@ def rehearse_training(
     return _assemble(nowhere, resolved.training, dataset, model, Progress())
 
 
+def join_training(
+    resolved: Resolved,
+    dataset: Dataset,
+    start: StartingPoint | None = None,
+    budget: TimeBudget | None = None,
+) -> TrainingRun:
+    """What ``begin_training`` makes, for the other processes that train with the first.
+
+    They write nothing, and so have no directory.
+    """
+    check_length(dataset, resolved.model.block_size)
+    check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+    model, _ = _initial_model(resolved, start)
+    nowhere = NewDirectory.existing(Path("the run of the first process"))
+    training = _assemble(nowhere, resolved.training, dataset, model, Progress())
+    training.plan = None if budget is None else TimePlan(budget)
+    return training
+
+
 def _checked_model(
     directory: Path,
     resolved: Resolved,
@@ -258,6 +277,7 @@ def _assemble(
     place: NewDirectory, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
 ) -> TrainingRun:
     set_threads(config.threads)
+    set_deterministic(config.deterministic)
     model = use_fast_layers(model).to(config.device)
     if config.compile and config.device == "cpu":  # on CUDA the stepper compiles all of it
         compile_blocks(model)

@@ -14,13 +14,16 @@ from gptcli.config.training import Precision, TrainConfig
 from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
+from gptcli.evaluation.processes import all_add
 from gptcli.fast.compiled_blocks import compiled
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
+from gptcli.runtime.world import ALONE, World
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
 from gptcli.training.schedule import teacher_share
+from gptcli.training.shares import Shares
 
 SoftTargets = tuple[Tensor, Tensor]
 """A teacher's distributions, (B, T, V), and the share of every target that they take, ()."""
@@ -102,7 +105,8 @@ class Stepper:
     waits for the device within a step: the device itself skips the updates, and ``figures``
     finds out.
 
-    ``config`` may be replaced by one with another number of iterations.
+    ``config`` may be replaced by one with another number of iterations. In a ``world`` of several
+    processes each has its share of the micro-batches, and all have the same figures.
     """
 
     def __init__(
@@ -114,6 +118,7 @@ class Stepper:
         defers: bool | None = None,
         teacher: NgramTeacher | None = None,
         keeps_gradients: bool | None = None,
+        world: World = ALONE,
     ) -> None:
         is_cuda = config.device.startswith("cuda")
         self._model = model
@@ -121,11 +126,13 @@ class Stepper:
         self._split = split
         self._teacher = teacher
         self.config = config
+        self._world = world
+        self._shares = Shares.of(config, world)
         self._defers = is_cuda if defers is None else defers
         self._is_pinned = is_cuda
         self._loss: _BatchLoss = batch_loss
         is_compiled = is_cuda and config.compile
-        is_replayed = is_compiled and config.grad_accum == 1 and _is_small(model)
+        is_replayed = is_compiled and len(self._shares.own) == 1 and _is_small(model)
         self._keeps_gradients = is_replayed if keeps_gradients is None else keeps_gradients
         if is_compiled:
             self._loss = compiled(batch_loss, is_replayed)
@@ -187,15 +194,33 @@ class Stepper:
     def _accumulate(self, step: int, starts: Starts) -> Tensor:
         """Add up the gradients of all micro-batches; returns the loss of the step."""
         total = torch.zeros((), device=self.config.device)
-        size = self.config.batch_size
-        weights = self._weights(starts, self.config.grad_accum)
-        for micro in range(self.config.grad_accum):
+        weights, kept = self._weights(starts, self._shares.count), list[Tensor]()
+        for micro in self._shares.own:
             if self._model.config.dropout:
                 # Seeded for each step: a resumed run draws what an uninterrupted one would.
                 torch.manual_seed(derive_seed(self.config.seed, "dropout", step, micro))
-            rows = slice(micro * size, (micro + 1) * size)
-            total += self._backward(starts[rows], weights.of(rows), step)
+            rows = self._shares.slice_of(micro)
+            loss = self._backward(starts[rows], weights.of(rows), step)
+            total += loss
+            if self.config.deterministic:
+                kept.append(torch.cat([one.flatten() for one in (loss, *self._gradients())]))
+                self._forget_gradient()
+        if kept:
+            self._take_over(total, self._shares.summed(kept))
+        elif self._world.size > 1:
+            all_add(self._world, [total, *self._gradients()])
         return total
+
+    def _gradients(self) -> list[Tensor]:
+        return [one.grad for one in self._model.parameters() if one.grad is not None]
+
+    def _take_over(self, total: Tensor, sums: Tensor) -> None:
+        """Put the loss and the gradients of a step, (1 + P,), in their places."""
+        parameters = list(self._model.parameters())
+        loss, *parts = torch.split(sums, [1, *(one.numel() for one in parameters)])
+        total.copy_(loss[0])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
 
     def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
         """Give every target of the step the same weight, whichever micro-batch it is in."""

@@ -1,5 +1,6 @@
 """A run in memory: what training/setup.py makes and training/loop.py trains."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.model.gpt import GPT
 from gptcli.runtime.directories import NewDirectory
+from gptcli.runtime.world import ALONE, World
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers
 from gptcli.training.preflight import training_memory_errors
@@ -30,7 +32,8 @@ def no_command(config: TrainConfig) -> str | None:
 class TrainingRun:
     """A run in memory: what is trained, on what, and how far it has come.
 
-    A new run is in its place from its first save on, which replaces an old one there.
+    A new run is in its place from its first save on, which replaces an old one there. Of several
+    processes that train it the first alone writes files.
     """
 
     place: NewDirectory
@@ -44,6 +47,7 @@ class TrainingRun:
     title: str = ""  # of loss.svg
     repeat: Repeat = no_command
     trackers: Trackers = field(default_factory=Trackers)
+    world: World = ALONE
 
     @property
     def directory(self) -> Path:
@@ -55,6 +59,12 @@ class TrainingRun:
         """The run's directory, as the user knows it."""
         return self.place.path.as_posix()
 
+    def digest(self) -> str:
+        """The sha256 of all that decides the next step: weights, step, data and configuration."""
+        weights = [float(one.detach().double().sum()) for one in self.model.parameters()]
+        parts = (self.config, self.model.config, self.dataset.identity, self.progress.step, weights)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
     def memory_errors(self) -> AbstractContextManager[None]:
         """A context in which memory that runs out is explained, with a batch that should fit."""
         resumed = self.place.path if self.place.is_in_place else None
@@ -63,4 +73,6 @@ class TrainingRun:
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""
         split = self.dataset.train
-        return Stepper(self.model, self.optimizers, split, self.config, teacher=self.teacher)
+        return Stepper(
+            self.model, self.optimizers, split, self.config, teacher=self.teacher, world=self.world
+        )

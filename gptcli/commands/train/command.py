@@ -31,6 +31,7 @@ from gptcli.training.trackers import TRACKERS
 
 _HELP = "gptcli train --help"
 _USUAL_VOCABULARY = 256
+_AUTO = "auto"  # of --resume
 _MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
@@ -93,7 +94,8 @@ class TrainRequest(FormatRequest):
         callback=read_config_file,
     )
     resume: Path | None = option(
-        "Continue a saved run unchanged; only --max-iters can be raised and --device changed.",
+        "Continue a saved run unchanged; only --max-iters can be raised and --device changed. "
+        "auto: continue the run that the other flags name, or begin it.",
         metavar="RUN",
         offer=models,
     )
@@ -217,6 +219,12 @@ class TrainRequest(FormatRequest):
         _LENGTH,
         "Share of every target that is what n-grams of the text expect, at first; 0 for none.",
     )
+    deterministic: bool | None = _filled(
+        "deterministic",
+        _LENGTH,
+        "Whether any number of processes, and a GPU, end with the same weights; slower.",
+        "--deterministic/--no-deterministic",
+    )
     seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
     optimizer: str | None = _filled(
@@ -267,7 +275,7 @@ class TrainRequest(FormatRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_values()
-        if self.resume is None:
+        if self.resume is None or self.continues_or_begins:
             return
         for name in own_names(TrainRequest):
             if name not in _MAY_CHANGE and self.is_given(name):
@@ -281,7 +289,8 @@ class TrainRequest(FormatRequest):
         given = self.shaping
         name = self.dataset if self.dataset in PRESETS else self.preset
         preset = None if name is None else find_preset(name)
-        if self.init_from is not None or self.resume is not None:  # the model is another one
+        is_resumed = self.resume is not None and not self.continues_or_begins
+        if self.init_from is not None or is_resumed:  # the model is another one
             given = {name: value for name, value in given.items() if name in TRAIN_FLAGS}
         resolve(given, preset, _USUAL_VOCABULARY, "cpu", "float32", 0)
 
@@ -297,6 +306,11 @@ class TrainRequest(FormatRequest):
                 f"{word} is a preset: taken as --preset", self, dataset=None, preset=word
             )
         raise UsageError(_no_dataset(word))
+
+    @property
+    def continues_or_begins(self) -> bool:
+        """Whether to begin a run, or to continue it if it is there, as a requeued job does."""
+        return self.resume == Path(_AUTO)
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -334,7 +348,7 @@ def _no_dataset(word: str) -> str:
     return f"{word!r:.60} is no dataset or preset that is here: check the path; see {_HELP}"
 
 
-def train(request: TrainRequest) -> Answer:
+def train(request: TrainRequest) -> Answer | None:
     """Train a GPT on a prepared dataset.
 
     Values that you leave out are chosen for your device and printed: on a GPU those of the lecture,

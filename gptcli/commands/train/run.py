@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gptcli.checkpoint.config_json import omission_notes
@@ -19,13 +20,15 @@ from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
+from gptcli.commands.train.unfinished import unfinished_run
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.terminal import detail, note, warn
+from gptcli.commands.view.terminal import Verbosity, detail, note, set_verbosity, warn
 from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import ResourceError, UsageError
+from gptcli.errors import DivergedError, ProcessLostError, ResourceError, TrainingStopped
+from gptcli.evaluation.processes import joined
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
@@ -35,7 +38,7 @@ from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.process_start import process_began
 from gptcli.runtime.signals import StopRequest, stop_requests
-from gptcli.runtime.world import launched
+from gptcli.runtime.world import World, restarts
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import (
@@ -47,11 +50,13 @@ from gptcli.training.estimate import (
 from gptcli.training.loop import run_training
 from gptcli.training.ngram_teacher import can_teach
 from gptcli.training.preflight import preflight, training_memory_errors
+from gptcli.training.reporter import Reporter
 from gptcli.training.setup import (
     begin_training,
     check_length,
     continue_training,
     grown_record,
+    join_training,
     rehearse_training,
     resumed_training,
 )
@@ -61,20 +66,49 @@ from gptcli.training.trackers import Trackers, check_trackers
 from gptcli.training.training_run import TrainingRun
 
 
-def run(request: TrainRequest) -> Answer:
-    """Train as the flags say, to the last step or until Ctrl-C."""
+def run(request: TrainRequest) -> Answer | None:
+    """Train as the flags say, to the last step or until Ctrl-C.
+
+    Under torchrun the processes train one model; all but the first are silent and answer None.
+    """
     if request.list_presets:
         return _list_presets(request)
     check_trackers(request.trackers)
-    if launched().size > 1:
-        raise UsageError("train computes in one process: start it without torchrun")
-    with stop_requests(say_stopping) as stop:
-        if request.resume is not None:
-            return _continue(request.resume, request, stop)
-        return _begin(request, stop)
+    kind = choose_device(request.device).value.partition(":")[0]
+    with stop_requests(say_stopping) as stop, joined(kind) as world:
+        job = _Job(request, stop, world)
+        if not world.rank:
+            return _run(job)
+        set_verbosity(Verbosity(quiet=True))
+        try:
+            _run(job)
+        except (
+            TrainingStopped,
+            DivergedError,
+            ProcessLostError,
+        ) as error:  # the first process says so for all
+            raise SystemExit(error.exit_code) from None
+        return None
 
 
-def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
+@dataclass(frozen=True)
+class _Job:
+    """What was asked for, whether to stop, and which of several processes this is."""
+
+    request: TrainRequest
+    stop: StopRequest
+    world: World
+
+
+def _run(job: _Job) -> Answer:
+    resumed = job.request.resume
+    if job.request.continues_or_begins or restarts():
+        resumed = unfinished_run(job.request, job.world)
+    return _begin(job) if resumed is None else _continue(resumed, job)
+
+
+def _begin(job: _Job) -> Answer:
+    request, stop = job.request, job.stop
     given, dataset = request.shaping, _chosen_dataset(request)
     start = None if request.init_from is None else _starting_point(request.init_from, dataset)
     resolve_here = _resolver(request, dataset, start)
@@ -91,6 +125,8 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
     def repeat(config: TrainConfig) -> str | None:
         return repeating_command(request, dataset.directory, resolved.model, config, resolve_here)
 
+    if job.world.rank:
+        return _train(join_training(resolved, dataset, start, budget), job)
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
     explained = training_memory_errors(resolved.model, resolved.training)
@@ -106,7 +142,7 @@ def _begin(request: TrainRequest, stop: StopRequest) -> Answer:
             directory, resolved, request.preset, dataset, request.overwrite, start, budget, repeat
         )
         with discarded_unless_committed(training.place):
-            return _train(training, request, request.preset, given, stop)
+            return _train(training, job, request.preset, given)
 
 
 def _chosen_dataset(request: TrainRequest) -> Dataset:
@@ -189,9 +225,10 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     return start
 
 
-def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> Answer:
+def _continue(run_directory: Path, job: _Job) -> Answer:
+    request, stop = job.request, job.stop
     directory = model_directory(run_directory)
-    with exclusive(directory):
+    with nullcontext() if job.world.rank else exclusive(directory):
         record = read_record(directory)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
@@ -204,6 +241,10 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
             with explained:
                 training, _ = resumed_training(directory, grown, dataset, request.strict)
             return _planned(training, None, stop)
+        if job.world.rank:
+            grown = grown_record(record, request.max_iters, device)
+            training, _ = resumed_training(directory, grown, dataset, request.strict)
+            return _train(training, job, record.preset)
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
         with explained:
@@ -213,7 +254,7 @@ def _continue(run_directory: Path, request: TrainRequest, stop: StopRequest) -> 
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
-        return _train(training, request, record.preset, {}, stop)
+        return _train(training, job, record.preset)
 
 
 def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest) -> Answer:
@@ -234,11 +275,13 @@ def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest
 
 def _train(
     training: TrainingRun,
-    request: TrainRequest,
-    preset: str | None,
-    given: Mapping[str, Any],
-    stop: StopRequest,
+    job: _Job,
+    preset: str | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Answer:
+    training.world, request, stop = job.world, job.request, job.stop
+    if job.world.rank:
+        return result(training, run_training(training, Reporter(), stop), 0.0)
     training.title = title_of(training)
     created = read_record(training.directory).created
     training.trackers = Trackers(
