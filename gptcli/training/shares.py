@@ -53,9 +53,8 @@ class Shares:
         processes. All of them are held at once.
         """
         by_rank = gathered(self.world, torch.stack(list(own)))  # (count / W, P) each
-        parts: list[Tensor] = [
-            *torch.stack(by_rank, dim=1).flatten(0, 1)
-        ]  # as m = round * W + rank
+        in_order = torch.stack(by_rank, dim=1).flatten(0, 1)  # m = round * W + rank
+        parts: list[Tensor] = [*in_order]
         while len(parts) > 1:
             odd = parts[len(parts) - len(parts) % 2 :]
             parts = [a + b for a, b in zip(parts[::2], parts[1::2], strict=False)] + odd
