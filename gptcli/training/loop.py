@@ -142,12 +142,14 @@ class _Loop:
         training, plan = self._training, self._training.plan
         if plan is None:
             return
-        before = training.config
-        config = plan.revised(self._step, before) or before
-        iters, interval = from_first(self._world, config.max_iters, config.eval_interval)
-        if (iters, interval) == (before.max_iters, before.eval_interval):
+        revised = plan.revised(self._step, training.config)
+        config = revised or training.config
+        is_revised, iters, interval = from_first(
+            self._world, revised is not None, config.max_iters, config.eval_interval
+        )
+        if not is_revised:
             return
-        config = replace(before, max_iters=iters, eval_interval=interval)
+        config = replace(training.config, max_iters=iters, eval_interval=interval)
         training.config = self._stepper.config = config
         if not self._writes:
             return
