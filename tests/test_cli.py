@@ -90,12 +90,3 @@ def test_errors_of_the_system_name_what_they_are_about(cli, monkeypatch, error, 
     outcome = cli("tokenize", "hello")
     assert outcome.code == code
     assert outcome.stderr.startswith(f"error: {line}")
-
-
-def test_training_in_several_processes_is_refused_at_once(cli, monkeypatch) -> None:
-    given = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    outcome = cli("train")
-    assert outcome.code == 2
-    assert outcome.stderr == "error: train computes in one process: start it without torchrun\n"

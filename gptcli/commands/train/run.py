@@ -27,7 +27,7 @@ from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import DivergedError, ProcessLostError, ResourceError, TrainingStopped
+from gptcli.errors import DivergedError, ResourceError, TrainingStopped
 from gptcli.evaluation.processes import joined
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
@@ -82,11 +82,7 @@ def run(request: TrainRequest) -> Answer | None:
         set_verbosity(Verbosity(quiet=True))
         try:
             _run(job)
-        except (
-            TrainingStopped,
-            DivergedError,
-            ProcessLostError,
-        ) as error:  # the first process says so for all
+        except (TrainingStopped, DivergedError) as error:  # the first process says so for all
             raise SystemExit(error.exit_code) from None
         return None
 
