@@ -34,23 +34,28 @@ class LayerRecord:
 
 @dataclass(frozen=True)
 class Recording:
-    """One forward pass over ids (T,): logits (T, V) and what attention did in every layer."""
+    """One forward pass over ids (T,): logits (T, V) and what attention did in every layer.
+
+    ``streams`` are what every block receives, (T, C) each, and what the last one leaves.
+    """
 
     ids: Tensor
     logits: Tensor
     layers: tuple[LayerRecord, ...]
+    streams: tuple[Tensor, ...]
 
 
 @torch.inference_mode()
 def record(model: GPT, token_ids: Sequence[int]) -> Recording:
     """Run the model in eval mode, and keep the inputs and outputs of its attention."""
     ids = torch.tensor(token_ids, device=model.token_embedding.weight.device)
-    streams: list[Tensor | None] = []
+    streams: list[Tensor] = []
 
-    def keep_stream(block: Block, args: tuple[Tensor, ...]) -> None:
-        streams.append(args[0][0] if block.residual else None)
+    def keep_stream(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        streams.append(args[0][0])
 
-    hooks = [block.register_forward_pre_hook(keep_stream) for block in _blocks(model)]
+    readers = (*_blocks(model), model.final_norm)
+    hooks = [reader.register_forward_pre_hook(keep_stream) for reader in readers]
     was_training = model.training
     model.eval()
     try:
@@ -60,8 +65,10 @@ def record(model: GPT, token_ids: Sequence[int]) -> Recording:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    pairs = zip(layers, streams, strict=True)
-    return Recording(ids, logits, tuple(replace(layer, stream=stream) for layer, stream in pairs))
+    if model.config.residual:
+        pairs = zip(layers, streams[:-1], strict=True)
+        layers = [replace(layer, stream=stream) for layer, stream in pairs]
+    return Recording(ids, logits, tuple(layers), tuple(streams))
 
 
 @contextmanager

@@ -22,6 +22,8 @@ class PairSteps:
         query_at: the place of the token that looks.
         key_at: the place of the token that is looked at.
         key_head: the number of the key and value in the layer; several queries may share one.
+        n_head: the number of heads in the layer, whose output matrices stand side by side.
+        received: what the layer's attention receives of the key's token, normalised: (C,).
         prepared: what happened to query and key after their matrices: norm, rotation, or nothing.
         query: the query (D,), prepared.
         key: the key (D,), prepared.
@@ -41,6 +43,8 @@ class PairSteps:
     query_at: int
     key_at: int
     key_head: int
+    n_head: int
+    received: Tensor
     prepared: tuple[str, ...]
     query: Tensor
     key: Tensor
@@ -89,6 +93,8 @@ def pair_steps(
         query_at=query_at,
         key_at=key_at,
         key_head=head.index * attention.widths[1] // attention.widths[0],
+        n_head=attention.n_head,
+        received=(layer.received if layer.source is None else layer.source)[key_at].float().cpu(),
         prepared=_prepared(attention, layer),
         query=one.query[0, query_at].cpu(),
         key=one.key[0, key_at].cpu(),
