@@ -23,6 +23,7 @@ from gptcli.commands.inspect_attention.figure_panels import (
 from gptcli.commands.inspect_attention.focus import Focus
 from gptcli.commands.inspect_attention.groups_view import GroupsOf, groups_focus
 from gptcli.commands.inspect_attention.pair_view import ShownPair, pair_focus
+from gptcli.commands.inspect_attention.residual_view import residual_focus
 from gptcli.commands.inspect_attention.row_view import row_focus
 from gptcli.commands.user_text import given_text
 from gptcli.commands.view.answer import Answer, Document
@@ -74,6 +75,8 @@ def _focus(request: InspectRequest, reading: Reading, chosen: tuple[Head, ...]) 
     if request.pair is not None:
         heads = chosen or (most_interesting(reading.report.heads).head,)
         return pair_focus([_shown_pair(reading, head, request.pair) for head in heads])
+    if request.residual is not None:
+        return residual_focus(_readings(request, reading), request.residual, chosen)
     if request.groups:
         return groups_focus(_groups(reading), chosen)
     if request.compare or request.compare_checkpoint:
@@ -107,9 +110,7 @@ def _groups(reading: Reading) -> GroupsOf:
 
 
 def _comparison(request: InspectRequest, reading: Reading, chosen: tuple[Head, ...]) -> Focus:
-    readings = [reading, *_others(request, reading)]
-    if len(readings) > len(LETTERS):
-        raise UsageError(f"{len(readings)} are too many to compare: give {len(LETTERS)} at most")
+    readings = _readings(request, reading)
     word = request.token
     if word is None and request.compare:
         word = common_word([one.texts for one in readings])
@@ -122,6 +123,13 @@ def _comparison(request: InspectRequest, reading: Reading, chosen: tuple[Head, .
         comparison_focus(shown),
         picture=lambda: draw_figure(comparison_figure(shown.comparison, heads, look)),
     )
+
+
+def _readings(request: InspectRequest, first: Reading) -> list[Reading]:
+    readings = [first, *_others(request, first)]
+    if len(readings) > len(LETTERS):
+        raise UsageError(f"{len(readings)} are too many to compare: give {len(LETTERS)} at most")
+    return readings
 
 
 def _others(request: InspectRequest, first: Reading) -> Iterator[Reading]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Self, cast
 
 from gptcli.commands.completion import datasets, models, one_of
+from gptcli.commands.inspect_attention.direction import check_direction
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -52,7 +53,8 @@ def _check_ids(ids: str) -> None:
 
 
 _COMPARING = ("compare", "compare_checkpoint")
-_FOCI = ("pair", "token", "groups", *_COMPARING)
+_FOCI = ("residual", "pair", "token", "groups", *_COMPARING)
+_TEXTLESS = ("embedding", "direction")
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,25 @@ class InspectRequest(OutputRequest):
         }
     )
     formats_with = MappingProxyType(
-        dict.fromkeys(("ablate", *_FOCI), ("table", "json", "md", "csv"))
+        dict.fromkeys(("ablate", *_TEXTLESS, *_FOCI), ("table", "json", "md", "csv"))
         | dict.fromkeys(_COMPARING, ("table", "json", "md", "csv", "svg", "png"))
     )
     exclusive = (
         ("text", "file", "ids", "data"),
         ("window", "samples"),
         ("window", "data"),
-        ("pair", "token", "groups"),
+        _TEXTLESS,
+        ("residual", "pair", "token", "groups"),
+        ("residual", "compare_checkpoint"),
         *((one, "compare", "compare_checkpoint") for one in ("pair", "groups")),
     )
     makes_no_use_of = MappingProxyType(
         dict.fromkeys(("text", "file", "ids"), ("allow_changed_data", "samples"))
         | dict.fromkeys(_FOCI, ("window", "data", "samples", "stage", "patterns"))
     )
-    alone = MappingProxyType({"ablate": _OF_ABLATION})
+    alone = MappingProxyType(
+        {"ablate": _OF_ABLATION, **dict.fromkeys(_TEXTLESS, ("checkpoint", "device"))}
+    )
     needs = MappingProxyType({"patterns": ("json_output",), "mode": ("ablate",)})
 
     checkpoint: Path | None = checkpoint_argument()
@@ -140,6 +146,11 @@ class InspectRequest(OutputRequest):
         "stream: two tokens by number or text, as 5:3, or strongest for a head's strongest link.",
         metavar="QUERY:KEY",
     )
+    residual: str | None = option(
+        "How one token's vector is refined, layer by layer, and what each head adds to it: its "
+        "number, or its text. With --compare, how the same token drifts apart in several texts.",
+        metavar="TEXT|NUMBER",
+    )
     groups: bool = option(
         "Of a model of characters: how much vowels, consonants, spaces, line starts and so on look "
         "at each other.",
@@ -153,6 +164,17 @@ class InspectRequest(OutputRequest):
         "repeated.",
         metavar="CHECKPOINT",
         offer=models,
+    )
+    embedding: str | None = option(
+        "Reads no text: the vector of a token of the vocabulary, such as mole, and the tokens "
+        "whose vectors are nearest to it.",
+        metavar="TOKEN",
+    )
+    direction: str | None = option(
+        "Reads no text: a sum or difference of tokens, such as 'king - man + woman', and the "
+        "tokens whose vectors are nearest to it.",
+        metavar="SUM",
+        check=check_direction,
     )
     patterns: bool = option(
         "With --json: include each head's full attention matrix.", default=False
@@ -217,6 +239,11 @@ class InspectRequest(OutputRequest):
     def is_focused(self) -> bool:
         """Whether one thing is asked for, in place of the overview."""
         return any(map(self.is_given, _FOCI))
+
+    @property
+    def is_textless(self) -> bool:
+        """Whether a vector of the vocabulary is asked for, which needs no text."""
+        return any(map(self.is_given, _TEXTLESS))
 
     @property
     def grid_metric(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
+from gptcli.commands.inspect_attention.update_view import update_table
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.config.checks import counted
 from gptcli.inspection.pair import PairSteps
@@ -37,6 +38,7 @@ def _tables(pair: ShownPair) -> Iterator[Table]:
     query, key = (token_name(pair.tokens, place) for place in (steps.query_at, steps.key_at))
     title = f"Head {steps.head}: {query} looks at {key} with {percent(steps.weight)}"
     yield Table(title, ("step", "number", "what it is"), tuple(_steps(pair)))
+    yield update_table(steps)
     yield Table("q.k, by dimension: the largest products", *_products(steps))
     yield Table("Softmax: the largest terms of its sum", *_terms(pair))
 
@@ -45,15 +47,6 @@ def _steps(pair: ShownPair) -> Iterator[tuple[Cell, ...]]:
     steps, size = pair.steps, len(pair.steps.query)
     made = f", after {' and '.join(steps.prepared)}" if steps.prepared else ""
     is_future = steps.masked == -math.inf
-    lengths: dict[str, tuple[Any, str]] = {
-        "value": (steps.value, "the length of the key's value, v"),
-        "written": (steps.written, "the length of v times the head's output matrix"),
-        "added": (steps.added, "that times the weight: what this pair adds to the residual stream"),
-        "head": (steps.head_update, "what the head adds there: the sum over all keys"),
-        "layer": (steps.layer_update, "what all heads of the layer add there"),
-        "before": (steps.before, "the length of the stream at the query before attention"),
-        "after": (steps.after, "and after it"),
-    }
     yield "q.k", _figure(steps.raw), f"the sum of {size} products of query and key{made}"
     yield "scaled", _figure(steps.scaled), f"q.k / sqrt({size})"
     why = "in the query's future" if is_future else "not in the query's future, so it stays"
@@ -61,9 +54,6 @@ def _steps(pair: ShownPair) -> Iterator[tuple[Cell, ...]]:
     yield "masked", masked, f"the key is {why}"
     keys = counted(sum(score > -math.inf for score in pair.scores), "key")
     yield "softmax", _figure(steps.weight), f"exp(masked) over the sum of it for {keys}"
-    for name, (vector, what) in lengths.items():
-        if vector is not None:
-            yield name, _figure(float(vector.norm())), what
 
 
 def _products(steps: PairSteps) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...]]:

@@ -17,6 +17,7 @@ from gptcli.commands.inspect_attention.attention_document import (
 from gptcli.commands.inspect_attention.chosen_focus import focused_answer, groups_of
 from gptcli.commands.inspect_attention.chosen_text import ChosenText, chosen_source, chosen_text
 from gptcli.commands.inspect_attention.command import InspectRequest
+from gptcli.commands.inspect_attention.embedding_view import embedding_answer
 from gptcli.commands.inspect_attention.figure import draw_figure
 from gptcli.commands.inspect_attention.figure_panels import (
     MOST_CELLS,
@@ -54,13 +55,15 @@ _REMEDY = "give a shorter text, or fewer --heads, or --window A:B"
 def run(request: InspectRequest) -> Answer:
     """Measure all heads; the overview is drawn when the answer is written."""
     directory = chosen_model(request.checkpoint, "gptcli inspect-attention --text")
-    source = chosen_source(request, directory)
+    source = None if request.is_textless else chosen_source(request, directory)
     loaded = opened_model(directory, request.device)
     config = loaded.model.config
     if not config.n_layer:
         raise UsageError(
             f"{directory} is a bigram table without attention: give another CHECKPOINT"
         )
+    if source is None:
+        return embedding_answer(request, loaded)
     if request.ablate is not None:
         return ablation_answer(request, loaded, source)
     chosen = () if request.heads is None else parse_heads(request.heads, config)
