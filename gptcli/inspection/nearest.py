@@ -87,7 +87,7 @@ class TokenVectors:
             )
 
         def cosines(some: Tensor) -> Tensor:
-            units = some / some.norm(dim=1, keepdim=True).clamp_min(tiny)
+            units: Tensor = some / some.norm(dim=1, keepdim=True).clamp_min(tiny)
             return (units @ table.T).float() / lengths.clamp_min(tiny)
 
         return self._largest(cosines, vectors, count, without)
