@@ -35,9 +35,13 @@ class ResourceError(GptcliError):
 
 
 class DivergedError(GptcliError):
-    """The loss or a gradient is no longer a finite number."""
+    """The loss or a gradient is no longer a finite number; ``step`` is where that was found."""
 
     exit_code = 6
+
+    def __init__(self, message: str, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class MemoryExhaustedError(GptcliError):

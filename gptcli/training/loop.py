@@ -15,6 +15,7 @@ from gptcli.evaluation.processes import any_of_them, are_alike, from_first
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
+from gptcli.training.blackbox import keep_step
 from gptcli.training.metrics_log import MetricsLog
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
@@ -70,6 +71,8 @@ class _Loop:
                     return self._training.progress
                 self._advance_to(self._next_pause())
                 self._keep_to_time()
+        except DivergedError as error:
+            raise DivergedError(f"{error}{self._kept(error.step)}", error.step) from None
         except _Stopping:
             if not self._training.place.is_in_place:
                 raise self._stop.before_first_step() from None
@@ -79,6 +82,19 @@ class _Loop:
                 f"{self._config.max_iters:,}; resume with: "
                 f"gptcli train --resume {typed(self._training.name)}{self._training.trackers.flags}"
             ) from None
+
+    def _kept(self, step: int | None) -> str:
+        """Keep what made a step go wrong; returns how it can be looked at."""
+        if step is None or not self._writes or not self._training.place.is_in_place:
+            return ""
+        training = self._training
+        try:
+            tokenizer, batch = training.dataset.tokenizer, self._stepper.batch(step)
+            place = keep_step(training.directory, training.model, tokenizer, batch, self._config)
+        except Exception as error:
+            self._reporter.warned(f"the step was not kept: {reason_of(error)}")
+            return ""
+        return f"; its batch is kept: gptcli train --replay {typed(place.as_posix())}"
 
     @property
     def _log(self) -> MetricsLog:

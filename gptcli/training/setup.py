@@ -31,6 +31,7 @@ from gptcli.runtime.device import get_threads, set_deterministic, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.seeds import derive_seed
+from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
 from gptcli.training.defaults import Resolved
 from gptcli.training.metrics_log import METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
@@ -52,6 +53,7 @@ RUN = OutputKind(
             METRICS_FILE,
             PLOT_FILE,
             RESUME_FOLDER,
+            BLACKBOX_FOLDER,
             MANIFEST_FILE,
             *TRACKERS,
             *MODEL_FILES,

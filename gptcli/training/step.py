@@ -20,6 +20,7 @@ from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.world import ALONE, World
+from gptcli.training.batch import Batch
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
 from gptcli.training.schedule import teacher_share
@@ -177,11 +178,19 @@ class Stepper:
         unread, self._unread = self._unread, []
         return [self._read(step, values) for step, values in unread]
 
+    def batch(self, step: int) -> Batch:
+        """All rows of a step, and which of their targets count."""
+        starts = self._order.starts(step)
+        tokens, mask = self._split.gather(starts, self._block_size + 1), None
+        if self._split.is_masked:
+            mask = self._split.gather_masks(starts + 1, self._block_size)
+        return Batch(step, tokens, mask)
+
     def _read(self, step: int, values: Tensor) -> StepFigures:
         figures = StepFigures(*values.tolist())
         if not figures.is_finite:
             cause = f"loss {figures.loss:.4g}, or its gradient is not finite"
-            raise DivergedError(diverged(step, cause, self.config))
+            raise DivergedError(diverged(step, cause, self.config), step)
         return figures
 
     def rehearse(self, rows: int) -> None:

@@ -67,7 +67,12 @@ class TrainRequest(FormatRequest):
         ("dataset", "data"),
         ("time_budget", "max_iters"),
     )
-    alone = MappingProxyType({"list_presets": ("device", "precision", "config")})
+    alone = MappingProxyType(
+        {
+            "list_presets": ("device", "precision", "config"),
+            "replay": ("device", "precision"),
+        }
+    )
 
     dataset: str | None = argument("The dataset, the same as --data.", "DATASET", offer=datasets)
     data: Path | None = option(
@@ -105,6 +110,10 @@ class TrainRequest(FormatRequest):
     )
     dry_run: bool = option(
         "Show what the run would take, memory, disk and time, and write nothing.", default=False
+    )
+    replay: Path | None = option(
+        "Repeat a step that went wrong, and show where its numbers stop being finite.",
+        metavar="RUN/blackbox",
     )
     device: str = device_option()
     precision: str = option(

@@ -19,6 +19,7 @@ from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
+from gptcli.commands.train.replay import replayed
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.train.unfinished import unfinished_run
 from gptcli.commands.view.answer import Answer
@@ -73,6 +74,8 @@ def run(request: TrainRequest) -> Answer | None:
     """
     if request.list_presets:
         return _list_presets(request)
+    if request.replay is not None:
+        return replayed(request.replay, request)
     check_trackers(request.trackers)
     kind = choose_device(request.device).value.partition(":")[0]
     with stop_requests(say_stopping) as stop, joined(kind) as world:
