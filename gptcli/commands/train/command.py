@@ -66,6 +66,8 @@ class TrainRequest(FormatRequest):
         ("preset", "init_from"),
         ("dataset", "data"),
         ("time_budget", "max_iters"),
+        ("verify_resume", "out"),
+        ("verify_resume", "dry_run"),
     )
     alone = MappingProxyType(
         {
@@ -110,6 +112,10 @@ class TrainRequest(FormatRequest):
     )
     dry_run: bool = option(
         "Show what the run would take, memory, disk and time, and write nothing.", default=False
+    )
+    verify_resume: bool = option(
+        "Try on a few steps whether an interrupted run ends with the very same weights here.",
+        default=False,
     )
     replay: Path | None = option(
         "Repeat a step that went wrong, and show where its numbers stop being finite.",

@@ -22,6 +22,7 @@ from gptcli.commands.train.repetition import Resolve, repeating_command, repetit
 from gptcli.commands.train.replay import replayed
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.train.unfinished import unfinished_run
+from gptcli.commands.train.verify_resume import resume_verified
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, detail, note, set_verbosity, warn
 from gptcli.config.checks import flag
@@ -115,6 +116,8 @@ def _begin(job: _Job) -> Answer:
     check_length(dataset, resolved.model.block_size)
     resolved = _compiled_where_worth(request, resolved)
     _say_what_is_chosen(resolved)
+    if request.verify_resume:
+        return resume_verified(resolved, dataset, start, stop)
     budget = None
     if resolved.time_budget is not None:
         budget = TimeBudget(
