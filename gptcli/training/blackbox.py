@@ -35,7 +35,7 @@ _RECORD, _BATCH, _TEXT = "blackbox.json", "batch.safetensors", "text.txt"
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """The embeddings, a block, or the head: what it gave, and the norm of its gradient.
 
     ``largest`` is the largest absolute value among the finite ones that it gave in any
@@ -56,7 +56,7 @@ class StepAnatomy:
     loss: float
     row_losses: tuple[float, ...]
     gradient_norm: float
-    parts: tuple[Part, ...]
+    parts: tuple[ModelPart, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def dissected(model: GPT, batch: Batch, config: TrainConfig) -> StepAnatomy:
         tuple((totals / targets.clamp(min=1)).tolist()),
         whole,
         tuple(
-            Part(name, seen.largest, seen.not_finite, norms[name]) for name, seen in found.items()
+            ModelPart(name, seen.largest, seen.not_finite, norms[name])
+            for name, seen in found.items()
         ),
     )
 
