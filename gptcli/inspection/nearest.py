@@ -26,6 +26,9 @@ class ScoredToken:
     score: float
 
 
+_Tokens = list[ScoredToken]
+
+
 @dataclass(frozen=True)
 class VectorSum:
     """Embeddings (C,), their sum with signs (C,), and the tokens that it points to.
@@ -74,9 +77,7 @@ class TokenVectors:
         return VectorSum(vectors, total, nearest, _negated(opposite))
 
     @torch.inference_mode()
-    def nearest(
-        self, vectors: Tensor, count: int, without: tuple[int, ...] = ()
-    ) -> list[list[ScoredToken]]:
+    def nearest(self, vectors: Tensor, count: int, without: tuple[int, ...] = ()) -> list[_Tokens]:
         """The tokens whose embeddings have the largest cosines with each of the vectors (n, C)."""
         table, tiny = self.table, torch.finfo(torch.float32).tiny
         lengths: Tensor = torch.linalg.vector_norm(table, dim=1, dtype=torch.float32)
@@ -93,16 +94,20 @@ class TokenVectors:
         return self._largest(cosines, vectors, count, without)
 
     @torch.inference_mode()
-    def raised(self, vectors: Tensor, count: int) -> list[list[ScoredToken]]:
-        """The tokens whose rows of the head have the largest products with vectors (n, C)."""
-        return self._largest(lambda some: _products(self.loaded.model, some), vectors, count)
+    def raised_and_lowered(self, vectors: Tensor, count: int) -> list[tuple[_Tokens, _Tokens]]:
+        """The tokens whose rows of the head have the largest products with vectors (n, C).
 
-    def lowered(self, vectors: Tensor, count: int) -> list[list[ScoredToken]]:
-        """The tokens whose rows of the head have the lowest products with vectors (n, C)."""
-        return [_negated(found) for found in self.raised(-vectors, count)]
+        Also those with the lowest, of which the first is lowered most.
+        """
+        found = list[tuple[_Tokens, _Tokens]]()
+        for some in self._parts(vectors):
+            products = _products(self.loaded.model, some)[:, : self.size]
+            ends = (self._ranked(products, count), self._ranked(-products, count))
+            found += [(raised, _negated(lowered)) for raised, lowered in zip(*ends, strict=True)]
+        return found
 
     @torch.inference_mode()
-    def expected(self, streams: Tensor, count: int) -> list[list[ScoredToken]]:
+    def expected(self, streams: Tensor, count: int) -> list[_Tokens]:
         """The likeliest next tokens, if the final norm and the head read these streams (n, C)."""
         model = self.loaded.model
 
@@ -117,19 +122,25 @@ class TokenVectors:
         vectors: Tensor,
         count: int,
         without: tuple[int, ...] = (),
-    ) -> list[list[ScoredToken]]:
-        found = list[list[ScoredToken]]()
-        vectors = vectors.to(self.table.device, self.table.dtype)
-        for some in torch.split(vectors, max(_CELLS_AT_ONCE // self.size, 1)):
+    ) -> list[_Tokens]:
+        found = list[_Tokens]()
+        for some in self._parts(vectors):
             scores = scores_of(some)[:, : self.size]
             scores[:, list(without)] = -torch.inf
-            best = scores.topk(min(count, self.size - len(set(without))), dim=1)
-            found += map(self._named, best.indices.tolist(), best.values.tolist())
+            found += self._ranked(scores, min(count, self.size - len(set(without))))
         return found
 
-    def _named(self, ids: list[int], scores: list[float]) -> list[ScoredToken]:
-        piece = self.loaded.tokenizer.piece
-        return [ScoredToken(one, piece(one), score) for one, score in zip(ids, scores, strict=True)]
+    def _parts(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """As many vectors at once as bound the memory that their scores take."""
+        vectors = vectors.to(self.table.device, self.table.dtype)
+        return torch.split(vectors, max(_CELLS_AT_ONCE // self.size, 1))
+
+    def _ranked(self, scores: Tensor, count: int) -> list[_Tokens]:
+        best, piece = scores.topk(min(count, self.size), dim=1), self.loaded.tokenizer.piece
+        return [
+            [ScoredToken(one, piece(one), score) for one, score in zip(ids, values, strict=True)]
+            for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
 
 
 def _negated(tokens: Sequence[ScoredToken]) -> list[ScoredToken]:

@@ -63,8 +63,8 @@ def test_raised_and_lowered_are_products_with_the_head_without_its_bias(vocabula
     one = vocabulary(**HEADS[head])
     rows = one.loaded.model.lm_head.weight.detach().double().numpy()[:9]
     products = vectors().double().numpy() @ rows.T
-    raised, lowered = one.raised(vectors(), 3), one.lowered(vectors(), 3)
-    for scores, highest, lowest in zip(products, raised, lowered, strict=True):
+    found = one.raised_and_lowered(vectors(), 3)
+    for scores, (highest, lowest) in zip(products, found, strict=True):
         assert [token.id for token in highest] == np.argsort(-scores)[:3].tolist()
         assert [token.id for token in lowest] == np.argsort(scores)[:3].tolist()
         assert lowest[0].score == pytest.approx(scores.min(), abs=1e-6)

@@ -107,12 +107,12 @@ def _cosine_at(number: int, one: RefinedReading, other: RefinedReading) -> float
 
 
 def _tables(found: RefinedReading, chosen: Sequence[Head]) -> Iterator[Table]:
-    vocabulary = TokenVectors(found.reading.loaded)
+    vectors_of = TokenVectors(found.reading.loaded)
     is_first, kind = found.letter == "A", found.reading.loaded.tokenizer.kind
     caveat = (NO_WORDS,) if kind in ("char", "byte") else ()
     steps = found.refinement.steps
     vectors = found.refinement.vectors
-    nearest, expected = vocabulary.nearest(vectors, _NEAREST), vocabulary.expected(vectors, 1)
+    nearest, expected = vectors_of.nearest(vectors, _NEAREST), vectors_of.expected(vectors, 1)
     rows = tuple(
         (
             one.step,
@@ -130,7 +130,7 @@ def _tables(found: RefinedReading, chosen: Sequence[Head]) -> Iterator[Table]:
     )
     updates = _shown(found.refinement, chosen)
     read = read_updates(found.reading.loaded.model, found.refinement, updates)
-    entries = vocabulary.raised(read, _ENTRIES), vocabulary.lowered(read, _ENTRIES)
+    entries = vectors_of.raised_and_lowered(read, _ENTRIES)
     yield Table(
         f"{found.letter}: what {'these' if chosen else 'the'} heads add to it, largest first",
         ("head", "length", "raises (+) and lowers (-)"),
@@ -140,7 +140,7 @@ def _tables(found: RefinedReading, chosen: Sequence[Head]) -> Iterator[Table]:
                 Figure.of(float(update.vector.norm()), ".2f"),
                 f"{_entries(raised)}; {_entries(lowered)}",
             )
-            for update, raised, lowered in zip(updates, *entries, strict=True)
+            for update, (raised, lowered) in zip(updates, entries, strict=True)
         ),
         notes=(_HEADS_NOTE,) if is_first else (),
     )
@@ -160,15 +160,15 @@ def _shown(refinement: Refinement, chosen: Sequence[Head]) -> list[HeadUpdate]:
 def _document(
     found: RefinedReading, first: RefinedReading, chosen: Sequence[Head]
 ) -> dict[str, Any]:
-    vocabulary = TokenVectors(found.reading.loaded)
+    vectors_of = TokenVectors(found.reading.loaded)
     steps = found.refinement.steps
     vectors = found.refinement.vectors
     tokens = zip(
-        vocabulary.nearest(vectors, _LISTED), vocabulary.expected(vectors, _LISTED), strict=True
+        vectors_of.nearest(vectors, _LISTED), vectors_of.expected(vectors, _LISTED), strict=True
     )
     updates = [one for one in found.refinement.updates if not chosen or one.head in chosen]
     read = read_updates(found.reading.loaded.model, found.refinement, updates)
-    entries = vocabulary.raised(read, _LISTED), vocabulary.lowered(read, _LISTED)
+    entries = vectors_of.raised_and_lowered(read, _LISTED)
     return {
         "name": found.reading.name,
         "tokens": found.reading.texts,
@@ -192,7 +192,7 @@ def _document(
                 "raises": _listed(raised, "logit"),
                 "lowers": _listed(lowered, "logit"),
             }
-            for update, raised, lowered in zip(updates, *entries, strict=True)
+            for update, (raised, lowered) in zip(updates, entries, strict=True)
         ],
     }
 

@@ -24,6 +24,7 @@ def table(tmp_path):
     """The table of embeddings of two models, ``words`` and ``letters``, of untrained weights."""
     makers = {
         "words": train_tokenizer(TokenizerSpec("word", vocab_size=40), [" ".join(MOLES)]),
+        "pieces": train_tokenizer(TokenizerSpec("bpe", vocab_size=290), [" ".join(MOLES * 4)]),
         "letters": character_tokenizer("abcdef+- \n"),
     }
     for name, tokenizer in makers.items():
@@ -75,6 +76,14 @@ def test_a_direction_is_the_sum_of_rows_with_their_signs(look, table):
     assert found["tokens"][1]["cosine"] == pytest.approx(expected, abs=1e-6)
     shown = look("--direction", "mole - shrew").stdout
     assert "'mole' - 'shrew'" in shown and "opposite direction" in shown
+
+
+def test_a_word_that_is_one_token_only_in_running_text_is_that_token(cli, table):
+    outcome = cli("inspect-attention", "pieces", "--embedding", "mole", "--json")
+    np.testing.assert_allclose(document(outcome)["vector"], table(" mole", "pieces"), rtol=1e-6)
+    assert "tokens: '·mole', with the space" in outcome.stderr
+    exact = cli("inspect-attention", "pieces", "--direction", "' mole' - ' o'", "--json")
+    assert [one["text"] for one in document(exact)["tokens"]] == [" mole", " o"]
 
 
 def test_quotes_keep_signs_and_characters_say_what_they_cannot_mean(cli, table):
