@@ -29,10 +29,11 @@ _NEAREST = 3
 _ENTRIES = 4  # that a head raises, and that it lowers
 _HEADS = 8  # of each text, if none are chosen
 _LISTED = 10  # tokens for each vector in json
-_COSINES_NOTE = (
+_SAME_NOTE = (
     "A token's row of the table is the same in every text; until the first attention nothing but "
     "its position can tell two of them apart."
 )
+_OTHER_NOTE = "These are different tokens, so their vectors are apart from the start."
 _NEAREST_NOTE = (
     "Would predict: the likeliest next token, if the final norm and the head read the vector as it "
     "is after this step. Nearest: the tokens whose embeddings have the largest cosine with it."
@@ -97,8 +98,14 @@ def _cosines(found: Sequence[RefinedReading]) -> Iterator[Table]:
         ("after", *names),
         rows,
         folds=True,
-        notes=(*texts, _COSINES_NOTE),
+        notes=(*texts, _SAME_NOTE if _have_one_token(found) else _OTHER_NOTE),
     )
+
+
+def _have_one_token(found: Sequence[RefinedReading]) -> bool:
+    """Whether the token that is looked at is the same in all texts."""
+    ids = {one.reading.report.tokens[one.refinement.place].id for one in found}
+    return len(ids) == 1
 
 
 def _cosine_at(number: int, one: RefinedReading, other: RefinedReading) -> float:

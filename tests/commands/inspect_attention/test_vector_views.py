@@ -119,6 +119,27 @@ def test_one_token_in_three_texts_is_equal_at_first_and_apart_after_attention(lo
     assert float(exact[-1]["cosine_to_first"]) == pytest.approx(last)
 
 
+def test_different_tokens_are_said_to_be_apart_from_the_start(look):
+    outcome = look("--text", "the mole", "--residual", "2", "--compare", "mole of carbon")
+    assert "These are different tokens" in outcome.stdout
+
+
+def test_a_table_of_bigrams_has_no_vectors_to_look_at(cli, tmp_path):
+    tokenizer = character_tokenizer("abc")
+    config = ModelConfig(
+        0, 1, 3, block_size=4, vocab_size=3, lm_head=False, positions="none", norm="none",
+        tied=False,
+    )  # fmt: skip
+    (tmp_path / "table").mkdir()
+    write_description(tmp_path / "table", config, tokenizer)
+    weights = new_model(config, 1).state_dict()
+    save_weights(tmp_path / "table" / "model.safetensors", weights, config)
+    for argv in (("--embedding", "a"), ("--text", "ab", "--residual", "a")):
+        outcome = cli("inspect-attention", "table", *argv)
+        assert outcome.code == 2
+        assert "is a bigram table without attention" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
