@@ -43,9 +43,9 @@ class TextPart:
     shown: Excerpt
 
     @classmethod
-    def whole(cls, n_tokens: int) -> "TextPart":
-        """All of a text of ``n_tokens``."""
-        return cls(0, n_tokens, Excerpt(0, n_tokens))
+    def whole(cls, n_tokens: int, start: int = 0) -> "TextPart":
+        """All of the ``n_tokens`` that are read, from token ``start`` of the text on."""
+        return cls(start, start + n_tokens, Excerpt(0, n_tokens))
 
 
 def parse_window(window: str) -> tuple[int | None, int | None]:

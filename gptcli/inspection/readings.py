@@ -17,6 +17,7 @@ from gptcli.inspection.heads import Head
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.patterns import head_patterns
 from gptcli.inspection.report import AttentionReport
+from gptcli.inspection.token_row import find_token
 from gptcli.inspection.vectors import Vectors
 
 
@@ -36,6 +37,13 @@ class Reading:
     def texts(self) -> list[str]:
         """The texts of the tokens."""
         return [token.text for token in self.report.tokens]
+
+    def find(self, wanted: str, flag: str = "--token") -> int:
+        """The place among the tokens of one that is named by its number in the text, or its text.
+
+        UsageError where there is none.
+        """
+        return find_token(self.texts, wanted, flag, self.report.first)
 
 
 @dataclass(frozen=True)

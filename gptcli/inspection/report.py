@@ -39,8 +39,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Token:
-    """A token of the text and the prediction made from its position."""
+    """A token, its place in the text, and the prediction made from it."""
 
+    i: int
     id: int
     text: str
     predicts: Prediction
@@ -59,8 +60,8 @@ class HeadReport:
 class AttentionReport:
     """A model directory, the tokens that it read, its heads in order, and the largest errors.
 
-    ``tokens`` are those shown, ``first`` of them into the text; links count from there. Metrics
-    are means over ``n_samples`` texts, the first of which has the tokens and the links.
+    ``tokens`` are those shown; links count from the first of them. Metrics are means over
+    ``n_samples`` texts, the first of which has the tokens and the links.
     """
 
     directory: Path
@@ -68,8 +69,12 @@ class AttentionReport:
     tokens: tuple[Token, ...]
     heads: tuple[HeadReport, ...]
     check: Check
-    first: int = 0
     n_samples: int = 1
+
+    @property
+    def first(self) -> int:
+        """The place in the text of the first token shown."""
+        return self.tokens[0].i
 
 
 def report_attention(
@@ -110,10 +115,9 @@ def report_attention(
     return AttentionReport(
         loaded.directory,
         loaded.model.config,
-        label_tokens(recording, loaded.tokenizer)[shown.first : shown.stop],
+        label_tokens(recording, loaded.tokenizer, part.start)[shown.first : shown.stop],
         tuple(heads),
         worst(check for measures in layers for check in measures.checks),
-        part.start + shown.first,
         len(layers[0].checks),
     )
 
@@ -135,8 +139,11 @@ def _counted_from(first: int, links: Iterable[Link]) -> tuple[Link, ...]:
     return tuple(Link(link.query - first, link.key - first, link.weight) for link in links)
 
 
-def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...]:
-    """The tokens of a recording, each with the likeliest next token and the actual one."""
+def label_tokens(recording: Recording, tokenizer: Tokenizer, start: int) -> tuple[Token, ...]:
+    """The tokens of a recording, each with the likeliest next token and the actual one.
+
+    The first of them is token ``start`` of the text.
+    """
     logits = recording.logits.float()
     scale = logits.logsumexp(dim=-1)  # (T,)
     best, top = logits.max(dim=-1)
@@ -147,8 +154,8 @@ def label_tokens(recording: Recording, tokenizer: Tokenizer) -> tuple[Token, ...
     actual = _guesses(tokenizer, ids[1:], actual_p)
     predictions = map(Prediction, likeliest, [*actual, None])  # nothing follows the last token
     return tuple(
-        Token(number, _piece(tokenizer, number), prediction)
-        for number, prediction in zip(ids, predictions, strict=True)
+        Token(place, number, _piece(tokenizer, number), prediction)
+        for place, (number, prediction) in enumerate(zip(ids, predictions, strict=True), start)
     )
 
 

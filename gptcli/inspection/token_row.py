@@ -44,18 +44,20 @@ def token_row(model: GPT, recording: Recording, query: int) -> TokenRow:
     return TokenRow(query, found)
 
 
-def find_token(texts: Sequence[str], wanted: str, flag: str = "--token") -> int:
-    """The place of a token by its number, or of the last one of the last such text.
+def find_token(texts: Sequence[str], wanted: str, flag: str = "--token", first: int = 0) -> int:
+    """The place among ``texts`` of a token by its number, or of the last one of the last such text.
 
-    A word of several tokens is looked at where the model has read all of it.
+    The first of the texts has the number ``first``. A word of several tokens is looked at where the
+    model has read all of it.
     """
-    if wanted.isascii() and wanted.isdigit() and int(wanted) < len(texts):
-        return int(wanted)
+    numbers = [str(first + place) for place in range(len(texts))]
+    if wanted in numbers:
+        return numbers.index(wanted)
     start = "".join(texts).rfind(wanted)
     if start < 0 or not wanted:
         raise UsageError(
-            f"{flag} {wanted!r} is not in the text: give a part of it, or the number of a token, "
-            f"0 to {len(texts) - 1}"
+            f"{flag} {wanted!r} is not in the text: give a part of it, or the number of a "
+            f"token, {numbers[0]} to {numbers[-1]}"
         )
     ends = accumulate(map(len, texts))
     return next(place for place, end in enumerate(ends) if end >= start + len(wanted))

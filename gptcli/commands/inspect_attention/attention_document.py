@@ -38,9 +38,7 @@ def attention_document(
             **report.config.whole(),
         },
         "samples": report.n_samples,
-        "tokens": [
-            {"i": i, **asdict(token)} for i, token in enumerate(report.tokens, report.first)
-        ],
+        "tokens": [asdict(token) for token in report.tokens],
         **({"stage": stage} if patterns else {}),
         "heads": [_head_document(report.first, head, patterns) for head in heads],
         "check": asdict(report.check),

@@ -32,12 +32,13 @@ from gptcli.commands.view.terminal import note
 from gptcli.errors import UsageError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, attention_modules, record
+from gptcli.inspection.excerpt import TextPart
 from gptcli.inspection.groups import are_characters, head_groups
 from gptcli.inspection.heads import Head
 from gptcli.inspection.pair import pair_steps
 from gptcli.inspection.readings import Reading, check_comparable, compare
 from gptcli.inspection.report import most_interesting, ranked, report_attention
-from gptcli.inspection.token_row import TokenRow, common_word, find_token, token_row
+from gptcli.inspection.token_row import TokenRow, common_word, token_row
 from gptcli.inspection.vectors import Vectors
 from gptcli.model.gpt import GPT
 
@@ -50,9 +51,7 @@ def focused_answer(
 ) -> Answer:
     """What is asked for in place of the overview; in JSON beside it."""
     name = model_name(loaded) if request.compare_checkpoint else request.text or "the text"
-    if text.part.start:
-        note(f"tokens are counted from the first that is read, {text.part.start} of the text")
-    reading = _reading(name, loaded, text.ids)
+    reading = _reading(name, loaded, text.ids, text.part.start)
     focus = _focus(request, reading, chosen)
 
     def document() -> Document:
@@ -83,8 +82,9 @@ def _focus(request: InspectRequest, reading: Reading, chosen: tuple[Head, ...]) 
         return _comparison(request, reading, chosen)
     assert request.token is not None, "nothing is asked for"
     row = _row(reading, request.token)
-    if request.token not in (str(row.query), text := reading.texts[row.query]):
-        note(f"token: {row.query} {quoted(text)}, the last of {quoted(request.token)}")
+    token = reading.report.tokens[row.query]
+    if request.token not in (str(token.i), token.text):
+        note(f"token: {token.i} {quoted(token.text)}, the last of {quoted(request.token)}")
     return row_focus(row, reading.report.tokens, chosen)
 
 
@@ -140,15 +140,18 @@ def _others(request: InspectRequest, first: Reading) -> Iterator[Reading]:
     for path in request.compare_checkpoint or ():
         loaded = opened_model(named_model(path, fetching(fetch_model)), request.device)
         check_comparable(first.loaded, loaded)
-        yield _reading(model_name(loaded), loaded, first.recording.ids.tolist())
+        ids = first.recording.ids.tolist()
+        yield _reading(model_name(loaded), loaded, ids, first.report.first)
 
 
-def _reading(name: str, loaded: LoadedModel, ids: list[int]) -> Reading:
+def _reading(name: str, loaded: LoadedModel, ids: list[int], start: int = 0) -> Reading:
+    """What the model reads of ids that are the text's from token ``start`` on."""
     context = loaded.model.config.block_size
     if len(ids) > context:
         note(f"{name}: {len(ids):,} tokens exceed the context: only the last {context:,} are used")
     recording = record(loaded.model, ids[-context:])
-    return Reading(name, loaded, recording, report_attention(loaded, recording))
+    read = TextPart.whole(len(recording.ids), start + len(ids) - len(recording.ids))
+    return Reading(name, loaded, recording, report_attention(loaded, recording, read))
 
 
 def model_name(loaded: LoadedModel) -> str:
@@ -158,8 +161,7 @@ def model_name(loaded: LoadedModel) -> str:
 
 
 def _row(reading: Reading, wanted: str) -> TokenRow:
-    place = find_token(reading.texts, wanted)
-    return token_row(reading.loaded.model, reading.recording, place)
+    return token_row(reading.loaded.model, reading.recording, reading.find(wanted))
 
 
 def _shown_pair(reading: Reading, head: Head, pair: str) -> ShownPair:
@@ -182,4 +184,4 @@ def _places(reading: Reading, head: Head, pair: str) -> tuple[int, int]:
             f"--pair {pair!r} is no pair: give QUERY:KEY, numbers or texts of two tokens, "
             f"or {STRONGEST}"
         )
-    return find_token(reading.texts, query, "--pair"), find_token(reading.texts, key, "--pair")
+    return reading.find(query, "--pair"), reading.find(key, "--pair")

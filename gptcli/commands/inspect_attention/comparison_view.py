@@ -198,8 +198,11 @@ def _document(compared: SideBySide) -> dict[str, Any]:
         document["word"] = {
             "text": compared.word,
             "rows": [
-                {"i": row.query, "heads": row_documents(row, _heads(compared))}
-                for row in compared.word_rows
+                {
+                    "i": reading.report.tokens[row.query].i,
+                    "heads": row_documents(row, _heads(compared)),
+                }
+                for reading, row in zip(readings, compared.word_rows, strict=True)
             ],
         }
     return document

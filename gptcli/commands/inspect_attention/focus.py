@@ -36,8 +36,8 @@ class Focus:
 
 
 def token_name(tokens: "Sequence[Token]", place: int) -> str:
-    """A token by its number and text: ``token 5 'creature'``."""
-    return f"token {place} {quoted(tokens[place].text)}"
+    """A token by its number in the whole text, and its text: ``token 5 'creature'``."""
+    return f"token {tokens[place].i} {quoted(tokens[place].text)}"
 
 
 def percent(weight: float) -> str:

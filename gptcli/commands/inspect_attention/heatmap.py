@@ -1,7 +1,7 @@
 """One head's pattern in a terminal: queries down, keys across, labelled with their tokens."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
@@ -24,7 +24,7 @@ from gptcli.runtime.escapes import visible
 
 _LABEL_WIDTH = 10
 _HEADER_LINES = 4
-_WIDEST_CELL = 12
+WIDEST_CELL = 12
 _LISTED = 16  # rows whose predictions are listed below, at most
 _GAP = "  "
 _EARLIER = "…"
@@ -32,24 +32,20 @@ _EARLIER = "…"
 
 @dataclass(frozen=True)
 class Layout:
-    """The window to show, the labels of its rows, and the texts beside them, if there is room.
-
-    Numbers count from the beginning of the text, whose token ``start`` is the first of all here.
-    """
+    """The window to show, the labels of its rows, and the texts beside them, if there is room."""
 
     window: Window
     labels: tuple[str, ...]
     beside: tuple[str, ...] = ()
     is_short: bool = False
     is_numbered: bool = False  # columns have the numbers of their rows above them
-    start: int = 0
 
 
-def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS, start: int = 0) -> Layout:
+def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Layout:
     """Choose the longest texts that leave room for all tokens, else show only the last tokens."""
-    widest = min(max(cell_len(visible(token.text)) for token in tokens) + 1, _WIDEST_CELL)
+    widest = min(max(cell_len(visible(token.text)) for token in tokens) + 1, WIDEST_CELL)
     widest = max(widest, scale.width)
-    labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)), start)
+    labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
     room = canvas.width - cell_len(labels[0])
     long = tuple(expectation(token.predicts) for token in tokens)
     short = tuple(_short(token.predicts) for token in tokens)
@@ -63,8 +59,7 @@ def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS, start:
     else:
         window, beside = fit_window(len(tokens), room), ()
     rows = slice(window.first, None)
-    layout = layout_of(tokens, window, labels[rows], beside[rows], beside is short)
-    return replace(layout, start=start)
+    return layout_of(tokens, window, labels[rows], beside[rows], beside is short)
 
 
 def layout_of(
@@ -90,7 +85,7 @@ def draw_rows(
     """The header of keys, then one line per query; ``rows`` are the window's cells."""
     window, margin = layout.window, " " * cell_len(layout.labels[0])
     beside = layout.beside or [""] * len(rows)
-    for header in _header([token.text for token in tokens], layout):
+    for header in _header(tokens, layout):
         yield Text((margin + header).rstrip())
     for label, row, more in zip(layout.labels, rows, beside, strict=True):
         line = Text(label)
@@ -154,28 +149,28 @@ def _short(prediction: Prediction) -> str:
     return " | ".join(f"{quoted(guess.text)} {guess.p:.2f}" for guess in guesses)
 
 
-def _labels(tokens: Sequence[Token], width: int, start: int) -> tuple[str, ...]:
+def _labels(tokens: Sequence[Token], width: int) -> tuple[str, ...]:
     names = [clipped(visible(token.text), width) for token in tokens]
-    width, digits = max(map(cell_len, names)), len(str(start + len(tokens) - 1))
+    width, digits = max(map(cell_len, names)), len(str(tokens[-1].i))
     return tuple(
-        f"{number:>{digits}} {set_cell_size(name, width)} "
-        for number, name in enumerate(names, start)
+        f"{token.i:>{digits}} {set_cell_size(name, width)} "
+        for token, name in zip(tokens, names, strict=True)
     )
 
 
-def _header(pieces: Sequence[str], layout: Layout) -> Iterator[str]:
+def _header(tokens: Sequence[Token], layout: Layout) -> Iterator[str]:
     """The keys' tokens above their columns; where they do not fit, the numbers of their rows."""
     window, width = layout.window, layout.window.cell_width
+    shown = tokens[window.first :]
     if layout.is_numbered:
-        numbers = range(layout.start + window.first, layout.start + window.n_tokens)
-        stacks = [list(str(number)) for number in numbers]
+        stacks = [list(str(token.i)) for token in shown]
     else:
-        stacks = [_stack(piece, max(width - 1, 1)) for piece in pieces[window.first :]]
+        stacks = [_stack(token.text, max(width - 1, 1)) for token in shown]
     stacks = [[_EARLIER], *stacks] if window.is_cropped else stacks
     height = max(map(len, stacks))
     for level in range(height, 0, -1):
-        shown = [stack[-level] if level <= len(stack) else "" for stack in stacks]
-        yield "".join(in_cell(part, width) for part in shown)
+        parts = (stack[-level] if level <= len(stack) else "" for stack in stacks)
+        yield "".join(in_cell(part, width) for part in parts)
 
 
 def _stack(piece: str, width: int) -> list[str]:

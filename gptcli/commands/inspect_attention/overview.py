@@ -7,10 +7,11 @@ from itertools import chain
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import WEIGHTS, Scale
+from gptcli.commands.inspect_attention.focus import token_name
 from gptcli.commands.inspect_attention.groups_view import GroupsOf, summary
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
 from gptcli.commands.view.canvas import Canvas
-from gptcli.commands.view.drawing import SECONDARY, heading, quoted, shade, words
+from gptcli.commands.view.drawing import SECONDARY, heading, shade, words
 from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.commands.view.terminal import escape_controls
@@ -20,7 +21,7 @@ from gptcli.inspection.links import Link
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.patterns import Patterns
-from gptcli.inspection.report import AttentionReport, HeadReport, ranked
+from gptcli.inspection.report import AttentionReport, HeadReport, Token, ranked
 from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
 from gptcli.inspection.window import window_rows
 
@@ -131,13 +132,13 @@ def _chosen_heads(canvas: Canvas, overview: Overview) -> Iterator[Text]:
     tokens = overview.report.tokens
     by_name = {report.head: report for report in overview.report.heads}
     scale = _scale(overview)
-    layout = plan(canvas, tokens, scale, overview.report.first)
+    layout = plan(canvas, tokens, scale)
     for head, pattern in overview.patterns.items():
         yield from heading(canvas, f"Head {head}{overview.why}")
         yield from words(canvas, _summary(by_name[head]))
         rows = window_rows(pattern, layout.window, overview.stage)
         yield from draw_rows(canvas, layout, tokens, rows, scale)
-        yield from _links(canvas, overview.report, by_name[head].links)
+        yield from _links(canvas, tokens, by_name[head].links)
     yield Text()
     yield from legend(canvas, layout, scale, overview.stage)
     if not layout.beside:
@@ -152,14 +153,11 @@ def _scale(overview: Overview) -> Scale:
     return Scale.of(STAGES[overview.stage], chain.from_iterable(values))
 
 
-def _links(canvas: Canvas, report: AttentionReport, links: Sequence[Link]) -> Iterator[Text]:
+def _links(canvas: Canvas, tokens: Sequence[Token], links: Sequence[Link]) -> Iterator[Text]:
     for link in links[:_LINKS]:
-        query, key = (quoted(report.tokens[place].text) for place in (link.query, link.key))
-        place = "itself" if link.key == link.query else f"token {report.first + link.key} {key}"
-        yield from words(
-            canvas,
-            f"token {report.first + link.query} {query} looks at {place} with {link.weight:.0%}",
-        )
+        query, key = (token_name(tokens, place) for place in (link.query, link.key))
+        seen = "itself" if link.key == link.query else key
+        yield from words(canvas, f"{query} looks at {seen} with {link.weight:.0%}")
 
 
 def _check(canvas: Canvas, report: AttentionReport) -> Iterator[Text]:

@@ -106,8 +106,8 @@ def _document(pair: ShownPair) -> dict[str, Any]:
         "layer": steps.head.layer,
         "head": steps.head.index,
         "key_head": steps.key_head,
-        "query_at": steps.query_at,
-        "key_at": steps.key_at,
+        "query_at": pair.tokens[steps.query_at].i,
+        "key_at": pair.tokens[steps.key_at].i,
         "prepared": steps.prepared,
         "raw": steps.raw,
         "scaled": steps.scaled,
@@ -123,11 +123,12 @@ def _document(pair: ShownPair) -> dict[str, Any]:
 def _every_dimension(pairs: Sequence[ShownPair]) -> Table:
     """For csv: query, key, product, value and weighted value of every dimension."""
     rows = list[tuple[Cell, ...]]()
-    for steps in (pair.steps for pair in pairs):
+    for pair in pairs:
+        steps = pair.steps
+        at = [pair.tokens[place].i for place in (steps.query_at, steps.key_at)]
         vectors = (steps.query, steps.key, steps.products, steps.value, steps.weighted_value)
         for place, numbers in enumerate(zip(*(one.tolist() for one in vectors), strict=True)):
-            place_of = (str(steps.head), steps.query_at, steps.key_at, place)
-            rows.append((*place_of, *map(_figure, numbers)))
+            rows.append((str(steps.head), *at, place, *map(_figure, numbers)))
     columns = ("head", "query_at", "key_at", "dimension")
     return Table("", (*columns, "query", "key", "product", "value", "weighted_value"), tuple(rows))
 

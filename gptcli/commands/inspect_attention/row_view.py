@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import WEIGHTS, scale_lines
 from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
-from gptcli.commands.inspect_attention.heatmap import draw_rows, layout_of
+from gptcli.commands.inspect_attention.heatmap import WIDEST_CELL, draw_rows, layout_of
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import quoted, words
 from gptcli.commands.view.tables import Cell, Figure, Table
@@ -19,7 +20,6 @@ from gptcli.runtime.escapes import visible
 
 _SHOWN = 16  # heads, if none are chosen
 _STRONGEST = 2
-_WIDEST_CELL = 12
 _BESIDE_FROM = 90  # columns of a terminal that has room for words beside the cells
 
 
@@ -28,14 +28,14 @@ def row_focus(row: TokenRow, tokens: Sequence[Token], chosen: Sequence[Head]) ->
     heads = [head for head in row.ranked if not chosen or head in chosen]
     seen = tokens[: row.query + 1]
     title = f"What {token_name(tokens, row.query)} draws from the tokens before it, head by head"
-    names = tuple(f"{place} {visible(token.text)}" for place, token in enumerate(seen))
+    names = tuple(f"{token.i} {visible(token.text)}" for token in seen)
     table = Table(title, ("head", *names), tuple(_cells(row, head) for head in heads), folds=True)
 
     def drawing(canvas: Canvas) -> Iterator[Text | str]:
         return _draw(canvas, title, row, seen, heads if chosen else heads[:_SHOWN])
 
     def document() -> dict[str, Any]:
-        return {"i": row.query, "heads": row_documents(row, heads)}
+        return {"i": tokens[row.query].i, "heads": row_documents(row, heads)}
 
     return Focus("row", document, (table,), table, drawing)
 
@@ -47,9 +47,9 @@ def _draw(
     labels = tuple(str(head).ljust(width) for head in heads)
     beside = tuple(_strongest(row, head, tokens) for head in heads)
     beside = beside if canvas.width >= _BESIDE_FROM else ()
-    room = canvas.width - width - max(map(len, beside), default=0) - 2
-    widest = max(len(visible(token.text)) for token in tokens) + 1
-    window = fit_window(len(tokens), room, min(widest, _WIDEST_CELL))
+    room = canvas.width - width - max(map(cell_len, beside), default=0) - 2
+    widest = max(cell_len(visible(token.text)) for token in tokens) + 1
+    window = fit_window(len(tokens), room, min(widest, WIDEST_CELL))
     layout = layout_of(tokens, window, labels, beside)
     rows = [row.weights[head] for head in heads]
     cropped = [[sum(one[: window.first]), *one[window.first :]] for one in rows]
@@ -63,7 +63,8 @@ def _draw(
         f"{len(heads)} of {len(row.weights)} heads are shown; --json has all.",
     )
     if window.is_cropped:
-        yield from words(canvas, f"The column … has the sum over tokens 0 to {window.first - 1}.")
+        first, last = tokens[0].i, tokens[window.first - 1].i
+        yield from words(canvas, f"The column … has the sum over tokens {first} to {last}.")
     if layout.is_numbered:
         yield from words(canvas, "Above a column, read downward: the number of its token.")
 

@@ -87,6 +87,24 @@ def test_a_token_s_row_is_that_of_the_pattern_in_every_head(look):
     assert "token: 5 'e', the last of 'de'" in outcome.stderr
 
 
+def test_numbers_of_tokens_count_from_the_beginning_of_a_text_that_is_cut(look):
+    text = "abc de\nf" * 4  # 32 tokens, of which the model reads the last 16
+    whole = document(look("--json", text=text))
+    assert [token["i"] for token in whole["tokens"]] == list(range(16, 32))
+    row = document(look("--token", "29", "--json", text=text))
+    assert (row["row"]["i"], row["tokens"]) == (29, whole["tokens"])
+    (pair,) = document(look("--pair", "29:f", "--json", text=text))["pairs"]
+    assert (pair["query_at"], pair["key_at"], len(pair["masked_scores"])) == (29, 31, 16)
+    shown = look("--token", "29", text=text)
+    assert "What token 29 'e' draws" in shown.stdout
+    assert "16 a" in look("--token", "29", "--format", "md", text=text).stdout
+    assert "16 to 31" in look("--token", "3", text=text).stderr
+    compared = document(
+        look("--token", "29", "--compare-checkpoint", "second", "--json", text=text)
+    )
+    assert [one["i"] for one in compared["comparison"]["word"]["rows"]] == [29, 29]
+
+
 def test_groups_of_characters_are_shown_for_the_most_specific_heads(look):
     found = document(look("--groups", "--json"))["groups"]
     assert len(found) == 4

@@ -210,7 +210,7 @@ def test_the_document_holds_what_the_schema_says(model):
 
 def _heads(tokens: list[str], width: int) -> list[str]:
     guess = Prediction(Guess(0, "a", 0.5), None)
-    shown = [Token(0, text, guess) for text in tokens]
+    shown = [Token(place, 0, text, guess) for place, text in enumerate(tokens)]
     canvas = Canvas(width)
     layout = plan(canvas, shown)
     rows = [[0.0] * layout.window.columns for _ in range(layout.window.n_tokens)]

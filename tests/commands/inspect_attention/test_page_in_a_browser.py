@@ -108,7 +108,8 @@ def test_a_script_that_is_not_the_pages_own_does_not_run(opened, small):
 def test_hostile_tokens_stay_text(opened, small):
     one, _ = small
     guess = Guess(0, HOSTILE, 0.5)
-    tokens = tuple(Token(0, HOSTILE, Prediction(guess, guess)) for _ in one.report.tokens)
+    predicts = Prediction(guess, guess)
+    tokens = tuple(Token(token.i, 0, HOSTILE, predicts) for token in one.report.tokens)
     page = opened(one.page([Head(1, 2)], tokens=tokens, directory=one.report.directory / HOSTILE))
     page.tab.click("#all-predictions summary")
     page.settle()
