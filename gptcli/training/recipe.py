@@ -6,7 +6,8 @@ nanochat model with Muon, the best that was measured; any other family is traine
 The rule: the sizes are the same for every time; the text decides the context and the repetitions.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
 - Where questions are answered, a context is at most as long as the longest of these documents,
-  and a step has as many more rows: it sees as many tokens as ever, each document by itself.
+  and a step has as many more rows: it sees as many tokens as ever, each document by itself. A
+  CPU trains a smaller model on very short ones: a rule of arithmetic needs steps, not size.
 - A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
   lower the loss on text that is held out. A run of a small text then ends before its time. Short
   answers are repeated more often: a rule is found late, from few problems.
@@ -36,6 +37,8 @@ _BEST_ON_CPU = {
 _CLASSIC_ON_CPU = {
     "n_layer": 6, "n_head": 6, "head_size": 32, "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
+_SHORT = 128  # tokens of a question with its answer
+_OF_SHORT_ON_CPU = {"n_layer": 4, "n_head": 4}
 _ON_GPU = {
     "n_layer": 6, "n_head": 6, "head_size": 64, "block_size": 256,
     "batch_size": 64, "max_iters": 5000, "dropout": 0.2,
@@ -75,6 +78,8 @@ def sizes(
     if longest_document is not None and longest_document < values["block_size"]:
         tokens = values["batch_size"] * values["block_size"]
         values |= {"block_size": longest_document, "batch_size": tokens // longest_document}
+        if device == "cpu" and longest_document <= _SHORT:
+            values |= _OF_SHORT_ON_CPU
     if n_tokens is not None and n_tokens <= values["block_size"]:
         values["block_size"] = max(1, n_tokens // 4)
     return values

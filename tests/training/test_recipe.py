@@ -57,6 +57,9 @@ def test_questions_are_seen_one_by_one_and_as_many_tokens_in_a_step(device: str)
     assert "context: 13 tokens, the longest question with its answer" in short.notes
     seen, tokens = (one.training.rows_per_iter * one.model.block_size for one in (short, usual))
     assert tokens - 13 < seen <= tokens
+    is_smaller = short.model.n_layer < usual.model.n_layer
+    assert is_smaller == (device == "cpu"), "more steps in the same time"
+    assert answers(200, device).model.n_layer == usual.model.n_layer
     assert answers(10**4, device).model == usual.model
     assert answers(10**4, device).training.batch_size == usual.training.batch_size
 
