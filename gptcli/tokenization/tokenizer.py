@@ -20,6 +20,7 @@ from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError,
 from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
+from gptcli.tokenization.growth import check_growth
 from gptcli.tokenization.identity import former_identity, tokenizer_identity
 from gptcli.tokenization.template import Template, post_processor_of, template_of
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE, TokenizerConfig
@@ -57,6 +58,7 @@ class Tokenizer:
         self._pieces, self.missing_ids = _pieces_by_id(inner)  # first: to_str counts up to the last
         self._n_ids = len(self._pieces)  # also where a model has fewer
         self._content: dict[str, Any] = json.loads(inner.to_str())
+        check_growth(self._content)
         self._table = self.character_table("int64")
         self._written_template = template_of(self._content["post_processor"])
         self.template = self._written_template.within(self.vocab_size)
