@@ -1,8 +1,10 @@
 """Reading token files: the shards of a split, or parts of it, as one array."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,7 @@ class Shards:
         """One row of ``length`` numbers from each start: (len(starts), length)."""
         if self._is_mapped and len(self._files) == 1:
             assert starts.size == 0 or starts.min() >= 0, "a window starts before the split"
-            windows = np.lib.stride_tricks.sliding_window_view(self._maps[0], length)
+            windows = np.lib.stride_tricks.sliding_window_view(self._maps[0].numbers(), length)
             rows = windows[starts]
         else:
             rows = np.empty((len(starts), length), dtype=self._content.dtype)
@@ -78,8 +80,8 @@ class Shards:
         return rows
 
     @cached_property
-    def _maps(self) -> list[NDArray[Any]]:
-        return [map_file(file, self._content.dtype) for file in self._files]
+    def _maps(self) -> list["_MappedFile"]:
+        return [_MappedFile(file, self._content.dtype) for file in self._files]
 
     def _copy(self, start: int, length: int) -> NDArray[Any]:
         end = start + length
@@ -95,7 +97,7 @@ class Shards:
 
     def _slice(self, index: int, first: int, last: int) -> NDArray[Any]:
         if self._is_mapped:
-            return self._maps[index][first:last]
+            return self._maps[index].numbers()[first:last]
         with self._files[index].open("rb", buffering=0) as file:
             offset = first * self._content.dtype.itemsize
             return np.fromfile(file, self._content.dtype, last - first, offset=offset)
@@ -114,10 +116,36 @@ class Shards:
         )
 
 
+class _MappedFile:
+    """A raw file in memory, looked at before each reading.
+
+    Reading what has been cut off since it was mapped would end the process by a signal.
+    """
+
+    def __init__(self, path: Path, dtype: "np.dtype[Any]") -> None:
+        self._path = path
+        self._numbers, self._file = _mapped(path, dtype)
+
+    def numbers(self) -> NDArray[Any]:
+        """All of its numbers; DataError where the file has become shorter."""
+        size = os.fstat(self._file.fileno()).st_size
+        if size < self._numbers.nbytes:
+            raise DataError(
+                f"{self._path} was cut to {size:,} bytes while it was in use, from "
+                f"{self._numbers.nbytes:,}: run `gptcli prepare` again"
+            )
+        return self._numbers
+
+
 def map_file(path: Path, dtype: "np.dtype[Any]") -> NDArray[Any]:
     """Map a raw file into memory; ResourceError where that is refused."""
+    return _mapped(path, dtype)[0]
+
+
+def _mapped(path: Path, dtype: "np.dtype[Any]") -> tuple[NDArray[Any], BufferedReader]:
     try:
+        file = path.open("rb")
         # As a plain array, since slices of the subclass memmap are slow.
-        return np.memmap(path, dtype=dtype, mode="r").view(np.ndarray)
+        return np.memmap(file, dtype=dtype, mode="r").view(np.ndarray), file
     except (OSError, ValueError) as error:
         raise ResourceError(f"cannot read {path}: {error}") from error

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -212,3 +213,14 @@ def test_dataset_of_an_earlier_version_keeps_its_identity(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT[:-1])
     other = prepare(Preparation([str(tmp_path / "a.txt")], marked), tmp_path / "other")
     assert not other.has_identity(old.identity)
+
+
+def test_a_shard_cut_short_while_it_is_in_use_is_told(prepare_string, tmp_path):
+    split = prepare_string("abcdefgh " * 2000, tmp_path / "data").train
+    split.gather(np.array([0, 5]), 4)
+    (shard,) = (tmp_path / "data" / "train").glob("*.bin")
+    os.truncate(shard, 4096)
+    with pytest.raises(DataError, match=r"was cut to 4,096 bytes while it was in use"):
+        split.gather(np.array([0, split.n_tokens - 4]), 4)
+    with pytest.raises(DataError, match="was cut to"):
+        split.read(split.n_tokens - 4, 4)
