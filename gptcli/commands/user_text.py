@@ -8,15 +8,23 @@ from pathlib import Path
 from gptcli.data.source_text import SourceText, decode_text, read_text
 from gptcli.tokenization.unseen import UnseenCharacterError, unseen_error
 
+_LARGEST = 16_000_000  # bytes; tokens take up to thirty times that
 
-def given_text(flag: str, argument: str | None, file: Path | None) -> SourceText:
+
+def given_text(
+    flag: str,
+    argument: str | None,
+    file: Path | None,
+    limit: int = _LARGEST,
+    remedy: str = "give a part of it",
+) -> SourceText:
     """The text of ``file``, else of the ``argument`` of ``flag``, which may be empty.
 
-    Raises what ``read_text`` does, and DataError for an empty file.
+    Raises what ``read_text`` does with ``limit`` and ``remedy``, and DataError for an empty file.
     """
     if file is None:
         return decode_text(os.fsencode(argument or ""), flag)
-    source = read_text(file)
+    source = read_text(file, limit, remedy)
     return source if source.text else source.checked()
 
 

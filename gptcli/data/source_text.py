@@ -27,18 +27,22 @@ class SourceText:
         return self
 
 
-def read_text(path: Path) -> SourceText:
+def read_text(path: Path, limit: int, remedy: str) -> SourceText:
     """The text of a file, a FIFO or, for ``-``, of stdin, with its line ends.
 
-    Raises what ``read_bytes`` and ``decode_text`` do.
+    Raises DataError with the ``remedy`` for more than ``limit`` bytes, and what ``read_bytes`` and
+    ``decode_text`` do.
     """
-    if str(path) == STDIN:
-        return decode_text(sys.stdin.buffer.read(), "stdin")
-    return decode_text(read_bytes(path), str(path))
+    is_stdin = str(path) == STDIN
+    content = sys.stdin.buffer.read(limit + 1) if is_stdin else read_bytes(path, limit + 1)
+    name = "stdin" if is_stdin else str(path)
+    if len(content) > limit:
+        raise DataError(f"{name} has more than {limit:,} bytes, too many to take at once: {remedy}")
+    return decode_text(content, name)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file or a FIFO.
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file or a FIFO, at most that many.
 
     Raises UsageError for what is not a file, ResourceError where reading is refused and
     DataError where the content changes while it is read.
@@ -47,7 +51,7 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             before = os.fstat(file.fileno())
             _check_kind(path, before.st_mode)
-            content = file.read()
+            content = file.read(most)
             after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise UsageError(f"{path} not found: check the path") from None

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gptcli.runtime.files import write_text
+from gptcli.errors import CheckpointError
+from gptcli.runtime.files import read_bounded, write_text
 
 METRICS_FILE = "metrics.jsonl"
+_LARGEST = 2**28  # bytes; a million lines have half of that
 Line = dict[str, Any]
 
 
@@ -28,11 +30,18 @@ class MetricsLog:
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def read(self) -> list[Line]:
-        """Every complete line; none if there is no file yet."""
+        """Every complete line; none if there is no file yet.
+
+        Raises CheckpointError for what cannot be such a file, as a pipe.
+        """
         if not self._path.exists():
             return []
+        try:
+            content = read_bounded(self._path, _LARGEST)
+        except ValueError as error:
+            raise CheckpointError(f"{self._path} cannot be used: {error}: remove it") from None
         lines = []
-        for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for text in content.decode("utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
             except (ValueError, RecursionError):

@@ -1,12 +1,17 @@
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.source_text import decode_text, read_text
+from gptcli.data.source_text import SourceText, decode_text, read_text
 from gptcli.errors import DataError, ResourceError, UsageError
+
+
+def read(file: Path) -> SourceText:
+    return read_text(file, 1000, "cut it")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -16,7 +21,7 @@ def test_text_is_the_file_byte_for_byte(tmp_path, text):
     assume(text.count("\0") < 4)  # more zero bytes may be those of UTF-16
     file = tmp_path / "input.txt"
     file.write_bytes(text.encode())
-    source = read_text(file)
+    source = read(file)
     assert source.text == text
 
 
@@ -43,12 +48,12 @@ def test_what_is_no_text_is_refused_with_place_and_hint(content, says):
 
 def test_missing_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="not found"):
-        read_text(tmp_path / "none.txt")
+        read(tmp_path / "none.txt")
 
 
 def test_directory_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="is a directory"):
-        read_text(tmp_path)
+        read(tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
@@ -56,7 +61,7 @@ def test_endless_device_is_refused():
     from pathlib import Path
 
     with pytest.raises(UsageError, match="is a device"):
-        read_text(Path("/dev/zero"))
+        read(Path("/dev/zero"))
 
 
 @pytest.mark.skipif(
@@ -67,7 +72,7 @@ def test_unreadable_file_is_a_resource_error(tmp_path):
     file.write_text("x")
     file.chmod(0)
     with pytest.raises(ResourceError, match="cannot read"):
-        read_text(file)
+        read(file)
 
 
 def test_refused_permission_is_a_resource_error(tmp_path, monkeypatch):
@@ -76,7 +81,7 @@ def test_refused_permission_is_a_resource_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(ResourceError, match=r"cannot read .*Permission denied"):
-        read_text(tmp_path / "x")
+        read(tmp_path / "x")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -85,7 +90,7 @@ def test_named_pipe_is_read_to_its_end(tmp_path):
     os.mkfifo(fifo)
     writer = threading.Thread(target=fifo.write_bytes, args=(b"through a pipe",))
     writer.start()
-    assert read_text(fifo).text == "through a pipe"
+    assert read(fifo).text == "through a pipe"
     writer.join()
 
 
@@ -102,4 +107,13 @@ def test_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("gptcli.data.source_text.os.fstat", fstat_then_append)
     with pytest.raises(DataError, match="changed while it was read"):
-        read_text(file)
+        read(file)
+
+
+def test_a_text_that_is_too_long_is_refused_with_the_way_out(tmp_path):
+    file = tmp_path / "long.txt"
+    file.write_text("a" * 1000)
+    assert len(read(file).text) == 1000
+    file.write_text("a" * 1001)
+    with pytest.raises(DataError, match="more than 1,000 bytes, too many to take at once: cut it"):
+        read(file)

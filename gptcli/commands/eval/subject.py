@@ -25,8 +25,11 @@ from gptcli.evaluation.evaluation_pass import EvaluationPass
 from gptcli.evaluation.target_windows import StridedWindows, Windowing
 from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
 from gptcli.runtime.device import memory_errors
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.world import ALONE, World
 from gptcli.tokenization.text_loss import MOST_LOST
+
+_LARGEST_TEXT = 100_000_000  # bytes that are evaluated without a dataset
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,10 @@ def opened_subject(request: EvalRequest, device: str) -> Subject:
     """Open the model and the text that are asked for."""
     directory = chosen_model(request.checkpoint, "gptcli eval --text")
     if request.given("text", "file"):
-        source = given_text("--text", request.text, request.file).checked()
+        remedy = (
+            f"gptcli prepare FILE --tokenizer {typed(directory)}, then give its dataset by --data"
+        )
+        source = given_text("--text", request.text, request.file, _LARGEST_TEXT, remedy).checked()
         subject = _of_text(opened_model(directory, device), source, request.text is not None)
     else:
         subject = _of_dataset(directory, device, request)
