@@ -1,6 +1,6 @@
 """The inputs of a corpus: files, how they are stored, and how documents are arranged in them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
@@ -42,6 +42,8 @@ class TextInput:
         compression: how it is stored.
         n_bytes: its size on disk.
         modified_ns: when it was last written, in nanoseconds.
+        changed_ns: when it was last changed in any way, which no program can set; None in a plan
+            that another process made, perhaps on a system with other clocks.
 
     """
 
@@ -51,6 +53,7 @@ class TextInput:
     compression: Compression
     n_bytes: int
     modified_ns: int
+    changed_ns: int | None = field(default=None, compare=False)
 
     def open(self) -> BufferedReader:
         """The decompressed bytes, for a ``with`` block; seekable where nothing is compressed.
@@ -75,12 +78,15 @@ class TextInput:
             raise DataError(f"{self.name} disappeared while it was read: put it back") from None
         except OSError as error:
             raise ResourceError(f"cannot read {self.name}: {error.strerror or error}") from error
-        if (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.modified_ns):
+        is_changed = self.changed_ns not in (None, status.st_ctime_ns)
+        if is_changed or (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.modified_ns):
             raise DataError(f"{self.name} changed while it was read: wait until it is written")
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, for a file that another process reads."""
-        return {**asdict(self), "path": str(self.path)}
+        """All fields, for a file that another process reads, but the time of the last change."""
+        fields = {**asdict(self), "path": str(self.path)}
+        del fields["changed_ns"]
+        return fields
 
     @classmethod
     def from_json(cls, value: Any) -> "TextInput":
@@ -125,7 +131,15 @@ def input_at(name: str, path: Path, file_name: str | None = None) -> TextInput:
         status = path.stat()
     except OSError as error:
         raise ResourceError(f"cannot read {name}: {error.strerror or error}") from error
-    return TextInput(name, path.absolute(), layout, compression, status.st_size, status.st_mtime_ns)
+    return TextInput(
+        name,
+        path.absolute(),
+        layout,
+        compression,
+        n_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+    )
 
 
 def form_of(name: str) -> tuple[DocumentLayout, Compression]:

@@ -1,5 +1,6 @@
 """Boundaries are where their definition says, and the same whoever reads which range."""
 
+import os
 from itertools import pairwise
 
 import pytest
@@ -168,6 +169,12 @@ def test_input_that_changes_while_it_is_read_is_refused(make_input):
         file.write(b"more")
     with pytest.raises(DataError, match="changed while it was read"):
         list(chunks)
-    reader.source.path.unlink()
+    hidden = text_reader(make_input, b"some words " * 100, Cuts.WORDS, 64)
+    before = hidden.source.path.stat()
+    hidden.source.path.write_bytes(b"more words " * 100)
+    os.utime(hidden.source.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match="changed while it was read"):
+        list(hidden.chunks())
+    reader.source.path.unlink(missing_ok=True)
     with pytest.raises(DataError, match="disappeared while it was read"):
         reader.source.check_unchanged()
