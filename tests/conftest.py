@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
@@ -121,6 +122,8 @@ class Hub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     answer: int = 200  # any other is the answer to everything
     code: str = ""  # what the hub says about an error, for machines
+    tag: str = ""  # of every file; without one its sha256
+    delay: float = 0.0  # seconds between the parts of an answer
     is_hub: bool = True  # else a web server that answers everything with a page
 
 
@@ -133,10 +136,14 @@ def hub_handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
             status, code, content = self.found()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            for _ in range(10 if hub.delay else 0):
+                time.sleep(hub.delay)
+                self.send_header("X-Slow", "1")
+                self.flush_headers()
             if code:
                 self.send_header("X-Error-Code", code)
             if hub.is_hub:
-                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+                self.send_header("ETag", f'"{hub.tag or hashlib.sha256(content).hexdigest()}"')
                 self.send_header("X-Repo-Commit", HUB_COMMIT)
                 self.send_header("X-HF-Warning", "nag; please sign in")
             self.end_headers()

@@ -4,13 +4,22 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 
 from gptcli.errors import ResourceError, UsageError
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[.-](?![.-])){0,95}"
+_LONGEST_ASKING, _LONGEST_DOWNLOAD = 20.0, 300.0  # seconds
+_LARGE = (".safetensors", ".parquet")  # may take as long as they need
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+Result = TypeVar("Result")
 _SILENT = 100  # above every level of logging
 _HUB_ID = re.compile(rf"{_PART}(?:/{_PART})?")
 
@@ -78,7 +87,7 @@ def _problem_of_asking(hub_id: str, wanted: HubFiles, hint: str) -> str | None:
 
     url = hf_hub_url(hub_id, wanted.choices[0][0], endpoint=endpoint())
     try:
-        get_hf_file_metadata(url, timeout=10)
+        within(_LONGEST_ASKING, partial(get_hf_file_metadata, url, timeout=10))
     except errors.GatedRepoError:
         return "which needs permission first (ask there, then `hf auth login`)"
     except errors.RepositoryNotFoundError:
@@ -100,11 +109,18 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
 
     If ``is_offline``, files are looked for in the cache alone.
     """
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+
+    def download(file: str) -> Path:
+        known = try_to_load_from_cache(hub_id, file)
+        path = hf_hub_download(hub_id, file, endpoint=endpoint(), local_files_only=is_offline)
+        if path != known:
+            check_sha256(Path(path))
+        return Path(path)
 
     try:
         paths = [
-            hf_hub_download(hub_id, file, endpoint=endpoint(), local_files_only=is_offline)
+            within(None if file.endswith(_LARGE) else _LONGEST_DOWNLOAD, partial(download, file))
             for file in files
         ]
     except Exception as error:
@@ -115,7 +131,46 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
             f"{hub_id}: its {' and '.join(files)} cannot be downloaded from {endpoint()} "
             f"({reason(error)}): try again"
         ) from None
-    return Path(paths[0]).parent
+    return paths[0].parent
+
+
+def check_sha256(path: Path) -> None:
+    """Remove a file just downloaded, and raise ResourceError, if it is not what was announced.
+
+    The hub announces the sha256 of large files as their tags, by which the cache names them.
+    """
+    from gptcli.runtime.hashing import sha256_of  # noqa: PLC0415  hashlib slows every start
+
+    blob = path.resolve()
+    if _SHA256.fullmatch(blob.name) and sha256_of(blob) != blob.name:
+        path.unlink()
+        blob.unlink(missing_ok=True)
+        raise ResourceError(f"{path.name} arrived damaged: its sha256 is not the announced one")
+
+
+def within(seconds: float | None, call: Callable[[], Result]) -> Result:
+    """The result of a call that must end in time; TimeoutError after ``seconds``.
+
+    The library's own limits are for each part of an answer, so that a server which sends one byte
+    now and then is waited for without end.
+    """
+    if seconds is None:
+        return call()
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():  # the call's own
+            raise
+        raise TimeoutError(f"it did not answer within {seconds:g} s") from None
 
 
 def _download_beside(hub_id: str, files: tuple[str, ...]) -> None:
@@ -159,8 +214,29 @@ def quietly() -> Iterator[None]:
         warnings.simplefilter("ignore")
         disable_progress_bars()
         try:
-            yield
+            with _checked_tags():
+                yield
         finally:
             logging.set_verbosity(verbosity)
             if showed_bars:
                 enable_progress_bars()
+
+
+@contextlib.contextmanager
+def _checked_tags() -> Iterator[None]:
+    """Refuse tags of files that are not names: the library makes paths in its cache of them."""
+    from huggingface_hub import file_download
+
+    read_tag = file_download._normalize_etag
+
+    def checked(header: str | None) -> str | None:
+        tag = read_tag(header)
+        if tag is not None and not _TAG.fullmatch(tag):
+            raise ResourceError(f"the server tags a file with {tag[:60]!r}, which is not a name")
+        return tag
+
+    file_download._normalize_etag = checked
+    try:
+        yield
+    finally:
+        file_download._normalize_etag = read_tag

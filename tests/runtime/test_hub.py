@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import tokenizers
@@ -126,6 +127,34 @@ def test_a_cache_that_cannot_be_written_is_a_resource_error(hub, tmp_path, monke
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
     with pytest.raises(ResourceError, match=r"tokenizer\.json cannot be downloaded"):
         fetch_tokenizer("owner/chars")
+
+
+@pytest.mark.parametrize("tag", ["/{outside}/evil", "../../../evil", "a/b", ".", "a\\b"])
+def test_a_tag_that_is_a_path_writes_nothing_outside_the_cache(hub, tmp_path, tag):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    hub.tag = tag.format(outside=str(outside).strip("/"))
+    with pytest.raises(ResourceError, match="not a name"):
+        fetch_tokenizer("owner/chars")
+    assert list(outside.iterdir()) == []
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_a_file_that_is_not_the_announced_one_is_not_kept(hub, tmp_path):
+    hub.tag = "0" * 64
+    with pytest.raises(ResourceError, match="damaged: its sha256"):
+        fetch_tokenizer("owner/chars")
+    hub.tag = ""
+    assert fetch_tokenizer("owner/chars").is_dir()
+
+
+def test_a_server_that_trickles_is_waited_for_a_bounded_time(hub, monkeypatch):
+    monkeypatch.setattr("gptcli.runtime.hub._LONGEST_ASKING", 0.5)
+    hub.delay = 0.3
+    began = time.monotonic()
+    with pytest.raises(ResourceError, match=r"did not answer within 0\.5 s"):
+        fetch_tokenizer("owner/chars")
+    assert time.monotonic() - began < 2
 
 
 def test_settings_of_the_library_are_left_as_they_were(hub):
