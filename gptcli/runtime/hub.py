@@ -229,8 +229,8 @@ def _checked_tags() -> Iterator[None]:
 
     read_tag = file_download._normalize_etag
 
-    def checked(header: str | None) -> str | None:
-        tag = read_tag(header)
+    def checked(etag: str | None) -> str | None:
+        tag = read_tag(etag)
         if tag is not None and not _TAG.fullmatch(tag):
             raise ResourceError(f"the server tags a file with {tag[:60]!r}, which is not a name")
         return tag
