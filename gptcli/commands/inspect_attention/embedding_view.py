@@ -73,7 +73,7 @@ def embedding_answer(request: InspectRequest, loaded: LoadedModel) -> Answer:
         SCHEMA,
         lambda: _document(loaded, found),
         tables=tuple(_tables(loaded, found)),
-        csv=_nearest_table("", found.sum.nearest),
+        csv=_every_token(found.sum.nearest),
     )
 
 
@@ -146,6 +146,12 @@ def _tables(loaded: LoadedModel, found: NamedSum) -> Iterator[Table]:
 def _nearest_table(title: str, tokens: Sequence[ScoredToken]) -> Table:
     rows = tuple((quoted(one.text), one.id, Figure.of(one.score, "z.3f")) for one in tokens)
     return Table(title, ("token", "id", "cosine"), rows)
+
+
+def _every_token(tokens: Sequence[ScoredToken]) -> Table:
+    """For csv: the texts as they are."""
+    rows = tuple((one.id, one.text, Figure(one.score, "")) for one in tokens)
+    return Table("", ("id", "text", "cosine"), rows)
 
 
 def _length(vector: Sequence[float]) -> Figure:

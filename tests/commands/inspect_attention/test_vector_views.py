@@ -66,6 +66,15 @@ def test_an_embedding_is_its_row_of_the_table(look, table):
     assert cosines[0] == pytest.approx(expected, abs=1e-6)
 
 
+def test_csv_has_the_nearest_tokens_exactly(look):
+    found = document(look("--embedding", "mole", "--json"))["nearest"]
+    rows = list(csv.DictReader(look("--embedding", "mole", "--format", "csv").stdout.splitlines()))
+    assert [(int(row["id"]), row["text"]) for row in rows if row["text"] not in " <unk>"] == [
+        (one["id"], one["text"]) for one in found if one["text"] not in " <unk>"
+    ]
+    assert [float(row["cosine"]) for row in rows] == [one["cosine"] for one in found]
+
+
 def test_a_direction_is_the_sum_of_rows_with_their_signs(look, table):
     found = document(look("--direction", "mole - shrew + 'dioxide'", "--json"))
     total = table("mole") - table("shrew") + table("dioxide")
@@ -117,6 +126,15 @@ def test_one_token_in_three_texts_is_equal_at_first_and_apart_after_attention(lo
     exact = list(csv.DictReader(look(*argv, "--format", "csv").stdout.splitlines()))
     assert len(exact) == 3 * 6
     assert float(exact[-1]["cosine_to_first"]) == pytest.approx(last)
+
+
+def test_a_sum_of_nothing_or_of_all_tokens_is_shown_too(cli, table):
+    zero = document(cli("inspect-attention", "letters", "--direction", "a - a", "--json"))
+    assert zero["norm"] == 0 and {one["cosine"] for one in zero["nearest"]} == {0.0}
+    every = " + ".join(["a", "b", "c", "d", "e", "f", "'+'", "'-'", "' '", "'\n'"])
+    for form in ("table", "csv", "md", "json"):
+        outcome = cli("inspect-attention", "letters", "--direction", every, "--format", form)
+        assert outcome.code == 0
 
 
 def test_different_tokens_are_said_to_be_apart_from_the_start(look):
