@@ -23,7 +23,7 @@ from gptcli.inspection.refinement import (
     read_updates,
     refine,
 )
-from gptcli.inspection.token_row import find_token
+from gptcli.inspection.report import Token
 
 _NEAREST = 3
 _ENTRIES = 4  # that a head raises, and that it lowers
@@ -54,8 +54,13 @@ class RefinedReading:
     refinement: Refinement
 
     @property
+    def token(self) -> Token:
+        """The token that is looked at."""
+        return self.reading.report.tokens[self.refinement.place]
+
+    @property
     def place(self) -> str:
-        """The token by number and text."""
+        """The token by its number in the whole text, and its text."""
         return token_name(self.reading.report.tokens, self.refinement.place)
 
 
@@ -77,7 +82,7 @@ def residual_focus(readings: Sequence[Reading], word: str, chosen: Sequence[Head
 
 def _place(reading: Reading, word: str) -> int:
     try:
-        return find_token(reading.texts, word, "--residual")
+        return reading.find(word, "--residual")
     except UsageError as error:
         raise UsageError(f"{error}; the text is {quoted(reading.name)}") from error
 
@@ -104,8 +109,7 @@ def _cosines(found: Sequence[RefinedReading]) -> Iterator[Table]:
 
 def _have_one_token(found: Sequence[RefinedReading]) -> bool:
     """Whether the token that is looked at is the same in all texts."""
-    ids = {one.reading.report.tokens[one.refinement.place].id for one in found}
-    return len(ids) == 1
+    return len({one.token.id for one in found}) == 1
 
 
 def _cosine_at(number: int, one: RefinedReading, other: RefinedReading) -> float:
@@ -179,7 +183,7 @@ def _document(
     return {
         "name": found.reading.name,
         "tokens": found.reading.texts,
-        "i": found.refinement.place,
+        "i": found.token.i,
         "steps": [
             {
                 "after": one.step,
@@ -217,7 +221,7 @@ def _csv(found: Sequence[RefinedReading]) -> Table:
             alike = _cosine_at(number, found[0], one)
             rows.append(
                 (
-                    one.reading.name, one.refinement.place, step.step,
+                    one.reading.name, one.token.i, step.step,
                     Figure(float(step.vector.norm()), ""), Figure(alike, ""), near.text,
                     Figure(near.score, ""),
                 )

@@ -137,6 +137,15 @@ def test_a_sum_of_nothing_or_of_all_tokens_is_shown_too(cli, table):
         assert outcome.code == 0
 
 
+def test_tokens_of_a_text_that_is_too_long_are_counted_from_its_beginning(look):
+    long = "the mole " * 10 + "of carbon"  # 43 tokens, of which the model reads the last 24
+    (found,) = document(look("--text", long, "--residual", "of", "--json"))["residual"]
+    assert found["i"] == 40
+    (same,) = document(look("--text", long, "--residual", "40", "--json"))["residual"]
+    assert same["steps"] == found["steps"]
+    assert "token 40 'of'" in look("--text", long, "--residual", "40").stdout
+
+
 def test_different_tokens_are_said_to_be_apart_from_the_start(look):
     outcome = look("--text", "the mole", "--residual", "2", "--compare", "mole of carbon")
     assert "These are different tokens" in outcome.stdout
