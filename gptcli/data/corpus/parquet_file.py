@@ -12,6 +12,8 @@ from gptcli.data.corpus.records import listed, record_kind, unknown_advice
 from gptcli.errors import DataError, ResourceError, UsageError
 
 _BUFFER = 2**20
+_LARGE = 2**27  # bytes of a row group, below which any growth is harmless
+_MOST_GROWTH = 1000  # times; text is compressed to a tenth, one word repeated to a thousandth
 DEFAULT_COLUMN = "text"
 
 
@@ -43,7 +45,7 @@ class TextRows:
             _check_column(file.schema_arrow, name, self._columns[0])
         self._file, self._name = file, name
         self.n_rows: int = file.metadata.num_rows
-        self.groups = tuple(_groups(file.metadata, self._columns))
+        self.groups = tuple(_groups(file.metadata, self._columns, name))
 
     def contents(self, group: Group, rows: int) -> Iterator[tuple[bytes | None, ...]]:
         """The rows of a row group, at most ``rows`` at a time; None for a null in a column."""
@@ -99,13 +101,20 @@ def check_pyarrow(name: str) -> None:
         raise UsageError(f"{name} is Parquet: pip install 'gptcli[sources]' to read it") from None
 
 
-def _groups(metadata: Any, columns: tuple[str, ...]) -> Iterator[Group]:
+def _groups(metadata: Any, columns: tuple[str, ...], name: str) -> Iterator[Group]:
+    """The row groups; DataError where one is a few bytes that would become gigabytes."""
     start = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        chunks = (group.column(index) for index in range(group.num_columns))
-        sizes = (c.total_uncompressed_size for c in chunks if _is_of(c.path_in_schema, columns))
-        n_bytes = sum(sizes)
+        chunks = [group.column(index) for index in range(group.num_columns)]
+        read = [chunk for chunk in chunks if _is_of(chunk.path_in_schema, columns)]
+        n_bytes = sum(chunk.total_uncompressed_size for chunk in read)
+        stored = sum(chunk.total_compressed_size for chunk in read)
+        if n_bytes > _LARGE and n_bytes > _MOST_GROWTH * stored:
+            raise DataError(
+                f"{name}: {stored:,} bytes of row group {number} stand for {n_bytes:,}, more than "
+                "any text is compressed: write it again in smaller row groups"
+            )
         yield Group(number, start, start + group.num_rows, n_bytes)
         start += group.num_rows
 

@@ -184,6 +184,14 @@ def test_damaged_pages_are_refused(write):
         documents_of(reader)
 
 
+def test_a_few_bytes_that_stand_for_gigabytes_are_refused(write, monkeypatch):
+    whole = write(pa.array(["a" * 2**22]), compression="brotli")
+    assert len(texts_of(documents_of(whole))[0]) == 2**22
+    monkeypatch.setattr("gptcli.data.corpus.parquet_file._LARGE", 2**21)
+    with pytest.raises(DataError, match=r"bytes of row group 0 stand for 4,19"):
+        documents_of(whole)
+
+
 def test_missing_pyarrow_names_the_extra(write, monkeypatch):
     source = write(["a"]).source
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
