@@ -33,6 +33,8 @@ class DataReference:
         for name in ("directory", "dataset", "tokenizer"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"data.{name} is not a string")
+        if not isinstance(self.source, Mapping):
+            raise TypeError("data.source is not an object")
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ class TrainConfig:
                 check_whole(name, getattr(self, name), 1)
         for name in ("compile", "deterministic"):
             check_switch(name, getattr(self, name))
+        if not isinstance(self.device, str):
+            raise UsageError(f"--device {self.device!r:.40} is not the name of a device")
         check_positive("lr", self.lr)
         for name in ("min_lr", "weight_decay", "grad_clip"):
             check_not_negative(name, getattr(self, name))

@@ -43,7 +43,9 @@ def test_a_record_round_trips(tmp_path: Path) -> None:
         {"model": {"n_layer": 1}},
         {"training": {**json.loads(json.dumps(RECORD.training.__dict__)), "speed": 9}},
         {"training": {**RECORD.training.__dict__, "batch_size": -1}},
+        {"training": {**RECORD.training.__dict__, "device": None}},
         {"data": []},
+        {"data": {**RECORD.data.__dict__, "source": "x.txt"}},
     ],
 )
 def test_a_changed_record_is_refused(tmp_path: Path, change: dict[str, object]) -> None:

@@ -138,7 +138,7 @@ def _recorded_sizes(part: Path, split: str) -> dict[str, int]:
         record = _record_of(part)["splits"][split]
         # Parts of earlier versions do not say what was lost.
         return {size: int(record[size]) for size in _SIZES if size != "lost" or size in record}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise _damaged(part, part / PART_RECORD) from None
 
 
@@ -205,9 +205,12 @@ def _sized(
 def _record_of(directory: Path) -> dict[str, Any]:
     file = directory / PART_RECORD
     try:
-        return parse_object(read_bounded(file))
+        record = parse_object(read_bounded(file))
+        if not isinstance(record.get("sha256", {}), dict):
+            raise ValueError("sha256 is not an object")
     except (OSError, ValueError):
         raise _damaged(directory, file) from None
+    return record
 
 
 def _damaged(directory: Path, file: Path) -> DataError:

@@ -73,6 +73,8 @@ def _to_json(plan: Plan, tokenizer: Tokenizer) -> dict[str, Any]:
 def _from_json(value: Mapping[str, Any]) -> Plan:
     if value["format"] != PLAN_FORMAT:
         raise ValueError(f"format {value['format']!r}, expected {PLAN_FORMAT!r}")
+    if not isinstance(value["tokenizer"], str):
+        raise TypeError("tokenizer is not a string")
     corpus, scan, config = value["corpus"], value["scan"], value["config"]
     inputs = tuple(TextInput.from_json(one) for one in corpus["inputs"])
     split_by = config["split_by"]

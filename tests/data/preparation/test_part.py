@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gptcli.data.preparation.part import PartTokens, PartWriter, in_order
+from gptcli.data.preparation.part import PartTokens, PartWriter, check_part, in_order
 from gptcli.data.token_writer import EncodedTokens
 from gptcli.errors import DataError
 
@@ -46,3 +46,10 @@ def test_part_without_a_record_of_its_split_is_damaged(tmp_path, splits):
     (tmp_path / "part.json").write_text(json.dumps({"plan": "", "splits": splits}))
     with pytest.raises(DataError, match=r"part\.json is damaged: remove"):
         PartTokens.open([tmp_path], "train", 9, is_masked=False)
+
+
+@pytest.mark.parametrize("sums", [[], "x", None])
+def test_part_without_its_checksums_is_damaged(tmp_path, sums):
+    (tmp_path / "part.json").write_text(json.dumps({"plan": "", "splits": {}, "sha256": sums}))
+    with pytest.raises(DataError, match=r"part\.json is damaged: remove"):
+        check_part(tmp_path)
