@@ -97,7 +97,8 @@ def _terms(pair: ShownPair) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ..
 def _document(pair: ShownPair) -> dict[str, Any]:
     steps = pair.steps
     vectors = {
-        "query": steps.query, "key": steps.key, "products": steps.products, "value": steps.value,
+        "query": steps.query, "key": steps.key, "products": steps.products,
+        "received": steps.received, "value": steps.value, "written": steps.written,
         "weighted_value": steps.weighted_value, "added": steps.added, "head_update":
         steps.head_update, "layer_update": steps.layer_update, "before": steps.before,
         "after": steps.after,

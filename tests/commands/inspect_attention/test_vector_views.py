@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.model import ModelConfig
+from gptcli.generation.loaded_model import load_model
 from gptcli.model.initialization import new_model
 from gptcli.tokenization.kinds import TokenizerSpec
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
@@ -135,6 +136,32 @@ def test_a_sum_of_nothing_or_of_all_tokens_is_shown_too(cli, table):
     for form in ("table", "csv", "md", "json"):
         outcome = cli("inspect-attention", "letters", "--direction", every, "--format", form)
         assert outcome.code == 0
+
+
+def test_the_steps_of_an_update_are_those_of_value_down_and_value_up(look, tmp_path):
+    """The chapter's words and ours name one number, got here from the weights themselves."""
+    argv = ("--text", MOLES[0], "--pair", "4:2", "--heads", "L1.H1")
+    (pair,) = document(look(*argv, "--json"))["pairs"]
+    vectors = {name: np.array(values) for name, values in pair["vectors"].items()}
+    attention = load_model(tmp_path / "words", "cpu").model.blocks[1].attention
+    weights = {name: one.detach().double().numpy() for name, one in attention.named_parameters()}
+    value_down = weights["query_key_value.weight"][32 + 8 : 48]  # of the second head: (D, C)
+    value_up = weights["output.weight"][:, 8:]  # (C, D)
+    value = value_down @ vectors["received"] + weights["query_key_value.bias"][32 + 8 : 48]
+    np.testing.assert_allclose(vectors["value"], value, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(vectors["written"], value_up @ value, rtol=1e-4, atol=1e-5)
+    added = pair["weight"] * value_up @ value
+    np.testing.assert_allclose(vectors["added"], added, rtol=1e-4, atol=1e-5)
+    lines = look(*argv).stdout.splitlines()
+    for start, length in {
+        "value down x E ": np.linalg.norm(value),
+        "value vector ": np.linalg.norm(value_up @ value),
+        "weighted ": np.linalg.norm(added),
+        "E + ΔE": np.linalg.norm(vectors["after"]),
+    }.items():
+        (line,) = (one for one in lines if one.startswith(start))
+        assert f" {length:.3f}  " in line
+    assert any("16 x 16" in one and "stapled together" in one for one in lines)
 
 
 def test_tokens_of_a_text_that_is_too_long_are_counted_from_its_beginning(look):
