@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.model_files import GENERATION_FILE, INDEX_FILE, WEIGHTS_FILE, weight_names
-from gptcli.checkpoint.run import RECORD_FILE, RUNS
+from gptcli.checkpoint.run import RECORD_FILE, RESUME_FOLDER, RUNS
 from gptcli.errors import UsageError
 from gptcli.runtime.hub import HubFiles, fetch_files, may_be_on_hub
 from gptcli.runtime.outputs import newest
@@ -69,7 +69,9 @@ def fetch_model(hub_id: str, hint: str = "") -> Path:
 
 
 def _nearest_run(path: Path) -> str | None:
-    known = [entry.as_posix() for entry in RUNS.glob("*") if entry.is_dir()]
+    """The run, or the saved step of one, whose path is spelt most like this one."""
+    entries = (*RUNS.glob("*"), *RUNS.glob(f"*/{RESUME_FOLDER}/step-*"))
+    known = [entry.as_posix() for entry in entries if entry.is_dir()]
     near = difflib.get_close_matches(path.as_posix(), known, n=1, cutoff=0.5)
     return near[0] if near else None
 

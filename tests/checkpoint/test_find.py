@@ -34,11 +34,13 @@ def test_no_run_names_the_command_that_makes_one(tmp_path: Path) -> None:
 
 
 def test_a_near_miss_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_run(tmp_path, "input", "2026-01-01")
+    (make_run(tmp_path, "input", "2026-01-01") / "resume" / "step-00000010").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert model_directory(Path("runs/input")) == Path("runs/input")
-    with pytest.raises(UsageError, match="runs/input"):
+    with pytest.raises(UsageError, match=r"runs/input\?"):
         model_directory(Path("runs/inptu"))
+    with pytest.raises(UsageError, match=r"runs/input/resume/step-00000010\?"):
+        model_directory(Path("runs/input/resume/step-00000000"))
 
 
 def test_a_resume_step_belongs_to_its_run(tmp_path: Path) -> None:
