@@ -93,12 +93,13 @@ class PatternDifference:
         return self.other - self.first
 
     def largest(self, count: int) -> list[LinkChange]:
-        """The links that changed most."""
+        """The links that changed most; none where both patterns are the same."""
         n_tokens = self.first.shape[0]
         places = self.difference.abs().flatten().topk(min(count, n_tokens)).indices.tolist()
         return [
             LinkChange(query, key, float(self.first[query, key]), float(self.other[query, key]))
             for query, key in (divmod(place, n_tokens) for place in places)
+            if self.first[query, key] != self.other[query, key]
         ]
 
 

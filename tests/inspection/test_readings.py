@@ -55,6 +55,8 @@ def test_differences_are_those_of_the_patterns_with_the_first(loaded, other):
     changes = sorted(abs(second - first).flatten().tolist(), reverse=True)
     assert [abs(link.weight - link.before) for link in largest] == pytest.approx(changes[:3])
     assert largest[0].before == float(first[largest[0].query, largest[0].key])
+    (same,) = compare([reading(loaded), reading(loaded)]).differences([Head(1, 0)])
+    assert same.largest(3) == []
 
 
 def test_other_tokens_are_compared_by_their_metrics(loaded):

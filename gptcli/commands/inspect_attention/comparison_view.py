@@ -32,6 +32,7 @@ _RANKED = 10
 _ROWS = 8  # heads whose rows of the common word are shown
 _STRONGEST = 3
 _LINKS = 5
+_LEAST = 0.03  # smaller differences do not have the brightest colour
 _POINTS = "points of the row's attention more than in A"
 
 
@@ -149,11 +150,14 @@ def _differences(canvas: Canvas, compared: SideBySide) -> Iterator[Text]:
     for found in comparison.differences(heads):
         tokens = comparison.readings[found.reading].report.tokens
         difference = found.difference
-        scale = Scale(_POINTS, max(float(difference.abs().max()), 0.01), True, True)
-        layout = plan(canvas, tokens, scale)
         yield from heading(canvas, f"Head {found.head}: {LETTERS[found.reading]} - A")
+        if not (links := found.largest(_LINKS)):
+            yield from words(canvas, "Every weight is the same.")
+            continue
+        scale = Scale(_POINTS, max(float(difference.abs().max()), _LEAST), True, True)
+        layout = plan(canvas, tokens, scale)
         yield from draw_rows(canvas, layout, tokens, window_rows(difference, layout.window), scale)
-        for link in found.largest(_LINKS):
+        for link in links:
             query, key = (token_name(tokens, place) for place in (link.query, link.key))
             yield from words(
                 canvas,

@@ -1,6 +1,7 @@
 """``--groups``: which groups of characters look at which, head by head."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.text import Text
@@ -28,6 +29,7 @@ def groups_focus(found: GroupsOf, chosen: Sequence[Head]) -> Focus:
     in_full = chosen or ordered[:_IN_FULL]
     ranking = () if chosen else (_ranking(found, ordered[:_SUMMARISED]),)
     tables = [_table(head, found[head]) for head in in_full]
+    tables[-1] = replace(tables[-1], notes=(_HOW,))
     listed = [head for head in ordered if not chosen or head in chosen]
     rows: list[tuple[Cell, ...]] = [
         (str(head), *_exact(link)) for head in listed for link in found[head]
@@ -86,7 +88,6 @@ def _table(head: Head, links: Sequence[GroupLink]) -> Table:
         ("looks", *keys),
         tuple(rows),
         folds=True,
-        notes=(_HOW,),
     )
 
 

@@ -65,7 +65,7 @@ def _products(steps: PairSteps) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...]
     ]
     if rest := ordered[_DIMENSIONS:]:
         others = sum(product for _, (_, _, product) in rest)
-        rows.append((f"{len(rest)} others", *_EMPTY[:2], _figure(others)))
+        rows.append((counted(len(rest), "other"), *_EMPTY[:2], _figure(others)))
     rows.append(("q.k", *_EMPTY[:2], _figure(steps.raw)))
     return ("dimension", "query", "key", "product"), tuple(rows)
 
@@ -88,8 +88,8 @@ def _terms(pair: ShownPair) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ..
     ]
     others = [terms[place] for place in order if place not in shown and terms[place]]
     if others:
-        rest = sum(others)
-        rows.append((f"{len(others)} others", _EMPTY[0], _figure(rest), _figure(rest / total)))
+        rest, name = sum(others), counted(len(others), "other")
+        rows.append((name, _EMPTY[0], _figure(rest), _figure(rest / total)))
     rows.append(("all", _EMPTY[0], _figure(total), _figure(1.0)))
     return ("key", "masked", "exp(masked - largest)", "weight"), tuple(rows)
 

@@ -77,7 +77,10 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _folded(table: Table, width: int) -> Iterator[Table]:
-    """The table; if it folds and is too wide, several tables with some of its columns."""
+    """The table; if it folds and is too wide, several tables with some of its columns.
+
+    Its notes stand below the last of them.
+    """
     left = list(range(1, len(table.columns))) if table.folds else []
     if not left:
         yield table
@@ -90,6 +93,7 @@ def _folded(table: Table, width: int) -> Iterator[Table]:
             table,
             columns=tuple(table.columns[column] for column in shown),
             rows=tuple(tuple(row[column] for column in shown) for row in table.rows),
+            notes=() if left else table.notes,
         )
 
 

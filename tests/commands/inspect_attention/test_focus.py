@@ -114,6 +114,7 @@ def test_groups_of_characters_are_shown_for_the_most_specific_heads(look):
         assert {link["rows"] for link in vowels} == {2}  # token 0 does not count
     shown = look("--groups").stdout
     assert "look for one group most" in shown and "consonant (" in shown
+    assert shown.count("an even spread over the past") == 1
     assert "What looks for what" in look().stdout
 
 
@@ -139,6 +140,8 @@ def test_two_checkpoints_differ_by_what_moved(look):
     assert f"Head L{head['layer']}.H{head['head']}: B - A" in shown
     same = document(look("--compare-checkpoint", "first", "--json"))["comparison"]
     assert {tuple(head["moved"]) for head in same["heads"]} == {(0.0,)}
+    shown = look("--compare-checkpoint", "first").stdout
+    assert "Every weight is the same." in shown and "looks at" not in shown
 
 
 @pytest.mark.parametrize(
