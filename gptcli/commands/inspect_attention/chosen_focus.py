@@ -29,7 +29,7 @@ from gptcli.commands.user_text import given_text
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.drawing import quoted
 from gptcli.commands.view.terminal import note
-from gptcli.errors import UsageError
+from gptcli.errors import DataError, UsageError
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import Recording, attention_modules, record
 from gptcli.inspection.excerpt import TextPart
@@ -99,13 +99,15 @@ def groups_of(model: GPT, recording: Recording, texts: list[str]) -> GroupsOf | 
 
 
 def _groups(reading: Reading) -> GroupsOf:
-    """The links of every head; UsageError for tokens of several characters."""
+    """The links of every head; an error for tokens of several characters, or one token."""
     if not are_characters(reading.texts):
         long = next(text for text in reading.texts if len(text) != 1)
         raise UsageError(
             f"--groups is for tokens of one character, and {long!r} is one token of this text: "
             "choose a model of characters, or leave it out"
         )
+    if len(reading.texts) == 1:
+        raise DataError("--groups: one token has no others to look at: give more text")
     return head_groups(reading.loaded.model, reading.recording, reading.texts)
 
 
@@ -126,10 +128,10 @@ def _comparison(request: InspectRequest, reading: Reading, chosen: tuple[Head, .
 
 
 def _readings(request: InspectRequest, first: Reading) -> list[Reading]:
-    readings = [first, *_others(request, first)]
-    if len(readings) > len(LETTERS):
-        raise UsageError(f"{len(readings)} are too many to compare: give {len(LETTERS)} at most")
-    return readings
+    most, name = len(LETTERS) - 1, "--compare" if request.compare else "--compare-checkpoint"
+    if (times := len(request.compare or request.compare_checkpoint or ())) > most:
+        raise UsageError(f"{name} is given {times} times: give it at most {most} times")
+    return [first, *_others(request, first)]
 
 
 def _others(request: InspectRequest, first: Reading) -> Iterator[Reading]:

@@ -176,6 +176,7 @@ def _summary(report: HeadReport) -> str:
     return ", ".join(
         f"{_spaced(name)} {_number(report.metrics[name])} {metric.unit}".rstrip()
         for name, metric in METRICS.items()
+        if report.metrics[name].value is not None
     )
 
 

@@ -192,6 +192,7 @@ def test_hostile_tokens_stay_literal_in_every_view(cli, tmp_path):
         (("--groups", "--compare", "a"), 2, "cannot be combined"),
         (("--groups", "--window", "1:3"), 2, "--window has no effect with --groups"),
         (("--compare", "xyz"), 2, "'x' .U.0078. at offset 0"),
+        (("--compare", "a") * 26, 2, "--compare is given 26 times: give it at most 25 times"),
         (("--compare", " "), 3, "--compare holds only white space"),
         (("--compare-checkpoint", "other"), 4, "first and other cannot be compared: .* 4 heads"),
         (("--compare-checkpoint", "missing"), 5, "missing: no such path"),
