@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+import torch
+
 from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError
 from gptcli.generation.loaded_model import LoadedModel
@@ -18,6 +20,8 @@ from gptcli.inspection.links import Link
 from gptcli.inspection.measures import Measured
 from gptcli.inspection.metrics import METRICS
 from gptcli.tokenization.tokenizer import Tokenizer
+
+_ROWS = 256  # of logits that are computed with at once: a long text's are large
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def report_attention(
 
 
 def _sound(loaded: LoadedModel, recording: Recording) -> Recording:
-    if not bool(recording.logits.isfinite().all()):
+    if not all(bool(rows.isfinite().all()) for rows in recording.logits.split(_ROWS)):
         raise _damaged(loaded, "the model's output")
     return recording
 
@@ -144,8 +148,8 @@ def label_tokens(recording: Recording, tokenizer: Tokenizer, start: int) -> tupl
 
     The first of them is token ``start`` of the text.
     """
-    logits = recording.logits.float()
-    scale = logits.logsumexp(dim=-1)  # (T,)
+    logits = recording.logits
+    scale = torch.cat([rows.float().logsumexp(dim=-1) for rows in logits.split(_ROWS)])  # (T,)
     best, top = logits.max(dim=-1)
     following = logits[:-1].gather(1, recording.ids[1:, None])[:, 0]
     top_p, actual_p = (best - scale).exp().tolist(), (following - scale[:-1]).exp().tolist()
