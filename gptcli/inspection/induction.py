@@ -20,7 +20,7 @@ from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.capture import attention_modules, record
 from gptcli.inspection.heads import Head, every_head
 from gptcli.inspection.measures import Measured
-from gptcli.inspection.metrics import SCORES
+from gptcli.inspection.metrics import COPY_SCORES
 from gptcli.inspection.vectors import Vectors
 from gptcli.model.gpt import GPT
 from gptcli.tokenization.tokenizer import Tokenizer
@@ -66,11 +66,11 @@ def score_heads(loaded: LoadedModel) -> dict[Head, dict[str, Measured]]:
     model, heads = loaded.model, every_head(loaded.model.config)
     tokens = repeated_tokens(loaded.tokenizer, model.config)
     if tokens is None:
-        return {head: {name: Measured(None, 0) for name in SCORES} for head in heads}
+        return {head: {name: Measured(None, 0) for name in COPY_SCORES} for head in heads}
     values = torch.cat(list(_scores(model, tokens))).tolist()
 
     def measured(pair: list[float]) -> dict[str, Measured]:
-        scores = zip(SCORES, pair, strict=True)
+        scores = zip(COPY_SCORES, pair, strict=True)
         return {name: Measured(value, tokens.n_random) for name, value in scores}
 
     return {head: measured(pair) for head, pair in zip(heads, values, strict=True)}

@@ -44,7 +44,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     }
 )
 
-SCORES = ("induction", "duplicate_token")
+COPY_SCORES = ("induction", "duplicate_token")
 """The metrics of random tokens that are repeated; the others are those of the text itself."""
 
 

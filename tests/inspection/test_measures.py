@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from gptcli.errors import UsageError
 from gptcli.inspection.measures import Measured, MetricSums
-from gptcli.inspection.metrics import METRICS, SCORES, check_metric
+from gptcli.inspection.metrics import COPY_SCORES, METRICS, check_metric
 
 SINK = torch.zeros(5, 5).index_fill_(1, torch.tensor([0]), 1.0)
 PREVIOUS = torch.eye(5).roll(-1, dims=1).tril()
@@ -59,7 +59,7 @@ def measure(pattern: torch.Tensor, at_once: int = 3) -> list[dict[str, Measured]
 def test_metrics_equal_plain_loops(pattern):
     for head, measured in enumerate(measure(torch.from_numpy(pattern))):
         expected = looped(pattern[head])
-        assert measured.keys() == expected.keys() == METRICS.keys() - {*SCORES}
+        assert measured.keys() == expected.keys() == METRICS.keys() - {*COPY_SCORES}
         for name, value in expected.items():
             assert measured[name].value == pytest.approx(value, abs=1e-12)
             assert measured[name].rows == pattern.shape[1] - 1

@@ -22,7 +22,7 @@ from gptcli.inspection.metrics import METRICS
 from gptcli.inspection.patterns import Patterns, head_patterns
 from gptcli.inspection.readings import Comparison, Reading, have_same_tokens
 from gptcli.inspection.report import AttentionReport
-from gptcli.inspection.stage_names import Stage
+from gptcli.inspection.stage_names import UNMASKED, Stage
 
 MULTIPLES = 6  # heads whose patterns stand below the grid of all heads
 COMPARED = 2  # heads that are compared where none are named
@@ -100,7 +100,7 @@ def comparison_figure(comparison: Comparison, heads: Sequence[Head], look: Look)
 def _masked(cells: Cells, stage: Stage) -> Cells:
     """The cells of a pattern, with NaN on the future where it is masked: no zeros or -inf."""
     cells = cells.copy()
-    if stage not in ("raw", "scaled"):
+    if stage not in UNMASKED:
         cells[np.triu_indices(len(cells), 1)] = np.nan
     return cells
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.pictures import BLUE, FAINT, INK, ORANGE, drawable, drawable_words
 from gptcli.errors import UsageError
-from gptcli.inspection.stage_names import DEFAULT_STAGE, STAGES, Stage
+from gptcli.inspection.stage_names import DEFAULT_STAGE, SCORES, STAGES, Stage
 
 if TYPE_CHECKING:  # slow, and needed for figures alone
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ class Look:
     @property
     def is_signed(self) -> bool:
         """Whether the cells may be negative."""
-        return self.is_change or self.stage in ("raw", "scaled", "masked")
+        return self.is_change or self.stage in SCORES
 
     @property
     def name(self) -> str:
