@@ -9,22 +9,22 @@ from gptcli.commands.computing import opened_model
 from gptcli.commands.inspect_attention.attention_document import SCHEMA, attention_document
 from gptcli.commands.inspect_attention.chosen_text import ChosenText, encoded
 from gptcli.commands.inspect_attention.command import InspectRequest
-from gptcli.commands.inspect_attention.comparison_view import (
-    LETTERS,
-    SideBySide,
-    comparison_focus,
-)
-from gptcli.commands.inspect_attention.figure import draw_figure
-from gptcli.commands.inspect_attention.figure_panels import (
+from gptcli.commands.inspect_attention.figures.figure import draw_figure
+from gptcli.commands.inspect_attention.figures.panels import (
     COMPARED,
     comparison_figure,
     look_of,
 )
-from gptcli.commands.inspect_attention.focus import Focus
-from gptcli.commands.inspect_attention.groups_view import GroupsOf, groups_focus
-from gptcli.commands.inspect_attention.pair_view import ShownPair, pair_focus
-from gptcli.commands.inspect_attention.residual_view import residual_focus
-from gptcli.commands.inspect_attention.row_view import row_focus
+from gptcli.commands.inspect_attention.views.comparison_view import (
+    LETTERS,
+    SideBySide,
+    comparison_focus,
+)
+from gptcli.commands.inspect_attention.views.focus import Focus
+from gptcli.commands.inspect_attention.views.groups_view import GroupsOf, groups_focus
+from gptcli.commands.inspect_attention.views.pair_view import ShownPair, pair_focus
+from gptcli.commands.inspect_attention.views.residual_view import residual_focus
+from gptcli.commands.inspect_attention.views.row_view import row_focus
 from gptcli.commands.user_text import given_text
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.drawing import quoted

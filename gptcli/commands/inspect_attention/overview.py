@@ -7,9 +7,9 @@ from itertools import chain
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import WEIGHTS, Scale
-from gptcli.commands.inspect_attention.focus import token_name
-from gptcli.commands.inspect_attention.groups_view import GroupsOf, summary
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan, sentences
+from gptcli.commands.inspect_attention.views.focus import token_name
+from gptcli.commands.inspect_attention.views.groups_view import GroupsOf, summary
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import SECONDARY, heading, shade, words
 from gptcli.commands.view.table_layout import to_text

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
-from gptcli.commands.inspect_attention.ablation_view import ablation_answer
 from gptcli.commands.inspect_attention.attention_document import (
     SCHEMA,
     attention_arrays,
@@ -17,9 +16,8 @@ from gptcli.commands.inspect_attention.attention_document import (
 from gptcli.commands.inspect_attention.chosen_focus import focused_answer, groups_of
 from gptcli.commands.inspect_attention.chosen_text import ChosenText, chosen_source, chosen_text
 from gptcli.commands.inspect_attention.command import InspectRequest
-from gptcli.commands.inspect_attention.embedding_view import embedding_answer
-from gptcli.commands.inspect_attention.figure import draw_figure
-from gptcli.commands.inspect_attention.figure_panels import (
+from gptcli.commands.inspect_attention.figures.figure import draw_figure
+from gptcli.commands.inspect_attention.figures.panels import (
     MOST_CELLS,
     MULTIPLES,
     heads_figure,
@@ -27,6 +25,8 @@ from gptcli.commands.inspect_attention.figure_panels import (
 )
 from gptcli.commands.inspect_attention.overview import Overview, draw_overview, ranking_table
 from gptcli.commands.inspect_attention.page import PageRequest, attention_page
+from gptcli.commands.inspect_attention.views.ablation_view import ablation_answer
+from gptcli.commands.inspect_attention.views.embedding_view import embedding_answer
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.progress_bar import progress

@@ -11,9 +11,9 @@ from matplotlib.colors import to_rgb
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
-from gptcli.commands.inspect_attention.figure import draw_figure
-from gptcli.commands.inspect_attention.figure_panels import comparison_figure, heads_figure
-from gptcli.commands.inspect_attention.pattern_axes import Look
+from gptcli.commands.inspect_attention.figures.figure import draw_figure
+from gptcli.commands.inspect_attention.figures.panels import comparison_figure, heads_figure
+from gptcli.commands.inspect_attention.figures.pattern_axes import Look
 from gptcli.commands.view.pictures import BLUE, ORANGE, svg_text
 from gptcli.config.model import ModelConfig
 from gptcli.generation.loaded_model import load_model

@@ -9,8 +9,8 @@ from itertools import combinations
 from string import ascii_uppercase
 from typing import Any
 
-from gptcli.commands.inspect_attention.embedding_view import NO_WORDS, token_document
-from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
+from gptcli.commands.inspect_attention.views.embedding_view import NO_WORDS, token_document
+from gptcli.commands.inspect_attention.views.focus import Focus, percent, token_name
 from gptcli.commands.view.drawing import quoted
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.errors import UsageError

@@ -7,8 +7,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import WEIGHTS, scale_lines
-from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
 from gptcli.commands.inspect_attention.heatmap import WIDEST_CELL, draw_rows, layout_of
+from gptcli.commands.inspect_attention.views.focus import Focus, percent, token_name
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import quoted, words
 from gptcli.commands.view.tables import Cell, Figure, Table

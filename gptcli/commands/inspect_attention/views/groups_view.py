@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from gptcli.commands.inspect_attention.focus import Focus, percent
+from gptcli.commands.inspect_attention.views.focus import Focus, percent
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import heading, words
 from gptcli.commands.view.tables import Cell, Figure, Table

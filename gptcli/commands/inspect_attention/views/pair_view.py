@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
-from gptcli.commands.inspect_attention.update_view import update_table
+from gptcli.commands.inspect_attention.views.focus import Focus, percent, token_name
+from gptcli.commands.inspect_attention.views.update_view import update_table
 from gptcli.commands.view.tables import Cell, Figure, Table
 from gptcli.config.checks import counted
 from gptcli.inspection.pair import PairSteps

@@ -9,9 +9,9 @@ from typing import Any
 from rich.text import Text
 
 from gptcli.commands.inspect_attention.cells import Scale
-from gptcli.commands.inspect_attention.focus import Focus, percent, token_name
 from gptcli.commands.inspect_attention.heatmap import draw_rows, legend, plan
-from gptcli.commands.inspect_attention.row_view import row_documents
+from gptcli.commands.inspect_attention.views.focus import Focus, percent, token_name
+from gptcli.commands.inspect_attention.views.row_view import row_documents
 from gptcli.commands.view.canvas import Canvas
 from gptcli.commands.view.drawing import heading, quoted, words
 from gptcli.commands.view.table_layout import to_text

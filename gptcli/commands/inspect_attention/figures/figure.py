@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gptcli.commands.inspect_attention.pattern_axes import (
+from gptcli.commands.inspect_attention.figures.pattern_axes import (
     Cells,
     Look,
     Places,

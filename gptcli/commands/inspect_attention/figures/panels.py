@@ -8,9 +8,9 @@ from math import ceil
 import numpy as np
 
 from gptcli.commands.inspect_attention.command import InspectRequest
-from gptcli.commands.inspect_attention.figure import AttentionFigure, HeadGrid, Panel
+from gptcli.commands.inspect_attention.figures.figure import AttentionFigure, HeadGrid, Panel
+from gptcli.commands.inspect_attention.figures.pattern_axes import Cells, Look, Places
 from gptcli.commands.inspect_attention.heatmap import expectation
-from gptcli.commands.inspect_attention.pattern_axes import Cells, Look, Places
 from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.pages import visible_words
 from gptcli.config.checks import counted
