@@ -68,15 +68,23 @@ def end_ids(directory: Path, vocab_size: int) -> frozenset[int]:
 
 
 def special_id_notes(directory: Path, vocab_size: int) -> tuple[str, ...]:
-    """A line for every special id outside the vocabulary; such an id is ignored.
+    """A line for each field with special ids outside the vocabulary; such an id is ignored.
 
     Small models written by transformers often name GPT-2's end of text, 50256, which they lack.
     """
+    beyond: dict[tuple[Path, str], list[int]] = {}
+    for file, name, number in _special_ids(directory):
+        if not 0 <= number < vocab_size:
+            beyond.setdefault((file, name), []).append(number)
     return tuple(
-        f"{file}: {name} {number} is beyond the vocabulary of {vocab_size:,}, so it is ignored"
-        for file, name, number in _special_ids(directory)
-        if not 0 <= number < vocab_size
+        f"{file}: {name} {numbers[0]!s:.20}{_more(len(numbers) - 1)} beyond the vocabulary of "
+        f"{vocab_size:,}, so it is ignored"
+        for (file, name), numbers in beyond.items()
     )
+
+
+def _more(count: int) -> str:
+    return f" (and {count:,} more) is" if count else " is"
 
 
 def _special_ids(directory: Path) -> Iterator[tuple[Path, str, int]]:

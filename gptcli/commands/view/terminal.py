@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _CONTROLS = {code: escaped(chr(code)) for code in (*range(32), *UNSAFE) if code not in (9, 10)}
 
+_LONGEST = 4000  # characters of a message
+
 _RED, _YELLOW, _RESET = "\x1b[1;31m", "\x1b[1;38;5;130m", "\x1b[0m"
 
 
@@ -80,6 +82,8 @@ def note_at_once(message: str) -> None:
 def _say(message: str, kind: str = "", colour: str = "") -> None:
     """Print a line that begins with its ``kind``, in a colour on a terminal that has colours."""
     begin = f"{colour}{kind}{_RESET}" if kind and _has_colours() else kind
+    if len(message) > _LONGEST:  # a value of a hostile file
+        message = f"{message[:_LONGEST]} ... ({len(message) - _LONGEST:,} more characters)"
     # Long work goes on when stderr has been closed.
     with contextlib.suppress(OSError):
         print(begin + escape_controls(message), file=sys.stderr, flush=True)  # noqa: T201

@@ -45,6 +45,13 @@ def test_a_pipe_has_no_colours(capsys) -> None:
     assert terminal.is_interactive() is False
 
 
+def test_a_message_never_prints_a_huge_value(capsys) -> None:
+    complain("x" * 3_000_000 + "\x1b")
+    said = capsys.readouterr().err
+    assert len(said) < 4100
+    assert said.endswith(" more characters)\n")
+
+
 def test_an_error_never_stands_behind_a_text(capsys) -> None:
     def pieces(last: str) -> Iterator[str]:
         yield last
