@@ -127,7 +127,7 @@ def report_attention(
 
 
 def _sound(loaded: LoadedModel, recording: Recording) -> Recording:
-    if not all(bool(rows.isfinite().all()) for rows in recording.logits.split(_ROWS)):
+    if not all(bool(rows.isfinite().all()) for rows in torch.split(recording.logits, _ROWS)):
         raise _damaged(loaded, "the model's output")
     return recording
 
@@ -149,7 +149,8 @@ def label_tokens(recording: Recording, tokenizer: Tokenizer, start: int) -> tupl
     The first of them is token ``start`` of the text.
     """
     logits = recording.logits
-    scale = torch.cat([rows.float().logsumexp(dim=-1) for rows in logits.split(_ROWS)])  # (T,)
+    parts = torch.split(logits, _ROWS)
+    scale = torch.cat([rows.float().logsumexp(dim=-1) for rows in parts])  # (T,)
     best, top = logits.max(dim=-1)
     following = logits[:-1].gather(1, recording.ids[1:, None])[:, 0]
     top_p, actual_p = (best - scale).exp().tolist(), (following - scale[:-1]).exp().tolist()
