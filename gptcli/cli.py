@@ -22,11 +22,14 @@ from gptcli.errors import (
     ResourceError,
     TrainingStopped,
     UsageError,
+    reason_of,
 )
 
 _CLOSED_PIPE = 141
 _INTERRUPTED = 130
 _OWN_BUG = 1
+# How the loader of shared libraries says that there is no memory.
+_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "cannot allocate memory")
 _ABOUT_A_NAME = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 # Name -> module and function, imported only when the command is called, for a fast start.
@@ -134,6 +137,9 @@ def _report(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, MemoryError):
         complain("out of memory: use a smaller model, batch or context")
+        return MemoryExhaustedError.exit_code
+    if isinstance(error, ImportError) and any(sign in str(error) for sign in _NO_MEMORY):
+        complain(f"out of memory: a library cannot be loaded ({reason_of(error)}): raise ulimit -v")
         return MemoryExhaustedError.exit_code
     if isinstance(error, OSError):
         is_name = error.filename is not None and error.errno in _ABOUT_A_NAME

@@ -80,6 +80,8 @@ def test_quiet_leaves_only_the_error(cli) -> None:
         (OSError(errno.ENOSPC, "No space left on device"), 5, "the output: No space left"),
         (FileNotFoundError(errno.ENOENT, "No usable directory"), 5, "this machine: No usable"),
         (FileNotFoundError(errno.ENOENT, "No such file", "a.txt"), 2, "a.txt: No such file"),
+        (ImportError("libx.so: failed to map segment from shared object"), 7, "out of memory: a"),
+        (ImportError("cannot import name 'x'"), 1, "a bug in gptcli: ImportError"),
     ],
 )
 def test_errors_of_the_system_name_what_they_are_about(cli, monkeypatch, error, code, line) -> None:
