@@ -8,8 +8,8 @@ A step is an equation that needs the digits of one column alone, or a number tha
     47*85   7*5=35,4*5+3=23,235,            47 times 5
             7*8=56,4*8+5=37,3760,           47 times 80
             5+0=5,3+6=9,2+7=9,0+3=3         the sum of both
-    989/43  98,2*43=86,98-86=12,            the front of 989 holds 43 twice, 12 are left,
-            129,3*43=129,129-129=0          with the next digit they are 129
+    989/43  98,2*43=86,8-6=2,9-8=1,         the front of 989 holds 43 twice, 12 are left,
+            129,3*43=129                    with the next digit they are 129: nothing is left
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,8 @@ def _quotient(left: int, right: int) -> Iterator[str]:
         if has_begun:
             yield str(rest)
             yield f"{times}*{right}={times * right}"
-            yield f"{rest}-{times * right}={rest - times * right}"
+            if place:
+                yield from _difference(rest, times * right)
             rest -= times * right
 
 
