@@ -13,11 +13,14 @@ from gptcli.commands.view.terminal import note
 from gptcli.config.checks import counted
 from gptcli.data.dataset import Dataset
 from gptcli.data.source_text import SourceText
+from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, UsageError
 from gptcli.evaluation.target_windows import SampledWindows
 from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
 from gptcli.inspection.excerpt import TextPart, choose_part
 
+UNSEEN = "leave it out, or train on text that has it"
+"""What to do with a character that the model has no token for."""
 _DEFAULT_TOKENS = 32
 
 Source = SourceText | Dataset | tuple[int, ...]
@@ -87,18 +90,24 @@ def _note_part(n_tokens: int, context: int, part: TextPart, window: str | None) 
 
 def _samples(loaded: LoadedModel, dataset: Dataset, count: int) -> ChosenText:
     """Windows of the context, spread evenly over the validation split."""
-    check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
-    check_ids_fit(loaded.directory, loaded.model.config.vocab_size, dataset, "val")
+    split = checked_split(loaded, dataset)
     place = f"{dataset.directory.as_posix()}/val"
-    if not dataset.val.n_targets:
+    if not split.n_targets:
         raise DataError(f"{place} is empty: give a dataset with a validation split, or --text")
     windows = SampledWindows(loaded.model.config.block_size, count)
-    first, *more = [batch.ids[0].tolist() for batch in windows.batches(dataset.val, 1)]
+    first, *more = [batch.ids[0].tolist() for batch in windows.batches(split, 1)]
     note(
         f"text: {counted(1 + len(more), 'window')} of {counted(len(first), 'token')}, spread "
         f"evenly over {place}; metrics are means over all, tokens and patterns are the first's"
     )
     return ChosenText(first, TextPart.whole(len(first)), tuple(more))
+
+
+def checked_split(loaded: LoadedModel, dataset: Dataset) -> TokenSplit:
+    """The validation split, whose tokens must be those of the model."""
+    check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
+    check_ids_fit(loaded.directory, loaded.model.config.vocab_size, dataset, "val")
+    return dataset.val
 
 
 def _first_of_validation(
@@ -120,8 +129,7 @@ def _first_of_validation(
 
 def encoded(loaded: LoadedModel, source: SourceText, is_prompt: bool) -> list[int]:
     """The ids of a text; an error names a character that has none, and tells what to do."""
-    remedy = "leave it out, or train on text that has it"
-    with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
+    with explaining_unseen(source, UNSEEN, is_prompt=is_prompt, origin=loaded.directory):
         ids: list[int] = loaded.tokenizer.encode(source.text, add_special_tokens=True).tolist()
     return ids
 

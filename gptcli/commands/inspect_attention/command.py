@@ -36,6 +36,9 @@ _ABLATION = "Ablation"
 _OF_ABLATION = (
     "checkpoint", "text", "file", "ids", "data", "samples", "allow_changed_data", "mode", "device",
 )  # fmt: skip
+_COMPARING = ("compare", "compare_checkpoint")
+_FOCI = ("residual", "pair", "token", "groups", *_COMPARING)
+_TEXTLESS = ("embedding", "direction")
 
 
 def parse_ids(ids: str) -> tuple[int, ...]:
@@ -50,11 +53,6 @@ def parse_ids(ids: str) -> tuple[int, ...]:
 
 def _check_ids(ids: str) -> None:
     parse_ids(ids)
-
-
-_COMPARING = ("compare", "compare_checkpoint")
-_FOCI = ("residual", "pair", "token", "groups", *_COMPARING)
-_TEXTLESS = ("embedding", "direction")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from gptcli.generation.loaded_model import load_model
 from gptcli.inspection.capture import record
-from gptcli.inspection.metrics import SCORES
+from gptcli.inspection.metrics import COPY_SCORES
 from gptcli.inspection.stage_names import STAGES
 from gptcli.inspection.stages import stage_values
 
@@ -127,7 +127,7 @@ def test_samples_are_means_over_windows_of_the_split(cli, model, tmp_path, docum
         assert head["top"] == alone[0]["heads"][place]["top"]
         for name, measured in head["metrics"].items():
             values = [one["heads"][place]["metrics"][name]["value"] for one in alone]
-            assert measured["rows"] == (8 if name in SCORES else 45)
+            assert measured["rows"] == (8 if name in COPY_SCORES else 45)
             assert measured["value"] == pytest.approx(np.mean(values), rel=1e-6, abs=1e-9)
     outcome = cli("inspect-attention", model, "--samples", 2)
     assert "2 windows of 16 tokens, spread evenly over data/input/val" in outcome.stderr

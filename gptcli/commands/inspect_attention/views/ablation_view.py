@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gptcli.checkpoint.weights_step import step_document
-from gptcli.commands.inspect_attention.chosen_text import Source, checked_ids
+from gptcli.commands.inspect_attention.chosen_text import UNSEEN, Source, checked_ids, checked_split
 from gptcli.commands.inspect_attention.command import ABLATION_SAMPLES, InspectRequest
 from gptcli.commands.user_text import explaining_unseen
 from gptcli.commands.view.answer import Answer
@@ -23,7 +23,7 @@ from gptcli.data.text_tokens import TextTokens
 from gptcli.errors import CheckpointError, DataError
 from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.evaluation.target_windows import SampledWindows, Split, StridedWindows, Windowing
-from gptcli.generation.loaded_model import LoadedModel, check_ids_fit, check_same_tokenizer
+from gptcli.generation.loaded_model import LoadedModel
 from gptcli.inspection.ablation import Ablation, ablate
 from gptcli.inspection.heads import AblationMode, Head, every_head, parse_heads
 from gptcli.runtime.device import memory_errors
@@ -152,11 +152,9 @@ def _opened(request: InspectRequest, loaded: LoadedModel, source: Source) -> _Da
     """The whole text, or windows spread over the validation split."""
     context = loaded.model.config.block_size
     if isinstance(source, Dataset):
-        check_same_tokenizer(loaded.directory, loaded.tokenizer, source)
-        check_ids_fit(loaded.directory, loaded.model.config.vocab_size, source, "val")
         place = f"{source.directory.as_posix()}, val split"
         count = request.samples or ABLATION_SAMPLES
-        return _Data(place, source.val, SampledWindows(context, count))
+        return _Data(place, checked_split(loaded, source), SampledWindows(context, count))
     tokens = _tokens(request, loaded, source)
     place = source.name if isinstance(source, SourceText) else "--ids"
     return _Data(place, tokens, StridedWindows(context, context, tokens.n_tokens))
@@ -167,8 +165,8 @@ def _tokens(
 ) -> TextTokens:
     if not isinstance(source, SourceText):
         return TextTokens(np.array(checked_ids(source, loaded), dtype=np.uint32), 0, 0)
-    remedy, is_prompt = "leave it out, or train on text that has it", request.text is not None
-    with explaining_unseen(source, remedy, is_prompt=is_prompt, origin=loaded.directory):
+    is_prompt = request.text is not None
+    with explaining_unseen(source, UNSEEN, is_prompt=is_prompt, origin=loaded.directory):
         return TextTokens.of(source, loaded.tokenizer)
 
 
