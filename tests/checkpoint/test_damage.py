@@ -26,7 +26,7 @@ def run(make_model, tokenizer, save, tmp_path: Path):
     directory = save(model, tokenizer, tmp_path / "a run")
     write_manifest(directory)
     weights = dict(model.named_parameters())
-    save_step(directory, Snapshot(model.config, Progress(), weights, {}), tokenizer)
+    save_step(directory, Snapshot(model.config, Progress(), weights, {}), tokenizer, keep=2)
 
     def publishing(step: int = 7, scale: float = 1.0) -> None:
         new = {name: scale * weight.detach() for name, weight in weights.items()}
