@@ -110,7 +110,9 @@ def test_a_damaged_model_has_no_figures(cli, trained: Path) -> None:
 
 
 def test_what_one_process_does_is_refused_to_several(cli, trained: Path, monkeypatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    given = {"RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, value in {**given, "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
     for flags in (("--per-token",), ("--verify",), ("--tasks", "some.yaml")):
         done = cli("eval", *flags)
         assert (done.code, done.stdout) == (2, "")
