@@ -6,7 +6,7 @@ nanochat model with Muon, the best that was measured; any other family is traine
 The rule: the sizes are the same for every time; the text decides the context and the repetitions.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
 - Where questions are answered, a context is at most as long as the longest of these documents,
-  and a step has as many more rows: it sees as many tokens as ever, each document by itself. A
+  and a step has as many more rows: it sees about as many tokens, each document by itself. A
   CPU trains a smaller model on very short ones: a rule of arithmetic needs steps, not size.
 - A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
   lower the loss on text that is held out. A run of a small text then ends before its time. Short
@@ -77,7 +77,8 @@ def sizes(
         values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
     if longest_document is not None and longest_document < values["block_size"]:
         tokens = values["batch_size"] * values["block_size"]
-        values |= {"block_size": longest_document, "batch_size": tokens // longest_document}
+        rows = 2 ** ((tokens // longest_document).bit_length() - 1)  # 256 learnt where 315 did not
+        values |= {"block_size": longest_document, "batch_size": rows}
         if device == "cpu" and longest_document <= _SHORT:
             values |= _OF_SHORT_ON_CPU
     if n_tokens is not None and n_tokens <= values["block_size"]:
