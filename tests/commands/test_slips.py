@@ -77,4 +77,6 @@ def test_every_name_in_the_tables_is_one_of_ours() -> None:
 
 
 # Flags of one command that another command calls differently.
-_MEANT_ELSEWHERE = {"context", "dtype", "file", "heads", "prompt", "prompt-file", "text"}
+_MEANT_ELSEWHERE = {
+    "context", "dtype", "file", "heads", "prompt", "prompt-file", "samples", "steps", "text",
+}  # fmt: skip

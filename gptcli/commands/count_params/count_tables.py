@@ -17,7 +17,7 @@ from gptcli.config.model import ModelConfig
 
 _FACTORS = "shape x heads x layers"
 # The chapter's names of the two matrices into which a value map is factored.
-_IN_THE_CHAPTER = {"value": "value (value down)", "output": "output (value up)"}
+_IN_THE_CHAPTER = {"value": "value down", "output": "value up"}
 _TOTALS = {
     "exact": ("exact", "as built"),
     "tied": ("tied", "the same matrix as the token embedding"),

@@ -7,14 +7,18 @@ from pathlib import Path
 from gptcli.checkpoint.find import run_of
 from gptcli.checkpoint.run import read_record
 from gptcli.config.data import REVERSED
+from gptcli.errors import CheckpointError
 
 _ANSWER = re.compile(r"[=:](-?)(\d\d+)$")
 
 
 def writes_reversed(model: Path) -> bool:
-    """Whether a run was trained on answers whose digits are reversed."""
+    """Whether a run was trained on answers whose digits are reversed, as far as it says."""
     run = run_of(model)
-    return run is not None and REVERSED in str(read_record(run).data.source.get("name", ""))
+    try:
+        return run is not None and REVERSED in str(read_record(run).data.source.get("name", ""))
+    except CheckpointError:  # it is told where the step of the weights is looked up
+        return False
 
 
 def reading_note(texts: Sequence[str]) -> str:

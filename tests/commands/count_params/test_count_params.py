@@ -56,7 +56,7 @@ def test_the_chapters_accounting_shows_its_total_and_reconciles(cli: Callable) -
     shown = cli("count-params", "--preset", "gpt3", "--accounting", "3b1b")
     for figure in ("175,181,291,520", "603,979,776", "+10,616,832", "174,604,259,328", "33.1%"):
         assert figure in shown.stdout
-    for name in ("value (value down)", "output (value up)"):
+    for name in ("value down", "value up"):
         assert name in shown.stdout, "the chapter's names"
 
 
