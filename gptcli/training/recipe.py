@@ -77,7 +77,7 @@ def sizes(
         values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
     if longest_document is not None and longest_document < values["block_size"]:
         tokens = values["batch_size"] * values["block_size"]
-        rows = 2 ** ((tokens // longest_document).bit_length() - 1)  # 256 learnt sums where 315 did not
+        rows = 2 ** ((tokens // longest_document).bit_length() - 1)  # 256 learnt, 315 did not
         values |= {"block_size": longest_document, "batch_size": rows}
         if device == "cpu" and longest_document <= _SHORT:
             values |= _OF_SHORT_ON_CPU
