@@ -102,7 +102,7 @@ class _Job:
 
 def _run(job: _Job) -> Answer:
     resumed = job.request.resume
-    if job.request.continues_or_begins or restarts():
+    if job.request.continues_or_begins or (resumed is None and restarts()):
         resumed = unfinished_run(job.request, job.world)
     return _begin(job) if resumed is None else _continue(resumed, job)
 

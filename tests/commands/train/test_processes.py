@@ -98,3 +98,10 @@ def test_resume_auto_begins_a_run_and_then_continues_it(cli, alone: Path) -> Non
     other = cli("train", *flags, "--lr", 0.5)
     assert other.code == 2
     assert "--lr 0.5" in other.stderr
+
+
+def test_a_restart_continues_the_run_that_resume_names(cli, alone: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    done = cli("train", "--resume", "runs/alone", "--max-iters", 62)
+    assert done.code == 0, done.stderr
+    assert "resuming runs/alone at step 60" in done.stderr
