@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,15 @@ def write_json(path: Path, value: Any) -> None:
     # In ASCII, since a path may hold bytes that UTF-8 has no characters for.
     text = json.dumps(value, indent=2, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same with None in place of numbers that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(item) for name, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @contextlib.contextmanager

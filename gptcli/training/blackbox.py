@@ -24,7 +24,7 @@ from gptcli.generation.loaded_model import LoadedModel, read_model
 from gptcli.model.gpt import GPT, UNCOUNTED
 from gptcli.runtime.device import autocast
 from gptcli.runtime.directories import new_directory
-from gptcli.runtime.files import write_json, write_text
+from gptcli.runtime.files import finite, write_json, write_text
 from gptcli.runtime.seeds import derive_seed
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.training.batch import Batch
@@ -144,15 +144,6 @@ def read_kept(directory: Path, device: str) -> Kept:
         raise CheckpointError(f"{directory / _BATCH} holds tokens that the model does not know")
     mask = None if counted is None else counted.bool().numpy()
     return Kept(loaded, training, Batch(step, tokens.long().numpy(), mask))
-
-
-def finite(value: Any) -> Any:
-    """The same with None in place of numbers that JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: finite(one) for name, one in value.items()}
-    return [finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass

@@ -181,10 +181,8 @@ class Stepper:
     def batch(self, step: int) -> Batch:
         """All rows of a step, and which of their targets count."""
         starts = self._order.starts(step)
-        tokens, mask = self._split.gather(starts, self._block_size + 1), None
-        if self._split.is_masked:
-            mask = self._split.gather_masks(starts + 1, self._block_size)
-        return Batch(step, tokens, mask)
+        tokens = self._split.gather(starts, self._block_size + 1)
+        return Batch(step, tokens, self._mask(starts))
 
     def _read(self, step: int, values: Tensor) -> StepFigures:
         figures = StepFigures(*values.tolist())
@@ -233,10 +231,14 @@ class Stepper:
 
     def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
         """Give every target of the step the same weight, whichever micro-batch it is in."""
+        mask = self._mask(starts)
+        return _TargetWeights(mask, 1 / (n_micro if mask is None else np.count_nonzero(mask)))
+
+    def _mask(self, starts: Starts) -> NDArray[np.bool_] | None:
+        """Which targets of the rows count; None where all do."""
         if not self._split.is_masked:
-            return _TargetWeights(None, 1 / n_micro)
-        mask = self._split.gather_masks(starts + 1, self._block_size)
-        return _TargetWeights(mask, 1 / np.count_nonzero(mask))
+            return None
+        return self._split.gather_masks(starts + 1, self._block_size)
 
     def _backward(self, starts: Starts, weights: _TargetWeights, step: int) -> Tensor:
         """Add the gradient of what these rows have to minimise; returns their weighted loss."""

@@ -9,7 +9,7 @@ from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.drawing import quoted
 from gptcli.commands.view.tables import Amount, Cell, Figure, Table, facts
 from gptcli.config.training import Precision
-from gptcli.training.blackbox import Kept, StepAnatomy, dissected, finite, read_kept
+from gptcli.training.blackbox import Kept, StepAnatomy, dissected, read_kept
 from gptcli.training.preflight import training_memory_errors
 
 _ROWS = 5  # with the largest losses
@@ -32,7 +32,7 @@ def replayed(directory: Path, request: TrainRequest) -> Answer:
             "step": kept.batch.step,
             "device": training.device,
             "precision": precision,
-            **finite(asdict(anatomy)),
+            **asdict(anatomy),
         }
 
     about: dict[str, Cell] = {

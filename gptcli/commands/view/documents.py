@@ -4,12 +4,12 @@ NaN becomes null, and control characters are escaped, so that no terminal acts o
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gptcli.runtime.escapes import UNSAFE
+from gptcli.runtime.files import finite
 
 _INDENT = "  "
 _CONTROLS = {code: f"\\u{code:04x}" for code in UNSAFE}  # which JSON allows inside strings
@@ -56,7 +56,7 @@ def written(value: Any) -> str:
     try:
         text = _encode(value)
     except ValueError:
-        text = _encode(_finite(value))
+        text = _encode(finite(value))
     is_safe = text.isascii() and "\x7f" not in text
     return text if is_safe else text.translate(_CONTROLS)
 
@@ -111,11 +111,3 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(
         isinstance(item, Mapping | list | tuple | Later) for item in value
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
