@@ -17,6 +17,11 @@ _OF_SPECIAL = ("id", "content", "special")  # text never becomes one, however it
 
 def tokenizer_identity(content: Mapping[str, Any]) -> str:
     """The identity of the tokenizer that the parsed tokenizer.json ``content`` describes."""
+    return _hash(essential_parts(content))
+
+
+def essential_parts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a tokenizer.json that decide its ids, each written in one way."""
     essential = {part: _usual(content[part], _OFFSETS) for part in _PARTS}
     essential["decoder"] = _usual(content["decoder"], _DECODER)
     essential["added_tokens"] = [
@@ -28,16 +33,19 @@ def tokenizer_identity(content: Mapping[str, Any]) -> str:
         for key, value in content["model"].items()
         if key != "dropout" and (value or key not in _AFFIXES)
     }
-    return _identity(essential)
+    return _compact(essential)
 
 
 def former_identity(content: Mapping[str, Any]) -> str:
     """The identity that earlier versions gave the same tokenizer and wrote into their files."""
-    return _identity(content)
+    return _hash(_compact(content))
 
 
-def _identity(content: Mapping[str, Any]) -> str:
-    parts = {part: _without_defaults(content[part]) for part in _PARTS}
+def _compact(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {part: _without_defaults(content[part]) for part in _PARTS}
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

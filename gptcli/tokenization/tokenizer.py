@@ -20,6 +20,7 @@ from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError,
 from gptcli.runtime.files import read_bounded, write_json, write_text
 from gptcli.tokenization.byte_level import is_byte_tokenizer
 from gptcli.tokenization.character_table import CharacterTable, is_character_tokenizer
+from gptcli.tokenization.extension import is_extension, special_token
 from gptcli.tokenization.growth import check_growth
 from gptcli.tokenization.identity import former_identity, tokenizer_identity
 from gptcli.tokenization.template import Template, post_processor_of, template_of
@@ -247,6 +248,34 @@ class Tokenizer:
             if (found := whole._inner.token_to_id(token["content"])) != token["id"]:
                 raise _misfit(token, name, f"which cannot be given to it (it would be {found})")
         return whole
+
+    def extended(self, names: Iterable[str]) -> "Tokenizer":
+        """The tokenizer with these special tokens; those that it lacks become the last ids.
+
+        Text gets the ids that it had. UsageError where a name is that of an ordinary token.
+        """
+        new = []
+        for name in dict.fromkeys(names):
+            if name in self.special_tokens:
+                continue
+            if self._inner.token_to_id(name) is not None:
+                raise UsageError(
+                    f"{name!r} is a token that text can become in this tokenizer, so it cannot be "
+                    "a special one: choose another name for it"
+                )
+            new.append(special_token(name, self._n_ids + len(new)))
+        if not new:
+            return self
+        whole = self._with_tokens(new, TOKENIZER_FILE)
+        whole.template, whole.dropout = self.template, self.dropout
+        whole.assumptions = self.assumptions
+        whole.configured_starts = self.configured_starts
+        whole.configured_ends = self.configured_ends
+        return whole
+
+    def extends(self, other: "Tokenizer") -> bool:
+        """Whether this is ``other`` with special tokens appended as the last ids, or its equal."""
+        return is_extension(self._content, other.content, other._n_ids)
 
     @property
     def is_bare(self) -> bool:
