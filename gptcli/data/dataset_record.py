@@ -80,7 +80,10 @@ class SplitRecord:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """All of dataset.json; ``tokenizer`` is the tokenizer's identity."""
+    """All of dataset.json; ``tokenizer`` is the tokenizer's identity.
+
+    With ``pairs`` every document is a prompt, a chosen answer and a rejected one.
+    """
 
     created: str
     dtype: str
@@ -88,6 +91,7 @@ class DatasetRecord:
     tokenizer: str
     source: Mapping[str, Any]
     splits: Mapping[str, SplitRecord]
+    pairs: bool = False
 
     @property
     def is_masked(self) -> bool:
@@ -112,11 +116,11 @@ class DatasetRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The content of dataset.json, without the fields of masks where there are none."""
-        return {"format": FORMAT, **asdict(self, dict_factory=_without_none)}
+        return {"format": FORMAT, **asdict(self, dict_factory=_without_absent)}
 
 
-def _without_none(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in fields if value is not None}
+def _without_absent(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if value is not None and value is not False}
 
 
 def parse_record(content: bytes, place: str) -> DatasetRecord:
@@ -140,6 +144,7 @@ def _record(value: dict[str, Any]) -> DatasetRecord:
         tokenizer=_sha256(value, "tokenizer"),
         source=dict(value["source"]),
         splits={name: _split(name, value["splits"][name]) for name in SPLITS},
+        pairs=_flag(value, "pairs"),
     )
     if len({split.is_masked for split in record.splits.values()}) > 1:
         raise ValueError("one split has masks, the other has none")
@@ -193,6 +198,13 @@ def _count(value: dict[str, Any], field: str, least: int = 0) -> int:
     if type(number) is not int or not least <= number < 2**53:
         raise ValueError(f"{field} is {str(number)[:40]}")
     return number
+
+
+def _flag(value: dict[str, Any], field: str) -> bool:
+    flag = value.get(field, False)
+    if not isinstance(flag, bool):
+        raise ValueError(f"{field} is {str(flag)[:40]}, not true or false")
+    return flag
 
 
 def _sha256(value: dict[str, Any], field: str) -> str:

@@ -12,7 +12,41 @@ from gptcli.config.training import Order
 from gptcli.runtime.seeds import derive_seed
 
 Starts = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 _ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class ItemOrder:
+    """Which of ``size`` items, counted from 0, each row of a step sees.
+
+    Every item is seen once in an epoch, and each epoch has an order of its own.
+    """
+
+    size: int
+    rows_per_step: int
+    seed: int
+
+    def items(self, step: int) -> Numbers:
+        """The item of every row of a step: (rows_per_step,)."""
+        index = self._index(step)
+        epochs, places = index // self.size, index % self.size
+        found = np.empty_like(index)
+        for epoch in np.unique(epochs).tolist():
+            chosen = epochs == epoch
+            found[chosen] = permute(places[chosen], self.size, self._key(epoch))
+        return found
+
+    def keys(self, step: int) -> Numbers:
+        """The key of the epoch that each row of a step belongs to: (rows_per_step,)."""
+        epochs, rows = np.unique(self._index(step) // self.size, return_inverse=True)
+        return np.array([self._key(epoch) for epoch in epochs.tolist()], dtype=np.int64)[rows]
+
+    def _index(self, step: int) -> Numbers:
+        return step * self.rows_per_step + np.arange(self.rows_per_step, dtype=np.int64)
+
+    def _key(self, epoch: int) -> int:
+        return derive_seed(self.seed, "order", epoch)
 
 
 @dataclass(frozen=True)
@@ -32,15 +66,7 @@ class WindowOrder:
 
     def starts(self, step: int) -> Starts:
         """The first token of every row of an optimizer step: (rows_per_step,)."""
-        if self.order == "random":
-            return self._random(step)
-        index = step * self.rows_per_step + np.arange(self.rows_per_step, dtype=np.int64)
-        epochs, positions = index // self.windows_per_epoch, index % self.windows_per_epoch
-        starts = np.empty_like(index)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            starts[chosen] = self._shuffled(int(epoch), positions[chosen])
-        return starts
+        return self._random(step) if self.order == "random" else self._shuffled(step)
 
     @property
     def windows_per_epoch(self) -> int:
@@ -49,14 +75,15 @@ class WindowOrder:
             return self.windows.size
         return -(-(self.n_tokens - 1) // self.block_size) + 1
 
-    def _shuffled(self, epoch: int, positions: Starts) -> Starts:
+    def _shuffled(self, step: int) -> Starts:
         """Starts in a random order: of the given windows, or of adjacent ones from a phase."""
-        key = derive_seed(self.seed, "order", epoch)
-        window = permute(positions, self.windows_per_epoch, key)
+        order = ItemOrder(self.windows_per_epoch, self.rows_per_step, self.seed)
+        window = order.items(step)
         if self.windows is not None:
             return np.minimum(self.windows[window], self._last)
-        phase = key % self.block_size
-        return np.clip(phase + (window - 1) * self.block_size, 0, self._last)
+        phase = order.keys(step) % self.block_size
+        starts: Starts = np.clip(phase + (window - 1) * self.block_size, 0, self._last)
+        return starts
 
     @property
     def _last(self) -> int:

@@ -31,6 +31,7 @@ class Content:
 
 
 MASK = Content(np.dtype("u1"), 2, "mask byte", "neither 0 nor 1")
+PAIR_MASK = Content(np.dtype("u1"), 3, "mask byte", "neither 0, 1 nor 2")
 
 
 def token_content(dtype: str, vocab_size: int) -> Content:

@@ -13,7 +13,7 @@ from gptcli.data.dataset_record import (
     mask_file,
     starts_file,
 )
-from gptcli.data.shards import MASK, START, Shards, map_file, token_content
+from gptcli.data.shards import MASK, PAIR_MASK, START, Shards, map_file, token_content
 from gptcli.data.windows import Windows, counted_windows, window_boundaries
 from gptcli.errors import DataError
 
@@ -29,6 +29,7 @@ class TokenSplit:
     def __init__(self, directory: Path, name: str, record: DatasetRecord) -> None:
         self._directory = directory
         self._name = name
+        self._pairs = record.pairs
         self._record: SplitRecord = record.splits[name]
         sizes = [shard.tokens for shard in self._record.shards]
         numbers = range(len(sizes))
@@ -37,7 +38,8 @@ class TokenSplit:
             sizes,
             token_content(record.dtype, record.vocab_size),
         )
-        self._masks = Shards([directory / mask_file(name, i) for i in numbers], sizes, MASK)
+        masks = [directory / mask_file(name, i) for i in numbers]
+        self._masks = Shards(masks, sizes, PAIR_MASK if record.pairs else MASK)
         self._windows: dict[int, Windows] = {}
 
     @property
@@ -73,15 +75,30 @@ class TokenSplit:
         """One row of ``length`` tokens from each start: (len(starts), length)."""
         return self._tokens.gather(starts, length).astype(np.int64)
 
-    def read_mask(self, start: int, length: int) -> NDArray[np.bool_]:
-        """The mask of the tokens that ``read`` gives; DataError where it is damaged."""
+    def read_marks(self, start: int, length: int) -> NDArray[np.uint8]:
+        """The bytes of the mask beside the tokens that ``read`` gives; DataError where damaged.
+
+        1 counts as a target, 2 is the rejected answer of a pair, and 0 is only read.
+        """
         assert self.is_masked, "a split without masks"
-        return self._masks.read(start, length).view(np.bool_)
+        marks: NDArray[np.uint8] = self._masks.read(start, length)
+        return marks
+
+    def read_mask(self, start: int, length: int) -> NDArray[np.bool_]:
+        """Which of the tokens that ``read`` gives count as targets; DataError where damaged."""
+        counted: NDArray[np.bool_] = self.read_marks(start, length) == 1
+        return counted
 
     def gather_masks(self, starts: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-        """The mask beside the rows of ``gather``: (len(starts), length)."""
+        """Which tokens count in the rows of ``gather``: (len(starts), length)."""
         assert self.is_masked, "a split without masks"
-        return self._masks.gather(starts, length).view(np.bool_)
+        counted: NDArray[np.bool_] = self._masks.gather(starts, length) == 1
+        return counted
+
+    @property
+    def holds_pairs(self) -> bool:
+        """Whether each document is a prompt, a chosen and a rejected answer."""
+        return self._pairs
 
     @cached_property
     def n_targets(self) -> int:

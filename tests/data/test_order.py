@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptcli.data.order import WindowOrder, permute
+from gptcli.data.order import ItemOrder, WindowOrder, permute
 
 
 @settings(deadline=None)
@@ -19,6 +19,19 @@ def test_permute_mixes() -> None:
     permuted = permute(np.arange(10_000), 10_000, 5)
     assert abs(np.corrcoef(np.arange(10_000), permuted)[0, 1]) < 0.05
     assert not np.array_equal(permuted, permute(np.arange(10_000), 10_000, 6))
+
+
+@settings(max_examples=50, deadline=None)
+@given(size=st.integers(1, 60), rows=st.integers(1, 9), seed=st.integers(0, 5))
+def test_every_item_is_seen_once_an_epoch(size: int, rows: int, seed: int) -> None:
+    order = ItemOrder(size, rows, seed)
+    seen = np.concatenate([order.items(step) for step in range(3 * size)])
+    keys = np.concatenate([order.keys(step) for step in range(3 * size)])
+    for epoch in range(3 * rows):
+        part = slice(epoch * size, (epoch + 1) * size)
+        assert sorted(seen[part].tolist()) == list(range(size))
+        assert len(set(keys[part].tolist())) == 1
+    assert len(set(keys.tolist())) == 3 * rows
 
 
 @settings(max_examples=50, deadline=None)
