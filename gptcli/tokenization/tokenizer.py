@@ -254,7 +254,7 @@ class Tokenizer:
 
         Text gets the ids that it had. UsageError where a name is that of an ordinary token.
         """
-        new = []
+        new: list[dict[str, Any]] = []
         for name in dict.fromkeys(names):
             if name in self.special_tokens:
                 continue

@@ -1,7 +1,7 @@
 """``--init-from``: the checkpoint whose weights a new run begins with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,25 @@ from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import model_type_of
 from gptcli.runtime.hashing import sha256_of_streams
+from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.training.chosen_model import MODEL_FLAGS
 from gptcli.training.recipe import usual_rate
+from gptcli.training.vocabulary_growth import VocabularyGrowth
 
 _POSITIONS = "position_embedding.weight"
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A model directory and what its config.json says; ``stamp`` tells when it is replaced."""
+    """A model directory and what its config.json says; ``stamp`` tells when it is replaced.
+
+    ``growth`` are the tokens that the new run's tokenizer has beyond the directory's.
+    """
 
     directory: Path
-    model: ModelConfig
+    stored: ModelConfig
     stamp: Stamp
+    growth: VocabularyGrowth | None = None
 
     @classmethod
     def at(cls, directory: Path) -> "StartingPoint":
@@ -38,6 +44,20 @@ class StartingPoint:
         before = stamp(directory)
         check_description(directory)
         return cls(directory, read_model_config(directory), before)
+
+    def grown(self, old: Tokenizer, new: Tokenizer) -> "StartingPoint":
+        """The same with rows for the tokens of ``new``, an extension of the directory's ``old``.
+
+        Raises UsageError where the model cannot grow.
+        """
+        growth = VocabularyGrowth(old, new)
+        growth.model(self.stored)
+        return replace(self, growth=growth)
+
+    @property
+    def model(self) -> ModelConfig:
+        """The model that the new run begins with."""
+        return self.growth.model(self.stored) if self.growth else self.stored
 
     def preset(self, given: Mapping[str, Any]) -> Preset:
         """The model as a preset with a tenth of the usual learning rate, for fine-tuning.
@@ -65,7 +85,7 @@ class StartingPoint:
             )
 
     def _check_finite(self, weights: Weights) -> None:
-        for entry in file_layout(self.model):
+        for entry in file_layout(self.stored):
             if not entry.absent and not bool(weights[entry.parameter].isfinite().all()):
                 raise CheckpointError(
                     f"{self.directory}: tensor {entry.name} has values that are not finite: "
@@ -75,15 +95,18 @@ class StartingPoint:
     def weights(self, block_size: int) -> tuple[Weights, Origin]:
         """Load the parameters, and what train.json records about them.
 
-        Learned positions are cropped to the first ``block_size``. CheckpointError where the
-        directory has been replaced since its config.json was read, or a value is not finite.
+        Learned positions are cropped to the first ``block_size``, and there are rows for the new
+        tokens of ``growth``. CheckpointError where the directory has been replaced since its
+        config.json was read, or a value is not finite.
         """
         with opened_weights(self.directory) as files:
-            weights = read_weights(files, self.model)
+            weights = read_weights(files, self.stored)
             content = sha256_of_streams(file.stream for file in files)
         if stamp(self.directory) != self.stamp:
             raise CheckpointError(f"{self.directory} was replaced while it was read: try again")
         if block_size < self.model.block_size and _POSITIONS in weights:
             weights[_POSITIONS] = weights[_POSITIONS][:block_size].clone()
         self._check_finite(weights)
+        if self.growth:
+            weights = self.growth.weights(weights, self.model.vocab_size)
         return weights, Origin(self.directory.as_posix(), content)

@@ -216,7 +216,13 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
     for text in omission_notes(start.directory):
         note(text)
     tokenizer = load_tokenizer(start.directory)
-    check_same_tokenizer(start.directory, tokenizer, dataset)
+    if dataset.vocab_size > tokenizer.vocab_size and dataset.tokenizer.extends(tokenizer):
+        start = start.grown(tokenizer, dataset.tokenizer)
+        new = dataset.tokenizer.special_tokens.keys() - tokenizer.special_tokens.keys()
+        which = f"new to {start.directory.as_posix()}: {' '.join(sorted(new))}"
+        note(f"{which}; each begins as the mean of the tokens that it has")
+    else:
+        check_same_tokenizer(start.directory, tokenizer, dataset)
     check_ids_fit(start.directory, start.model.vocab_size, dataset, *SPLITS)
     if tokenizer.template and not dataset.tokenizer.template:
         around = (*tokenizer.template.before, *tokenizer.template.after)

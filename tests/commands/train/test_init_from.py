@@ -115,3 +115,31 @@ def test_weights_that_are_no_numbers_are_refused_by_name(trained: Path, begin) -
     assert done.code == 4
     assert f"tensor {name}" in done.stderr
     assert "an earlier checkpoint" in done.stderr
+
+
+def test_new_special_tokens_get_rows_and_transformers_loads_them(cli, trained, begin) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = load_model(trained / "runs/input", "cpu").tokenizer
+    extended = tokenizer.extended(["<|user|>", "<|end|>"])
+    (trained / "extended.json").write_text(extended.to_json())
+    assert (
+        cli("prepare", "input.txt", "--tokenizer", "extended.json", "--out", "data/new").code == 0
+    )
+    done = begin("--data", "data/new", "--lr", 1e-12)
+    assert done.code == 0, done.stderr
+    assert "new to runs/input: <|end|> <|user|>; each begins as the mean" in done.stderr
+
+    old, new = (
+        AutoModelForCausalLM.from_pretrained(trained / "runs" / name).eval()
+        for name in ("input", "tuned")
+    )
+    assert len(AutoTokenizer.from_pretrained(trained / "runs/tuned")) == extended.vocab_size
+    ids = torch.arange(16)[None]
+    with torch.no_grad():
+        expected, found = old(ids).logits, new(ids).logits
+    assert found.shape[-1] == tokenizer.vocab_size + 2
+    torch.testing.assert_close(found[..., : tokenizer.vocab_size], expected, rtol=1e-5, atol=1e-5)
+    assert cli("train", "--resume", "runs/tuned", "--max-iters", 4).code == 0
+    again = begin("--data", "data/input", "--overwrite", checkpoint="runs/tuned")
+    assert again.code == 4, "the tokenizer that lacks tokens is not an extension"
