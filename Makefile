@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet -c constraints.txt
 GPTCLI := $(CURDIR)/$(BIN)/gptcli
 
-.PHONY: demo test bench lecture readme clean
+.PHONY: demo test test-faults bench lecture readme clean
 
 demo: $(VENV)/installed
 	GPTCLI=$(GPTCLI) sh examples/demo.sh
@@ -17,6 +17,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 2
+
+# Kills, full disks, damaged and hostile files, lost processes: each tried many times, as a table.
+test-faults: $(VENV)/installed-dev
+	OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 # Figures, printed and not judged; PEER=path/to/nanoGPT adds the comparison.
 bench: $(VENV)/installed-dev
