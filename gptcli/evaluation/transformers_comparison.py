@@ -91,7 +91,7 @@ class TransformersComparison:
         n_new = min(_N_GREEDY, self.loaded.model.config.block_size - len(prompt))
         config = SamplingConfig(max_new_tokens=max(1, n_new), temperature=0.0)
         decoder = Decoder(self.loaded.model, 1, self.loaded.device)
-        steps = generate(decoder, prompt, config)
+        steps = generate(decoder, [prompt], config)
         logits, ours = [], []
         for step in steps:
             ours.append(int(step.ids))

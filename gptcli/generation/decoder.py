@@ -27,7 +27,8 @@ def window_start(n_tokens: int, block_size: int) -> int:
 class Decoder:
     """Computes next-token logits; the model reads only tokens that its cache does not hold.
 
-    A text of at most ``longest`` tokens needs no cache for the whole context.
+    A text of at most ``longest`` tokens needs no cache for the whole context. A step that is
+    compiled has copies of the weights, so a model in training must be read without it.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class Decoder:
         device: str,
         use_cache: bool = True,
         longest: int | None = None,
+        compiled: bool = True,
     ) -> None:
         self._model = model
         self._device = torch.device(device)
         dtype = model.token_embedding.weight.dtype
-        self._step = find_step(model, batch_size) if use_cache else None
+        self._step = find_step(model, batch_size) if use_cache and compiled else None
         if self._step is not None:
             longest = None  # it was compiled for a cache of the whole context
         self._cache = (

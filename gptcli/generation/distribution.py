@@ -4,6 +4,8 @@ B rows, V tokens. Logits of excluded tokens become -inf. Order and definitions a
 transformers: repetition penalty, temperature, top-k, top-p, min-p.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from gptcli.config.sampling import SamplingConfig
 
 _FLOATS = torch.finfo(torch.float32)
 _USUAL_NUCLEUS = 1024  # sorting a whole vocabulary takes longer than a small model
+_DRAWN_AT_ONCE = 32
 
 
 def next_token_probabilities(logits: Tensor, ids: Tensor, config: SamplingConfig) -> Tensor:
@@ -92,15 +95,33 @@ def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
     return logits.masked_fill(probabilities < least, -torch.inf)
 
 
-def draw(probabilities: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """Draw one token id per row (B,), each row with its own random generator.
+class RandomStreams:
+    """Random numbers in [0, 1) for the rows of a batch, each row from a stream of its own."""
 
-    One random number per row is looked up in the cumulative sums: torch.multinomial would draw
-    one per token of the vocabulary.
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._drawn = torch.empty(len(seeds), 0, dtype=torch.float64)  # (B, numbers so far)
+
+    def at(self, columns: Tensor) -> Tensor:
+        """Number ``columns[i]`` of stream i, counted from 0: (B,) -> (B, 1)."""
+        while int(columns.max()) >= self._drawn.shape[1]:
+            # Many at once: a call for every token takes longer than a step of a small model.
+            new = [
+                torch.rand(_DRAWN_AT_ONCE, dtype=torch.float64, generator=stream)
+                for stream in self._generators
+            ]
+            self._drawn = torch.cat([self._drawn, torch.stack(new)], dim=1)
+        return self._drawn.gather(1, columns[:, None])
+
+
+def draw(probabilities: Tensor, places: Tensor) -> Tensor:
+    """Draw one token id per row (B,), by a random number per row: ``places`` (B, 1) in [0, 1).
+
+    It is looked up in the cumulative sums: torch.multinomial would draw one random number per
+    token of the vocabulary.
     """
-    places = [torch.rand(1, dtype=torch.float64, generator=stream) for stream in generators]
     sums = probabilities.double().cumsum(dim=1)
     sums /= sums[:, -1:].clone()  # so that every place in [0, 1) is below the last
-    ids = torch.searchsorted(sums, torch.stack(places), right=True)[:, 0]
+    ids = torch.searchsorted(sums, places, right=True)[:, 0]
     assert bool((ids < probabilities.shape[1]).all()), "an id out of range"
     return ids

@@ -13,7 +13,7 @@ from torch import Tensor
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.alternatives import Alternatives, alternatives, model_logprobs
 from gptcli.generation.decoder import Decoder
-from gptcli.generation.distribution import draw, next_token_probabilities
+from gptcli.generation.distribution import RandomStreams, draw, next_token_probabilities
 from gptcli.generation.growing_text import GrowingText
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.runtime.seeds import derive_seed
@@ -21,51 +21,73 @@ from gptcli.runtime.seeds import derive_seed
 
 @dataclass(frozen=True)
 class GenerationStep:
-    """A new token for every sample.
+    """A new token for every row.
 
     Attributes:
         ids: the tokens (B,).
         logits: the model's output (B, V).
         probabilities: the distribution that ids were drawn from (B, V).
+        columns: the number of tokens that were drawn before (B,); below 0 in a row that is still
+            within its prompt.
 
     """
 
     ids: Tensor
     logits: Tensor
     probabilities: Tensor
+    columns: Tensor
 
 
 @torch.inference_mode()
 def generate(
     decoder: Decoder,
-    prompt: list[int],
+    prompts: Sequence[Sequence[int]],
     config: SamplingConfig,
     n_tokens: int | None = None,
     never: Sequence[int] = (),
+    seeds: Sequence[int] | None = None,
 ) -> Iterator[GenerationStep]:
-    """Yield ``max_new_tokens`` steps, each a new token for all of ``num_samples``.
+    """Yield steps, each a new token for every row, until all have ``max_new_tokens`` of their own.
 
-    ``decoder`` has as many rows, and may hold a part of the text already. Sample i has its own
-    random generator, so it is the same whatever the number of samples. Only ids below
-    ``n_tokens`` are drawn, and of these none of ``never``: published models have more outputs
-    than their tokenizers have tokens.
+    ``decoder`` has a row for each prompt, and may hold a part of the texts already. All rows begin
+    at the length of the shortest prompt, so that they share one position: a longer prompt goes on
+    until it is used up, and only then tokens are drawn in its row. Each row draws from a stream of
+    its own (``seeds``; by default those of ``config.seed``), so it does not depend on the others.
+    Only ids below ``n_tokens`` are drawn, and of these none of ``never``: published models have
+    more outputs than their tokenizers have tokens.
     """
-    assert prompt, "a prompt needs at least one token"
-    generators = [
-        torch.Generator().manual_seed(derive_seed(config.seed, "sample", index))
-        for index in range(config.num_samples)
-    ]
-    ids = torch.tensor([prompt] * config.num_samples)  # (B, tokens so far)
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    assert shortest, "a prompt needs at least one token"
+    streams = RandomStreams(sample_seeds(config, len(prompts)) if seeds is None else seeds)
+    given = _padded(prompts, longest)
+    ids = given[:, :shortest]  # (B, tokens so far)
     excluded = torch.tensor(never, dtype=torch.long)
     decoder.go_back_to(ids)
-    for _ in range(config.max_new_tokens):
+    for place in range(shortest, longest + config.max_new_tokens):
         logits = decoder.next_logits(ids)[:, :n_tokens]
         if never:
             logits = logits.index_fill(1, excluded, -torch.inf)
         probabilities = next_token_probabilities(logits, ids, config)
-        new = draw(probabilities, generators)
+        columns = place - lengths
+        new = draw(probabilities, streams.at(columns.clamp(min=0)))
+        if place < longest:
+            new = torch.where(columns < 0, given[:, place], new)
         ids = torch.cat([ids, new[:, None]], dim=1)
-        yield GenerationStep(new, logits, probabilities)
+        yield GenerationStep(new, logits, probabilities, columns)
+
+
+def sample_seeds(config: SamplingConfig, n_rows: int) -> list[int]:
+    """The seeds of so many samples; sample i has the same one whatever their number."""
+    return [derive_seed(config.seed, "sample", index) for index in range(n_rows)]
+
+
+def _padded(prompts: Sequence[Sequence[int]], longest: int) -> Tensor:
+    """Prompts as rows of ids, filled up on the right with zeros that are never read: (B, T)."""
+    rows = torch.zeros(len(prompts), longest, dtype=torch.long)
+    for row, prompt in zip(rows, prompts, strict=True):
+        row[: len(prompt)] = torch.tensor(prompt)
+    return rows
 
 
 class TextGenerator:
@@ -94,7 +116,8 @@ class TextGenerator:
             longest=len(prompt) + config.max_new_tokens,
         )
         missing = tokenizer.missing_ids
-        self._steps = generate(self.decoder, prompt, config, tokenizer.vocab_size, missing)
+        prompts = [prompt] * config.num_samples
+        self._steps = generate(self.decoder, prompts, config, tokenizer.vocab_size, missing)
         numbers = range(config.num_samples)
         self.samples = [GrowingText(tokenizer, config.stop, ends) for _ in numbers]
         self.logprobs: list[list[Alternatives]] = [[] for _ in numbers]

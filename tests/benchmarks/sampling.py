@@ -149,7 +149,7 @@ def bytes_per_token(model: GPT) -> int:
 def _ours(model: GPT, n_new: int, n_prompt: int = _PROMPT, num_samples: int = 1) -> int:
     config = SamplingConfig(max_new_tokens=n_new, num_samples=num_samples)
     decoder = Decoder(model, num_samples, "cpu")
-    for _ in generate(decoder, list(range(n_prompt)), config):
+    for _ in generate(decoder, [list(range(n_prompt))] * num_samples, config):
         pass
     return n_new
 

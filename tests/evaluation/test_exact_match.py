@@ -42,7 +42,7 @@ def test_what_counts_is_what_greedy_generation_writes(sums, half_taught) -> None
         question, answer = text[: text.index("=") + 1], text[text.index("=") + 1 :]
         config = SamplingConfig(max_new_tokens=len(answer), temperature=0.0)
         prompt = sums.tokenizer.encode(question).tolist()
-        steps = generate(Decoder(half_taught, 1, "cpu"), prompt, config)
+        steps = generate(Decoder(half_taught, 1, "cpu"), [prompt], config)
         written = sums.tokenizer.decode([int(step.ids) for step in steps])
         right["+" if "+" in question else "-"] += written == answer
     assert {name: score.n_correct for name, score in found.items()} == right

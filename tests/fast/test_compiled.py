@@ -42,7 +42,7 @@ def empty_cache(tmp_path, monkeypatch):
 def written(model: GPT, num_samples: int) -> list[list[int]]:
     config = SamplingConfig(max_new_tokens=40, num_samples=num_samples)
     decoder = Decoder(model, num_samples, "cpu")
-    return [step.ids.tolist() for step in generate(decoder, [1, 2], config)]
+    return [step.ids.tolist() for step in generate(decoder, [[1, 2]] * num_samples, config)]
 
 
 @pytest.mark.parametrize(("config", "num_samples"), [(GPT2, 2), (LLAMA, 1), (LLAMA, 17)])
@@ -54,6 +54,7 @@ def test_a_compiled_step_writes_what_the_model_writes(config, num_samples, monke
     eager = written(model, num_samples)
     assert find_step(model, num_samples) is None
     compile_step(model, num_samples)
+    assert not Decoder(model, num_samples, "cpu", compiled=False).is_compiled
     calls = []
     step = compiled.CompiledStep.__call__
     monkeypatch.setattr(

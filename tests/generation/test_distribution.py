@@ -16,6 +16,7 @@ from transformers.generation.logits_process import (
 
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.distribution import (
+    RandomStreams,
     draw,
     keep_min_p,
     keep_top_k,
@@ -75,8 +76,8 @@ def test_top_k_keeps_exactly_k_of_equals() -> None:
 
 def test_draws_follow_the_probabilities() -> None:
     probabilities = torch.tensor([[0.1, 0.0, 0.6, 0.3]])
-    stream = torch.Generator().manual_seed(0)
-    drawn = [int(draw(probabilities, [stream])) for _ in range(4000)]
+    places = torch.rand(4000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    drawn = draw(probabilities.expand(4000, -1), places).tolist()
     shares = np.bincount(drawn, minlength=4) / 4000
     np.testing.assert_allclose(shares, probabilities[0].numpy(), atol=0.03)
     assert shares[1] == 0
@@ -84,10 +85,13 @@ def test_draws_follow_the_probabilities() -> None:
 
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_row_draws_from_its_own_stream(rows: int) -> None:
-    probabilities = torch.full((rows, 100), 0.01)
-    streams = [torch.Generator().manual_seed(seed) for seed in range(rows)]
-    alone = draw(probabilities[:1], [torch.Generator().manual_seed(0)])
-    assert int(draw(probabilities, streams)[0]) == int(alone)
+    streams, numbers = RandomStreams(range(rows)), []
+    for count in range(100):  # row i begins i draws after the first
+        numbers.append(streams.at((count - torch.arange(rows)).clamp(min=0)))
+    for row in range(rows):
+        stream = torch.Generator().manual_seed(row)
+        alone = [float(torch.rand(1, dtype=torch.float64, generator=stream)) for _ in range(95)]
+        assert [float(one[row]) for one in numbers[row : row + 95]] == alone
 
 
 def normal(seed: int, *shape: int) -> torch.Tensor:
@@ -175,20 +179,14 @@ def test_top_p_of_a_large_vocabulary_is_that_of_transformers_too(top_p: float) -
 @pytest.mark.parametrize("seed", range(4))
 def test_a_draw_is_where_a_random_number_falls_in_the_sums(seed: int) -> None:
     probabilities = torch.softmax(normal(seed, 3, 40), dim=1)
-    ids = draw(probabilities, [torch.Generator().manual_seed(row) for row in range(3)])
+    places = torch.rand(3, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    ids = draw(probabilities, places)
     for row in range(3):
-        stream = torch.Generator().manual_seed(row)
-        place = float(torch.rand(1, dtype=torch.float64, generator=stream))
         sums = np.cumsum(probabilities[row].double().numpy())
-        assert int(ids[row]) == int(np.argmax(sums / sums[-1] > place))
+        assert int(ids[row]) == int(np.argmax(sums / sums[-1] > float(places[row])))
 
 
-def test_the_impossible_is_never_drawn(monkeypatch) -> None:
+def test_the_impossible_is_never_drawn() -> None:
     probabilities = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]])
-    drawn = set()
-    for place in (0.0, 0.25, 0.5, 1 - 2**-53):
-        monkeypatch.setattr(
-            torch, "rand", lambda *_, place=place, **__: torch.tensor([place], dtype=torch.float64)
-        )
-        drawn.add(int(draw(probabilities, [torch.Generator()])))
-    assert drawn == {1, 3}
+    places = torch.tensor([[0.0], [0.25], [0.5], [1 - 2**-53]], dtype=torch.float64)
+    assert draw(probabilities.expand(4, -1), places).tolist() == [1, 1, 3, 3]

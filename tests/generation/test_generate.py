@@ -17,10 +17,12 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.families.registry import FAMILIES, TRAINABLE
 from gptcli.generation.decoder import Decoder, window_start
+from gptcli.generation.distribution import draw, next_token_probabilities
 from gptcli.generation.generate import TextGenerator, generate
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
+from gptcli.runtime.seeds import derive_seed
 from gptcli.tokenization.trainer import character_tokenizer
 
 CONFIG = ModelConfig(n_layer=2, n_head=2, n_embd=16, block_size=9, vocab_size=23)
@@ -38,7 +40,7 @@ def model() -> GPT:
 
 def written(model: GPT, prompt: list[int], config: SamplingConfig, cache: bool) -> list[list[int]]:
     decoder = Decoder(model, config.num_samples, "cpu", cache)
-    steps = [step.ids.tolist() for step in generate(decoder, prompt, config)]
+    steps = [step.ids.tolist() for step in generate(decoder, [prompt] * config.num_samples, config)]
     return [list(row) for row in zip(*steps, strict=True)]
 
 
@@ -59,6 +61,50 @@ def test_greedy_text_equals_a_plain_loop(model: GPT) -> None:
     assert written(model, [1, 2, 3], config, True) == [ids[3:]]
 
 
+def alone(model: GPT, prompt: list[int], seed: int, config: SamplingConfig) -> list[int]:
+    """A text by itself, without a cache, from a generator that is asked once for each token."""
+    ids, stream = list(prompt), torch.Generator().manual_seed(seed)
+    for _ in range(config.max_new_tokens):
+        start = window_start(len(ids), CONFIG.block_size)
+        with torch.no_grad():
+            logits = model(torch.tensor([ids[start:]]))[:, -1]
+        probabilities = next_token_probabilities(logits, torch.tensor([ids]), config)
+        place = torch.rand(1, 1, dtype=torch.float64, generator=stream)
+        ids.append(int(draw(probabilities, place)))
+    return ids[len(prompt) :]
+
+
+def test_samples_are_drawn_from_the_streams_of_the_seed(model: GPT) -> None:
+    config = SamplingConfig(max_new_tokens=40, num_samples=3, top_k=20, repetition_penalty=1.1)
+    seeds = [derive_seed(config.seed, "sample", index) for index in range(3)]
+    expected = [alone(model, [4, 1], seed, config) for seed in seeds]
+    assert written(model, [4, 1], config, True) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    prompts=st.lists(st.lists(st.integers(0, 22), min_size=1, max_size=14), min_size=1, max_size=6),
+    temperature=st.sampled_from([0.0, 1.0]),
+    max_new_tokens=st.integers(0, 12),
+)
+def test_rows_of_different_lengths_write_what_each_writes_alone(
+    model: GPT, prompts: list[list[int]], temperature: float, max_new_tokens: int
+) -> None:
+    config = SamplingConfig(max_new_tokens=max_new_tokens, temperature=temperature)
+    seeds = [derive_seed(7, row) for row in range(len(prompts))]
+    decoder = Decoder(model, len(prompts), "cpu", compiled=False)
+    answers: list[list[int]] = [[] for _ in prompts]
+    for step in generate(decoder, prompts, config, seeds=seeds):
+        for row, (number, column) in enumerate(zip(step.ids, step.columns, strict=True)):
+            if 0 <= column < max_new_tokens:
+                answers[row].append(int(number))
+            elif column < 0:
+                assert int(number) == prompts[row][int(column)]
+    assert answers == [
+        alone(model, prompt, seed, config) for prompt, seed in zip(prompts, seeds, strict=True)
+    ]
+
+
 def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None:
     few = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=2), True)
     many = written(model, [1], SamplingConfig(max_new_tokens=15, num_samples=5), True)
@@ -74,9 +120,9 @@ def test_a_decoder_that_goes_on_from_a_shared_beginning_writes_the_same(
 ) -> None:
     config, prompt = SamplingConfig(max_new_tokens=n_new), list(range(n_prompt))
     decoder = Decoder(model, 1, "cpu")
-    first = prompt + [int(step.ids) for step in generate(decoder, prompt, config)]
+    first = prompt + [int(step.ids) for step in generate(decoder, [prompt], config)]
     following = [*first[:kept], 9, 8]
-    again = [step.ids.tolist() for step in generate(decoder, following, config)]
+    again = [step.ids.tolist() for step in generate(decoder, [following], config)]
     assert [list(row) for row in zip(*again, strict=True)] == written(
         model, following, config, False
     )
@@ -88,11 +134,11 @@ def test_only_what_is_new_is_read_and_what_all_rows_share_once(model: GPT, monke
         model, "hidden", lambda ids, cache: shapes.append(tuple(ids.shape)) or hidden(ids, cache)
     )
     decoder, config = Decoder(model, 3, "cpu"), SamplingConfig(max_new_tokens=2, num_samples=3)
-    list(generate(decoder, [1, 2, 3], config))
+    list(generate(decoder, [[1, 2, 3]] * 3, config))
     assert shapes == [(1, 3), (3, 1)]
-    list(generate(decoder, [1, 2, 3], config))
+    list(generate(decoder, [[1, 2, 3]] * 3, config))
     assert shapes[2:] == [(3, 1), (3, 1)]
-    list(generate(decoder, [1, 2, 3, 4, 5], config))
+    list(generate(decoder, [[1, 2, 3, 4, 5]] * 3, config))
     assert shapes[4] == (3, 2)
 
 
@@ -227,7 +273,7 @@ def test_bfloat16_rounds_and_no_more(family: str) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
 def test_ids_that_no_token_has_are_never_drawn(model: GPT, temperature: float) -> None:
     config = SamplingConfig(max_new_tokens=60, num_samples=3, temperature=temperature)
-    steps = generate(Decoder(model, 3, "cpu"), [1, 2], config, 20, [0, 4, 5, 19])
+    steps = generate(Decoder(model, 3, "cpu"), [[1, 2]] * 3, config, 20, [0, 4, 5, 19])
     drawn = {number for step in steps for number in step.ids.tolist()}
     assert drawn <= set(range(20)) - {0, 4, 5, 19}
 
@@ -236,6 +282,6 @@ def test_ids_that_no_token_has_are_never_drawn(model: GPT, temperature: float) -
 def test_the_cache_has_room_for_the_longest_text_and_no_more(model, longest, room) -> None:
     config, prompt = SamplingConfig(max_new_tokens=longest - 2, num_samples=2), [1, 2]
     decoder = Decoder(model, 2, "cpu", longest=longest)
-    steps = [step.ids.tolist() for step in generate(decoder, prompt, config)]
+    steps = [step.ids.tolist() for step in generate(decoder, [prompt] * 2, config)]
     assert [list(row) for row in zip(*steps, strict=True)] == written(model, prompt, config, True)
     assert decoder._cache.tensors[0][0].shape[2] == room
