@@ -63,9 +63,9 @@ def any_model():
     def models(draw):
         n_head = draw(st.sampled_from([1, 2, 4]))
         n_embd = n_head * 2 * draw(st.integers(1, 4))
-        lm_head, projections = draw(flag), draw(flag)
+        lm_head, projections, has_score = draw(flag), draw(flag), draw(st.integers(0, 3)) == 0
         inner = st.sampled_from([0, n_embd] if not projections else [None, 0, 1, 7])
-        return ModelConfig(
+        config = ModelConfig(
             n_layer=draw(st.integers(1 if lm_head else 0, 4)),
             n_head=n_head,
             n_embd=n_embd,
@@ -86,6 +86,7 @@ def any_model():
             **{name: draw(flag) for name in ("bias", "qkv_bias", "qk_norm", "gated", "residual")},
             **{name: draw(flag) for name in ("embedding_norm", "rope_reversed")},
         )
+        return config.scoring() if has_score and config.n_layer else config
 
     return models()
 

@@ -205,8 +205,8 @@ def _mlp(config: ModelConfig, work: Workload) -> Part:
 
 def _head(config: ModelConfig, work: Workload) -> Part:
     """The final norm, the head and the loss: softmax and its two gradients in float32."""
-    N, C, V = work.tokens, config.n_embd, config.vocab_size
-    half, weights = _half(work), _weights(config, "lm_head")
+    N, C, V = work.tokens, config.n_embd, config.n_outputs
+    half, weights = _half(work), _weights(config, "score" if config.score else "lm_head")
     saved = _kept_by_reading(config, work) + _weights_copied(work, weights)
     capped = half * N * V if config.logit_cap is not None else 0
     loss = 3 * _FULL * N * V

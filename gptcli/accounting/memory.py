@@ -74,7 +74,7 @@ def generation_memory(config: ModelConfig, work: Workload) -> GenerationMemory:
 
 def evaluation_bytes(config: ModelConfig, tokens: int) -> int:
     """The working memory of the loss of so many tokens at once, in float32 without gradients."""
-    V = config.vocab_size
+    V = config.n_outputs
     # Logits and their log-softmax; a cap has its argument, its tanh and its result at once.
     read_out = config.n_embd + (2 if config.logit_cap is None else 3) * V
     return _FLOAT32 * tokens * max(_attending(config), _computing(config), read_out)
@@ -83,7 +83,7 @@ def evaluation_bytes(config: ModelConfig, tokens: int) -> int:
 def _working(config: ModelConfig, work: Workload) -> int:
     """The largest working memory in bytes: of a block for the whole prompt, or of the logits."""
     widest = work.tokens * max(_attending(config), _computing(config))
-    logits = work.tokens * config.n_embd + work.batch * config.vocab_size
+    logits = work.tokens * config.n_embd + work.batch * config.n_outputs
     return work.value_bytes * max(widest, logits)
 
 

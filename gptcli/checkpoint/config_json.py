@@ -27,6 +27,9 @@ _ACTIVATIONS: Mapping[str, str] = MappingProxyType(
         "silu": "silu",
     }
 )
+_SCORER = "ForSequenceClassification"
+# transformers takes a model for one of two classes where they are left out.
+_LABELS = {"id2label": {"0": "reward"}, "label2id": {"reward": 0}}
 _OTHER_NAMES = {"gelu_pytorch_tanh": "gelu_new"}
 
 
@@ -36,8 +39,11 @@ def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> di
     table = family.config_fields
     values = {**config.whole(), "activation": _ACTIVATIONS[config.activation]}
     own = {name: asdict(config)[name] for name in _own_fields(family)}
+    if not config.score:
+        own.pop("score", None)
     return {
-        "architectures": [table.architecture or "GPT"],
+        "architectures": [(table.scorer if config.score else table.architecture) or "GPT"],
+        **(_LABELS if config.score else {}),
         "model_type": family.name,
         **{theirs: values[ours] for theirs, ours in table.names.items()},
         **table.fixed,
@@ -110,6 +116,8 @@ def _parse(raw: dict[str, Any]) -> ModelConfig:
     try:
         converted = converter.read({**family.config_fields.defaults, **raw}) if converter else {}
         values = {**family.switches, **_named_values(raw, family), **converted, **_own_values(raw)}
+        if _is_scorer(raw):
+            values |= {"score": True, "tied": False}
         config = ModelConfig.from_fields(values)
     except UsageError as error:
         raise UsageError(_in_their_names(str(error), family)) from None
@@ -153,6 +161,18 @@ def _named_values(raw: Mapping[str, Any], family: Family) -> dict[str, Any]:
     return values
 
 
+def _is_scorer(raw: Mapping[str, Any]) -> bool:
+    """Whether the model has a score in place of logits; UsageError where it has several."""
+    classes = raw.get("architectures")
+    if not isinstance(classes, list) or not any(str(one).endswith(_SCORER) for one in classes):
+        return False
+    labels = raw.get("id2label")
+    count = len(labels) if isinstance(labels, dict) else raw.get("num_labels", 2)
+    if count != 1:
+        raise UsageError(f"its {count!s:.20} labels make it a classifier, not a reward model")
+    return True
+
+
 def _activation(name: object) -> str:
     if isinstance(name, str):
         name = _OTHER_NAMES.get(name, name)
@@ -171,10 +191,14 @@ def _own_values(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_fields(family: Family) -> list[str]:
-    """The fields of ModelConfig that a model may choose and config.json has no name for."""
+    """The fields of ModelConfig that a model may choose and config.json has no name for.
+
+    Whether it has a score is told by its class, where transformers has one.
+    """
     return [
         field.name
         for field in fields(ModelConfig)
         if field.name not in family.config_fields.covered
+        and not (field.name == "score" and family.config_fields.scorer)
         and (not family.is_known_to_transformers or family.may_choose(field.name))
     ]

@@ -80,6 +80,8 @@ def canonical_name(name: str, config: ModelConfig) -> str | None:
     tensors = family_of(config).tensors
     if name.endswith(tensors.ignored):
         return None
+    if name == "score.weight":
+        return name
     if name == "lm_head.weight":
         return tensors.rename("token_embedding.weight") if config.tied else name
     prefix = tensors.optional_prefix

@@ -18,8 +18,8 @@ GENERATION_FILE = "generation_config.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,240}\.safetensors")
 DESCRIPTION_FILES = (CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, GENERATION_FILE)
 MODEL_FILES = (*DESCRIPTION_FILES, WEIGHTS_FILE)
-_START_NAME, _END_NAME = "bos_token_id", "eos_token_id"
-_SPECIAL_NAMES = (_START_NAME, _END_NAME, "pad_token_id")
+_START_NAME, _END_NAME, _PADDING_NAME = "bos_token_id", "eos_token_id", "pad_token_id"
+_SPECIAL_NAMES = (_START_NAME, _END_NAME, _PADDING_NAME)
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -30,10 +30,20 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     )
     start = next(iter(tokenizer.template.before), None)
     settings = _tokenizer_config(config, end_token) | template_settings(tokenizer)
-    write_json(directory / CONFIG_FILE, model_config_json(config, end) | {_START_NAME: start})
+    padding = {_PADDING_NAME: _padding(tokenizer)} if config.score else {}
+    described = model_config_json(config, end) | {_START_NAME: start} | padding
+    write_json(directory / CONFIG_FILE, described)
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
     write_json(directory / TOKENIZER_CONFIG_FILE, settings)
     write_json(directory / GENERATION_FILE, _generation_config(end) | {_START_NAME: start})
+
+
+def _padding(tokenizer: Tokenizer) -> int:
+    """What a reward model is told to be padding: the smallest id that ends no text.
+
+    transformers reads a score at the last token that is none.
+    """
+    return int(tokenizer.end_of_text == 0)
 
 
 def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:

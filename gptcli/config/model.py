@@ -1,7 +1,7 @@
 """The configuration of a GPT in one frozen object, which refuses impossible models."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -55,6 +55,7 @@ class ModelConfig:
     - ``bias`` is for the linear layers of a block and layer norms, ``qkv_bias`` for query, key
       and value alone (the lecture has none there).
     - ``tied``: token embedding and language-model head share one matrix.
+    - ``score``: a reward or value model, which has one number per position in place of logits.
     - Only models of the lecture's ladder lack the ``residual`` stream, the ``projections`` that
       write to it, or the ``lm_head``: then the stream itself is the logits.
     """
@@ -86,6 +87,7 @@ class ModelConfig:
     residual: bool = True
     projections: bool = True
     lm_head: bool = True
+    score: bool = False
 
     def __post_init__(self) -> None:
         _check_model(self)
@@ -107,9 +109,20 @@ class ModelConfig:
         return self._usual_inner_size if self.n_inner is None else self.n_inner
 
     @property
+    def n_outputs(self) -> int:
+        """How many numbers it computes for each position: a logit for each token, or a score."""
+        return 1 if self.score else self.vocab_size
+
+    @property
     def _usual_inner_size(self) -> int:
         """4 n_embd; 2/3 of that in a gated MLP, which has three matrices, for the same cost."""
         return -(-8 * self.n_embd // 192) * 64 if self.gated else 4 * self.n_embd
+
+    def scoring(self) -> "ModelConfig":
+        """The reward or value model with the same trunk, which has a score in place of the head."""
+        return replace(
+            self, score=True, tied=False, lm_head=True, lm_head_bias=False, logit_cap=None
+        )
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> "ModelConfig":
@@ -153,6 +166,8 @@ def _check_model(config: ModelConfig) -> None:
         _check_without_projections(config)
     if not config.lm_head:
         _check_without_head(config)
+    if config.score and (config.tied or config.lm_head_bias or not config.lm_head):
+        raise UsageError("a model with a score has no lm_head: neither a tied one nor its bias")
 
 
 def _check_sizes(config: ModelConfig) -> None:

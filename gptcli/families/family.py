@@ -64,7 +64,8 @@ class ConfigFields:
     ``names``: Hugging Face's field -> ours. ``defaults``: the values of fields that a file may
     leave out, as in transformers; all others are required. ``fixed``: options of transformers
     that our model does not support, with the only value accepted. ``constants`` are written
-    and not read. ``architecture`` is transformers' class, None where it has none.
+    and not read. ``architecture`` is transformers' class, None where it has none, and
+    ``scorer`` that of a reward model.
     """
 
     architecture: str | None
@@ -73,6 +74,7 @@ class ConfigFields:
     fixed: Mapping[str, Any] = field(default_factory=_nothing)
     constants: Mapping[str, Any] = field(default_factory=_nothing)
     converter: FieldConverter | None = None
+    scorer: str | None = None
 
     @property
     def covered(self) -> frozenset[str]:
@@ -130,6 +132,8 @@ class Family:
 
     def may_choose(self, name: str) -> bool:
         """Whether a model of the family may have another value of this field."""
+        if name == "score" and self.config_fields.scorer:
+            return True
         return name in self.free or name in _SIZES
 
     def usual(self, name: str) -> object:

@@ -47,6 +47,7 @@ CONFIG_FIELDS = ConfigFields(
         }
     ),
     constants=MappingProxyType({"embd_pdrop": 0.0}),
+    scorer="GPT2ForSequenceClassification",
 )
 
 _TENSORS = TensorNames(

@@ -18,6 +18,7 @@ _SWITCHES = MappingProxyType(
 CONFIG_FIELDS = replace(
     gpt2.CONFIG_FIELDS,
     architecture=None,
+    scorer=None,
     defaults=MappingProxyType({}),
     fixed=MappingProxyType({}),
 )

@@ -110,6 +110,7 @@ CONFIG_FIELDS = ConfigFields(
     ),
     fixed=MappingProxyType({"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}),
     converter=FieldConverter(("rope_theta", "rope_scaling"), _write_rope, _read_rope),
+    scorer="LlamaForSequenceClassification",
 )
 
 TENSORS = TensorNames(

@@ -34,6 +34,7 @@ def _without_head_dim(table: Mapping[str, Any]) -> dict[str, Any]:
 _CONFIG_FIELDS = replace(
     llama.CONFIG_FIELDS,
     architecture="NanoChatForCausalLM",
+    scorer=None,
     names=MappingProxyType(
         {
             **_without_head_dim(llama.CONFIG_FIELDS.names),

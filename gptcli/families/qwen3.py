@@ -12,6 +12,7 @@ _SWITCHES = MappingProxyType({**llama.SWITCHES, "qk_norm": True, "norm_epsilon":
 _CONFIG_FIELDS = replace(
     llama.CONFIG_FIELDS,
     architecture="Qwen3ForCausalLM",
+    scorer="Qwen3ForSequenceClassification",
     defaults=MappingProxyType(
         {
             **llama.CONFIG_FIELDS.defaults,

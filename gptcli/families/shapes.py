@@ -58,7 +58,7 @@ def group_of(name: str, n_dims: int) -> str:
         return "vector"
     if name.startswith("blocks."):
         return "matrix"
-    return "head" if name.startswith("lm_head.") else "embedding"
+    return "head" if name.startswith(("lm_head.", "score.")) else "embedding"
 
 
 def parameter_groups(config: ModelConfig) -> dict[str, int]:
@@ -117,7 +117,9 @@ def _mlp(config: ModelConfig) -> Iterator[Parameter]:
 def _readout(config: ModelConfig) -> Iterator[Parameter]:
     C, V = config.n_embd, config.vocab_size
     yield from _norm("final_norm", C, config)
-    if config.lm_head and not config.tied:
+    if config.score:
+        yield Parameter("score.weight", (1, C))
+    elif config.lm_head and not config.tied:
         yield Parameter("lm_head.weight", (V, C))
     if config.lm_head_bias:
         yield Parameter("lm_head.bias", (V,))

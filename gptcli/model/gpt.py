@@ -1,4 +1,4 @@
-"""The GPT: embeddings, a stack of blocks, and a read-out over the vocabulary.
+"""The GPT: embeddings, a stack of blocks, and a read-out over the vocabulary or of a score.
 
 B rows, T positions, C = n_embd, V = vocabulary.
 """
@@ -68,14 +68,17 @@ class GPT(nn.Module):
         self.embedding_norm = make_norm(config, C) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.final_norm = make_norm(config, C)
-        self.lm_head = (
-            nn.Linear(C, V, bias=config.lm_head_bias) if config.lm_head else nn.Identity()
-        )
+        self.score: nn.Linear | None = None
+        self.lm_head: nn.Module = nn.Identity()
+        if config.score:
+            self.score = nn.Linear(C, 1, bias=False)
+        elif config.lm_head:
+            self.lm_head = nn.Linear(C, V, bias=config.lm_head_bias)
         if config.tied:
             self.lm_head.weight = self.token_embedding.weight
 
     def forward(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Token ids (B, T) -> logits (B, T, V) for the token after each position."""
+        """Token ids (B, T) -> logits (B, T, V) for the token after each position, or scores."""
         return self.read_out(self.hidden(ids, cache))
 
     def hidden(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
@@ -103,7 +106,10 @@ class GPT(nn.Module):
         return self.embedding_norm(x), self.position_embedding.signal(positions)
 
     def read_out(self, stream: Tensor) -> Tensor:
-        """The stream (..., C) of some positions -> logits (..., V)."""
+        """The stream (..., C) of some positions -> logits (..., V), or their score (..., 1)."""
+        if self.score is not None:
+            scores: Tensor = self.score(stream)
+            return scores
         logits: Tensor = self.lm_head(stream)
         cap = self.config.logit_cap
         return logits if cap is None else cap * torch.tanh(logits / cap)

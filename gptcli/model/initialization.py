@@ -47,7 +47,7 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
     Matrices that write to the residual stream are scaled by 1/sqrt(2 n_layer), so that its
     variance does not grow with the number of layers. A model without norms never brings a
     signal back to scale, so its embeddings and matrices keep the variance near 1 (LeCun et
-    al. 1998). The head does not: untrained logits are near 0 in every model.
+    al. 1998). The head does not: untrained logits are near 0 in every model. A score is 0.
 
     A model that normalises its embeddings (nanochat) starts with zeros in the head and in the
     matrices that write to the stream, so that every block begins as the identity; the others
@@ -68,6 +68,8 @@ def initialize(model: GPT, generator: torch.Generator) -> None:
 
 
 def _linear_std(name: str, n_inputs: int, config: ModelConfig) -> float:
+    if name == "score":
+        return 0.0
     writes_to_stream = config.residual and name.endswith((".attention.output", ".mlp.down"))
     if config.embedding_norm:
         return 0.0 if writes_to_stream or name == "lm_head" else 1 / math.sqrt(3 * n_inputs)

@@ -164,7 +164,7 @@ def _parts(model: GPT) -> Iterator[tuple[str, nn.Module]]:
     for index, block in enumerate(model.blocks):
         yield f"block {index}", block
     yield "final norm", model.final_norm
-    yield "head", model.lm_head
+    yield "head", model.lm_head if model.score is None else model.score
 
 
 @contextmanager

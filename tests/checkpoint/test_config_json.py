@@ -37,6 +37,7 @@ def read_back(directory: Path, raw: dict) -> ModelConfig:
         ({"gptcli": {"biases": True}}, "biases"),
         ({"gptcli": {"bias": 1}}, "bias"),
         ({"gptcli": {"lm_head_bias": True}}, "gptcli-custom"),
+        ({"architectures": ["GPT2ForSequenceClassification"]}, "2 labels make it a classifier"),
         ({"layer_norm_epsilon": 0}, ": layer_norm_epsilon must"),
         ({"resid_pdrop": float("nan")}, "NaN"),
         ({"resid_pdrop": 1.0}, ": resid_pdrop must be .* try resid_pdrop 0.1"),

@@ -115,6 +115,7 @@ def test_rotary_positions_need_even_heads_and_say_which(more: dict) -> None:
         ({"projections": False}, "--n-inner 32"),
         ({"projections": False, "n_inner": 0, "head_dim": 8}, "--head-dim 8"),
         ({"lm_head": False}, "lm_head"),
+        ({"score": True}, "tied"),
         ({"lm_head": False, "tied": False}, "--n-embd 8"),
         ({"n_layer": 0}, "--n-layer must be at least"),
     ],

@@ -1,0 +1,79 @@
+"""How likely a model finds the tokens of given answers.
+
+The one function for all who ask: the policy that writes, its update and its reference, so that
+equal weights give equal digits. B rows, A tokens in the longest answer, N tokens of all answers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gptcli.config.training import Precision
+from gptcli.data.answer_rows import AnswerRows
+from gptcli.model.gpt import GPT
+from gptcli.runtime.device import autocast
+
+
+def answer_log_probabilities(
+    model: GPT, rows: AnswerRows, n_ids: int, precision: Precision = "float32"
+) -> Tensor:
+    """The log-probability of each token of the answers (B, A), 0 behind an answer's end.
+
+    Float32, among the ``n_ids`` ids of the tokenizer: a model may have more.
+    """
+    table = _log_distributions(model, rows, n_ids, precision)
+    return by_row(_of_targets(table, rows), rows)
+
+
+@dataclass(frozen=True)
+class AnswerLikelihood:
+    """Of each token of the answers (B, A), 0 behind an answer's end, float32.
+
+    Its log-probability, and the entropy in nats of the distribution that it was drawn from.
+    """
+
+    log_probabilities: Tensor
+    entropies: Tensor
+
+
+def answer_likelihood(
+    model: GPT, rows: AnswerRows, n_ids: int, precision: Precision = "float32"
+) -> AnswerLikelihood:
+    """What ``answer_log_probabilities`` returns, and how undecided the model was, as a figure."""
+    table = _log_distributions(model, rows, n_ids, precision)
+    known = table.detach()
+    entropies = -(known.exp() * known).sum(1)
+    return AnswerLikelihood(by_row(_of_targets(table, rows), rows), by_row(entropies, rows))
+
+
+def streams_before(model: GPT, rows: AnswerRows, precision: Precision = "float32") -> Tensor:
+    """The normalised stream (N, C) at the token before each token of the answers.
+
+    The model's head computes nothing for prompts and filling.
+    """
+    device = model.token_embedding.weight.device
+    ids = torch.from_numpy(rows.ids).to(device)
+    with autocast(device.type, precision):
+        hidden = model.hidden(ids)  # (B, T, C)
+    return hidden.flatten(0, 1).index_select(0, torch.from_numpy(rows.places - 1).to(device))
+
+
+def by_row(values: Tensor, rows: AnswerRows) -> Tensor:
+    """Numbers of all answers' tokens, (N,) -> (B, A), 0 behind an answer's end."""
+    mask = torch.from_numpy(rows.mask).to(values.device)
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+
+
+def _log_distributions(model: GPT, rows: AnswerRows, n_ids: int, precision: Precision) -> Tensor:
+    """The log-probability of every id (N, n_ids) in place of each token of the answers."""
+    stream = streams_before(model, rows, precision)
+    with autocast(stream.device.type, precision):
+        logits = model.read_out(stream)
+    return logits.float()[:, :n_ids].log_softmax(1)
+
+
+def _of_targets(table: Tensor, rows: AnswerRows) -> Tensor:
+    """The entries (N,) of a table (N, ids) at the answers' own tokens."""
+    targets = torch.from_numpy(rows.ids.reshape(-1)[rows.places]).to(table.device)
+    return table.gather(1, targets[:, None])[:, 0]
