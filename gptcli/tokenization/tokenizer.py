@@ -24,7 +24,11 @@ from gptcli.tokenization.extension import is_extension, special_token
 from gptcli.tokenization.growth import check_growth
 from gptcli.tokenization.identity import former_identity, tokenizer_identity
 from gptcli.tokenization.template import Template, post_processor_of, template_of
-from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE, TokenizerConfig
+from gptcli.tokenization.tokenizer_config import (
+    CHAT_TEMPLATE_FILE,
+    TOKENIZER_CONFIG_FILE,
+    TokenizerConfig,
+)
 
 TOKENIZER_FILE = "tokenizer.json"
 LARGEST_ID = 2**22  # the largest vocabularies have a million tokens
@@ -44,7 +48,8 @@ class Tokenizer:
     ``encode`` adds them where that is asked for. ``missing_ids`` are those below ``vocab_size``
     that have no token; ``configured_starts`` and ``configured_ends`` are the tokens that the
     files beside the vocabulary say begin and end a text. ``assumptions`` are what a user should
-    know of how these files were read.
+    know of how these files were read. ``chat_template`` is a text of Jinja that writes the turns
+    of a conversation; it is no part of the identity.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
@@ -66,6 +71,7 @@ class Tokenizer:
         self.assumptions: tuple[str, ...] = ()
         self.configured_starts: tuple[str, ...] = ()
         self.configured_ends: tuple[str, ...] = ()
+        self.chat_template: str | None = None
         self._earlier = frozenset({before} - {""})
 
     @classmethod
@@ -204,6 +210,7 @@ class Tokenizer:
         ends = [by_id.get(number) for number in config.end_ids]
         whole.configured_starts = tuple(filter(None, (config.start, *starts)))
         whole.configured_ends = tuple(filter(None, (config.end, *ends)))
+        whole.chat_template = config.chat_template
         if config.is_ours and not (config.adds_start or config.adds_end):
             whole.template = Template()
         whole.has_replaced(self)
@@ -271,6 +278,7 @@ class Tokenizer:
         whole.assumptions = self.assumptions
         whole.configured_starts = self.configured_starts
         whole.configured_ends = self.configured_ends
+        whole.chat_template = self.chat_template
         return whole
 
     def extends(self, other: "Tokenizer") -> bool:
@@ -388,9 +396,12 @@ def _misfit(token: Mapping[str, Any], name: str, why: str) -> CheckpointError:
 def write_tokenizer(directory: Path, tokenizer: Tokenizer) -> None:
     """Write a tokenizer.json, and beside it the end of text where that file does not tell it.
 
-    The template is said there, too: what was written before there were templates has none.
+    The template is said there, too: what was written before there were templates has none. A
+    chat template is a file of its own.
     """
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    if tokenizer.chat_template is not None:
+        write_text(directory / CHAT_TEMPLATE_FILE, tokenizer.chat_template)
     settings = template_settings(tokenizer)
     bare, end = copy.copy(tokenizer), tokenizer.end_of_text
     bare.configured_ends = ()

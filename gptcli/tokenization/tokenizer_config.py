@@ -1,5 +1,7 @@
 """What a tokenizer's makers put beside its vocabulary: added tokens, start and end, its class."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +12,14 @@ from gptcli.errors import CheckpointError
 from gptcli.runtime.files import parse_object, read_bounded
 
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
 _ADDED_FILE = "added_tokens.json"
 _SPECIAL_FILE = "special_tokens_map.json"
 _MODEL_FILE = "config.json"
 _GENERATION_FILE = "generation_config.json"
 SETTINGS_FILES = (
     TOKENIZER_CONFIG_FILE,
+    CHAT_TEMPLATE_FILE,
     _ADDED_FILE,
     _SPECIAL_FILE,
     _MODEL_FILE,
@@ -71,6 +75,7 @@ class TokenizerConfig:
         model_type: the type of the model; None where it is not named.
         frame: names of the tokens that the class puts before and after every text.
         add_prefix_space: whether text gets a space before it.
+        chat_template: a text of Jinja that writes the turns of a conversation; None without one.
 
     """
 
@@ -86,6 +91,7 @@ class TokenizerConfig:
     model_type: str | None = None
     frame: tuple[str, str] | None = None
     add_prefix_space: bool = False
+    chat_template: str | None = None
 
     @classmethod
     def read(cls, directory: Path) -> "TokenizerConfig":
@@ -113,6 +119,7 @@ class TokenizerConfig:
             model_type=model_type,
             frame=frame and (roles["cls_token"] or frame[0], roles["sep_token"] or frame[1]),
             add_prefix_space=prefixed is True,
+            chat_template=_chat_template(directory, settings, roles),
         )
 
     @property
@@ -138,6 +145,39 @@ def _read(file: Path) -> dict[str, Any]:
         return parse_object(read_bounded(file, _LARGEST))
     except OSError:
         return {}
+    except ValueError as error:
+        raise CheckpointError(f"{file} cannot be used: {error}; download it again") from None
+
+
+def _chat_template(
+    directory: Path, settings: Mapping[str, Any], roles: Mapping[str, str | None]
+) -> str | None:
+    """The template of a directory; tokens that it mentions by their role are set in it.
+
+    It lies in a file of its own or, in older directories, in tokenizer_config.json: as a text, or
+    in a list of which the one named default counts.
+    """
+    text = _template_file(directory / CHAT_TEMPLATE_FILE)
+    if text is None:
+        text = settings.get("chat_template")
+    if isinstance(text, list):
+        named = {one.get("name"): one.get("template") for one in text if isinstance(one, dict)}
+        text = named.get("default")
+    if not isinstance(text, str):
+        return None
+    bound = [
+        f"{{% set {role} = {json.dumps(name, ensure_ascii=False)} %}}"
+        for role, name in roles.items()
+        if name and re.search(rf"\b{role}\b", text) and f"{{% set {role} = " not in text
+    ]
+    return "".join(bound) + text
+
+
+def _template_file(file: Path) -> str | None:
+    try:
+        return read_bounded(file).decode("utf-8")
+    except OSError:
+        return None
     except ValueError as error:
         raise CheckpointError(f"{file} cannot be used: {error}; download it again") from None
 

@@ -1,0 +1,246 @@
+"""Chat templates: from the turns of a conversation to its text and its special tokens.
+
+A template is a text of Jinja, written as transformers and makers of models write theirs. Only the
+template writes special tokens. A content that spells the name of one stays text: a mark that no
+text has, U+FDD2, stands within the name while the template is rendered.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from gptcli.data.chat.jinja import GENERATION_END, GENERATION_START, MARKS, rendered
+from gptcli.errors import CheckpointError, DataError
+from gptcli.tokenization.tokenizer import Tokenizer
+
+ASSISTANT = "assistant"
+ROLES = ("system", "user", ASSISTANT)
+BUILT_IN_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+BUILT_IN_TEMPLATE = (
+    "{% for m in messages %}"
+    "{% if m.role == 'assistant' %}"
+    "<|assistant|>{% generation %}{{ m.content }}<|end|>{% endgeneration %}"
+    "{% elif m.role == 'user' %}<|user|>{{ m.content }}<|end|>"
+    "{% elif m.role == 'system' %}<|system|>{{ m.content }}<|end|>"
+    "{% else %}{{ raise_exception('unknown role ' + m.role) }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_HIDDEN = "\ufdd2"  # behind the first character of a special token's name in a content
+_GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
+_PROBE = "\ue000"  # an answer that no template writes itself
+_NEVER = "(?!)"  # matches nothing
+Span = tuple[int, int]  # first character and the one behind the last
+
+
+@dataclass(frozen=True)
+class DocumentPart:
+    """A piece of a document: a text, or the name of a special token, which is one id.
+
+    Attributes:
+        text: the text, or the name.
+        target: 1 where it counts in the loss; 0 where it is only read; 2 in the rejected answer
+            of a pair.
+        special: whether it is a special token.
+        joined: whether it belongs to the text of the part before it, so that the ids are those
+            of both together.
+
+    """
+
+    text: str
+    target: int = 1
+    special: bool = False
+    joined: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A turn of a conversation; ``is_learnt``: whether an assistant's turn counts in the loss."""
+
+    role: str
+    content: str
+    is_learnt: bool = True
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A template, and the special tokens that it may write as one id each."""
+
+    text: str
+    special_tokens: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "ChatTemplate | None":
+        """The template of a tokenizer; None where it has none."""
+        if tokenizer.chat_template is None:
+            return None
+        return cls(tokenizer.chat_template, tuple(tokenizer.special_tokens))
+
+    def render(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool = False
+    ) -> list[DocumentPart]:
+        """The parts of a conversation; ``add_generation_prompt`` begins the assistant's next turn.
+
+        The target of what the assistant says in turns that are learnt is 1. Raises DataError where
+        the template refuses the messages, CheckpointError where the template is of no use.
+        """
+        whole = self._rendered(messages, add_generation_prompt)
+        if _GENERATION.search(self.text):
+            text, blocks = _without_marks(whole)
+            return self._parts(text, _chosen(blocks, messages))
+        return self._parts(whole, self._prefix_spans(whole, messages))
+
+    @property
+    def end_token(self) -> str:
+        """The special token that ends an assistant's turn.
+
+        Raises CheckpointError where there is none: a model could not learn to stop.
+        """
+        return _end_token(self)
+
+    def _rendered(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        """The output of the template, with the marks in it."""
+        hidden = [
+            {"role": one.role, "content": self._hidden(one.content, number)}
+            for number, one in enumerate(messages, 1)
+        ]
+        return rendered(self.text, hidden, add_generation_prompt)
+
+    def _hidden(self, content: str, number: int) -> str:
+        """A content in which no special token can be found."""
+        if mark := next((mark for mark in MARKS if mark in content), None):
+            raise DataError(
+                f"message {number} has the character U+{ord(mark):04X}, which no text has: leave "
+                "it out"
+            )
+        spelled = _spelled(self.special_tokens)
+        if not any(sign in content for sign in spelled.first_signs):
+            return content
+        return spelled.begun.sub(rf"\1{_HIDDEN}", content)
+
+    def _prefix_spans(self, whole: str, messages: Sequence[Message]) -> list[Span]:
+        """What the assistant's turns add to the text before them, to their end token."""
+        spans = []
+        for index, message in enumerate(messages):
+            if message.role != ASSISTANT or not message.is_learnt:
+                continue
+            before = self._rendered(messages[:index], True)
+            through = self._rendered(messages[: index + 1], False)
+            if not through.startswith(before) or not whole.startswith(through):
+                raise CheckpointError(
+                    f"the chat template does not say which text is message {index + 1}, for it "
+                    "writes the messages before or after it in another way once they have "
+                    "company: give --chat-template with {% generation %} and {% endgeneration %} "
+                    "around what the assistant says"
+                )
+            spans.append((len(before), self._end_of_answer(through, len(before))))
+        return spans
+
+    def _end_of_answer(self, text: str, start: int) -> int:
+        """Where the end token of the answer that begins at ``start`` ends."""
+        for found in _spelled(self.special_tokens).whole.finditer(text, start):
+            if found[0] == self.end_token:
+                return found.end()
+        return len(text)
+
+    def _parts(self, text: str, spans: Sequence[Span]) -> list[DocumentPart]:
+        """The text divided at special tokens and at the edges of the learnt spans."""
+        parts: list[DocumentPart] = []
+        edges = sorted({edge for span in spans for edge in span})
+        place = 0
+        for found in _spelled(self.special_tokens).whole.finditer(text):
+            parts += _text_parts(text, (place, found.start()), spans, edges)
+            parts.append(DocumentPart(found[0], _target(found.start(), spans), special=True))
+            place = found.end()
+        return [*parts, *_text_parts(text, (place, len(text)), spans, edges)]
+
+
+def _text_parts(
+    text: str, within: Span, spans: Sequence[Span], edges: Sequence[int]
+) -> Iterator[DocumentPart]:
+    start, end = within
+    borders = [start, *(edge for edge in edges if start < edge < end), end]
+    for low, high in pairwise(borders):
+        if piece := text[low:high].replace(_HIDDEN, ""):
+            yield DocumentPart(piece, _target(low, spans), joined=low > start)
+
+
+def _target(place: int, spans: Sequence[Span]) -> int:
+    return int(any(start <= place < end for start, end in spans))
+
+
+def _without_marks(text: str) -> tuple[str, list[Span]]:
+    """The text without the marks of generation blocks, and where these blocks are in it."""
+    pieces, blocks, length = [], [], 0
+    for block in text.split(GENERATION_START):
+        inside, mark, behind = block.partition(GENERATION_END)
+        if mark:
+            blocks.append((length, length + len(inside)))
+        pieces += [inside, behind]
+        length += len(inside) + len(behind)
+    return "".join(pieces), blocks
+
+
+def _chosen(blocks: Sequence[Span], messages: Sequence[Message]) -> list[Span]:
+    """The blocks of the turns that are learnt."""
+    flags = [one.is_learnt for one in messages if one.role == ASSISTANT]
+    if all(flags):
+        return list(blocks)
+    if len(flags) != len(blocks):
+        raise CheckpointError(
+            f"the chat template has {len(blocks)} generation blocks in a conversation with "
+            f"{len(flags)} turns of the assistant, of which some are only read: give "
+            "--chat-template with one block around each"
+        )
+    return [block for block, is_learnt in zip(blocks, flags, strict=True) if is_learnt]
+
+
+@dataclass(frozen=True)
+class _Spelled:
+    """How special tokens are found.
+
+    Attributes:
+        whole: the names, as a template writes them.
+        begun: the first character of a name, or of its beginning at the end of a content, behind
+            which a template might write the rest.
+        first_signs: the first characters of the names.
+
+    """
+
+    whole: re.Pattern[str]
+    begun: re.Pattern[str]
+    first_signs: frozenset[str]
+
+
+@lru_cache(maxsize=16)
+def _spelled(names: tuple[str, ...]) -> _Spelled:
+    longest_first = sorted(names, key=len, reverse=True)
+    whole = "|".join(map(re.escape, longest_first)) or _NEVER
+    begun = {name[:length] for name in names for length in range(1, len(name))}
+    at_the_end = "|".join(map(re.escape, sorted(begun))) or _NEVER
+    return _Spelled(
+        re.compile(f"(?:{whole})(?!{_HIDDEN})"),
+        re.compile(rf"(?=(?:{whole})|(?:{at_the_end})\Z)(.)", re.DOTALL),
+        frozenset(name[0] for name in names),
+    )
+
+
+@lru_cache(maxsize=16)
+def _end_token(template: ChatTemplate) -> str:
+    probe = [Message("user", "a"), Message(ASSISTANT, _PROBE)]
+    try:
+        text = template._rendered(probe, False)
+    except DataError as error:
+        raise CheckpointError(
+            f"the chat template cannot hold a question and an answer: {error}"
+        ) from None
+    place = text.rfind(_PROBE)
+    found = _spelled(template.special_tokens).whole.search(text, place)
+    if place < 0 or found is None:
+        raise CheckpointError(
+            "the chat template writes no special token of the tokenizer behind an answer, so a "
+            "model could not learn to stop: write one there, such as <|end|>"
+        )
+    return found[0]
