@@ -9,17 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from gptcli.data.chat.chat_template import DocumentPart
 from gptcli.data.corpus.inputs import TextInput
 
 RANGE_BYTES = 2**26
-
-
-@dataclass(frozen=True)
-class DocumentPart:
-    """A piece of a document's text, which is a target of the loss or, as a prompt, is not."""
-
-    text: str
-    is_target: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from functools import cached_property
 from itertools import islice
 
 from gptcli.config.data import ReadOptions
-from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk, Document, DocumentPart, Parsed, Problem
+from gptcli.data.chat.chat_template import DocumentPart
+from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk, Document, Parsed, Problem
 from gptcli.data.corpus.inputs import TextInput
 from gptcli.data.corpus.jsonl_reader import record_document
 from gptcli.data.corpus.parquet_file import DEFAULT_COLUMN, Group, TextRows, open_rows

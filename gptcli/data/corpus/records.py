@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gptcli.data.corpus.chunks import DocumentPart
+from gptcli.data.chat.chat_template import DocumentPart
 
 Record = Mapping[str, Any]
 Parts = tuple[DocumentPart, ...]
@@ -103,7 +103,7 @@ def _lesson(
         found = parts(record)
         if not _is_marked(record):
             return found
-        return tuple(DocumentPart(part.text, is_target=False) for part in found)
+        return tuple(DocumentPart(part.text, target=0) for part in found)
 
     return RecordKind(fields, as_marked, (*optional, _WEIGHT, *_LEARNT))
 
@@ -111,10 +111,10 @@ def _lesson(
 def _completion(record: Record) -> Parts:
     """A prompt and its completion, as two texts or as two lists of turns."""
     if isinstance(record["prompt"], list) and isinstance(record["completion"], list):
-        read = (DocumentPart(part.text, is_target=False) for part in _turns(record, "prompt"))
+        read = (DocumentPart(part.text, target=0) for part in _turns(record, "prompt"))
         return (*read, *_turns(record, "completion"))
     completion = DocumentPart(_text(record, "completion"))
-    return (DocumentPart(_text(record, "prompt"), is_target=False), completion)
+    return (DocumentPart(_text(record, "prompt"), target=0), completion)
 
 
 def _conversation(field: str) -> Callable[[Record], Parts]:
@@ -136,8 +136,8 @@ def _instruction(input_field: str, answer_field: str) -> Callable[[Record], Part
 
 def _spoken(role: str, content: str, is_learnt: bool = True) -> Parts:
     if role == _ASSISTANT and is_learnt:
-        return (DocumentPart(f"{role}: ", is_target=False), DocumentPart(f"{content}\n"))
-    return (DocumentPart(f"{role}: {content}\n", is_target=False),)
+        return (DocumentPart(f"{role}: ", target=0), DocumentPart(f"{content}\n"))
+    return (DocumentPart(f"{role}: {content}\n", target=0),)
 
 
 def _turns(record: Record, field: str) -> Iterator[DocumentPart]:

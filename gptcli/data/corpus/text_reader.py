@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gptcli.config.data import Errors, ReadOptions
-from gptcli.data.corpus.chunks import Chunk, Document, DocumentPart, Parsed
+from gptcli.data.chat.chat_template import DocumentPart
+from gptcli.data.corpus.chunks import Chunk, Document, Parsed
 from gptcli.data.corpus.cutting import CutReader, Cutter, content_from, line_place, text_boundary
 from gptcli.data.corpus.inputs import DocumentLayout, TextInput
 from gptcli.data.encodings import START_BYTES, marked_encoding, not_utf8

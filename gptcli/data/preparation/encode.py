@@ -114,24 +114,24 @@ class _Gathering:
         before = self._length
         leading, trailing = around
         if document.is_start:
-            self._append(leading, document.parts[0].is_target)
+            self._append(leading, document.parts[0].target)
         for part, ids in zip(document.parts, arrays, strict=True):
-            self._append(ids, part.is_target)
+            self._append(ids, part.target)
             self._characters += len(part.text)
             self._bytes += len(part.text) if part.text.isascii() else len(part.text.encode())
         if document.is_end:
-            self._append(trailing, document.parts[-1].is_target)
+            self._append(trailing, document.parts[-1].target)
         is_empty = document.is_end and self._length == before  # some tokenizers drop white space
         if (is_start or document.is_start) and not is_empty:
             self._starts.append(before)
 
-    def _append(self, ids: NDArray[Any], is_target: bool) -> None:
+    def _append(self, ids: NDArray[Any], target: int) -> None:
         if not len(ids):
             return
         self._ids.append(ids)
         self._length += len(ids)
         if self._masks is not None:
-            self._masks.append(np.full(len(ids), is_target, dtype=np.uint8))
+            self._masks.append(np.full(len(ids), target, dtype=np.uint8))
 
     def encoded(self) -> EncodedTokens:
         return EncodedTokens(

@@ -157,7 +157,7 @@ def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None
         characters=sum(len(part.text) for part in parts),
         bytes=sum(_utf8_length(part.text) for part in parts),
         starts=sum(one.is_start and one.has_text for one in parsed.documents),
-        is_masked=not all(part.is_target for part in parts),
+        is_masked=not all(part.target == 1 for part in parts),
         signs=unasked_signs(parsed.documents),
         has_text=any(part.text and not part.text.isspace() for part in parts),
         parsed=Parsed((), parsed.problems, parsed.n_replaced),

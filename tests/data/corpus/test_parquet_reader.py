@@ -126,7 +126,7 @@ def test_a_column_can_mark_rows_that_are_only_read(tmp_path):
     source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
     reader = ParquetReader(source, ReadOptions())
     found = [one for chunk in reader.chunks() for one in reader.parse(chunk).documents]
-    assert [[part.is_target for part in one.parts] for one in found] == [
+    assert [[part.target for part in one.parts] for one in found] == [
         [False, False], [False, True],
     ]  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_records_of_several_columns_that_are_bad_are_problems(tmp_path):
     source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
     reader = ParquetReader(source, ReadOptions())
     (parsed,) = map(reader.parse, reader.chunks())
-    assert [part.is_target for part in parsed.documents[0].parts] == [False, True]
+    assert [part.target for part in parsed.documents[0].parts] == [False, True]
     assert [(one.offset, one.reason) for one in parsed.problems] == [
         (1, "field 'prompt' is null, not a string")
     ]

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from gptcli.data.corpus.chunks import DocumentPart
+from gptcli.data.chat.chat_template import DocumentPart
 from gptcli.data.corpus.records import record_parts
 
 
@@ -14,7 +14,7 @@ def test_text_is_learnt_as_it_is():
 
 def test_completion_is_learnt_and_the_prompt_only_read():
     record = {"prompt": "12+34=", "completion": "46"}
-    assert record_parts(record) == (DocumentPart("12+34=", is_target=False), DocumentPart("46"))
+    assert record_parts(record) == (DocumentPart("12+34=", target=0), DocumentPart("46"))
 
 
 def test_only_what_the_assistant_says_is_learnt_with_its_end():
@@ -23,7 +23,7 @@ def test_only_what_the_assistant_says_is_learnt_with_its_end():
     assert "".join(part.text for part in parts) == (
         "system: Be kind.\nuser: Hi\nthere\nassistant: Hello\nuser: Bye\n"
     )
-    assert [part.text for part in parts if part.is_target] == ["Hello\n"]
+    assert [part.text for part in parts if part.target] == ["Hello\n"]
 
 
 def test_special_tokens_in_a_record_stay_text():
@@ -85,7 +85,7 @@ ASKED, SAID = (
 def test_the_same_conversation_is_read_from_every_known_kind(record):
     parts = record_parts(record)
     assert "".join(part.text for part in parts) == QUESTION + ANSWER
-    assert [part.text for part in parts if part.is_target] == [ANSWER]
+    assert [part.text for part in parts if part.target] == [ANSWER]
 
 
 def test_instruction_goes_on_in_its_input():
@@ -119,7 +119,7 @@ def test_a_turn_that_its_key_marks_is_only_read(name):
 )
 def test_a_record_that_its_key_marks_is_only_read(record, name):
     parts = record_parts(record)
-    read = [replace(part, is_target=False) for part in parts]
+    read = [replace(part, target=0) for part in parts]
     assert [*record_parts({**record, name: False})] == read != [*parts]
     assert record_parts({**record, name: 1, "weight": 2.5}) == parts  # is no mark
     assert record_parts({"text": "a", name: False}) == record_parts({"text": "a"})
@@ -127,10 +127,10 @@ def test_a_record_that_its_key_marks_is_only_read(record, name):
 
 def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
     record = {"prompt": [ASKED, SAID, ASKED], "completion": [SAID]}
-    assert [part.is_target for part in record_parts(record)].count(True) == 1
+    assert [part.target for part in record_parts(record)].count(1) == 1
     turns = [ASKED, {**SAID, "weight": 0}, ASKED, SAID]
     parts = record_parts({"messages": turns})
-    assert [part.text for part in parts if part.is_target] == [ANSWER]
+    assert [part.text for part in parts if part.target] == [ANSWER]
     assert "".join(part.text for part in parts) == 2 * (QUESTION + ANSWER)
 
 

@@ -75,7 +75,7 @@ def test_problems_are_prompts_with_completions_that_never_share_a_key(tmp_path, 
     reader = open_reader(corpus.inputs[0], ReadOptions(), Cuts.ANYWHERE)
     documents = [one for part in reader.chunks() for one in reader.parse(part).documents]
     assert len({document.key for document in documents}) == 2000
-    assert {tuple(part.is_target for part in one.parts) for one in documents} == {(False, True)}
+    assert {tuple(part.target for part in one.parts) for one in documents} == {(False, True)}
     facts = [re.split(r"([-+*/])", one.parts[0].text[:-1]) for one in documents]
     swapped = {(b, sign, a) for a, sign, b in facts if sign in "+*" and a != b}
     assert not swapped & {tuple(fact) for fact in facts}

@@ -40,7 +40,7 @@ def test_a_text_is_one_document_in_pieces(make_input):
     assert len(documents) > 2
     assert [one.is_start for one in documents] == [True] + [False] * (len(documents) - 1)
     assert [one.is_end for one in documents] == [False] * (len(documents) - 1) + [True]
-    assert all(part.is_target for one in documents for part in one.parts)
+    assert all(part.target for one in documents for part in one.parts)
     assert documents[0].offset == 0
 
 
