@@ -10,9 +10,11 @@ VAL_FRACTION = 0.1  # of the characters or documents, the lecture's
 SEED = 1337
 SPLITS = ("train", "val")
 ARITHMETIC_SOURCES = ("addition", "calculator")
+MADE_SOURCES = (*ARITHMETIC_SOURCES, "instructions", "preferences")  # as many as --count says
 REVERSED = ", reversed"  # in the description of a source whose answers are
 BEFORE_RESULT = ":"  # between the steps of an exercise and its result
 USUAL_COUNT = 100_000  # exercises of an arithmetic source, where there are as many
+INSTRUCTIONS, PREFERENCES = 40_000, 20_000  # records of these sources
 # From this number on, whole documents are the validation split by default: a tenth of fewer
 # documents may be none of them, or most of the text.
 FEWEST_DOCUMENTS = 100

@@ -12,6 +12,9 @@ from gptcli.config.data import (
     ARITHMETIC_SOURCES,
     ERRORS,
     FEWEST_DOCUMENTS,
+    INSTRUCTIONS,
+    MADE_SOURCES,
+    PREFERENCES,
     SEED,
     USUAL_COUNT,
     VAL_FRACTION,
@@ -24,7 +27,8 @@ from gptcli.runtime.world import available_cores
 from gptcli.tokenization.kinds import TokenizerSpec, named_kind
 
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Splits and order"
-_ARITHMETIC, _MACHINES = "Arithmetic (addition, calculator)", "Several machines"
+_MADE, _MACHINES = "Sources that are made", "Several machines"
+_OF_ARITHMETIC = ("digits", "reverse", "steps")
 _OTHER = "Other tasks"
 
 
@@ -118,22 +122,28 @@ class PrepareRequest(FormatRequest):
         choices=tuple(SplitBy),
     )
     shuffle: bool = option("Shuffle the documents.", default=False, panel=_DIVISION)
-    seed: int = option("Random seed of --shuffle and of arithmetic.", default=SEED, panel=_DIVISION)
+    seed: int = option(
+        "Random seed of --shuffle and of sources that are made.", default=SEED, panel=_DIVISION
+    )
     digits: int | None = option(
-        f"Number of digits of the largest operands. Default: {ArithmeticOptions.digits}.",
-        panel=_ARITHMETIC,
+        "addition, calculator: number of digits of the largest operands. Default: "
+        f"{ArithmeticOptions.digits}.",
+        panel=_MADE,
     )
     reverse: bool = option(
-        "Write answers with their digits reversed.", default=False, panel=_ARITHMETIC
+        "addition, calculator: write answers with their digits reversed.",
+        default=False,
+        panel=_MADE,
     )
     steps: bool = option(
-        "Write the steps of every calculation before its result.",
+        "addition, calculator: write the steps of every calculation before its result.",
         default=False,
-        panel=_ARITHMETIC,
+        panel=_MADE,
     )
     count: int | None = option(
-        f"Number of problems. Default: {USUAL_COUNT:,}, or all of them if there are fewer.",
-        panel=_ARITHMETIC,
+        f"Number of problems, chats or pairs. Default: {USUAL_COUNT:,} problems, or all of them if "
+        f"there are fewer; {INSTRUCTIONS:,} chats; {PREFERENCES:,} pairs.",
+        panel=_MADE,
     )
     plan: bool = option(
         "Read the corpus and write a plan for its shards next to --out.",
@@ -214,16 +224,17 @@ class PrepareRequest(FormatRequest):
         """Raise UsageError for a flag that the sources make no use of."""
         if self.split_on == "":
             raise UsageError("--split-on needs a text, such as '<|endoftext|>'")
-        if any(source in ARITHMETIC_SOURCES for source in self.source or ()):
-            return
-        if shaping := self.given("digits", "reverse", "steps", "count"):
+        sources = self.source or ["it"]
+        for names, known in ((_OF_ARITHMETIC, ARITHMETIC_SOURCES), (("count",), MADE_SOURCES)):
+            if (given := self.given(*names)) and not set(known).intersection(sources):
+                raise UsageError(
+                    f"{flag(next(iter(given)))} is for {', '.join(known[:-1])} and {known[-1]}, "
+                    f"not for {sources[0]}: leave it out"
+                )
+        if self.is_given("seed") and not self.shuffle and not set(MADE_SOURCES) & set(sources):
             raise UsageError(
-                f"{flag(next(iter(shaping)))} is for {' and '.join(ARITHMETIC_SOURCES)}, "
-                f"{(self.source or ['it'])[0]} is neither: leave it out"
-            )
-        if self.is_given("seed") and not self.shuffle:
-            raise UsageError(
-                "--seed works only with --shuffle or arithmetic: give one of them, or leave it out"
+                f"--seed works only with --shuffle and with {', '.join(MADE_SOURCES)}: give one of "
+                "them, or leave it out"
             )
 
 

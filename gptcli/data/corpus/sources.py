@@ -15,6 +15,7 @@ from gptcli.data.corpus.arithmetic_source import (
     CALCULATOR,
     write_exercises,
 )
+from gptcli.data.corpus.instruction_source import write_instructions, write_preferences
 from gptcli.data.corpus.shakespeare_source import read_shakespeare
 from gptcli.errors import DataError, ResourceError
 
@@ -68,6 +69,16 @@ BUILT_IN_SOURCES: Mapping[str, BuiltInSource] = MappingProxyType(
         "calculator": BuiltInSource(
             "sums, differences, products and exact quotients; flags as for addition",
             _write_calculator,
+            ".jsonl",
+        ),
+        "instructions": BuiltInSource(
+            "conversations: short questions on numbers and words, answered; see --count",
+            write_instructions,
+            ".jsonl",
+        ),
+        "preferences": BuiltInSource(
+            "the same questions, each with a better and a worse answer; see --count",
+            write_preferences,
             ".jsonl",
         ),
     }

@@ -36,6 +36,13 @@ def test_summary_has_the_sizes_and_the_next_command(cli, input_file):
     assert done.stderr == "next: gptcli train\n"
 
 
+def test_conversations_are_made_as_many_as_asked_for(cli):
+    done = cli("prepare", "instructions", "--count", 30, "--seed", 5)
+    assert done.code == 0, done.stderr
+    assert "instructions (30 chats)" in done.stdout
+    assert Dataset.open(Path("data/instructions")).train.is_masked
+
+
 def test_quiet_leaves_the_result_alone(cli, input_file):
     done = cli("prepare", "input.txt", "-q")
     assert done.stdout.startswith("data/input\n")
@@ -195,6 +202,8 @@ def test_bad_text_is_one_line_and_leaves_nothing(cli, content, code, says):
         (["input.txt", "--split-on", ""], 2),
         (["input.txt", "--digits", "2"], 2),
         (["input.txt", "--digits", "3"], 2),  # the default, for addition
+        (["instructions", "--digits", "3"], 2),
+        (["input.txt", "--count", "3"], 2),
         (["input.txt", "--reverse"], 2),
         (["input.txt", "--count", "9"], 2),
         (["input.txt", "--seed", "2"], 2),

@@ -82,5 +82,12 @@ def test_problems_are_prompts_with_completions_that_never_share_a_key(tmp_path, 
 
 
 def test_every_source_says_what_it_is():
-    assert list(BUILT_IN_SOURCES) == ["python", "shakespeare", "addition", "calculator"]
+    assert list(BUILT_IN_SOURCES) == [
+        "python",
+        "shakespeare",
+        "addition",
+        "calculator",
+        "instructions",
+        "preferences",
+    ]
     assert all(source.about for source in BUILT_IN_SOURCES.values())
