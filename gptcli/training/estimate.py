@@ -13,7 +13,6 @@ from gptcli.accounting.flops import sequence_flops
 from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision, TrainConfig
-from gptcli.evaluation.loss import evaluate_split
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import next_token_loss
@@ -21,7 +20,9 @@ from gptcli.model.initialization import new_model
 from gptcli.runtime.device import autocast
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import Resolved
+from gptcli.training.objectives import objective_of
 from gptcli.training.optimizers import make_optimizers
+from gptcli.training.protocol import Objective
 from gptcli.training.time_budget import EVALUATIONS, TimeBudget
 from gptcli.training.training_run import TrainingRun
 
@@ -59,7 +60,8 @@ class Timing:
 def measure_timing(training: TrainingRun, stop: StopRequest) -> Timing:
     """Measure a few steps and a part of an evaluation; does not change the training."""
     with training.memory_errors():
-        return Timing(_step_seconds(training, stop), _evaluation_seconds(training))
+        objective = objective_of(training)
+        return Timing(_step_seconds(training, objective, stop), objective.evaluation_seconds())
 
 
 def iters_in_time(budget: TimeBudget, timing: Timing) -> int:
@@ -74,7 +76,7 @@ def estimate_seconds(training: TrainingRun, stop: StopRequest) -> float:
     return measure_timing(training, stop).of_rest(training.config, training.progress)
 
 
-def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
+def _step_seconds(training: TrainingRun, objective: Objective, stop: StopRequest) -> float:
     """Seconds that an optimizer step takes: its gradients and its update.
 
     On a CPU time grows with the rows, so of a large batch a part is enough, which is not compiled,
@@ -84,14 +86,13 @@ def _step_seconds(training: TrainingRun, stop: StopRequest) -> float:
     rows = batch_size
     if training.config.device == "cpu":
         rows = max(1, min(batch_size, _REHEARSED_TOKENS // block_size))
-    stepper = training.stepper()
     training.model.train()
     is_eager = training.config.compile and rows < batch_size
     with uncompiled(is_eager):
-        seconds = _usual_seconds(lambda: stepper.rehearse(rows), stop)
+        seconds = _usual_seconds(lambda: objective.rehearse(rows), stop)
     seconds *= _COMPILED if is_eager else 1
     if seconds * batch_size / rows < _SHORT:
-        seconds, rows = _usual_seconds(lambda: stepper.rehearse(batch_size), stop), batch_size
+        seconds, rows = _usual_seconds(lambda: objective.rehearse(batch_size), stop), batch_size
     own_rows = training.config.rows_per_iter / training.world.size
     return seconds * own_rows / rows + _update_seconds(training, stop)
 
@@ -125,19 +126,6 @@ def _usual_seconds(work: Callable[[], object], stop: StopRequest) -> float:
         work()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
-
-
-def _evaluation_seconds(training: TrainingRun) -> float:
-    """Seconds to evaluate both splits, from the time of one batch after one that warms up."""
-    device, train = training.config.device, training.dataset.train
-    precision = training.config.evaluation_precision
-    evaluate_split(training.model, train, device, max_batches=1, precision=precision)
-    started = time.perf_counter()
-    sample = evaluate_split(training.model, train, device, max_batches=1, precision=precision)
-    seconds = time.perf_counter() - started
-    if training.config.eval_batches is not None:
-        return 2 * seconds * training.config.eval_batches
-    return 2 * seconds * max(1, training.dataset.val.n_targets) / sample.n_targets
 
 
 def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:

@@ -10,28 +10,21 @@ from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights, not_finite
 from gptcli.config.training import TrainConfig
 from gptcli.errors import DivergedError, TrainingStopped, UsageError, reason_of
-from gptcli.evaluation.loss import evaluate_split, planned_targets
 from gptcli.evaluation.processes import any_of_them, are_alike, from_first
-from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.blackbox import keep_step
 from gptcli.training.metrics_log import MetricsLog
+from gptcli.training.objectives import objective_of
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
 from gptcli.training.preflight import check_disk
+from gptcli.training.protocol import StopAsked, diverged
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
-from gptcli.training.step import diverged
 from gptcli.training.time_budget import TimePlan
 from gptcli.training.training_run import TrainingRun
 
 _LOG_INTERVAL = 10
-_FEWEST_TOKENS = 2  # one to see, one to predict
-
-
-class _Stopping(Exception):  # noqa: N818
-    """Raised within the loop when the user has asked to stop."""
 
 
 def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -> Progress:
@@ -49,7 +42,9 @@ class _Loop:
         self._training = training
         self._reporter = reporter
         self._stop = stop
-        self._stepper = training.stepper()
+        self._objective = objective_of(training, self._check_stop)
+        if training.place.is_in_place:
+            self._objective.restore(training.saved_state)
         self._world = training.world
         self._writes = training.world.rank == 0
         self._is_uncompiled = training.config.compile
@@ -73,7 +68,7 @@ class _Loop:
                 self._keep_to_time()
         except DivergedError as error:
             raise DivergedError(f"{error}{self._kept(error.step)}", error.step) from None
-        except _Stopping:
+        except StopAsked:
             if not self._training.place.is_in_place:
                 raise self._stop.before_first_step() from None
             self._save()
@@ -87,12 +82,12 @@ class _Loop:
         """Keep what made a step go wrong; returns how it can be looked at."""
         if step is None or not self._writes or not self._training.place.is_in_place:
             return ""
-        training = self._training
         try:
-            tokenizer, batch = training.dataset.tokenizer, self._stepper.batch(step)
-            place = keep_step(training.directory, training.model, tokenizer, batch, self._config)
+            place = self._objective.keep(step)
         except Exception as error:
             self._reporter.warned(f"the step was not kept: {reason_of(error)}")
+            return ""
+        if place is None:
             return ""
         return f"; its batch is kept: gptcli train --replay {typed(place.as_posix())}"
 
@@ -122,34 +117,34 @@ class _Loop:
     def _next_pause(self) -> int:
         """The next step at which something is logged or evaluated."""
         config, plan = self._config, self._training.plan
-        every = _LOG_INTERVAL
+        every = 1 if self._training.objective.is_policy else _LOG_INTERVAL
         if plan is not None:  # the first process's clock decides for all
-            (every,) = from_first(self._world, plan.pause(_LOG_INTERVAL))
+            (every,) = from_first(self._world, plan.pause(every))
         turns = [(self._step // turn + 1) * turn for turn in (every, config.eval_interval)]
         return min(*turns, config.max_iters)
 
     def _advance_to(self, target: int) -> None:
-        """Do optimizer steps up to ``target``, then report their mean loss."""
+        """Do optimizer steps up to ``target``, then report the means of their figures."""
         first, started = self._step, time.perf_counter()
         self._reporter.doing("compiling" if self._is_uncompiled else "training")
         while self._step < target and not any_of_them(self._world, bool(self._stop)):
-            self._stepper.advance(self._step)
+            self._objective.advance(self._step)
             self._training.progress = replace(self._training.progress, step=self._step + 1)
             self._reporter.advanced(self._step)
             if self._is_uncompiled:  # the first step has compiled the blocks
                 self._is_uncompiled = False
                 self._reporter.doing("training")
-        figures = self._stepper.figures()  # before a save, for they tell whether all went well
+        figures = self._objective.figures()  # before a save, for they tell whether all went well
         if self._step < target:
-            raise _Stopping
-        config, count = self._config, target - first
+            raise StopAsked
+        training, count = self._training, target - first
         seconds = time.perf_counter() - started
-        pace = count * config.rows_per_iter * self._training.model.config.block_size / seconds
-        loss = sum(one.loss for one in figures) / count
-        norm = sum(one.gradient_norm for one in figures) / count
-        rate = learning_rate(target - 1, config)
-        self._write(target, loss=loss, lr=rate, tokens_per_second=round(pace), grad_norm=norm)
-        self._reporter.stepped(StepReport(target, loss, rate, pace, norm))
+        pace = count * training.units_per_step / seconds
+        means = {name: sum(one[name] for one in figures) / count for name in figures[0]}
+        rate = learning_rate(target - 1, self._config)
+        own = {f"{training.unit}_per_second": round(pace), "lr": rate}
+        self._write(target, **means, **own)
+        self._reporter.stepped(StepReport(target, means, rate, pace))
         if self._training.plan:
             self._training.plan.stepped(count, seconds)
 
@@ -166,7 +161,7 @@ class _Loop:
         if not is_revised:
             return
         config = replace(training.config, max_iters=iters, eval_interval=interval)
-        training.config = self._stepper.config = config
+        training.config = self._objective.config = config
         if not self._writes:
             return
         repeat = None if plan.unrepeatable else training.repeat(config)
@@ -193,66 +188,35 @@ class _Loop:
         seconds = math.inf
         for _ in range(2):
             started = time.perf_counter()
-            self._stepper.rehearse(self._config.batch_size)
+            self._objective.rehearse(self._config.batch_size)
             seconds = min(seconds, (time.perf_counter() - started) * self._config.grad_accum)
             if plan.budget.elapsed + seconds + evaluation < plan.budget.seconds:
                 return
         plan.check_has_time(seconds, evaluation)
 
     def _evaluate(self) -> None:
-        dataset, progress = self._training.dataset, self._training.progress
-        has_val = dataset.val.n_targets > 0
-        val = self._loss_over("val", dataset.val.n_tokens) if has_val else None
-        train = self._loss_over("train", self._part_of_train())
-        decisive = train if val is None else val
-        if not all(math.isfinite(loss) for loss in (train, decisive)):
-            cause = f"the loss over train is {train:.4g}, over val {decisive:.4g}"
-            raise DivergedError(diverged(self._step, cause, self._training.config))
+        progress = self._training.progress
+        found = self._objective.evaluate(self._step, self._watch)
         best = progress.best_loss
         # Step 0 is the best only until there is another: a run answers with what it has learnt.
-        is_best = best is None or decisive < best or progress.best_step == 0
+        is_best = best is None or found.decisive < best or progress.best_step == 0
         self._training.progress = replace(
             progress,
             evaluated_step=self._step,
             best_step=self._step if is_best else progress.best_step,
-            best_loss=decisive if is_best else best,
+            best_loss=found.decisive if is_best else best,
         )
-        self._write(self._step, train_loss=train, val_loss=val)
-        self._reporter.evaluated(EvaluationReport(self._step, train, val, is_best))
+        self._write(self._step, **found.values)
+        self._reporter.evaluated(EvaluationReport(self._step, found.values, is_best))
 
-    def _part_of_train(self) -> int:
-        """How many tokens of train to evaluate: as many as val has, without val a tenth.
+    def _watch(self, split: str, done: int, total: int) -> None:
+        """Show how far an evaluation is, and stop it where that is asked."""
+        self._reporter.evaluating(split, done, total)
+        self._check_stop()
 
-        An eighth of that where a time is to be kept, which is better spent on steps.
-        """
-        train, val = self._training.dataset.train, self._training.dataset.val
-        share = 8 if self._training.plan else 1
-        if train.is_masked:
-            windows = train.windows(self._training.model.config.block_size)
-            return windows.tokens_with((val.n_targets or train.n_targets // 10) // share)
-        n_tokens = val.n_tokens if val.n_targets else train.n_tokens // 10
-        return max(_FEWEST_TOKENS, n_tokens // share)
-
-    def _loss_over(self, name: str, n_tokens: int) -> float:
-        """Mean loss over the start of a split."""
-        model, config = self._training.model, self._training.config
-        dataset, limit, done = self._training.dataset, config.eval_batches, 0
-        split = dataset.val if name == "val" else dataset.train
-        total = planned_targets(model.config, split, n_tokens, limit)
-        self._reporter.evaluating(name, done, total)
-
-        def advance(targets: int) -> None:
-            nonlocal done
-            done += targets
-            self._reporter.evaluating(name, done, total)
-            if self._stop and self._world.size == 1:  # others would wait for the sums
-                raise _Stopping
-
-        with uncompiled(config.compile):
-            return evaluate_split(
-                model, split, config.device, n_tokens, limit, advance,
-                config.evaluation_precision, self._world,
-            ).loss  # fmt: skip
+    def _check_stop(self) -> None:
+        if self._stop and self._world.size == 1:  # others would wait for the sums
+            raise StopAsked
 
     def _save(self) -> None:
         """Publish the best weights first, then commit the step, so that no crash loses them.
@@ -267,6 +231,7 @@ class _Loop:
         weights: Weights = dict(training.model.named_parameters())
         config = training.model.config
         optimizer = optimizer_tensors(training.optimizers, training.model)
+        optimizer |= self._objective.state()
         if name := not_finite({**weights, **optimizer}):
             cause = f"{name} holds numbers that are not finite"
             raise DivergedError(diverged(progress.step, cause, self._config))

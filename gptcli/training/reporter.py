@@ -1,5 +1,6 @@
 """The events that training reports; commands/ decides how they are shown."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,23 +13,23 @@ Activity = Literal["training", "compiling", "saving"]
 class StepReport:
     """After ``step`` optimizer steps: means since the last report, and the pace.
 
-    ``grad_norm`` is the global norm of the gradient before it is clipped.
+    ``values`` are figures by name, as ``loss`` and ``grad_norm``, the global norm of the gradient
+    before it is clipped. The ``pace`` counts what the run counts: tokens, pairs or rollouts a
+    second.
     """
 
     step: int
-    loss: float
+    values: Mapping[str, float]
     lr: float
-    tokens_per_second: float
-    grad_norm: float
+    pace: float
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Losses in nats per token of val and of an equally large part of train."""
+    """Figures by name, as ``val_loss`` in nats per token; None for one that cannot be had."""
 
     step: int
-    train_loss: float
-    val_loss: float | None
+    values: Mapping[str, float | None]
     is_best: bool
 
 
@@ -45,7 +46,7 @@ class Reporter:
         """Some optimizer steps were done and logged."""
 
     def evaluating(self, split: str, done: int, total: int) -> None:
-        """An evaluation of a split has seen ``done`` of its ``total`` targets."""
+        """An evaluation of a split has seen ``done`` of its ``total``."""
 
     def evaluated(self, report: EvaluationReport) -> None:
         """An evaluation ended."""

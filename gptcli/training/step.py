@@ -23,13 +23,12 @@ from gptcli.runtime.world import ALONE, World
 from gptcli.training.batch import Batch
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
+from gptcli.training.protocol import diverged
 from gptcli.training.schedule import teacher_share
 from gptcli.training.shares import Shares
 
 SoftTargets = tuple[Tensor, Tensor]
 """A teacher's distributions, (B, T, V), and the share of every target that they take, ()."""
-
-_HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
 
 _SMALL = 50_000_000  # parameters
 
@@ -275,12 +274,3 @@ class Stepper:
 def _is_small(model: GPT) -> bool:
     """Whether a GPU computes a kernel of the model in less time than Python takes to start it."""
     return sum(parameter.numel() for parameter in model.parameters()) < _SMALL
-
-
-def diverged(step: int, cause: str, config: TrainConfig) -> str:
-    """The message for numbers that are not finite; ``cause`` says which."""
-    lower = config.lr / 3 if config.lr < _HIGH_RATE else _LOW_RATE
-    return (
-        f"training diverged at step {step:,} ({cause}); "
-        f"what was saved before is good. Try --lr {lower:.1g} or --warmup-iters 200"
-    )

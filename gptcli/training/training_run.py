@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gptcli.checkpoint.resume import Progress
+from gptcli.checkpoint.tensors import Weights
+from gptcli.config.objective import LM, ObjectiveConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.model.gpt import GPT
@@ -43,6 +45,10 @@ class TrainingRun:
     optimizers: Optimizers
     progress: Progress
     teacher: NgramTeacher | None = None
+    objective: ObjectiveConfig = LM
+    reference: GPT | None = None  # the frozen weights of --init-from, for what needs them
+    reward_model: GPT | None = None  # frozen, if --reward names one
+    saved_state: Weights = field(default_factory=dict)  # of the objective, where it goes on
     plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
     title: str = ""  # of loss.svg
     repeat: Repeat = no_command
@@ -64,6 +70,22 @@ class TrainingRun:
         weights = [float(one.detach().double().sum()) for one in self.model.parameters()]
         parts = (self.config, self.model.config, self.dataset.identity, self.progress.step, weights)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def unit(self) -> str:
+        """What the pace of the run is counted in: tokens, pairs or rollouts."""
+        return "tokens" if self.is_language_modeling else f"{self.objective.row}s"
+
+    @property
+    def units_per_step(self) -> int:
+        """How many of these one step takes."""
+        rows = self.config.rows_per_iter
+        return rows * self.model.config.block_size if self.is_language_modeling else rows
+
+    @property
+    def is_language_modeling(self) -> bool:
+        """Whether the run learns as pre-training does."""
+        return self.objective == LM
 
     def memory_errors(self) -> AbstractContextManager[None]:
         """A context in which memory that runs out is explained, with a batch that should fit."""

@@ -10,6 +10,7 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training import estimate
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import Pace, estimate_seconds, is_worth_compiling, measure_pace
+from gptcli.training.language_modeling import LanguageModelTraining
 
 
 def test_estimating_leaves_weights_and_optimizer_as_they_were(begin, monkeypatch) -> None:
@@ -24,8 +25,8 @@ def test_estimating_leaves_weights_and_optimizer_as_they_were(begin, monkeypatch
 
 
 def test_steps_and_evaluations_that_are_left_are_counted(begin, monkeypatch) -> None:
-    monkeypatch.setattr(estimate, "_step_seconds", lambda training, stop: 1.0)
-    monkeypatch.setattr(estimate, "_evaluation_seconds", lambda training: 1000.0)
+    monkeypatch.setattr(estimate, "_step_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(LanguageModelTraining, "evaluation_seconds", lambda _: 1000.0)
     training = begin("a", max_iters=35, eval_interval=10)
     assert estimate_seconds(training, StopRequest()) == 35 + 5 * 1000  # at 0, 10, 20, 30 and 35
     training.progress = Progress(step=20, evaluated_step=20)

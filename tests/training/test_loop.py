@@ -93,7 +93,7 @@ def logged(training: TrainingRun) -> list[dict[str, float]]:
 def test_the_loss_falls_and_everything_is_on_disk(begin) -> None:
     training = begin("a", max_iters=120, eval_interval=40)
     heard = run(training)
-    losses = [report.val_loss for report in heard.evaluations]
+    losses = [report.values["val_loss"] for report in heard.evaluations]
     assert losses[0] == pytest.approx(math.log(training.dataset.vocab_size), abs=0.1)
     assert losses[-1] < 0.8 * losses[0]
     assert [report.step for report in heard.evaluations] == [0, 40, 80, 120] == heard.saves
@@ -159,7 +159,7 @@ def test_learnt_weights_are_the_best_even_if_step_0_was_better(
 ) -> None:
     training = begin("a", lr=10.0, min_lr=10.0, max_iters=1, eval_interval=1)
     heard = run(training)
-    first, last = (report.val_loss for report in heard.evaluations)
+    first, last = (report.values["val_loss"] for report in heard.evaluations)
     assert last > first
     assert weights_step(training.directory).step == training.progress.best_step == 1
 
@@ -314,10 +314,12 @@ def test_a_train_loss_that_is_no_number_stops_beside_a_finite_val_loss(begin, mo
     training = begin("a")
     losses = iter([math.log(20), math.nan])
 
-    def loss_over(loop: object, name: str, n_tokens: int) -> float:
+    def loss_over(*_: object) -> float:
         return next(losses)
 
-    monkeypatch.setattr("gptcli.training.loop._Loop._loss_over", loss_over)
+    monkeypatch.setattr(
+        "gptcli.training.language_modeling.LanguageModelTraining._loss_over", loss_over
+    )
     with pytest.raises(DivergedError, match="over train is nan"):
         run(training)
     assert logged(training) == []
@@ -332,7 +334,7 @@ def test_a_val_split_of_one_token_or_none_is_replaced_by_train(
         {**SIZES, "family": "gpt2", "block_size": 4, "max_iters": 2}, None, 3, "cpu", "float32", 1
     )
     heard = run(begin_training(tmp_path / "run", resolved, None, data))
-    assert heard.evaluations[-1].train_loss > 0
+    assert heard.evaluations[-1].values["train_loss"] > 0
 
 
 def test_max_iters_can_only_grow(begin, dataset) -> None:
@@ -383,7 +385,8 @@ def test_patience_counts_evaluations_without_a_better_one(
     heard = Listener()
     losses = [4.0, 3.0, 2.0, 2.5, 2.4, 2.3, 2.2]  # at steps 0, 5, 10, ...
     monkeypatch.setattr(
-        "gptcli.training.loop._Loop._loss_over", lambda *_: losses[len(heard.evaluations)]
+        "gptcli.training.language_modeling.LanguageModelTraining._loss_over",
+        lambda *_: losses[len(heard.evaluations)],
     )
     training = begin("a", eval_interval=5, patience=patience)
     run(training, heard)

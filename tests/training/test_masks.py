@@ -152,9 +152,11 @@ def test_no_step_is_without_a_target_though_nearly_no_token_counts(masked_datase
     pairs = [("abc def abc def abc def:", "x" if n % 40 == 7 else "") for n in range(200)]
     training = start(masked_dataset(pairs, pairs[:50]), batch_size=1, max_iters=20, eval_interval=5)
     heard = run(training)
-    assert all(math.isfinite(report.loss) and report.loss > 0 for report in heard.steps)
+    assert all(
+        math.isfinite(report.values["loss"]) and report.values["loss"] > 0 for report in heard.steps
+    )
     assert training.dataset.train.windows(24).starts.size == 5
-    assert heard.evaluations[-1].train_loss < heard.evaluations[0].train_loss
+    assert heard.evaluations[-1].values["train_loss"] < heard.evaluations[0].values["train_loss"]
 
 
 def test_addition_is_learned_from_its_answers_alone(masked_dataset, start) -> None:
@@ -164,7 +166,7 @@ def test_addition_is_learned_from_its_answers_alone(masked_dataset, start) -> No
         masked_dataset(sums[10:], sums[:10]), max_iters=300, eval_interval=100, lr=1e-2
     )
     heard = run(training)
-    losses = [report.train_loss for report in heard.evaluations]
+    losses = [report.values["train_loss"] for report in heard.evaluations]
     assert losses[0] == pytest.approx(math.log(training.dataset.vocab_size), abs=0.2)
     # With the questions counted no loss could fall below a third of log(100).
     assert losses[-1] < 0.2
@@ -188,8 +190,8 @@ def test_a_masked_run_that_was_stopped_ends_like_one_that_was_not(masked_dataset
 @pytest.mark.parametrize("val", [[], [("abc", "")]])
 def test_a_val_split_without_targets_is_replaced_by_train(masked_dataset, start, val) -> None:
     heard = run(start(masked_dataset(uneven(80), val)))
-    assert heard.evaluations[-1].val_loss is None
-    assert heard.evaluations[-1].train_loss > 0
+    assert heard.evaluations[-1].values["val_loss"] is None
+    assert heard.evaluations[-1].values["train_loss"] > 0
 
 
 def test_train_is_measured_on_as_many_targets_as_val(masked_dataset, start) -> None:

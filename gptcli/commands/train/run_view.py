@@ -94,18 +94,20 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
     """The result of a finished run."""
     run = training.name
     split = "val" if training.dataset.val.n_tokens > 1 else "train"
-    best = f"best {split} loss {progress.best_loss:.4f} at step {progress.best_step:,}"
+    learnt, judged_by = training.objective, training.objective.judged_by
+    value = None if progress.best_loss is None else learnt.judged(progress.best_loss)
+    best = f"best {split} {judged_by} {value:.4f} at step {progress.best_step:,}"
     line = f"{run}: {best}, {counted(progress.step, 'step')}, {duration(seconds)}"
-    loss, seconds = progress.best_loss, round(seconds, 3)
+    seconds = round(seconds, 3)
     cells: dict[str, Cell] = {
         "run": run,
         "steps": progress.step,
         "best_step": progress.best_step,
         "measured_on": split,
-        "best_loss": Figure.of(loss, ".4f"),
+        f"best_{judged_by}": Figure.of(value, ".4f"),
         "seconds": Figure(seconds, duration(seconds)),
     }
-    document = {**cells, "best_loss": loss, "seconds": seconds}
+    document = {**cells, f"best_{judged_by}": value, "seconds": seconds}
     return Answer(
         "gptcli.train/1",
         lambda: document,
@@ -134,24 +136,28 @@ class RunView(Reporter):
     def __init__(
         self, training: TrainingRun, stop: StopRequest, estimate: float | None = None
     ) -> None:
-        config, model, progress = training.config, training.model.config, training.progress
+        config, progress, learnt = training.config, training.progress, training.objective
         self._training, self._stop = training, stop
         self._has_said_short = False
         self._started = self._last_line = self._last_sample = time.perf_counter()
         self._status = RunStatus(
             training.title,
             config,
-            config.rows_per_iter * model.block_size,
+            training.units_per_step,
             progress.step,
             stop,
             estimate,
             None if training.plan is None else training.plan.budget,
+            training.unit,
+            learnt.judged_by,
         )
-        if progress.best_step:
-            self._status.best_loss, self._status.best_step = progress.best_loss, progress.best_step
-        flops = config.rows_per_iter * sequence_flops(model, model.block_size).training_causal
+        if progress.best_step and progress.best_loss is not None:
+            self._status.best = learnt.judged(progress.best_loss)
+            self._status.best_step = progress.best_step
         self._panel = TrainingPanel(
-            self._status, flops, lambda: matrix_peak(config.device, config.precision)
+            self._status,
+            _step_flops(training) if training.is_language_modeling else None,
+            lambda: matrix_peak(config.device, config.precision),
         )
 
     @property
@@ -191,10 +197,8 @@ class RunView(Reporter):
     def evaluated(self, report: EvaluationReport) -> None:
         """Print a line, and have a sample written for the panel."""
         self._status.evaluated(report)
-        val = "-" if report.val_loss is None else f"{report.val_loss:.4f}"
         best = "  (best so far)" if report.is_best and report.step else ""
-        line = f"step {report.step:,}: train loss {report.train_loss:.4f}, val loss {val}{best}"
-        self._say(line)
+        self._say(f"step {report.step:,}: {_figures(report.values)}{best}")
         if self._panel.is_shown:
             self._sample(report.step)
 
@@ -251,9 +255,29 @@ class RunView(Reporter):
 
     def _line(self) -> str:
         """Step, figures and time left; the figures are those of the last line of the log."""
-        last, pace = self._status.last, self._status.tokens_per_second
-        parts = [self._where()]
-        parts += [] if last is None else [f"loss {last.loss:.4f}"]
-        parts += [] if pace is None else [f"{pace:,.0f} tokens/s"]
-        parts += [] if last is None else [f"gradient {last.grad_norm:.2f}", f"lr {last.lr:.2g}"]
+        last, pace, unit = self._status.last, self._status.units_per_second, self._status.unit
+        values = {} if last is None else dict(last.values)
+        norm = values.pop("grad_norm", None)
+        parts = [self._where(), *(f"{_words(name)} {values[name]:.4f}" for name in values)]
+        parts += [] if pace is None else [f"{pace:,.0f} {unit}/s"]
+        parts += [] if norm is None else [f"gradient {norm:.2f}"]
+        parts += [] if last is None else [f"lr {last.lr:.2g}"]
         return "  ".join([*parts, self._status.time_left])
+
+
+def _step_flops(training: TrainingRun) -> int:
+    model = training.model.config
+    row = sequence_flops(model, model.block_size).training_causal
+    return training.config.rows_per_iter * row
+
+
+def _figures(values: Mapping[str, float | None]) -> str:
+    """``train loss 4.1234, val loss -``: figures by name."""
+    return ", ".join(
+        f"{_words(name)} {'-' if value is None else format(value, '.4f')}"
+        for name, value in values.items()
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

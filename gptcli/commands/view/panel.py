@@ -29,9 +29,14 @@ _NOT_YET = "-"
 
 
 class TrainingPanel:
-    """Shows the status of a run; ``flops`` are those of a step, ``peak`` measures a second's."""
+    """Shows the status of a run; ``flops`` are those of a step, ``peak`` measures a second's.
 
-    def __init__(self, status: RunStatus, flops: int, peak: Callable[[], float | None]) -> None:
+    Where ``flops`` is None, as with rollouts, the device's utilization is not shown.
+    """
+
+    def __init__(
+        self, status: RunStatus, flops: int | None, peak: Callable[[], float | None]
+    ) -> None:
         self._status, self._flops = status, flops
         self.is_shown = is_interactive() and not verbosity().quiet
         self._peak = peak() if self.is_shown else None
@@ -84,22 +89,22 @@ class TrainingPanel:
 
     def _figures(self) -> Table:
         status, last = self._status, self._status.last
-        loss, norm, rate = (last.loss, last.grad_norm, last.lr) if last else (None, None, None)
-        name, evaluated = status.evaluated_loss
-        best = status.best_loss
+        values, rate = (last.values, last.lr) if last else ({}, None)
+        name, evaluated = status.latest
+        best = status.best
         table = Table.grid(padding=(0, 1), expand=True)
         for _ in range(3):
             table.add_column(style=SECONDARY, no_wrap=True)
             table.add_column(no_wrap=True)
         at = f" at {status.best_step:,}" if best is not None else ""
         table.add_row(
-            "loss", _figure(loss, ".4f"),
+            status.judged_by, _figure(values.get(status.judged_by), ".4f"),
             name, _figure(evaluated, ".4f"),
             "best", _figure(best, ".4f") + at,
         )  # fmt: skip
         table.add_row(
-            "tokens/s", _figure(status.tokens_per_second, ",.0f") + self._utilization(),
-            "gradient norm", _figure(norm, ".2f"),
+            f"{status.unit}/s", _figure(status.units_per_second, ",.0f") + self._utilization(),
+            "gradient norm", _figure(values.get("grad_norm"), ".2f"),
             "lr", _figure(rate, ".2g"),
         )  # fmt: skip
         return table
@@ -107,7 +112,7 @@ class TrainingPanel:
     def _utilization(self) -> str:
         """Model FLOPs utilization: the share of this device's measured peak (PaLM, appendix B)."""
         seconds = self._status.seconds_per_step
-        if not seconds:
+        if not seconds or self._flops is None:
             return ""
         share = self._flops / seconds / self._peak if self._peak else math.inf
         # More than all of it: the device was busy when it was measured.
@@ -119,8 +124,9 @@ def line_of(status: RunStatus) -> str:
     begin = f"{status.step:,}/{status.total:,}"
     if status.activity != "training":
         return f"{begin} {status.activity}"
-    loss = "" if status.last is None else f" loss {status.last.loss:.4f}"
-    return f"{begin}{loss} {status.time_left}"
+    value = None if status.last is None else status.last.values.get(status.judged_by)
+    figure = "" if value is None else f" {status.judged_by} {value:.4f}"
+    return f"{begin}{figure} {status.time_left}"
 
 
 def _progress(status: RunStatus) -> Table:
@@ -134,10 +140,10 @@ def _progress(status: RunStatus) -> Table:
 
 
 def _learnt(status: RunStatus) -> list[float]:
-    """The losses after the warm-up, whose fall would hide what follows; all until then."""
-    losses = status.losses[:]  # the training adds to them meanwhile
-    after = [loss for step, loss in losses if step > status.config.warmup_iters]
-    return after if len(after) > 1 else [loss for _, loss in losses]
+    """The figures after the warm-up, which would hide what follows; all until then."""
+    course = status.course[:]  # the training adds to it meanwhile
+    after = [value for step, value in course if step > status.config.warmup_iters]
+    return after if len(after) > 1 else [value for _, value in course]
 
 
 def _sample(text: str) -> Text:

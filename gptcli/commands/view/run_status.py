@@ -18,23 +18,27 @@ _RECENT = 50  # steps by which the pace is judged
 class RunStatus:
     """Follows a run from its events.
 
+    The pace is counted in ``unit``: tokens, pairs or rollouts. ``judged_by`` is the figure that
+    decides which weights are the best: the highest, or else the lowest of it.
     ``estimate`` is how many seconds the whole run takes, as far as that is known before its first
     step; ``budget`` is the time that it has.
     """
 
     title: str
     config: TrainConfig
-    tokens_per_step: int
+    units_per_step: int
     step: int
     stop: StopRequest
     estimate: float | None = None
     budget: TimeBudget | None = None
-    best_loss: float | None = None
+    unit: str = "tokens"
+    judged_by: str = "loss"
+    best: float | None = None
     best_step: int = 0
     clock: Callable[[], float] = time.perf_counter
     last: StepReport | None = None
     evaluation: EvaluationReport | None = None
-    losses: list[tuple[int, float]] = field(default_factory=list)
+    course: list[tuple[int, float]] = field(default_factory=list)
     sample: str = ""
     sample_step: int = 0
 
@@ -62,10 +66,10 @@ class RunStatus:
         return sum(recent) / len(recent) if recent else None
 
     @property
-    def tokens_per_second(self) -> float | None:
-        """The pace of the latest steps in tokens; None before the first."""
+    def units_per_second(self) -> float | None:
+        """The pace of the latest steps; None before the first."""
         seconds = self.seconds_per_step
-        return self.tokens_per_step / seconds if seconds else None
+        return self.units_per_step / seconds if seconds else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -80,12 +84,11 @@ class RunStatus:
         return (self.total - self.step) * seconds + evaluations * self._pause
 
     @property
-    def evaluated_loss(self) -> tuple[str, float | None]:
-        """Name and value of the loss by which the run is judged, of the latest evaluation."""
-        latest = self.evaluation
-        if latest is not None and latest.val_loss is None:
-            return "train loss", latest.train_loss
-        return "val loss", latest.val_loss if latest else None
+    def latest(self) -> tuple[str, float | None]:
+        """Name and value of the figure by which the run is judged, of the latest evaluation."""
+        values = self.evaluation.values if self.evaluation else {}
+        split = "train" if values and values.get(f"val_{self.judged_by}") is None else "val"
+        return f"{split} {self.judged_by}", values.get(f"{split}_{self.judged_by}")
 
     @property
     def time_left(self) -> str:
@@ -115,19 +118,20 @@ class RunStatus:
     def stepped(self, report: StepReport) -> None:
         """Take the figures of some steps."""
         self.last = report
-        self.losses.append((report.step, report.loss))
+        if self.judged_by in report.values:
+            self.course.append((report.step, report.values[self.judged_by]))
 
     def evaluating(self, split: str, done: int, total: int) -> None:
         """An evaluation goes on."""
         self._pause_from = self._pause_from or self.clock()
-        self._activity = f"evaluating {split}, {done:,} of {total:,} tokens"
+        self._activity = f"evaluating {split}, {done:,} of {total:,} {self.unit}"
 
     def evaluated(self, report: EvaluationReport) -> None:
         """Take the figures of an evaluation."""
         self.evaluation = report
         if report.is_best and report.step:
             self.best_step = report.step
-            self.best_loss = self.evaluated_loss[1]
+            self.best = self.latest[1]
 
     def sampling(self) -> None:
         """A sample is written."""

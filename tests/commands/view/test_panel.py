@@ -44,13 +44,15 @@ def train(status: RunStatus, clock: Clock, first: int, last: int, seconds: float
         clock.now += seconds
         status.advanced(step)
         if step % 10 == 0:
-            status.stepped(StepReport(step, 4.0 - step / 1000, 1e-3, 5120.0, 0.42))
+            status.stepped(
+                StepReport(step, {"loss": 4.0 - step / 1000, "grad_norm": 0.42}, 1e-3, 5120.0)
+            )
 
 
 def evaluate(status: RunStatus, clock: Clock, step: int, val: float) -> None:
     status.evaluating("val", 40_960, 111_540)
     clock.now += 5
-    status.evaluated(EvaluationReport(step, val - 0.1, val, True))
+    status.evaluated(EvaluationReport(step, {"train_loss": val - 0.1, "val_loss": val}, True))
     status.doing("saving")
     status.saved()
 
@@ -95,7 +97,7 @@ def test_the_time_left_is_there_from_the_first_step_on_and_counts_evaluations(st
     assert status.seconds_per_step is None  # that step tells nothing
     train(status, clock, 1, 300)
     assert status.seconds_left == pytest.approx(3000 * 0.2 + 4 * 5)
-    assert status.tokens_per_second == pytest.approx(5120)
+    assert status.units_per_second == pytest.approx(5120)
 
 
 def test_with_a_time_budget_it_is_the_time_to_its_end(status, clock) -> None:

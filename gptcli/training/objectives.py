@@ -1,0 +1,33 @@
+"""Which class trains which objective."""
+
+from gptcli.config.objective import LanguageModeling
+from gptcli.errors import UsageError
+from gptcli.training.language_modeling import LanguageModelTraining
+from gptcli.training.protocol import CheckStop, Objective
+from gptcli.training.training_run import TrainingRun
+
+
+def _never() -> None:
+    """Go on."""
+
+
+def objective_of(training: TrainingRun, check_stop: CheckStop = _never) -> Objective:
+    """Make what trains a run, with nothing restored yet.
+
+    A new objective is a class with the methods of ``Objective``, made from the TrainingRun, and
+    one case here. It finds in ``training``:
+
+    - ``objective``, its own configuration of config/objective.py, and ``config``, that of training
+    - ``model``, whose weights it trains with ``optimizers``; both are saved and restored for it,
+      and its ``state`` is what else it trains, with names that begin with ``value.``
+    - ``reference``, the frozen model of --init-from where its configuration ``needs_reference``
+    - ``reward_model``, the frozen one that --reward names, if that names one
+    - ``dataset``, and the ``world`` of processes of which each does its share
+
+    Where a step takes long, ``check_stop`` is called within it, but not once its update begins.
+    """
+    match training.objective:
+        case LanguageModeling():
+            return LanguageModelTraining(training)
+        case other:
+            raise UsageError(f"--objective {other.name} cannot be trained yet")
