@@ -65,6 +65,12 @@ class Dataset:
         """Name, sha256, bytes and characters of the text."""
         return self.record.source
 
+    @property
+    def answer_ends(self) -> frozenset[int]:
+        """The ids that end an answer in masked data; empty where the tokenizer has none."""
+        end = self.tokenizer.end_of_text
+        return frozenset() if end is None else frozenset({end})
+
     @cached_property
     def train(self) -> TokenSplit:
         """The split that a model learns from."""

@@ -1,0 +1,114 @@
+"""Rewards: what counts as right, and what a reward model is asked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+
+from gptcli.data.dataset import Dataset
+from gptcli.data.questions import QuestionBatch, questions_of
+from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.evaluation.answering import Answers
+from gptcli.evaluation.rewards import (
+    ModelReward,
+    check_reward,
+    exact_reward,
+    final_reward,
+    last_word,
+    open_reward,
+)
+from gptcli.generation.loaded_model import load_model
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
+
+TOKENIZER = character_tokenizer("0123456789abcdefghijklmnopqrstuvwxyz.!? =+;")
+ENDS = frozenset({int(TOKENIZER.encode(";")[0])})
+CASES = [  # answer, reference, exact, final
+    ("72;", "72;", 1, 1),
+    (" 72 ;", "72;", 1, 1),
+    ("27+45 is 72.;", "72;", 0, 1),
+    ("27+45 is 72;", "27+45 is 72.;", 0, 1),
+    ("72", "72;", 0, 0),  # cut off
+    ("72", "72", 0, 0),
+    ("73;", "72;", 0, 0),
+    ("72 is it;", "72;", 0, 0),
+    (";", "72;", 0, 0),
+    (";", ";", 1, 1),
+    ("what?!;", "what;", 0, 1),
+    ("...;", "..;", 0, 0),
+]
+
+
+def batch() -> tuple[QuestionBatch, Answers]:
+    written, right = ([TOKENIZER.encode(case[i]).tolist() for case in CASES] for i in (0, 1))
+    ended = np.array([case[0].endswith(";") for case in CASES])
+    return QuestionBatch([[0]] * len(CASES), right), Answers(written, ended)
+
+
+def test_an_answer_is_right_if_it_ends_and_says_what_the_reference_says() -> None:
+    for make, column in ((exact_reward, 2), (final_reward, 3)):
+        rewards = make(TOKENIZER, ENDS)(*batch())
+        assert rewards.tolist() == [case[column] for case in CASES]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("", ""), (" a b. ", "b"), ("(c)", "(c"), ("?", "?"), ("3.5.", "3.5")]
+)
+def test_the_last_word_has_no_punctuation_behind_it(text: str, word: str) -> None:
+    assert last_word(text) == word
+
+
+def saved(kind, tokenizer: Tokenizer, directory: Path) -> Path:
+    """A small model that transformers wrote."""
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        num_labels=1,
+        pad_token_id=0,
+    )
+    kind(config).save_pretrained(directory)
+    (directory / "tokenizer.json").write_text(tokenizer.to_json())
+    return directory
+
+
+def test_a_reward_model_scores_the_last_token_and_what_is_cut_off_pays(tmp_path) -> None:
+    directory = saved(LlamaForSequenceClassification, TOKENIZER, tmp_path / "judge")
+    theirs = LlamaForSequenceClassification.from_pretrained(directory).eval()
+    judge = ModelReward(load_model(directory, "cpu"), 1.5)
+    questions = QuestionBatch([[1, 2, 3], [4]], [[0], [0]])
+    answers = Answers([[5, 6, 7, 8], [9, 10]], np.array([True, False]))
+    expected = []
+    for prompt, answer, penalty in zip(questions.prompts, answers.ids, (0, 1.5), strict=True):
+        with torch.no_grad():
+            expected.append(float(theirs(torch.tensor([prompt + answer])).logits) - penalty)
+    np.testing.assert_allclose(judge(questions, answers), expected, atol=1e-5)
+    long = QuestionBatch([[1] * 14], [[0]]), Answers([[2] * 3], np.array([True]))
+    with pytest.raises(DataError, match=r"17 tokens.*context of 16"):
+        judge(*long)
+
+
+def test_a_reward_is_opened_by_its_name(masked_dataset, tmp_path, monkeypatch) -> None:
+    dataset = masked_dataset([("1+1=", "2;")])
+    saved(LlamaForSequenceClassification, dataset.tokenizer, tmp_path / "judge")
+    saved(LlamaForSequenceClassification, TOKENIZER, tmp_path / "foreign")
+    saved(LlamaForCausalLM, dataset.tokenizer, tmp_path / "writer")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Dataset, "answer_ends", frozenset(dataset.tokenizer.encode(";").tolist()))
+    questions = questions_of(dataset.train, dataset.answer_ends).read(dataset.train)
+    answers = Answers(questions.references, np.array([True]))
+    assert open_reward("exact", dataset, "cpu", 0.0)(questions, answers).tolist() == [1.0]
+    assert open_reward("final", dataset, "cpu", 0.0)(questions, answers).tolist() == [1.0]
+    assert open_reward("judge", dataset, "cpu", 0.0)(questions, answers).shape == (1,)
+    with pytest.raises(UsageError, match="--reward exakt is neither a rule nor a directory"):
+        check_reward("exakt")
+    with pytest.raises(UsageError, match="--reward writer is a language model"):
+        open_reward("writer", dataset, "cpu", 0.0)
+    with pytest.raises(CheckpointError, match="another tokenizer"):
+        open_reward("foreign", dataset, "cpu", 0.0)
