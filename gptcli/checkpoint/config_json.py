@@ -33,7 +33,7 @@ _LABELS = {"id2label": {"0": "reward"}, "label2id": {"reward": 0}}
 _OTHER_NAMES = {"gelu_pytorch_tanh": "gelu_new"}
 
 
-def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> dict[str, Any]:
+def model_config_json(config: ModelConfig) -> dict[str, Any]:
     """The config.json of a model; values that its family has no field for are under "gptcli"."""
     family = family_of(config)
     table = family.config_fields
@@ -51,7 +51,7 @@ def model_config_json(config: ModelConfig, end_of_text: int | None = None) -> di
         **(table.converter.write(config) if table.converter else {}),
         "initializer_range": INIT_STD,
         "bos_token_id": None,
-        "eos_token_id": end_of_text,
+        "eos_token_id": None,
         "pad_token_id": None,
         "dtype": "float32",
         **({_OWN: own} if own else {}),

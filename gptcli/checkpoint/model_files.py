@@ -7,6 +7,7 @@ from typing import Any
 
 from gptcli.checkpoint.config_json import CONFIG_FILE, model_config_json, read_small_json
 from gptcli.config.model import ModelConfig
+from gptcli.data.chat.chat_template import ChatTemplate
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json, write_text
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, template_settings
@@ -23,48 +24,49 @@ _SPECIAL_NAMES = (_START_NAME, _END_NAME, _PADDING_NAME)
 
 
 def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
-    """Write all files but the weights, as transformers expects them."""
-    end = tokenizer.end_of_text
-    end_token = next(
-        (name for name, number in tokenizer.special_tokens.items() if number == end), None
-    )
-    start = next(iter(tokenizer.template.before), None)
-    settings = _tokenizer_config(config, end_token) | template_settings(tokenizer)
-    padding = {_PADDING_NAME: _padding(tokenizer)} if config.score else {}
-    described = model_config_json(config, end) | {_START_NAME: start} | padding
-    write_json(directory / CONFIG_FILE, described)
-    write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
-    write_json(directory / TOKENIZER_CONFIG_FILE, settings)
-    write_json(directory / GENERATION_FILE, _generation_config(end) | {_START_NAME: start})
+    """Write all files but the weights, as transformers expects them.
 
-
-def _padding(tokenizer: Tokenizer) -> int:
-    """What a reward model is told to be padding: the smallest id that ends no text.
-
-    transformers reads a score at the last token that is none.
+    In a directory with a chat template, what ends an assistant's turn is the end token, and the
+    end-of-text token, if that is another one, is padding.
     """
-    return int(tokenizer.end_of_text == 0)
+    names: dict[int | None, str] = {
+        number: name for name, number in tokenizer.special_tokens.items()
+    }
+    turn, text = _end_of_turn(tokenizer), tokenizer.end_of_text
+    end = text if turn is None else turn
+    padding = None if text == end else text
+    start = next(iter(tokenizer.template.before), None)
+    roles = {_START_NAME: start, _END_NAME: end, _PADDING_NAME: padding}
+    ends = [end, padding] if padding is not None else end
+    if config.score and padding is None:
+        roles |= {_PADDING_NAME: int(end == 0)}  # any id that ends no text
+    write_json(directory / CONFIG_FILE, model_config_json(config) | roles)
+    write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
+    settings = {
+        **_tokenizer_config(config, names.get(end), names.get(padding)),
+        **template_settings(tokenizer),
+        **({"chat_template": tokenizer.chat_template} if tokenizer.chat_template else {}),
+    }
+    write_json(directory / TOKENIZER_CONFIG_FILE, settings)
+    write_json(directory / GENERATION_FILE, {"do_sample": True, **roles, _END_NAME: ends})
 
 
-def _tokenizer_config(config: ModelConfig, end_of_text: str | None) -> dict[str, Any]:
+def _end_of_turn(tokenizer: Tokenizer) -> int | None:
+    """Id of the token that ends an assistant's turn; None without a chat template."""
+    template = ChatTemplate.of(tokenizer)
+    return None if template is None else tokenizer.special_tokens[template.end_token]
+
+
+def _tokenizer_config(config: ModelConfig, end: str | None, padding: str | None) -> dict[str, Any]:
     # Without the class, transformers uses GPT2Tokenizer for a gpt2 model, which gives other ids.
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": config.block_size,
         "bos_token": None,
-        "eos_token": end_of_text,
+        "eos_token": end,
         "unk_token": None,
-        "pad_token": None,
-    }
-
-
-def _generation_config(end_of_text: int | None) -> dict[str, Any]:
-    return {
-        "do_sample": True,
-        "bos_token_id": None,
-        "eos_token_id": end_of_text,
-        "pad_token_id": None,
+        "pad_token": padding,
     }
 
 

@@ -106,20 +106,24 @@ class TokenizerConfig:
         roles = {role: _name(settings.get(role)) or _name(names.get(role)) for role in _NAMED}
         frame = _FRAMES.get(made_by)
         prefixed = settings.get("add_prefix_space", made_by in _PREFIXED)
+        is_ours = any((directory / name).is_file() for name in _OUR_FILES)
+        template, end = _chat_template(directory, settings, roles), roles["eos_token"]
+        if is_ours and template and roles["pad_token"]:
+            end = roles["pad_token"]  # eos_token ends a turn, not a text
         return cls(
             added=_added(directory, settings, {*_names(settings), *_names(names)}),
             start=roles["bos_token"],
             start_ids=_ids(model.get("bos_token_id")),
-            end=roles["eos_token"],
+            end=end,
             end_ids=(*_ids(model.get("eos_token_id")), *_ids(generation.get("eos_token_id"))),
             adds_start=settings.get("add_bos_token") is True,
             adds_end=settings.get("add_eos_token") is True,
-            is_ours=any((directory / name).is_file() for name in _OUR_FILES),
+            is_ours=is_ours,
             tokenizer_class=tokenizer_class,
             model_type=model_type,
             frame=frame and (roles["cls_token"] or frame[0], roles["sep_token"] or frame[1]),
             add_prefix_space=prefixed is True,
-            chat_template=_chat_template(directory, settings, roles),
+            chat_template=template,
         )
 
     @property
