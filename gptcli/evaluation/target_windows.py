@@ -126,7 +126,7 @@ def _masked_batches(
     begins = _begins(found, split.document_starts, overlap)
     for first in range(0, found.starts.size, rows):
         part = slice(first, first + rows)
-        yield _masked_batch(split, begins[part], found.starts[part], found.ends[part])
+        yield masked_batch(split, begins[part], found.starts[part], found.ends[part])
 
 
 def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
@@ -138,7 +138,7 @@ def _begins(windows: Windows, documents: Places, overlap: int) -> Places:
     return np.where(is_near, following, earliest)
 
 
-def _masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Places) -> TargetBatch:
+def masked_batch(split: TokenSplit, begins: Places, starts: Places, ends: Places) -> TargetBatch:
     """Rows from ``begins`` in which the targets after ``starts`` up to ``ends`` may count."""
     width = int((ends - begins).max())
     origin = np.minimum(begins, split.n_tokens - 1 - width)  # no row reads beyond the end

@@ -1,4 +1,4 @@
-"""``eval`` without a mode: the figures of a whole text, and exact matches in arithmetic data."""
+"""``eval`` without a mode: the figures of a whole text, and exact matches in masked data."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 from gptcli.commands.eval.subject import Subject, check_loss
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.tables import Cell, Figure, facts
-from gptcli.evaluation.exact_match import ExactMatches, arithmetic_problems, exact_match
+from gptcli.evaluation.exact_match import ExactMatches, exact_match, problems_of
 from gptcli.evaluation.loss import Evaluation, evaluate
 from gptcli.runtime.world import World
 
@@ -37,16 +37,14 @@ def figures_answer(subject: Subject, world: World) -> Answer:
 
 
 def _exact_matches(subject: Subject, world: World) -> Scores | None:
-    """The score of all problems and of each operation; None where the text is not arithmetic."""
-    problems = arithmetic_problems(subject.tokens, subject.loaded.tokenizer, subject.context)
+    """The score of all questions, and of each operation; None where the text has no questions."""
+    ends = frozenset() if subject.dataset is None else subject.dataset.answer_ends
+    problems = problems_of(subject.tokens, subject.loaded.tokenizer, ends, subject.context)
     if problems is None:
         return None
-    n_targets = int((problems.ends - problems.answers).sum())
+    n_targets = int((problems.questions.ends - problems.questions.answers).sum())
     with subject.evaluating(world, problems, n_targets) as evaluation_pass:
-        scores = exact_match(evaluation_pass, problems, subject.loaded.tokenizer)
-    n_correct = sum(score.n_correct for score in scores.values())
-    every = ExactMatches(n_correct, sum(score.n_problems for score in scores.values()))
-    return {"all": every, **scores}
+        return exact_match(evaluation_pass, problems, subject.loaded.tokenizer)
 
 
 def _figures(subject: Subject, result: Evaluation, scores: Scores | None) -> dict[str, Any]:
@@ -90,9 +88,10 @@ def _perplexity(result: Evaluation) -> Figure:
 
 
 def _score_rows(scores: Scores | None) -> Iterator[Row]:
-    """Exact matches of all problems, and of each operation where there are several."""
+    """Exact matches of all questions, and of each operation where there are several."""
+    noun = "questions" if list(scores or {}) == ["all"] else "problems"
     for name, score in (scores or {}).items():
-        shown = f"{score.share:.2%} ({score.n_correct:,} of {score.n_problems:,} problems"
+        shown = f"{score.share:.2%} ({score.n_correct:,} of {score.n_problems:,} {noun}"
         if name == "all":
             yield "exact match", Figure(score.share, f"{shown}, each asked by itself)")
         elif len(scores or {}) > 2:
