@@ -10,6 +10,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
+from gptcli.runtime.hashing import CHECKSUM, is_as_written, with_checksum
 from gptcli.runtime.outputs import timestamp
 
 RUNS = Path("runs")
@@ -71,7 +72,8 @@ class RunRecord:
 
 def write_record(directory: Path, record: RunRecord) -> None:
     """Write train.json."""
-    write_json(directory / RECORD_FILE, {"format": RUN_FORMAT, **asdict(record)})
+    content = with_checksum({"format": RUN_FORMAT, **asdict(record)})
+    write_json(directory / RECORD_FILE, content)
 
 
 def change_plan(directory: Path, training: TrainConfig, repeat: str | None) -> None:
@@ -86,7 +88,26 @@ def mark_saved(directory: Path) -> None:
 
 def _replace_fields(directory: Path, **values: object) -> None:
     file = directory / RECORD_FILE
-    write_json(file, {**read_small_json(file), **values})
+    before = read_small_json(file)
+    now = {**before, **values}
+    write_json(file, with_checksum(now) if is_as_written(before) else now)
+
+
+def change_of_record(directory: Path) -> str | None:
+    """What to say where train.json is not as gptcli wrote it last; None where it is."""
+    file = directory / RECORD_FILE
+    if is_as_written(read_small_json(file)):
+        return None
+    return (
+        f"{file} was changed since it was written: put it back as it was, or take "
+        f'"{CHECKSUM}" out of it to keep the change'
+    )
+
+
+def check_record(directory: Path) -> None:
+    """CheckpointError where train.json is not as gptcli wrote it last."""
+    if changed := change_of_record(directory):
+        raise CheckpointError(changed)
 
 
 def read_record(directory: Path) -> RunRecord:

@@ -7,7 +7,7 @@ from pathlib import Path
 from gptcli.checkpoint.find import run_of
 from gptcli.checkpoint.manifest import check_manifest, check_published, unrecorded
 from gptcli.checkpoint.resume import resume_steps
-from gptcli.checkpoint.run import read_record
+from gptcli.checkpoint.run import check_record, read_record
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.verify import verify_dataset
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
@@ -71,6 +71,7 @@ def _data(directory: Path) -> Iterator[Finding]:
     if (run := run_of(directory)) is None:
         return
     try:
+        check_record(run)
         record = read_record(run).data
         if not Path(record.directory).is_dir():
             yield Finding("data", None, f"{record.directory} is not here")

@@ -16,6 +16,7 @@ from gptcli.checkpoint.run import (
     DataReference,
     Origin,
     RunRecord,
+    check_record,
     mark_saved,
     write_record,
 )
@@ -141,6 +142,8 @@ def resumed_training(
     check_disk(record.model, record.training, directory, n_saves=1)
     snapshot, problems = load_newest_step(directory, is_strict)
     _check_same_model(record, snapshot.config, directory)
+    if is_strict:
+        check_record(directory)
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
     training = _assemble(place, record.training, dataset, model, snapshot.progress)

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.checkpoint.run import DataReference, RunRecord, read_record, write_record
+from gptcli.checkpoint.run import (
+    DataReference,
+    RunRecord,
+    check_record,
+    mark_saved,
+    read_record,
+    write_record,
+)
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError, UsageError
@@ -54,6 +61,22 @@ def test_a_changed_record_is_refused(tmp_path: Path, change: dict[str, object]) 
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(CheckpointError, match=r"train\.json"):
         read_record(tmp_path)
+
+
+def test_a_change_of_a_value_is_told_and_no_save_vouches_for_it(tmp_path: Path) -> None:
+    write_record(tmp_path, RECORD)
+    file = tmp_path / "train.json"
+    check_record(tmp_path)
+    file.write_text(file.read_text().replace('"lr": 0.001', '"lr": 0.002'))
+    mark_saved(tmp_path)
+    assert read_record(tmp_path).training.lr == 0.002
+    with pytest.raises(CheckpointError, match='take "checksum" out of it to keep the change'):
+        check_record(tmp_path)
+    kept = json.loads(file.read_text())
+    del kept["checksum"]
+    file.write_text(json.dumps(kept))
+    mark_saved(tmp_path)
+    check_record(tmp_path)
 
 
 def test_a_directory_without_a_record_is_a_usage_error(tmp_path: Path) -> None:

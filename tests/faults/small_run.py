@@ -1,9 +1,12 @@
 """A run that takes a second: how it is begun, and the weights that it ends with."""
 
+import atexit
 import hashlib
 import shutil
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from tests.faults.command import Command
@@ -41,9 +44,17 @@ class SmallRun:
 
 
 def small_run(folder: Path, steps: int = 40, interval: int = 10) -> SmallRun:
-    """Prepare a text in a new folder below ``folder`` and train on it without interruption."""
+    """A text and a run on it in a new folder below ``folder``, trained without interruption."""
+    made = _made_once(steps, interval)
     place = folder / "straight"
-    place.mkdir(parents=True)
+    shutil.copytree(made.folder, place)
+    return replace(made, folder=place)
+
+
+@cache
+def _made_once(steps: int, interval: int) -> SmallRun:
+    place = Path(tempfile.mkdtemp(prefix="gptcli-faults-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     (place / "text.txt").write_text(_TEXT)
     _done(Command(place, "prepare", "text.txt"))
     flags = (*_FLAGS, "--max-iters", steps, "--eval-interval", interval)

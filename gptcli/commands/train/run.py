@@ -11,7 +11,7 @@ from typing import Any
 from gptcli.checkpoint.config_json import omission_notes
 from gptcli.checkpoint.find import model_directory
 from gptcli.checkpoint.resume import clear_stale_steps
-from gptcli.checkpoint.run import RUNS, read_record
+from gptcli.checkpoint.run import RUNS, change_of_record, read_record
 from gptcli.checkpoint.weights_step import weights_step
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
@@ -237,7 +237,7 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
     request, stop = job.request, job.stop
     directory = model_directory(run_directory)
     with nullcontext() if job.world.rank else exclusive(directory):
-        record = read_record(directory)
+        record, changed = read_record(directory), change_of_record(directory)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
         if record.training.compile and not _can_compile(request, device):
@@ -261,6 +261,8 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
             )
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
+        if changed:
+            warn(f"{changed}; now it is used as it is")
         note(f"resuming {directory.as_posix()} at step {training.progress.step:,}")
         return _train(training, job, record.preset)
 

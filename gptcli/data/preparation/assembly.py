@@ -22,6 +22,7 @@ from gptcli.data.preparation.plan import Plan
 from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens, TokenWriter, dataset_files
 from gptcli.errors import DataError, ResourceError
 from gptcli.runtime.files import write_json
+from gptcli.runtime.hashing import with_checksum
 from gptcli.runtime.outputs import OutputKind, timestamp
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, write_tokenizer
@@ -109,7 +110,7 @@ def write_dataset(
         source=_source(plan),
         splits=splits,
     )
-    write_json(building / RECORD_FILE, record.to_json())
+    write_json(building / RECORD_FILE, with_checksum(record.to_json()))
 
 
 def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from gptcli.config.data import SPLITS
 from gptcli.data.dataset import Dataset
-from gptcli.data.dataset_record import mask_file, starts_file
+from gptcli.data.dataset_record import RECORD_FILE, mask_file, starts_file
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DataError, ResourceError
-from gptcli.runtime.hashing import sha256_of
+from gptcli.runtime.files import parse_object, read_bounded
+from gptcli.runtime.hashing import is_as_written, sha256_of
 from gptcli.runtime.progress import Advance, no_progress
 
 _BLOCK = 2**22
@@ -43,7 +44,16 @@ def verify_dataset(directory: Path, advance: Advance = no_progress) -> Verified:
             n_bytes += _check(directory / starts_file(split), record.starts_sha256, advance)
             files += 1
         _check_meaning(dataset.split(split))
+    _check_record(directory / RECORD_FILE)
     return Verified(directory, files, n_bytes)
+
+
+def _check_record(file: Path) -> None:
+    """What tokens do not show: the source, and how many characters, bytes and documents it has."""
+    if not is_as_written(parse_object(read_bounded(file))):
+        raise DataError(
+            f"{file} was changed since it was written: put it back, or run `gptcli prepare` again"
+        )
 
 
 def _check(file: Path, expected: str, advance: Advance) -> int:
