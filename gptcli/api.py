@@ -73,7 +73,7 @@ class OpenRun:
             top_p=top_p,
             seed=seed,
         )
-        tokenizer = self.loaded.tokenizer
+        tokenizer = self.loaded.check_writes().tokenizer
         config.check_fits(tokenizer.vocab_size - len(tokenizer.missing_ids))
         ids = tokenizer.encode(prompt).tolist()
         start = [*tokenizer.template.before, *ids] if ids else beginning(tokenizer).ids
@@ -121,7 +121,8 @@ class OpenRun:
         return changes.view(config.n_layer, config.n_head)
 
     def _tokens(self, text: str) -> TextTokens:
-        tokens = TextTokens.of(SourceText("the text", text).checked(), self.loaded.tokenizer)
+        tokenizer = self.loaded.check_writes().tokenizer
+        tokens = TextTokens.of(SourceText("the text", text).checked(), tokenizer)
         if not tokens.n_targets:
             raise DataError("there is nothing to predict: give more text")
         return tokens

@@ -13,7 +13,7 @@ from gptcli.checkpoint.weights_step import WeightsStep, weights_step
 from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision
 from gptcli.data.dataset import Dataset
-from gptcli.errors import CheckpointError, DataError
+from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.fast.layers import use_fast_layers
 from gptcli.fast.quantization import quantize
 from gptcli.model.gpt import GPT
@@ -68,6 +68,15 @@ class LoadedModel:
     end_ids: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
     step: WeightsStep | None = None
+
+    def check_writes(self) -> "LoadedModel":
+        """Return the model; UsageError where it is a reward model, which predicts no tokens."""
+        if self.model.config.score:
+            raise UsageError(
+                f"{self.directory} is a reward model: it scores answers and does not write. "
+                "Give a language model here"
+            )
+        return self
 
     def quantized(self) -> "LoadedModel":
         """Return the model with int8 matrices in its blocks and its head."""

@@ -142,7 +142,8 @@ def opened_subject(request: EvalRequest, device: str) -> Subject:
             f"gptcli prepare FILE --tokenizer {typed(directory)}, then give its dataset by --data"
         )
         source = given_text("--text", request.text, request.file, _LARGEST_TEXT, remedy).checked()
-        subject = _of_text(opened_model(directory, device), source, request.text is not None)
+        loaded = opened_model(directory, device).check_writes()
+        subject = _of_text(loaded, source, request.text is not None)
     else:
         subject = _of_dataset(directory, device, request)
     if not subject.tokens.n_targets:

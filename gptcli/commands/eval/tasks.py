@@ -25,7 +25,7 @@ def tasks_answer(request: EvalRequest) -> Answer:
     tasks = request.tasks
     check_harness()
     directory = chosen_model(request.checkpoint)
-    loaded = opened_model(directory, request.device)
+    loaded = opened_model(directory, request.device).check_writes()
     # lm-eval and the libraries that it uses print to stdout, which is for results alone.
     with (
         memory_errors("requests of these tasks", "free some memory", loaded.device),

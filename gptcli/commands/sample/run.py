@@ -42,7 +42,7 @@ def run(request: SampleRequest) -> Answer | None:
         request.device,
         request.precision,
         request.quantize,
-    )
+    ).check_writes()
     config.check_fits(loaded.tokenizer.vocab_size - len(loaded.tokenizer.missing_ids))
     full = partial(memory_errors, *_memory_cause(config), loaded.device)
     with full():
