@@ -26,7 +26,7 @@ from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
 
-Pair = tuple[str, str]
+Pair = tuple[str, ...]  # a prompt and its answer, or the chosen and the rejected one
 HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NO_HUB = "http://127.0.0.1:9"  # nothing listens there
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -221,6 +221,8 @@ def run_gptcli(tmp_path: Path) -> Callable[..., Outcome]:
 def masked_dataset(tmp_path: Path) -> Callable[..., Dataset]:
     """``masked_dataset(train, val)``: pairs of prompt and completion, of which the latter counts.
 
+    With a third text, the rejected answer, they are pairs of answers.
+
     Written here byte by byte, so that reading is not tested against our own writing.
     """
 
@@ -246,6 +248,7 @@ def masked_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             "tokenizer": tokenizer.identity,
             "source": {"name": name},
             "splits": splits,
+            **({"pairs": True} if len(train[0]) == 3 else {}),
         }
         (directory / "dataset.json").write_text(json.dumps(record))
         return Dataset.open(directory)
@@ -259,8 +262,9 @@ def _write_split(
     folder.mkdir()
     text = "".join(map("".join, pairs))
     ids = np.array(tokenizer.encode(text), dtype="<u2")
-    mask = bytes(chain(*([0] * len(prompt) + [1] * len(rest) for prompt, rest in pairs)))
-    starts = accumulate((len(prompt + rest) for prompt, rest in pairs[:-1]), initial=0)
+    marks = ([mark] * len(part) for parts in pairs for mark, part in enumerate(parts))
+    mask = bytes(chain(*marks))
+    starts = accumulate((len("".join(parts)) for parts in pairs[:-1]), initial=0)
     places = np.array([*starts] if pairs else [], dtype="<u8").tobytes()
     (folder / "documents.bin").write_bytes(places)
     shards = []
@@ -284,7 +288,7 @@ def _write_split(
         "bytes": len(text.encode()),
         "shards": shards,
         "documents": len(pairs),
-        "targets": sum(mask),
+        "targets": mask.count(1),
         "starts_sha256": hashlib.sha256(places).hexdigest(),
     }
 

@@ -10,6 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gptcli.data.questions import Pairs
+from gptcli.data.token_split import TokenSplit
+
 _FILLING = 0  # any id: a causal model does not see what follows
 
 
@@ -69,3 +72,14 @@ class AnswerRows:
         rows, columns = self.mask.nonzero()
         found: NDArray[np.int64] = rows * self.ids.shape[1] + self.starts[rows] + columns
         return found
+
+
+def rows_of_pairs(split: TokenSplit, pairs: Pairs) -> AnswerRows:
+    """Each prompt with its chosen answer, then each with its rejected one: (2P, T)."""
+    prompts, chosen, rejected = (list[NDArray[np.int64]]() for _ in range(3))
+    places = (pairs.starts, pairs.chosen, pairs.rejected, pairs.ends)
+    for start, *cuts, end in zip(*(one.tolist() for one in places), strict=True):
+        parts = np.split(split.read(start, end - start), [cut - start for cut in cuts])
+        for part, kept in zip(parts, (prompts, chosen, rejected), strict=True):
+            kept.append(part)
+    return AnswerRows.of(prompts * 2, chosen + rejected)

@@ -117,7 +117,7 @@ class EvaluationPass:
     ) -> NDArray[np.float64]:
         """Add up, over all batches, the ``size`` numbers that ``measure`` returns for each."""
         buckets = np.zeros((_BUCKETS, size))
-        with _evaluating(self.model):
+        with evaluating(self.model):
             for number, predictions in self._own():
                 buckets[number % _BUCKETS] += measure(predictions)
         total: NDArray[np.float64] = np.add.reduce(all_sum(self.world, buckets))
@@ -126,7 +126,7 @@ class EvaluationPass:
     def losses(self) -> tuple[NDArray[np.float64], Places]:
         """The loss of every target that counts and its place in the split, in order."""
         found = np.zeros((2, self.split.n_tokens))
-        with _evaluating(self.model):
+        with evaluating(self.model):
             for _, predictions in self._own():
                 found[0, predictions.places] = predictions.losses
                 found[1, predictions.places] = 1
@@ -137,7 +137,7 @@ class EvaluationPass:
     def predictions(self) -> Iterator[Predictions]:
         """The predictions of each batch, in order; for a pass of one process."""
         assert self.world.size == 1, "other processes have the other batches"
-        with _evaluating(self.model):
+        with evaluating(self.model):
             for _, predictions in self._own():
                 yield predictions
 
@@ -157,7 +157,8 @@ class EvaluationPass:
 
 
 @contextlib.contextmanager
-def _evaluating(model: GPT) -> Iterator[None]:
+def evaluating(model: GPT) -> Iterator[None]:
+    """Have a model compute without dropout, and as before afterwards."""
     was_training = model.training
     model.eval()
     try:

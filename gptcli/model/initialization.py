@@ -40,6 +40,16 @@ def model_with(config: ModelConfig, weights: dict[str, Tensor]) -> GPT:
     return model
 
 
+def scoring_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a model with a score of 0 in place of the head; a score that is there stays.
+
+    They share the memory of the others.
+    """
+    trunk = {name: one for name, one in weights.items() if not name.startswith("lm_head.")}
+    embedding = weights["token_embedding.weight"]
+    return {"score.weight": embedding.new_zeros(1, embedding.shape[1]), **trunk}
+
+
 @torch.no_grad()
 def initialize(model: GPT, generator: torch.Generator) -> None:
     """Normal weights of std 0.02, zero biases, unit norms (Radford et al. 2019, section 2.3).

@@ -1,8 +1,9 @@
 """Which class trains which objective."""
 
-from gptcli.config.objective import LanguageModeling
+from gptcli.config.objective import LanguageModeling, PreferenceOptimization, RewardModeling
 from gptcli.errors import UsageError
 from gptcli.training.language_modeling import LanguageModelTraining
+from gptcli.training.preferences import PreferenceTraining, RewardTraining
 from gptcli.training.protocol import CheckStop, Objective
 from gptcli.training.training_run import TrainingRun
 
@@ -29,5 +30,9 @@ def objective_of(training: TrainingRun, check_stop: CheckStop = _never) -> Objec
     match training.objective:
         case LanguageModeling():
             return LanguageModelTraining(training)
+        case RewardModeling():
+            return RewardTraining(training)
+        case PreferenceOptimization() as objective:
+            return PreferenceTraining(training, objective)
         case other:
             raise UsageError(f"--objective {other.name} cannot be trained yet")

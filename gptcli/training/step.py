@@ -14,12 +14,11 @@ from gptcli.config.training import Precision, TrainConfig
 from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
-from gptcli.evaluation.processes import all_add
 from gptcli.fast.compiled_blocks import compiled
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
-from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.world import ALONE, World
+from gptcli.training.accumulation import Accumulation
 from gptcli.training.batch import Batch
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
@@ -126,8 +125,8 @@ class Stepper:
         self._split = split
         self._teacher = teacher
         self.config = config
-        self._world = world
         self._shares = Shares.of(config, world)
+        self._accumulation = Accumulation(model, config, self._shares, self._forget_gradient)
         self._defers = is_cuda if defers is None else defers
         self._is_pinned = is_cuda
         self._loss: _BatchLoss = batch_loss
@@ -199,34 +198,12 @@ class Stepper:
 
     def _accumulate(self, step: int, starts: Starts) -> Tensor:
         """Add up the gradients of all micro-batches; returns the loss of the step."""
-        total = torch.zeros((), device=self.config.device)
-        weights, kept = self._weights(starts, self._shares.count), list[Tensor]()
-        for micro in self._shares.own:
-            if self._model.config.dropout:
-                # Seeded for each step: a resumed run draws what an uninterrupted one would.
-                torch.manual_seed(derive_seed(self.config.seed, "dropout", step, micro))
-            rows = self._shares.slice_of(micro)
-            loss = self._backward(starts[rows], weights.of(rows), step)
-            total += loss
-            if self.config.deterministic:
-                kept.append(torch.cat([one.flatten() for one in (loss, *self._gradients())]))
-                self._forget_gradient()
-        if kept:
-            self._take_over(total, self._shares.summed(kept))
-        elif self._world.size > 1:
-            all_add(self._world, [total, *self._gradients()])
-        return total
+        weights = self._weights(starts, self._shares.count)
 
-    def _gradients(self) -> list[Tensor]:
-        return [one.grad for one in self._model.parameters() if one.grad is not None]
+        def backward(rows: slice) -> Tensor:
+            return self._backward(starts[rows], weights.of(rows), step)[None]
 
-    def _take_over(self, total: Tensor, sums: Tensor) -> None:
-        """Put the loss and the gradients of a step, (1 + P,), in their places."""
-        parameters = list(self._model.parameters())
-        loss, *parts = torch.split(sums, [1, *(one.numel() for one in parameters)])
-        total.copy_(loss[0])
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad = part.view_as(parameter)
+        return self._accumulation.add_up(step, backward)[0]
 
     def _weights(self, starts: Starts, n_micro: int) -> _TargetWeights:
         """Give every target of the step the same weight, whichever micro-batch it is in."""
