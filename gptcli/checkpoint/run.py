@@ -7,6 +7,7 @@ from typing import Any
 
 from gptcli.checkpoint.config_json import read_small_json
 from gptcli.config.model import ModelConfig
+from gptcli.config.objective import LM, ObjectiveConfig, objective_fields, objective_from
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import write_json
@@ -19,6 +20,9 @@ MANIFEST_FILE = "manifest.json"
 RESUME_FOLDER = "resume"
 STATE_FILE = "state.json"  # of a resume step
 RUN_FORMAT = "gptcli.run/1"
+# Of another objective than lm: who knows none would go on with such a run as if it were plain.
+OBJECTIVE_FORMAT = "gptcli.run/2"
+RUN_FORMATS = (RUN_FORMAT, OBJECTIVE_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class DataReference:
 
 @dataclass(frozen=True)
 class Origin:
-    """The checkpoint that a run began with, and the sha256 of its weights."""
+    """A checkpoint that a run began with, or was rewarded by, and the sha256 of its weights."""
 
     checkpoint: str
     weights: str
@@ -48,7 +52,7 @@ class Origin:
     def __post_init__(self) -> None:
         for name in ("checkpoint", "weights"):
             if not isinstance(getattr(self, name), str):
-                raise TypeError(f"init_from.{name} is not a string")
+                raise TypeError(f"{name} of a checkpoint is not a string")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class RunRecord:
     """All that ``--resume`` needs besides the saved tensors.
 
     ``time_budget`` are the seconds from which the number of iterations followed, and ``repeat``
-    is the command that trains the same weights by that number.
+    is the command that trains the same weights by that number. ``reward`` is the reward model
+    of a policy, if it has one.
     """
 
     created: str
@@ -68,12 +73,25 @@ class RunRecord:
     init_from: Origin | None = None
     time_budget: float | None = None
     repeat: str | None = None
+    objective: ObjectiveConfig = LM
+    reward: Origin | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of train.json; that of lm is what it was before there were others."""
+        values = asdict(self)
+        if self.objective == LM:
+            del values["objective"], values["reward"]
+            return {"format": RUN_FORMAT, **values}
+        return {
+            "format": OBJECTIVE_FORMAT,
+            **values,
+            "objective": objective_fields(self.objective),
+        }
 
 
 def write_record(directory: Path, record: RunRecord) -> None:
     """Write train.json."""
-    content = with_checksum({"format": RUN_FORMAT, **asdict(record)})
-    write_json(directory / RECORD_FILE, content)
+    write_json(directory / RECORD_FILE, with_checksum(record.to_json()))
 
 
 def change_plan(directory: Path, training: TrainConfig, repeat: str | None) -> None:
@@ -114,7 +132,7 @@ def read_record(directory: Path) -> RunRecord:
     """Read train.json; CheckpointError where it does not hold what it should."""
     file = directory / RECORD_FILE
     raw = read_small_json(file)
-    if raw.get("format") != RUN_FORMAT:
+    if raw.get("format") not in RUN_FORMATS:
         raise CheckpointError(
             f"{file} cannot be used: it has format {raw.get('format')!r:.40}, not {RUN_FORMAT!r}"
         )
@@ -126,12 +144,18 @@ def read_record(directory: Path) -> RunRecord:
             model=ModelConfig.from_fields(_object(raw["model"])),
             training=_build(TrainConfig, raw["training"]),
             data=_build(DataReference, raw["data"]),
-            init_from=_build(Origin, raw["init_from"]) if raw.get("init_from") else None,
+            init_from=_origin(raw, "init_from"),
             time_budget=raw.get("time_budget"),
             repeat=raw.get("repeat"),
+            objective=objective_from(_object(raw["objective"])) if "objective" in raw else LM,
+            reward=_origin(raw, "reward"),
         )
     except (KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
+
+
+def _origin(raw: Mapping[str, Any], name: str) -> Origin | None:
+    return _build(Origin, raw[name]) if raw.get(name) else None
 
 
 def _object(raw: Any) -> dict[str, Any]:
