@@ -6,7 +6,7 @@ Every objective but the first starts from the weights of a checkpoint and is com
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from gptcli.config.checks import (
     check_choice,
@@ -18,7 +18,7 @@ from gptcli.config.checks import (
 from gptcli.errors import UsageError
 
 REWARD_RULES = ("exact", "final")  # rewards that need no model
-FEWEST_ANSWER_TOKENS = 8  # that a policy may write, unless told
+MISSING_EOS_PENALTY = 1.0  # from the score of an answer without an end
 
 
 class _Traits:
@@ -30,7 +30,6 @@ class _Traits:
         judged_by: the evaluated figure that decides which weights are the best.
         is_highest_best: whether a higher figure is better.
         needs_reference: whether the weights of --init-from stay beside the trained ones, frozen.
-        is_policy: whether the model learns from answers that it writes itself.
 
     """
 
@@ -39,7 +38,6 @@ class _Traits:
     judged_by: ClassVar[str] = "loss"
     is_highest_best: ClassVar[bool] = False
     needs_reference: ClassVar[bool] = False
-    is_policy: ClassVar[bool] = False
 
     def judged(self, decisive: float) -> float:
         """The figure ``judged_by`` of what decides, the lowest of which is the best."""
@@ -53,7 +51,6 @@ class _PolicyTraits(_Traits):
     judged_by = "reward"
     is_highest_best = True
     needs_reference = True
-    is_policy = True
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class ProximalPolicy(_PolicyTraits):
     epochs: int = 2
     clip: float = 0.2
     gae_lambda: float = 0.95
-    missing_eos_penalty: float = 1.0
+    missing_eos_penalty: float = MISSING_EOS_PENALTY
 
     def __post_init__(self) -> None:
         _check_policy(self)
@@ -170,6 +167,11 @@ def _check_policy(config: PolicyConfig) -> None:
             f"--reward {config.reward!r:.40} is neither a rule nor a directory: choose one of "
             f"{', '.join(REWARD_RULES)}, or a run of --objective reward"
         )
+
+
+def is_policy(config: ObjectiveConfig) -> TypeGuard[PolicyConfig]:
+    """Whether a model learns from answers that it writes itself."""
+    return isinstance(config, PolicyConfig)
 
 
 def objective_fields(config: ObjectiveConfig) -> dict[str, Any]:

@@ -75,13 +75,15 @@ def _times(parent: Path, record: str) -> Iterator[tuple[Path, str]]:
 class OutputKind:
     """How to recognize a directory that gptcli wrote: its record, and all that may be in it.
 
-    ``format`` is the format that the record names; None for a record in a foreign format.
+    ``format`` is the format that the record names, or it is one of ``other_formats``; None for a
+    record in a foreign format.
     """
 
     noun: str
     record: str
     format: str | None
     names: frozenset[str]
+    other_formats: tuple[str, ...] = ()
 
 
 def check_replaceable(directory: Path, overwrite: bool, kind: OutputKind) -> None:
@@ -132,4 +134,4 @@ def _has_record(directory: Path, kind: OutputKind) -> bool:
         record = parse_object(read_bounded(directory / kind.record))
     except (OSError, ValueError):
         return False
-    return record.get("format") == kind.format
+    return record.get("format") in (kind.format, *kind.other_formats)

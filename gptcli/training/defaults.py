@@ -9,6 +9,7 @@ from typing import Any
 
 from gptcli.config.checks import check_whole, counted, flag_with
 from gptcli.config.model import ModelConfig
+from gptcli.config.objective import LM, ObjectiveConfig
 from gptcli.config.training import RATES, TrainConfig
 from gptcli.errors import UsageError
 from gptcli.families.family import Preset
@@ -73,6 +74,7 @@ class Resolved:
     time_budget: float | None = None
     most_iters: int | None = None
     notes: tuple[str, ...] = ()
+    objective: ObjectiveConfig = LM
 
 
 def resolve(

@@ -2,18 +2,20 @@
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import change_plan, mark_saved
 from gptcli.checkpoint.tensors import Weights, not_finite
+from gptcli.config.objective import is_policy
 from gptcli.config.training import TrainConfig
 from gptcli.errors import DivergedError, TrainingStopped, UsageError, reason_of
 from gptcli.evaluation.processes import any_of_them, are_alike, from_first
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
-from gptcli.training.metrics_log import MetricsLog
+from gptcli.training.metrics_log import AnswersLog, MetricsLog
 from gptcli.training.objectives import objective_of
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.plot import PLOT_FILE, draw_loss
@@ -57,6 +59,8 @@ class _Loop:
             )
         if self._writes:
             self._log.cut_back(self._step)
+            if is_policy(self._training.objective):
+                AnswersLog(self._training.directory).cut_back(self._step)
         self._training.model.train()
         try:
             while True:
@@ -117,7 +121,7 @@ class _Loop:
     def _next_pause(self) -> int:
         """The next step at which something is logged or evaluated."""
         config, plan = self._config, self._training.plan
-        every = 1 if self._training.objective.is_policy else _LOG_INTERVAL
+        every = 1 if is_policy(self._training.objective) else _LOG_INTERVAL
         if plan is not None:  # the first process's clock decides for all
             (every,) = from_first(self._world, plan.pause(every))
         turns = [(self._step // turn + 1) * turn for turn in (every, config.eval_interval)]
@@ -207,6 +211,7 @@ class _Loop:
             best_loss=found.decisive if is_best else best,
         )
         self._write(self._step, **found.values)
+        self._write_answers(found.answers)
         self._reporter.evaluated(EvaluationReport(self._step, found.values, is_best))
 
     def _watch(self, split: str, done: int, total: int) -> None:
@@ -266,6 +271,17 @@ class _Loop:
         self._training.trackers.log(step, values)
         if self._training.place.is_in_place:
             self._pass_on()
+
+    def _write_answers(self, answers: Sequence[Mapping[str, object]]) -> None:
+        """Append to answers.jsonl; if that fails, warn and go on training."""
+        if not self._writes:
+            return
+        log = AnswersLog(self._training.directory)
+        try:
+            for one in answers:
+                log.append(self._step, **one)
+        except OSError as error:
+            self._reporter.warned(f"answers of step {self._step:,} were not kept: {error}")
 
     def _pass_on(self) -> None:
         """Give the trackers their figures; if that fails, warn and go on without them."""

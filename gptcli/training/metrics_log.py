@@ -1,24 +1,27 @@
-"""metrics.jsonl: one JSON object a line, appended while training."""
+"""metrics.jsonl and answers.jsonl: one JSON object a line, appended while training."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gptcli.errors import CheckpointError
 from gptcli.runtime.files import read_bounded, write_text
 
 METRICS_FILE = "metrics.jsonl"
+ANSWERS_FILE = "answers.jsonl"  # that a policy gives to held-out questions
 _LARGEST = 2**28  # bytes; a million lines have half of that
 Line = dict[str, Any]
 
 
-class MetricsLog:
-    """Appends lines to a run's metrics; every line has the number of steps done."""
+class StepLog:
+    """Appends lines to a file of a run; every line has the number of steps done."""
+
+    file: ClassVar[str]
 
     def __init__(self, run: Path) -> None:
-        self._path = run / METRICS_FILE
+        self._path = run / self.file
 
-    def append(self, step: int, **values: float | int | None) -> None:
+    def append(self, step: int, **values: object) -> None:
         """Add a line; it is written at once, so that others can follow the file."""
         line = json.dumps({"step": step, **values}, allow_nan=False)
         with self._path.open("a", encoding="utf-8", newline="\n") as file:
@@ -46,10 +49,25 @@ class MetricsLog:
                 line = json.loads(text)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict) and "step" in line and all(map(_is_number, line.values())):
+            if isinstance(line, dict) and "step" in line and self._is_whole(line):
                 lines.append(line)
         return lines
 
+    def _is_whole(self, line: Line) -> bool:
+        """Whether the line holds what such lines hold."""
+        return type(line["step"]) is int
 
-def _is_number(value: object) -> bool:
-    return value is None or isinstance(value, int | float)
+
+class MetricsLog(StepLog):
+    """The figures of steps and evaluations: numbers, or null."""
+
+    file = METRICS_FILE
+
+    def _is_whole(self, line: Line) -> bool:
+        return all(value is None or isinstance(value, int | float) for value in line.values())
+
+
+class AnswersLog(StepLog):
+    """What a policy answers to the first held-out questions at each evaluation."""
+
+    file = ANSWERS_FILE

@@ -22,7 +22,7 @@ def objective_of(training: TrainingRun, check_stop: CheckStop = _never) -> Objec
     - ``model``, whose weights it trains with ``optimizers``; both are saved and restored for it,
       and its ``state`` is what else it trains, with names that begin with ``value.``
     - ``reference``, the frozen model of --init-from where its configuration ``needs_reference``
-    - ``reward_model``, the frozen one that --reward names, if that names one
+    - ``reward``, by which a policy's answers are judged, and ``reward_model`` where it is one
     - ``dataset``, and the ``world`` of processes of which each does its share
 
     Where a step takes long, ``check_stop`` is called within it, but not once its update begins.

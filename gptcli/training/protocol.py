@@ -13,6 +13,7 @@ from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError
 
+_OF_OBJECTIVE = "value."  # with which names of the objective's tensors begin
 _HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
 
 StepValues = Mapping[str, float]
@@ -97,3 +98,9 @@ def check_nothing_else(state: Weights) -> None:
     """Raise CheckpointError where a state that has to be empty is not."""
     if state:
         raise CheckpointError(f"the saved step holds {min(state)}, which its objective lacks")
+
+
+def split_state(saved: Weights) -> tuple[Weights, Weights]:
+    """The saved state of the run's optimizers, and that of its objective."""
+    own = {name: one for name, one in saved.items() if not name.startswith(_OF_OBJECTIVE)}
+    return own, {name: one for name, one in saved.items() if name not in own}

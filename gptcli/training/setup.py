@@ -10,35 +10,37 @@ from gptcli.checkpoint.model_files import MODEL_FILES, write_description
 from gptcli.checkpoint.resume import Progress, load_newest_step
 from gptcli.checkpoint.run import (
     MANIFEST_FILE,
+    OBJECTIVE_FORMAT,
     RECORD_FILE,
     RESUME_FOLDER,
     RUN_FORMAT,
     DataReference,
-    Origin,
     RunRecord,
     check_record,
     mark_saved,
     write_record,
 )
 from gptcli.config.model import ModelConfig
+from gptcli.config.objective import LM
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.fast.compiled_blocks import compile_blocks
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
-from gptcli.model.initialization import model_with, new_model
+from gptcli.model.initialization import model_with
 from gptcli.runtime.device import get_threads, set_deterministic, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
-from gptcli.runtime.seeds import derive_seed
 from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
+from gptcli.training.companions import FirstModels, begin_with, companions_again
 from gptcli.training.defaults import Resolved
-from gptcli.training.metrics_log import METRICS_FILE
+from gptcli.training.metrics_log import ANSWERS_FILE, METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.preflight import check_disk, check_fits
+from gptcli.training.protocol import split_state
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import TRACKERS
@@ -52,6 +54,7 @@ RUN = OutputKind(
         {
             RECORD_FILE,
             METRICS_FILE,
+            ANSWERS_FILE,
             PLOT_FILE,
             RESUME_FOLDER,
             BLACKBOX_FOLDER,
@@ -60,6 +63,7 @@ RUN = OutputKind(
             *MODEL_FILES,
         }
     ),
+    (OBJECTIVE_FORMAT,),
 )
 
 
@@ -81,7 +85,7 @@ def begin_training(
     trains the same by the final number.
     """
     config = resolved.training
-    model, origin = _checked_model(directory, resolved, dataset, overwrite, start)
+    begun = _checked(directory, resolved, dataset, overwrite, start)
     record = RunRecord(
         created=timestamp(),
         version=__version__,
@@ -89,14 +93,16 @@ def begin_training(
         model=resolved.model,
         training=config,
         data=_reference(dataset),
-        init_from=origin,
+        init_from=begun.origin,
         time_budget=None if budget is None else budget.seconds,
         repeat=None if budget is None else repeat(config),
+        objective=resolved.objective,
+        reward=begun.companions.reward_origin,
     )
     place = NewDirectory.beside(directory)
     with ExitStack() as after_failure:
         after_failure.callback(place.discard)
-        training = _assemble(place, config, dataset, model, Progress())
+        training = _begun(place, resolved, dataset, begun)
         training.plan = None if budget is None else TimePlan(budget)
         training.repeat = repeat
         write_description(place.directory, resolved.model, dataset.tokenizer)
@@ -140,6 +146,7 @@ def resumed_training(
     check_description(directory)
     check_fits(record.model, record.training, dataset.train.n_tokens, directory)
     check_disk(record.model, record.training, directory, n_saves=1)
+    companions = companions_again(record, dataset)
     snapshot, problems = load_newest_step(directory, is_strict)
     _check_same_model(record, snapshot.config, directory)
     if is_strict:
@@ -147,7 +154,10 @@ def resumed_training(
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
     training = _assemble(place, record.training, dataset, model, snapshot.progress)
-    restore_optimizers(training.optimizers, training.model, snapshot.optimizer)
+    training.objective = record.objective
+    training.reference, training.reward = companions.reference, companions.reward
+    own, training.saved_state = split_state(snapshot.optimizer)
+    restore_optimizers(training.optimizers, training.model, own)
     return training, problems
 
 
@@ -159,9 +169,9 @@ def rehearse_training(
     start: StartingPoint | None = None,
 ) -> TrainingRun:
     """The run that ``begin_training`` would begin, with all its checks; nothing is written."""
-    model, _ = _checked_model(directory, resolved, dataset, overwrite, start)
+    begun = _checked(directory, resolved, dataset, overwrite, start)
     nowhere = NewDirectory(directory, directory / "unwritten")
-    return _assemble(nowhere, resolved.training, dataset, model, Progress())
+    return _begun(nowhere, resolved, dataset, begun)
 
 
 def join_training(
@@ -174,36 +184,41 @@ def join_training(
 
     They write nothing, and so have no directory.
     """
-    check_length(dataset, resolved.model.block_size)
+    if resolved.objective == LM:
+        check_length(dataset, resolved.model.block_size)
     check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
-    model, _ = _initial_model(resolved, start)
+    begun = begin_with(resolved, dataset, start)
     nowhere = NewDirectory.existing(Path("the run of the first process"))
-    training = _assemble(nowhere, resolved.training, dataset, model, Progress())
+    training = _begun(nowhere, resolved, dataset, begun)
     training.plan = None if budget is None else TimePlan(budget)
     return training
 
 
-def _checked_model(
+def _checked(
     directory: Path,
     resolved: Resolved,
     dataset: Dataset,
     overwrite: bool,
     start: StartingPoint | None,
-) -> tuple[GPT, Origin | None]:
-    """The initial model of a run that can be: long enough data, a free place, enough memory."""
-    check_length(dataset, resolved.model.block_size)
+) -> FirstModels:
+    """What a run that can be begins with: long enough data, a free place, enough memory."""
+    if resolved.objective == LM:
+        check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
     check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
     check_disk(resolved.model, resolved.training, directory, resolved.training.keep)
-    return _initial_model(resolved, start)
+    return begin_with(resolved, dataset, start)
 
 
-def _initial_model(resolved: Resolved, start: StartingPoint | None) -> tuple[GPT, Origin | None]:
-    """A model with random weights, or those of ``start`` and what is recorded about them."""
-    if start is None:
-        return new_model(resolved.model, derive_seed(resolved.training.seed, "weights")), None
-    weights, origin = start.weights(resolved.model.block_size)
-    return model_with(resolved.model, weights), origin
+def _begun(
+    place: NewDirectory, resolved: Resolved, dataset: Dataset, begun: FirstModels
+) -> TrainingRun:
+    """The TrainingRun of a new run."""
+    training = _assemble(place, resolved.training, dataset, begun.model, Progress())
+    training.objective = resolved.objective
+    training.reference = begun.companions.reference
+    training.reward = begun.companions.reward
+    return training
 
 
 def check_length(dataset: Dataset, block_size: int) -> None:

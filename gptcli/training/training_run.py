@@ -11,6 +11,7 @@ from gptcli.checkpoint.tensors import Weights
 from gptcli.config.objective import LM, ObjectiveConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
+from gptcli.evaluation.rewards import ModelReward, Reward
 from gptcli.model.gpt import GPT
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.world import ALONE, World
@@ -47,7 +48,7 @@ class TrainingRun:
     teacher: NgramTeacher | None = None
     objective: ObjectiveConfig = LM
     reference: GPT | None = None  # the frozen weights of --init-from, for what needs them
-    reward_model: GPT | None = None  # frozen, if --reward names one
+    reward: Reward | None = None  # of a policy
     saved_state: Weights = field(default_factory=dict)  # of the objective, where it goes on
     plan: TimePlan | None = None  # of a run whose number of iterations follows from a time
     title: str = ""  # of loss.svg
@@ -70,6 +71,11 @@ class TrainingRun:
         weights = [float(one.detach().double().sum()) for one in self.model.parameters()]
         parts = (self.config, self.model.config, self.dataset.identity, self.progress.step, weights)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def reward_model(self) -> GPT | None:
+        """The frozen model that rewards a policy, if a model does."""
+        return self.reward.loaded.model if isinstance(self.reward, ModelReward) else None
 
     @property
     def unit(self) -> str:

@@ -1,0 +1,137 @@
+"""The models that a run begins with, and those that stay beside it, frozen.
+
+An objective may need a reference, which is the model of --init-from as it was, and a policy may be
+judged by a reward model. A run that goes on reads both again, and they must not have changed.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from gptcli.checkpoint.run import Origin, RunRecord
+from gptcli.checkpoint.tensors import Weights
+from gptcli.checkpoint.weight_file import opened_weights
+from gptcli.config.model import ModelConfig
+from gptcli.config.objective import (
+    MISSING_EOS_PENALTY,
+    REWARD_RULES,
+    ObjectiveConfig,
+    ProximalPolicy,
+    is_policy,
+)
+from gptcli.data.dataset import Dataset
+from gptcli.errors import CheckpointError, GptcliError
+from gptcli.evaluation.rewards import Reward, open_reward
+from gptcli.fast.layers import use_fast_layers
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import model_with, new_model
+from gptcli.runtime.hashing import sha256_of_streams
+from gptcli.runtime.seeds import derive_seed
+from gptcli.tokenization.loading import load_tokenizer
+from gptcli.training.defaults import Resolved
+from gptcli.training.starting_point import StartingPoint
+
+
+@dataclass(frozen=True)
+class Companions:
+    """What stays beside the trained model: its reference and the reward of its answers.
+
+    ``reward_origin`` is the checkpoint of a reward model.
+    """
+
+    reference: GPT | None = None
+    reward: Reward | None = None
+    reward_origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class FirstModels:
+    """The model that a new run trains, where it comes from, and what stays beside it."""
+
+    model: GPT
+    origin: Origin | None
+    companions: Companions
+
+
+def begin_with(resolved: Resolved, dataset: Dataset, start: StartingPoint | None) -> FirstModels:
+    """A model with random weights, or with those of ``start``, and its companions."""
+    config, device = resolved.model, resolved.training.device
+    if start is None:
+        model = new_model(config, derive_seed(resolved.training.seed, "weights"))
+        return FirstModels(model, None, Companions())
+    weights, origin = start.weights(config.block_size)
+    companions = Companions()
+    if is_policy(resolved.objective):
+        companions = _rewarded(resolved.objective, dataset, device)
+    if resolved.objective.needs_reference:
+        copied = {name: tensor.clone() for name, tensor in weights.items()}
+        companions = replace(companions, reference=_frozen(config, copied, device))
+    return FirstModels(model_with(config, _scored(weights, config)), origin, companions)
+
+
+def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
+    """The companions of a run that goes on; CheckpointError where one is gone or has changed."""
+    companions, device = Companions(), record.training.device
+    if record.reward is not None:
+        _check_still_there("--reward", record.reward)
+    if is_policy(record.objective):
+        companions = _rewarded(record.objective, dataset, device)
+        _check_same("--reward", record.reward, companions.reward_origin)
+    if record.objective.needs_reference and record.init_from is not None:
+        _check_still_there("--init-from", record.init_from)
+        start = StartingPoint.at(Path(record.init_from.checkpoint))
+        tokenizer = load_tokenizer(start.directory)
+        if dataset.tokenizer.extends(tokenizer) and not tokenizer.extends(dataset.tokenizer):
+            start = start.grown(tokenizer, dataset.tokenizer)
+        weights, origin = start.weights(record.model.block_size)
+        _check_same("--init-from", record.init_from, origin)
+        companions = replace(companions, reference=_frozen(record.model, weights, device))
+    return companions
+
+
+def _rewarded(objective: ObjectiveConfig, dataset: Dataset, device: str) -> Companions:
+    assert is_policy(objective), "only a policy is rewarded"
+    name, penalty = objective.reward, MISSING_EOS_PENALTY
+    if isinstance(objective, ProximalPolicy):
+        penalty = objective.missing_eos_penalty
+    reward = open_reward(name, dataset, device, penalty)
+    origin = None if name in REWARD_RULES else Origin(name, _weights_hash(Path(name)))
+    return Companions(reward=reward, reward_origin=origin)
+
+
+def _weights_hash(directory: Path) -> str:
+    with opened_weights(directory) as files:
+        return sha256_of_streams(file.stream for file in files)
+
+
+def _frozen(config: ModelConfig, weights: Weights, device: str) -> GPT:
+    model = use_fast_layers(model_with(config, weights)).to(device)
+    return model.eval().requires_grad_(False)
+
+
+def _scored(weights: Weights, config: ModelConfig) -> Weights:
+    """The weights for a model with a score, which begins at zero, in place of logits."""
+    if not config.score or "score.weight" in weights:
+        return weights
+    trunk = {name: one for name, one in weights.items() if not name.startswith("lm_head.")}
+    return {**trunk, "score.weight": torch.zeros(1, config.n_embd)}
+
+
+def _check_still_there(flag: str, origin: Origin) -> None:
+    try:
+        _weights_hash(Path(origin.checkpoint))
+    except (OSError, GptcliError) as error:
+        raise CheckpointError(
+            f"{origin.checkpoint}, the {flag} of this run, cannot be read ({error}): put it back; "
+            f"its weights have the sha256 {origin.weights}"
+        ) from error
+
+
+def _check_same(flag: str, before: Origin | None, now: Origin | None) -> None:
+    if before != now and before is not None:
+        has = "none" if now is None else now.weights
+        raise CheckpointError(
+            f"{before.checkpoint}, the {flag} of this run, has changed: its weights have the "
+            f"sha256 {has}, and had {before.weights}: put it back as it was"
+        )
