@@ -17,7 +17,7 @@ from typing import Any
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.runtime.files import is_lfs_pointer, whole_number
 
-_LARGEST_HEADER = 8_000_000
+_LARGEST_HEADER = 4_000_000
 _POINTER_BYTES = 64
 _MOST_DIMENSIONS = 16  # our tensors have up to 2; a product of many takes the square of the time
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,255}")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gptcli.config.objective import REWARD_RULES
 from gptcli.data.answer_rows import AnswerRows
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import QuestionBatch
@@ -21,7 +22,6 @@ from gptcli.evaluation.scoring import answer_scores
 from gptcli.generation.loaded_model import LoadedModel, check_same_tokenizer, load_model
 from gptcli.tokenization.tokenizer import Tokenizer
 
-RULES = ("exact", "final")
 _CLOSING = ".,;:!?)]}\"'\u2026\u201d\u2019\u00bb"  # punctuation that may follow the last word
 _ROWS_AT_ONCE = 256
 
@@ -116,7 +116,7 @@ def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: f
     Raises UsageError where it is none of these, CheckpointError where the model has another
     tokenizer than the dataset.
     """
-    if name in RULES:
+    if name in REWARD_RULES:
         make = exact_reward if name == "exact" else final_reward
         return make(dataset.tokenizer, dataset.answer_ends)
     check_reward(name)
@@ -132,7 +132,7 @@ def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: f
 
 def check_reward(name: str) -> None:
     """Raise UsageError where ``name`` is neither a rule nor a directory."""
-    if name not in RULES and not Path(name).is_dir():
+    if name not in REWARD_RULES and not Path(name).is_dir():
         raise UsageError(
             f"--reward {name} is neither a rule nor a directory: give exact, final, or a run of "
             "`gptcli train --objective reward`"

@@ -1,17 +1,10 @@
 """Which class trains which objective."""
 
-from gptcli.config.objective import (
-    GroupPolicy,
-    LanguageModeling,
-    PreferenceOptimization,
-    ProximalPolicy,
-    RewardModeling,
-)
+from gptcli.config.objective import LanguageModeling, PreferenceOptimization, RewardModeling
+from gptcli.errors import UsageError
 from gptcli.training.language_modeling import LanguageModelTraining
-from gptcli.training.policy import GroupPolicyTraining
 from gptcli.training.preferences import PreferenceTraining, RewardTraining
 from gptcli.training.protocol import CheckStop, Objective
-from gptcli.training.proximal_policy import ProximalPolicyTraining
 from gptcli.training.training_run import TrainingRun
 
 
@@ -41,7 +34,5 @@ def objective_of(training: TrainingRun, check_stop: CheckStop = _never) -> Objec
             return RewardTraining(training)
         case PreferenceOptimization() as objective:
             return PreferenceTraining(training, objective)
-        case GroupPolicy() as objective:
-            return GroupPolicyTraining(training, objective, check_stop)
-        case ProximalPolicy() as objective:
-            return ProximalPolicyTraining(training, objective, check_stop)
+        case other:
+            raise UsageError(f"--objective {other.name} cannot be trained yet")

@@ -1,15 +1,20 @@
-"""gptcli in a process of its own that can be killed, forked from one that has imported all."""
+"""Processes that can be killed, forked from one that has imported all of gptcli."""
 
 import contextlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 from gptcli.__main__ import main
 from gptcli.training import estimate
 
+Around = Callable[[], AbstractContextManager[object]]
 LONGEST = 60.0  # seconds; what takes longer hangs
 _PRELOADED = [
     "gptcli.cli", "gptcli.commands.train.run", "gptcli.commands.prepare.run",
@@ -17,24 +22,30 @@ _PRELOADED = [
 ]  # fmt: skip
 
 
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
 class HungError(Exception):
-    """A command that did not end in time, and was killed."""
+    """What did not end in time, and was killed."""
+
+
+class DiedError(Exception):
+    """A process that ended without an answer."""
 
 
 class Command:
-    """``gptcli ARGV`` in ``folder``; ``prepare`` is called before it, in its process.
+    """``gptcli ARGV`` in ``folder``, within what ``around`` makes in its process.
 
     What it prints is in the file ``log`` of the folder.
     """
 
-    def __init__(
-        self, folder: Path, *argv: object, prepare: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *argv: object, around: Around = nullcontext) -> None:
         self.log = folder / "log"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
         words = tuple(map(str, argv))
-        self._process = context.Process(target=_run, args=(folder, words, prepare))
+        self._process = _context().Process(target=_run, args=(folder, words, around))
         self._process.start()
 
     def kill(self) -> None:
@@ -57,13 +68,35 @@ class Command:
         return ""
 
 
-def _run(folder: Path, words: tuple[str, ...], prepare: Callable[[], None] | None) -> None:
+def in_child(work: Callable[..., Any], *given: object, seconds: float = LONGEST) -> Any:
+    """What ``work`` returns in a process of its own; HungError or DiedError where nothing."""
+    context = _context()
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(theirs, work, given))
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            raise HungError(f"not done after {seconds:.0f} s")
+        return ours.recv()
+    except EOFError:
+        process.join()
+        raise DiedError(f"ended with code {process.exitcode}") from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _answer(pipe: Connection, work: Callable[..., Any], given: Sequence[object]) -> None:
+    pipe.send(work(*given))
+
+
+def _run(folder: Path, words: tuple[str, ...], around: Around) -> None:
     os.chdir(folder)
     with Path("log").open("wb") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     sys.argv = ["gptcli", *words]
     estimate._LEAST_SECONDS = 0.0  # telling how long the run will take would take longer
-    if prepare is not None:
-        prepare()
-    main()
+    with around():
+        main()

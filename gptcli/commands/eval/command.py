@@ -23,10 +23,11 @@ from gptcli.commands.word_meaning import (
 )
 from gptcli.config.checks import check_whole, flag
 from gptcli.config.data import SPLITS
+from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
 
-_WHAT, _HOW = "Text to measure on", "Other measurements"
+_WHAT, _HOW, _ANSWERS = "Text to measure on", "Other measurements", "Answers to questions"
 _OF_TEXT = ("data", "allow_changed_data", "text", "file", "stride")
 
 
@@ -37,16 +38,23 @@ class EvalRequest(OutputRequest):
     formats_with = MappingProxyType({"per_token": ("jsonl", "npz", "html")})
     exclusive = (
         ("per_token", "by", "compare", "quantize", "tasks", "verify"),
+        ("reward", "per_token", "by", "quantize", "tasks", "verify"),
         ("data", "text", "file"),
     )
     makes_no_use_of = MappingProxyType(
         {
             "tasks": _OF_TEXT,
             "verify": _OF_TEXT,
+            "reward": ("text", "file", "stride"),
             **dict.fromkeys(("text", "file"), ("allow_changed_data",)),
         }
     )
-    needs = MappingProxyType({"limit": ("tasks",)})
+    needs = MappingProxyType(
+        {
+            "limit": ("tasks", "reward"),
+            **dict.fromkeys(("num_samples", "temperature"), ("reward",)),
+        }
+    )
 
     checkpoint: Path | None = checkpoint_argument()
     data: Path | None = option(
@@ -96,12 +104,30 @@ class EvalRequest(OutputRequest):
         panel=_HOW,
         metavar="NAME,...",
     )
-    limit: int | None = option("Number of examples of each task. Default: all.", panel=_HOW)
+    limit: int | None = option(
+        "Number of examples of each task, or of questions with --reward. Default: all.", panel=_HOW
+    )
     verify: bool = option(
         "Check the hashes of the files and, if transformers is installed, compare ids, logits "
         "and greedy text with it.",
         default=False,
         panel=_HOW,
+    )
+    reward: str | None = option(
+        "Let the model answer each question of the data, and measure its answers: exact (the "
+        "reference answer), final (its last word), or a run of train --objective reward.",
+        panel=_ANSWERS,
+        metavar="exact|final|RUN",
+    )
+    num_samples: int = option(
+        "Number of answers to each question.",
+        default=SamplingConfig.num_samples,
+        panel=_ANSWERS,
+    )
+    temperature: float = option(
+        "Divides the logits of the answers; 0 always takes the likeliest token.",
+        default=SamplingConfig.temperature,
+        panel=_ANSWERS,
     )
     device: str = device_option()
 
@@ -110,9 +136,10 @@ class EvalRequest(OutputRequest):
         for name in ("stride", "limit"):
             if self.is_given(name):
                 check_whole(name, getattr(self, name), 1)
+        SamplingConfig(num_samples=self.num_samples, temperature=self.temperature)
         if self.tasks is not None and not self.task_names:
             raise UsageError("--tasks is empty: give a task of lm-eval or a YAML file")
-        alone = self.given("per_token", "tasks", "verify")
+        alone = self.given("per_token", "tasks", "verify", "reward")
         if alone and launched().size > 1:
             raise UsageError(
                 f"{flag(next(iter(alone)))} runs in a single process: leave torchrun out"
@@ -135,8 +162,9 @@ def evaluate(request: EvalRequest) -> Answer | None:
     """Measure how well a model predicts a text: bits per byte, loss, perplexity, accuracy.
 
     Every token but the first is predicted once, in a fixed order, so the figures are the same at
-    every call. In records with a prompt and a completion, only the completion counts. Under
-    torchrun, several processes share the work; the result is the same.
+    every call. In records with a prompt and a completion, only the completion counts. With
+    --reward the model answers questions, and its answers are judged. Under torchrun, several
+    processes share the work; the result is the same.
     """
     give_way()
     from gptcli.commands.eval.run import run

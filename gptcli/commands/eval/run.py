@@ -8,6 +8,7 @@ from gptcli.commands.eval.model_check import verify_answer
 from gptcli.commands.eval.model_comparison import comparison_answer
 from gptcli.commands.eval.per_token import per_token_answer
 from gptcli.commands.eval.position_view import positions_answer
+from gptcli.commands.eval.reward_view import rewards_answer
 from gptcli.commands.eval.subject import (
     Subject,
     opened_subject,
@@ -37,6 +38,9 @@ def run(request: EvalRequest) -> Answer | None:
 
 
 def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
+    if request.reward is not None:
+        others = [other_subject(subject, other, request) for other in request.compare or ()]
+        return rewards_answer([subject, *others], request)
     if request.per_token:
         return per_token_answer(subject, request.chosen_form)
     if request.by is not None:
