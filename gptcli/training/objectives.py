@@ -1,10 +1,17 @@
 """Which class trains which objective."""
 
-from gptcli.config.objective import LanguageModeling, PreferenceOptimization, RewardModeling
-from gptcli.errors import UsageError
+from gptcli.config.objective import (
+    GroupPolicy,
+    LanguageModeling,
+    PreferenceOptimization,
+    ProximalPolicy,
+    RewardModeling,
+)
 from gptcli.training.language_modeling import LanguageModelTraining
+from gptcli.training.policy import GroupPolicyTraining
 from gptcli.training.preferences import PreferenceTraining, RewardTraining
 from gptcli.training.protocol import CheckStop, Objective
+from gptcli.training.proximal_policy import ProximalPolicyTraining
 from gptcli.training.training_run import TrainingRun
 
 
@@ -34,5 +41,7 @@ def objective_of(training: TrainingRun, check_stop: CheckStop = _never) -> Objec
             return RewardTraining(training)
         case PreferenceOptimization() as objective:
             return PreferenceTraining(training, objective)
-        case other:
-            raise UsageError(f"--objective {other.name} cannot be trained yet")
+        case GroupPolicy() as objective:
+            return GroupPolicyTraining(training, objective, check_stop)
+        case ProximalPolicy() as objective:
+            return ProximalPolicyTraining(training, objective, check_stop)

@@ -84,9 +84,9 @@ def test_hostile_and_damaged_files_are_refused(tmp_path: Path, case: str) -> Non
 
 def test_a_shape_of_very_many_dimensions_is_refused_before_it_is_multiplied(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
-    file.write_bytes(build(f'{{"a": {entry(0, 8, shape=(2**50,) * 400_000)}}}', bytes(8)))
+    file.write_bytes(build(f'{{"a": {entry(0, 8, shape=(2**50,) * 200_000)}}}', bytes(8)))
     begun = time.perf_counter()
-    with pytest.raises(CheckpointError, match=r"tensor a .*400,000 dimensions"):
+    with pytest.raises(CheckpointError, match=r"tensor a .*200,000 dimensions"):
         read_header(file)
     assert time.perf_counter() - begun < 10
 
