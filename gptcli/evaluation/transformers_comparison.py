@@ -50,7 +50,7 @@ class TransformersComparison:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         try:
-            model, tokenizer = _load(str(loaded.directory))
+            model, tokenizer = _load(str(loaded.directory), loaded.model.config.score)
         except ValueError as error:
             if "trust_remote_code" not in str(error):
                 raise
@@ -84,6 +84,16 @@ class TransformersComparison:
         difference, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
         detail = f"within {difference:.1e} of transformers' over {ids.shape[1]:,} tokens"
         return difference <= _TOLERANCE * max(1.0, largest), detail
+
+    @torch.inference_mode()
+    def compare_score(self) -> tuple[bool, str]:
+        """Compare the scores of some random tokens; transformers' is read where no padding is."""
+        padding = self.model.config.pad_token_id
+        ids = torch.tensor([[one for one in self._random_ids if one != padding]])
+        ids = ids.to(self.loaded.device)
+        ours, theirs = float(self.loaded.model(ids)[0, -1]), float(self.model(ids).logits)
+        detail = f"{ours:.6g}, transformers' is {theirs:.6g}, of {ids.shape[1]:,} tokens"
+        return abs(ours - theirs) <= _TOLERANCE * max(1.0, abs(theirs)), detail
 
     def compare_greedy_text(self) -> tuple[bool, str]:
         """Compare the greedy continuations of a prompt."""
@@ -119,13 +129,14 @@ class TransformersComparison:
         return usual[torch.randint(len(usual), (n_tokens,), generator=generator)].tolist()
 
 
-def _load(directory: str) -> tuple[Any, Any]:
+def _load(directory: str, is_reward_model: bool) -> tuple[Any, Any]:
     """The model and the tokenizer that transformers makes of the directory, by its own code."""
     import transformers
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, **_OWN_CODE_ONLY
-    )
+    kind = transformers.AutoModelForCausalLM
+    if is_reward_model:
+        kind = transformers.AutoModelForSequenceClassification
+    model = kind.from_pretrained(directory, dtype=torch.float32, **_OWN_CODE_ONLY)
     return model, transformers.AutoTokenizer.from_pretrained(directory, **_OWN_CODE_ONLY)
 
 

@@ -95,12 +95,15 @@ def _against_transformers(loaded: LoadedModel) -> Iterator[Finding]:
     except Exception as error:  # the library may raise anything for damaged files
         yield Finding("transformers", False, f"it cannot load the directory: {_one_line(error)}")
         return
-    checks: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
-        ("token ids", comparison.compare_ids),
-        ("logits", comparison.compare_logits),
-        ("greedy text", comparison.compare_greedy_text),
-    )
-    for name, check in checks:
+    checks: dict[str, Callable[[], tuple[bool, str]]] = {"token ids": comparison.compare_ids}
+    if loaded.model.config.score:
+        checks |= {"score": comparison.compare_score}
+    else:
+        checks |= {
+            "logits": comparison.compare_logits,
+            "greedy text": comparison.compare_greedy_text,
+        }
+    for name, check in checks.items():
         try:
             yield Finding(name, *check())
         except Exception as error:

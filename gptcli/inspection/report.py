@@ -43,12 +43,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Token:
-    """A token, its place in the text, and the prediction made from it."""
+    """A token, its place in the text, and the prediction made from it.
+
+    A reward model predicts nothing, and has a ``score`` for the text so far instead.
+    """
 
     i: int
     id: int
     text: str
-    predicts: Prediction
+    predicts: Prediction | None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +120,12 @@ def report_attention(
             zip(measures.metrics.measured(), links[number].of_heads(n_head), strict=True)
         )
     )
+    is_scoring = loaded.model.config.score
+    tokens = label_tokens(recording, loaded.tokenizer, part.start, is_scoring)
     return AttentionReport(
         loaded.directory,
         loaded.model.config,
-        label_tokens(recording, loaded.tokenizer, part.start)[shown.first : shown.stop],
+        tokens[shown.first : shown.stop],
         tuple(heads),
         worst(check for measures in layers for check in measures.checks),
         len(layers[0].checks),
@@ -143,18 +149,26 @@ def _counted_from(first: int, links: Iterable[Link]) -> tuple[Link, ...]:
     return tuple(Link(link.query - first, link.key - first, link.weight) for link in links)
 
 
-def label_tokens(recording: Recording, tokenizer: Tokenizer, start: int) -> tuple[Token, ...]:
+def label_tokens(
+    recording: Recording, tokenizer: Tokenizer, start: int, is_scoring: bool = False
+) -> tuple[Token, ...]:
     """The tokens of a recording, each with the likeliest next token and the actual one.
 
-    The first of them is token ``start`` of the text.
+    Those of a reward model have a score. The first of them is token ``start`` of the text.
     """
-    logits = recording.logits
+    logits, ids = recording.logits, recording.ids.tolist()
+    if is_scoring:
+        return tuple(
+            Token(place, number, _piece(tokenizer, number), None, score)
+            for place, (number, score) in enumerate(
+                zip(ids, logits[:, 0].float().tolist(), strict=True), start
+            )
+        )
     parts = torch.split(logits, _ROWS)
     scale = torch.cat([rows.float().logsumexp(dim=-1) for rows in parts])  # (T,)
     best, top = logits.max(dim=-1)
     following = logits[:-1].gather(1, recording.ids[1:, None])[:, 0]
     top_p, actual_p = (best - scale).exp().tolist(), (following - scale[:-1]).exp().tolist()
-    ids = recording.ids.tolist()
     likeliest = _guesses(tokenizer, top.tolist(), top_p)
     actual = _guesses(tokenizer, ids[1:], actual_p)
     predictions = map(Prediction, likeliest, [*actual, None])  # nothing follows the last token

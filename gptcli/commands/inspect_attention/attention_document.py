@@ -13,7 +13,7 @@ from gptcli.commands.view.documents import Computed
 from gptcli.families.registry import model_type_of
 from gptcli.inspection.head_kinds import kind_of
 from gptcli.inspection.patterns import Patterns, PatternStream
-from gptcli.inspection.report import AttentionReport, HeadReport
+from gptcli.inspection.report import AttentionReport, HeadReport, Token
 from gptcli.inspection.stage_names import DEFAULT_STAGE, Stage
 
 SCHEMA = "gptcli.attention/1"
@@ -38,11 +38,17 @@ def attention_document(
             **report.config.whole(),
         },
         "samples": report.n_samples,
-        "tokens": [asdict(token) for token in report.tokens],
+        "tokens": [_token(token) for token in report.tokens],
         **({"stage": stage} if patterns else {}),
         "heads": [_head_document(report.first, head, patterns) for head in heads],
         "check": asdict(report.check),
     }
+
+
+def _token(token: Token) -> dict[str, Any]:
+    """A token; only one that a reward model has read has a score."""
+    fields = asdict(token)
+    return {name: value for name, value in fields.items() if name != "score" or value is not None}
 
 
 def _head_document(first: int, report: HeadReport, patterns: Patterns) -> dict[str, Any]:

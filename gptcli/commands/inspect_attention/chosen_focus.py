@@ -75,6 +75,7 @@ def _focus(request: InspectRequest, reading: Reading, chosen: tuple[Head, ...]) 
         heads = chosen or (most_interesting(reading.report.heads).head,)
         return pair_focus([_shown_pair(reading, head, request.pair) for head in heads])
     if request.residual is not None:
+        reading.loaded.check_writes()
         return residual_focus(_readings(request, reading), request.residual, chosen)
     if request.groups:
         return groups_focus(_groups(reading), chosen)

@@ -17,7 +17,7 @@ from gptcli.commands.inspect_attention.cells import (
 )
 from gptcli.commands.view.canvas import Canvas, clipped
 from gptcli.commands.view.drawing import SECONDARY, heading, quoted, style, words
-from gptcli.inspection.report import Prediction, Token
+from gptcli.inspection.report import Token
 from gptcli.inspection.stage_names import DEFAULT_STAGE, SCORES, UNMASKED, Stage
 from gptcli.inspection.window import Window, fit_window
 from gptcli.runtime.escapes import visible
@@ -47,8 +47,8 @@ def plan(canvas: Canvas, tokens: Sequence[Token], scale: Scale = WEIGHTS) -> Lay
     widest = max(widest, scale.width)
     labels = _labels(tokens, min(_LABEL_WIDTH, max(canvas.width // 8, 3)))
     room = canvas.width - cell_len(labels[0])
-    long = tuple(expectation(token.predicts) for token in tokens)
-    short = tuple(_short(token.predicts) for token in tokens)
+    long = tuple(expectation(token) for token in tokens)
+    short = tuple(_short(token) for token in tokens)
     choices: list[tuple[tuple[str, ...], int]] = [(long, 2), (short, 2)]
     choices += [((), 2)] if len(tokens) <= _LISTED else []
     for beside, least_cell in [*choices, (short, 1)]:
@@ -126,16 +126,20 @@ def legend(
 
 def sentences(canvas: Canvas, tokens: Sequence[Token]) -> Iterator[Text]:
     """The prediction after each of the last tokens, and the token that followed."""
-    yield from heading(canvas, "The prediction of each row")
+    kind = "score" if tokens[0].predicts is None else "prediction"
+    yield from heading(canvas, f"The {kind} of each row")
     first = max(len(tokens) - _LISTED, 0)
     if first:
         yield from words(canvas, f"(the last {_LISTED} of {len(tokens)}; --json has all)")
     for token in tokens[first:]:
-        yield from words(canvas, f"after {quoted(token.text)} -> {expectation(token.predicts)}")
+        yield from words(canvas, f"after {quoted(token.text)} -> {expectation(token)}")
 
 
-def expectation(prediction: Prediction) -> str:
-    """``next ' cat' p=0.31, actual ' dog' p=0.12``."""
+def expectation(token: Token) -> str:
+    """``next ' cat' p=0.31, actual ' dog' p=0.12``, or ``score 1.25`` of a reward model."""
+    prediction = token.predicts
+    if prediction is None:
+        return f"score {token.score:.2f}"
     expected = f"next {quoted(prediction.top.text)} p={prediction.top.p:.2f}"
     actual = prediction.actual
     if actual is None:
@@ -143,8 +147,11 @@ def expectation(prediction: Prediction) -> str:
     return f"{expected}, actual {quoted(actual.text)} p={actual.p:.2f}"
 
 
-def _short(prediction: Prediction) -> str:
-    """``'·cat' 0.31 | '·dog' 0.12``: the likeliest token, then the actual one."""
+def _short(token: Token) -> str:
+    """``'·cat' 0.31 | '·dog' 0.12``: the likeliest token, then the actual one; or a score."""
+    prediction = token.predicts
+    if prediction is None:
+        return f"{token.score:.2f}"
     guesses = [guess for guess in (prediction.top, prediction.actual) if guess is not None]
     return " | ".join(f"{quoted(guess.text)} {guess.p:.2f}" for guess in guesses)
 

@@ -162,6 +162,8 @@ def _html(
 
 def _token(token: Token) -> dict[str, Any]:
     predicts = token.predicts
+    if predicts is None:
+        return {"label": visible(token.text), "score": token.score}
     actual = None if predicts.actual is None else _guess(predicts.actual)
     return {"label": visible(token.text), "next": _guess(predicts.top), "actual": actual}
 

@@ -65,6 +65,7 @@ def run(request: InspectRequest) -> Answer:
     if source is None:
         return embedding_answer(request, loaded)
     if request.ablate is not None:
+        loaded.check_writes()
         return ablation_answer(request, loaded, source)
     chosen = () if request.heads is None else parse_heads(request.heads, config)
     text = chosen_text(loaded, source, request)

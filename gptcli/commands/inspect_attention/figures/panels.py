@@ -45,7 +45,7 @@ def heads_figure(
     """The patterns of some heads; below all heads by ``metric``, their other figures left out."""
     names = [metric] if with_all_heads else [metric, *(one for one in METRICS if one != metric)]
     metrics = {one.head: one.metrics for one in report.heads}
-    expected = [expectation(token.predicts) for token in report.tokens]
+    expected = [expectation(token) for token in report.tokens]
     beside = expected if len(patterns) == 1 and not look.keys_down else ()
     panels = [
         Panel(

@@ -173,9 +173,10 @@ function drawLabels(context, row, column, colour) {
 
 /** What a row predicts, beside it; of a block of tokens, what its last one does. */
 function drawPrediction(context, row, colour) {
-  const { next, actual } = tokens[lastToken(plot.head, plot.row + row)];
-  const guess = `→ ${clipped(next[0], 10)} ${Math.round(100 * next[1])}%`;
-  const was = actual ? `, was ${clipped(actual[0], 10)} ${Math.round(100 * actual[1])}%` : '';
+  const { next, actual, score } = tokens[lastToken(plot.head, plot.row + row)];
+  const percentOf = ([text, p]) => `${clipped(text, 10)} ${Math.round(100 * p)}%`;
+  const guess = next ? `→ ${percentOf(next)}` : `score ${score.toFixed(2)}`;
+  const was = actual ? `, was ${percentOf(actual)}` : '';
   context.font = FONT;
   context.fillStyle = colour;
   context.textBaseline = 'middle';

@@ -34,11 +34,11 @@ function showLinks(head) {
 function fillPredictions() {
   fillTable(
     'predictions',
-    tokens.map(({ next, actual }, place) => ({
+    tokens.map(({ next, actual, score }, place) => ({
       cells: [
         tokenName(place),
-        next[0],
-        percent(next[1]),
+        next?.[0] ?? `score ${score.toFixed(2)}`,
+        next ? percent(next[1]) : '',
         actual?.[0] ?? '',
         actual ? percent(actual[1]) : '',
       ],
@@ -71,7 +71,8 @@ function readout(head, stage, query, key) {
 }
 
 function prediction(place) {
-  const { label, next, actual } = tokens[place];
+  const { label, next, actual, score } = tokens[place];
+  if (!next) return `After ‘${label}’ → score ${score.toFixed(2)}`;
   const was = actual ? `, actual ‘${actual[0]}’ p=${actual[1].toFixed(2)}` : '';
   return `After ‘${label}’ → next ‘${next[0]}’ p=${next[1].toFixed(2)}${was}`;
 }
