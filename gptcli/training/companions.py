@@ -7,8 +7,6 @@ judged by a reward model. A run that goes on reads both again, and they must not
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from gptcli.checkpoint.run import Origin, RunRecord
 from gptcli.checkpoint.tensors import Weights
 from gptcli.checkpoint.weight_file import opened_weights
@@ -25,7 +23,7 @@ from gptcli.errors import CheckpointError, GptcliError
 from gptcli.evaluation.rewards import Reward, open_reward
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
-from gptcli.model.initialization import model_with, new_model
+from gptcli.model.initialization import model_with, new_model, scoring_weights
 from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.runtime.seeds import derive_seed
 from gptcli.tokenization.loading import load_tokenizer
@@ -67,7 +65,9 @@ def begin_with(resolved: Resolved, dataset: Dataset, start: StartingPoint | None
     if resolved.objective.needs_reference:
         copied = {name: tensor.clone() for name, tensor in weights.items()}
         companions = replace(companions, reference=_frozen(config, copied, device))
-    return FirstModels(model_with(config, _scored(weights, config)), origin, companions)
+    if config.score:
+        weights = scoring_weights(weights)
+    return FirstModels(model_with(config, weights), origin, companions)
 
 
 def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
@@ -108,14 +108,6 @@ def _weights_hash(directory: Path) -> str:
 def _frozen(config: ModelConfig, weights: Weights, device: str) -> GPT:
     model = use_fast_layers(model_with(config, weights)).to(device)
     return model.eval().requires_grad_(False)
-
-
-def _scored(weights: Weights, config: ModelConfig) -> Weights:
-    """The weights for a model with a score, which begins at zero, in place of logits."""
-    if not config.score or "score.weight" in weights:
-        return weights
-    trunk = {name: one for name, one in weights.items() if not name.startswith("lm_head.")}
-    return {**trunk, "score.weight": torch.zeros(1, config.n_embd)}
 
 
 def _check_still_there(flag: str, origin: Origin) -> None:

@@ -17,7 +17,6 @@ from gptcli.config.model import ModelConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import model_type_of
-from gptcli.model.initialization import scoring_weights
 from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.training.chosen_model import MODEL_FLAGS
@@ -31,15 +30,13 @@ _POSITIONS = "position_embedding.weight"
 class StartingPoint:
     """A model directory and what its config.json says; ``stamp`` tells when it is replaced.
 
-    ``growth`` are the tokens that the new run's tokenizer has beyond the directory's. If
-    ``is_scoring`` the new run trains a reward model, whose score of 0 replaces the head.
+    ``growth`` are the tokens that the new run's tokenizer has beyond the directory's.
     """
 
     directory: Path
     stored: ModelConfig
     stamp: Stamp
     growth: VocabularyGrowth | None = None
-    is_scoring: bool = False
 
     @classmethod
     def at(cls, directory: Path) -> "StartingPoint":
@@ -57,15 +54,10 @@ class StartingPoint:
         growth.model(self.stored)
         return replace(self, growth=growth)
 
-    def scoring(self) -> "StartingPoint":
-        """The same for a reward model; that of a reward model keeps its score."""
-        return replace(self, is_scoring=True)
-
     @property
     def model(self) -> ModelConfig:
         """The model that the new run begins with."""
-        model = self.growth.model(self.stored) if self.growth else self.stored
-        return model.scoring() if self.is_scoring else model
+        return self.growth.model(self.stored) if self.growth else self.stored
 
     def preset(self, given: Mapping[str, Any]) -> Preset:
         """The model as a preset with a tenth of the usual learning rate, for fine-tuning.
@@ -117,6 +109,4 @@ class StartingPoint:
         self._check_finite(weights)
         if self.growth:
             weights = self.growth.weights(weights, self.model.vocab_size)
-        if self.is_scoring:
-            weights = scoring_weights(weights)
         return weights, Origin(self.directory.as_posix(), content)
