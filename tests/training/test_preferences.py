@@ -1,5 +1,6 @@
 """Reward models and DPO: their gradients pair by pair, what they learn, and how they resume."""
 
+import json
 import math
 import random
 from collections.abc import Callable
@@ -12,20 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gptcli.checkpoint.model_files import write_description
+from gptcli.checkpoint.run import read_record
+from gptcli.checkpoint.tensors import save_weights
 from gptcli.config.objective import ObjectiveConfig, PreferenceOptimization, RewardModeling
 from gptcli.data.dataset import Dataset
 from gptcli.data.order import ItemOrder
 from gptcli.data.questions import pairs_of
-from gptcli.errors import DataError, DivergedError
+from gptcli.errors import DataError, DivergedError, TrainingStopped
 from gptcli.evaluation import pair_rewards as pair_rewards_module
 from gptcli.evaluation.pair_rewards import PairFigures, pair_rewards
-from gptcli.fast.layers import use_fast_layers
-from gptcli.model.initialization import model_with, scoring_weights
+from gptcli.model.initialization import new_model, scoring_weights
+from gptcli.runtime.hashing import sha256_of
+from gptcli.runtime.signals import StopRequest
 from gptcli.runtime.world import World
 from gptcli.training.defaults import resolve
+from gptcli.training.loop import run_training
 from gptcli.training.objectives import objective_of
-from gptcli.training.optimizers import make_optimizers
-from gptcli.training.setup import begin_training
+from gptcli.training.reporter import Reporter
+from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.starting_point import StartingPoint
 from gptcli.training.training_run import TrainingRun
 
 SIZES = {
@@ -53,23 +60,60 @@ def dataset(masked_dataset) -> Dataset:
 
 
 @pytest.fixture
-def start(dataset: Dataset, tmp_path: Path) -> Callable[..., TrainingRun]:
+def base(dataset: Dataset, tmp_path: Path) -> Path:
+    """The directory of a language model to begin with."""
+    values = {"family": "llama", **SIZES}
+    config = resolve(values, None, dataset.vocab_size, "cpu", "float32", 1).model
+    model, directory = new_model(config, seed=1), tmp_path / "base"
+    directory.mkdir()
+    write_description(directory, config, dataset.tokenizer)
+    save_weights(directory / "model.safetensors", dict(model.named_parameters()), config)
+    return directory
+
+
+@pytest.fixture
+def start(dataset: Dataset, base: Path, tmp_path: Path) -> Callable[..., TrainingRun]:
     def make(objective: ObjectiveConfig, name: str = "run", **given: object) -> TrainingRun:
         values = {"family": "llama", **SIZES, **given}
         resolved = resolve(values, None, dataset.vocab_size, "cpu", "float32", 1)
-        training = begin_training(tmp_path / "runs" / name, resolved, None, dataset)
-        training.objective = objective
-        weights = {name: one.detach() for name, one in training.model.named_parameters()}
-        if isinstance(objective, RewardModeling):
-            training.model = model_with(training.model.config.scoring(), scoring_weights(weights))
-            training.optimizers = make_optimizers(training.model, training.config)
-        else:
-            copies = {name: one.clone() for name, one in weights.items()}
-            reference = model_with(training.model.config, copies)
-            training.reference = use_fast_layers(reference)
-        return training
+        is_reward = isinstance(objective, RewardModeling)
+        model = resolved.model.scoring() if is_reward else resolved.model
+        resolved = replace(resolved, model=model, objective=objective)
+        directory, begun = tmp_path / "runs" / name, StartingPoint.at(base)
+        return begin_training(directory, resolved, None, dataset, start=begun)
 
     return make
+
+
+class Killed(Exception):  # noqa: N818
+    """Nothing that a run can answer."""
+
+
+class Killer(Reporter):
+    """Ends a run once there are so many steps: by asking it to stop, or without asking."""
+
+    def __init__(self, step: int, asks: bool) -> None:
+        self.stop = StopRequest()
+        self._step, self._asks = step, asks
+
+    def advanced(self, step: int) -> None:
+        if step == self._step and not self._asks:
+            raise Killed
+        if step == self._step:
+            self.stop.signal_name = "SIGTERM"
+
+
+def left_by(directory: Path) -> dict[str, object]:
+    """What a run leaves: its weights, its moments, and its figures without the times."""
+    lines = (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    figures = [json.loads(line) for line in lines]
+    for line in figures:
+        line.pop("pairs_per_second", None)
+        line.pop("time", None)
+    last = max((directory / "resume").glob("step-*"))
+    files = (directory / "model.safetensors", *last.glob("*.safetensors"))
+    hashes = {one.relative_to(directory).as_posix(): sha256_of(one) for one in files}
+    return {**hashes, "metrics": figures}
 
 
 def moved(training: TrainingRun) -> TrainingRun:
@@ -237,6 +281,32 @@ def test_a_reward_model_may_begin_with_one(start) -> None:
     again = scoring_weights(weights)
     assert again.keys() == weights.keys()
     assert torch.equal(again["score.weight"], weights["score.weight"])
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["stopped", "killed"])
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda one: one.name)
+def test_a_run_that_goes_on_ends_like_one_that_never_ended(
+    start, dataset, objective, asks: bool
+) -> None:
+    given = {"max_iters": 12, "eval_interval": 4, "grad_accum": 2, "batch_size": 4}
+    straight, ended = start(objective, "straight", **given), start(objective, "ended", **given)
+    run_training(straight, Reporter(), StopRequest())
+    for step in (1, 7, 8, 11):  # without asking, the steps since the last save are done again
+        killer = Killer(step, asks)
+        try:
+            run_training(ended, killer, killer.stop)
+        except (TrainingStopped, Killed):
+            record = read_record(ended.directory)
+            ended, _ = continue_training(ended.directory, record, dataset, None)
+    run_training(ended, Reporter(), StopRequest())
+    assert read_record(ended.directory).objective == objective
+    first, second = left_by(straight.directory), left_by(ended.directory)
+    evaluated = [line for line in first["metrics"] if "val_loss" in line]
+    assert [line["step"] for line in evaluated] == [0, 4, 8, 12]
+    if asks:  # then fewer steps are behind the next means of steps
+        assert [line for line in second["metrics"] if "val_loss" in line] == evaluated
+        second["metrics"] = first["metrics"]
+    assert first == second
 
 
 def test_the_configuration_may_get_another_number_of_steps(start) -> None:
