@@ -39,7 +39,11 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     roles = {_START_NAME: start, _END_NAME: end, _PADDING_NAME: padding}
     ends = [end, padding] if padding is not None else end
     if config.score and padding is None:
-        roles |= {_PADDING_NAME: int(end == 0)}  # any id that ends no text
+        # transformers reads a score at the last token that is no padding, and TRL would pad with
+        # the end token: another special one is named, or any id that ends no text.
+        special = tokenizer.special_tokens.values()
+        padding = next((number for number in special if number != end), None)
+        roles[_PADDING_NAME] = int(end == 0) if padding is None else padding
     write_json(directory / CONFIG_FILE, model_config_json(config) | roles)
     write_text(directory / TOKENIZER_FILE, tokenizer.to_json())
     settings = {

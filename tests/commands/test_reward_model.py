@@ -41,12 +41,14 @@ def directory(model: GPT, tmp_path: Path) -> Path:
     [
         ("sample", "reward", "--prompt", "ab"),
         ("eval", "reward", "--text", TEXT),
+        ("eval", "reward", "--tasks", "arc_easy"),
         ("inspect-attention", "reward", "--text", TEXT, "--ablate", "all"),
         ("inspect-attention", "reward", "--text", TEXT, "--residual", "c"),
     ],
     ids=lambda argv: " ".join(argv[::2]),
 )
-def test_what_needs_predictions_is_refused(cli, directory, argv) -> None:
+def test_what_needs_predictions_is_refused(cli, directory, monkeypatch, argv) -> None:
+    monkeypatch.setattr("gptcli.commands.eval.tasks.check_harness", lambda: None)  # it is slow
     outcome = cli(*argv)
     assert (outcome.code, outcome.stdout) == (2, "")
     assert "reward is a reward model: it scores answers and does not write" in outcome.stderr

@@ -1,15 +1,37 @@
-"""Losses and figures of the objectives against TRL's trainers."""
+"""Losses and figures of the objectives against TRL's trainers, on our directories and its records.
 
+The first use of TRL in a process takes seconds, so all that asks it is here.
+"""
+
+import random
 from collections import defaultdict
+from itertools import chain
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from gptcli.training.losses import clipped_share, group_policy_losses
+from gptcli.checkpoint.model_files import write_description
+from gptcli.checkpoint.tensors import save_weights
+from gptcli.config.model import ModelConfig
+from gptcli.data.answer_rows import AnswerRows
+from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE, BUILT_IN_TOKENS
+from gptcli.evaluation.log_probabilities import answer_log_probabilities
+from gptcli.evaluation.pair_rewards import PairFigures
+from gptcli.evaluation.scoring import answer_scores
+from gptcli.families.registry import FAMILIES
+from gptcli.model.gpt import GPT
+from gptcli.model.initialization import new_model
+from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.tokenization.trainer import character_tokenizer
+from gptcli.training.losses import clipped_share, group_policy_losses, implicit_rewards
 
-CLIP = 0.2
+CLIP, BETA = 0.2, 0.3
+ASSISTANT = "<|assistant|>"
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz ?."
 
 
 def trl_group_policy(lp: Tensor, old: Tensor, ref: Tensor, mask: Tensor, **given: object) -> Tensor:
@@ -74,3 +96,136 @@ def test_grpo_has_the_loss_and_the_gradient_of_trl(beta: float) -> None:
     assert found[0][1].abs().max() > 0.01
     share = clipped_share(lp, old, mask, advantages[:, None], CLIP)
     assert [share.item()] == pytest.approx(clipped)
+
+
+Record = dict[str, list[dict[str, str]]]
+
+
+def ranked_answers(count: int = 12) -> list[Record]:
+    """Records as TRL has them: answers of all lengths, some with a system message before."""
+    draw = random.Random(1)
+    text = lambda: "".join(draw.choices(CHARACTERS, k=draw.randint(1, 12)))  # noqa: E731
+    turn = lambda role: [{"role": role, "content": text()}]  # noqa: E731
+    return [
+        {
+            "prompt": turn("system") * (number % 3 == 0) + turn("user"),
+            "chosen": turn("assistant"),
+            "rejected": turn("assistant"),
+        }
+        for number in range(count)
+    ]
+
+
+def rows_of(records: list[Record], tokenizer: Tokenizer) -> AnswerRows:
+    """The chosen answers, then the rejected ones, as the built-in template writes them."""
+
+    def ids(text: str, *around: str) -> list[int]:
+        before, after = (tokenizer.special_tokens[name] for name in around)
+        return [before, *tokenizer.encode(text).tolist(), after]
+
+    def rendered(turns: list[dict[str, str]]) -> list[int]:
+        return [*chain(*(ids(one["content"], f"<|{one['role']}|>", "<|end|>") for one in turns))]
+
+    prompts = [[*rendered(one["prompt"]), tokenizer.special_tokens[ASSISTANT]] for one in records]
+    answers = [rendered(one[which])[1:] for which in ("chosen", "rejected") for one in records]
+    return AnswerRows.of(prompts * 2, answers)
+
+
+@pytest.fixture(scope="module", params=["with", "without"])
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    """Characters and the tokens of chats, with or without a token to pad with."""
+    padding = ("<|endoftext|>",) if request.param == "with" else ()
+    whole = character_tokenizer(CHARACTERS).extended((*padding, *BUILT_IN_TOKENS))
+    whole.chat_template = BUILT_IN_TEMPLATE
+    return whole
+
+
+def moved(model: GPT, seed: int) -> GPT:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def saved(model: GPT, tokenizer: Tokenizer, directory: Path) -> str:
+    directory.mkdir()
+    write_description(directory, model.config, tokenizer)
+    save_weights(directory / "model.safetensors", dict(model.named_parameters()), model.config)
+    return str(directory)
+
+
+def sizes_for(tokenizer: Tokenizer) -> ModelConfig:
+    sizes = {"n_layer": 2, "n_head": 2, "n_embd": 16, "block_size": 64}
+    return ModelConfig(**{**FAMILIES["llama"].switches, **sizes}, vocab_size=tokenizer.vocab_size)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, Any]:
+    """What TRL needs to evaluate on this machine, in float32, and to write nothing of value."""
+    return {
+        "output_dir": str(tmp_path / "trl"),
+        "per_device_eval_batch_size": 4,
+        "use_cpu": True,
+        "bf16": False,
+        "activation_checkpointing": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def test_a_reward_model_has_the_loss_accuracy_and_margin_of_trl(
+    tokenizer, settings, tmp_path: Path
+) -> None:
+    from datasets import Dataset
+    from trl import RewardConfig, RewardTrainer
+
+    model = moved(new_model(sizes_for(tokenizer).scoring(), 1), 2)
+    records = ranked_answers()
+    with torch.no_grad():
+        rewards = answer_scores(model, rows_of(records, tokenizer)).double().view(2, -1).T
+    ours = PairFigures.of(rewards.numpy())
+    data = Dataset.from_list(records)
+    trainer = RewardTrainer(
+        model=saved(model, tokenizer, tmp_path / "reward"),
+        args=RewardConfig(**settings),
+        train_dataset=data,
+        eval_dataset=data,
+    )
+    theirs = trainer.evaluate()
+    found = [theirs[f"eval_{name}"] for name in ("loss", "accuracy", "margin")]
+    assert found == pytest.approx([ours.loss, ours.accuracy, ours.margin], abs=1e-5)
+    assert 0 < ours.accuracy < 1
+
+
+def test_dpo_has_the_loss_accuracy_and_margin_of_trl(tokenizer, settings, tmp_path: Path) -> None:
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM
+    from trl import DPOConfig, DPOTrainer
+
+    config, records = sizes_for(tokenizer), ranked_answers()
+    reference = moved(new_model(config, 1), 2)
+    model = moved(new_model(config, 1), 2)
+    moved(model, 3)
+    rows = rows_of(records, tokenizer)
+    with torch.no_grad():
+        lp, ref = (
+            answer_log_probabilities(one, rows, tokenizer.vocab_size) for one in (model, reference)
+        )
+    rewards = implicit_rewards(lp, ref, torch.from_numpy(rows.mask), BETA)
+    ours = PairFigures.of(rewards.double().view(2, -1).T.numpy())
+    data = Dataset.from_list(records)
+    trainer = DPOTrainer(
+        model=saved(model, tokenizer, tmp_path / "policy"),
+        ref_model=AutoModelForCausalLM.from_pretrained(
+            saved(reference, tokenizer, tmp_path / "reference"), dtype=torch.float32
+        ),
+        args=DPOConfig(beta=BETA, model_init_kwargs={"dtype": torch.float32}, **settings),
+        train_dataset=data,
+        eval_dataset=data,
+    )
+    theirs = trainer.evaluate()
+    names = ("loss", "rewards/accuracies", "rewards/margins", "rewards/chosen", "rewards/rejected")
+    expected = [ours.loss, ours.accuracy, ours.margin, ours.chosen, ours.rejected]
+    assert [theirs[f"eval_{name}"] for name in names] == pytest.approx(expected, abs=1e-5)
+    assert 0 < ours.accuracy < 1
