@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeGuard
 
 from gptcli.config.checks import (
     check_choice,
-    check_fraction,
     check_not_negative,
     check_positive,
     check_whole,
@@ -112,7 +111,9 @@ class ProximalPolicy(_PolicyTraits):
 
     def __post_init__(self) -> None:
         _check_policy(self)
-        check_fraction("gae_lambda", 0.0 if self.gae_lambda == 1 else self.gae_lambda, 0.95)
+        check_not_negative("gae_lambda", self.gae_lambda)
+        if self.gae_lambda > 1:
+            raise UsageError(f"--gae-lambda {self.gae_lambda:g} is above 1: try --gae-lambda 0.95")
         check_not_negative("missing_eos_penalty", self.missing_eos_penalty)
 
 
@@ -162,16 +163,18 @@ def _check_policy(config: PolicyConfig) -> None:
     check_not_negative("kl_coef", config.kl_coef)
     check_whole("epochs", config.epochs, 1, 1000)
     check_positive("clip", config.clip)
-    if not isinstance(config.reward, str) or not config.reward:
-        raise UsageError(
-            f"--reward {config.reward!r:.40} is neither a rule nor a directory: choose one of "
-            f"{', '.join(REWARD_RULES)}, or a run of --objective reward"
-        )
+    if not isinstance(config.reward, str):
+        raise UsageError(f"--reward {config.reward!r:.40} is not the name of a rule or a run")
 
 
 def is_policy(config: ObjectiveConfig) -> TypeGuard[PolicyConfig]:
     """Whether a model learns from answers that it writes itself."""
     return isinstance(config, PolicyConfig)
+
+
+def learns_from_rewards(kind: ObjectiveKind) -> bool:
+    """Whether objectives of this kind are policies."""
+    return issubclass(kind, PolicyConfig)
 
 
 def objective_fields(config: ObjectiveConfig) -> dict[str, Any]:

@@ -60,6 +60,24 @@ _EVALUATIONS = 6  # after the one before the first step, where no time is to be 
 
 
 @dataclass(frozen=True)
+class Material:
+    """What another objective than lm finds in the train split.
+
+    Attributes:
+        n_rows: how many pairs or questions fit into the context.
+        n_left_out: how many do not.
+        answer_room: how many tokens an answer may have, unless told.
+        longest_row: tokens of the longest row: a prompt with its longer answer, or the room.
+
+    """
+
+    n_rows: int
+    n_left_out: int = 0
+    answer_room: int = 8
+    longest_row: int = 1
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A complete configuration, and which of its values the user did not give.
 
@@ -75,6 +93,7 @@ class Resolved:
     most_iters: int | None = None
     notes: tuple[str, ...] = ()
     objective: ObjectiveConfig = LM
+    material: Material | None = None
 
 
 def resolve(

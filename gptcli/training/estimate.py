@@ -12,6 +12,7 @@ import torch
 from gptcli.accounting.flops import sequence_flops
 from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
+from gptcli.config.objective import LM
 from gptcli.config.training import Precision, TrainConfig
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.fast.layers import use_fast_layers
@@ -133,8 +134,11 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
 
     On a CPU compiling takes about ten seconds the first time, and saves a fifth of a step in
     bfloat16. In float32 it would lose the products of oneDNN, which are twice as fast as those
-    it has, and with dropout the fast masks. On CUDA it takes half a minute.
+    it has, and with dropout the fast masks. On CUDA it takes half a minute. Objectives other than
+    lm never compile: a compiled model would not see an update.
     """
+    if resolved.objective != LM:
+        return False
     if wanted != "auto":
         return wanted == "on"
     training, seconds = resolved.training, resolved.time_budget

@@ -13,6 +13,7 @@ from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER, optimizer_byt
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.process_memory import ProcessMemory, process_memory
 from gptcli.config.model import ModelConfig
+from gptcli.config.objective import LM, GroupPolicy, ObjectiveConfig
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import MemoryExhaustedError
@@ -20,7 +21,9 @@ from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.runtime.device import free_memory, memory_errors
 from gptcli.runtime.disk_space import check_room
 from gptcli.runtime.escapes import typed
+from gptcli.training.defaults import Material
 from gptcli.training.ngram_teacher import teacher_bytes
+from gptcli.training.objective_memory import objective_memory
 
 _FLOAT32 = 4  # bytes
 _GB = 1e9
@@ -35,7 +38,7 @@ class Preflight:
     """
 
     n_params: int
-    tokens_per_iter: int
+    per_iter: int  # tokens of lm, else rows
     epochs: float
     memory: ProcessMemory
     free: int | None
@@ -49,14 +52,24 @@ class Preflight:
         return self.weights_file + self.kept_steps * self.step_bytes
 
 
-def preflight(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> Preflight:
-    """The costs of a run on a dataset."""
+def preflight(
+    model: ModelConfig,
+    training: TrainConfig,
+    dataset: Dataset,
+    objective: ObjectiveConfig = LM,
+    material: Material | None = None,
+) -> Preflight:
+    """The costs of a run on a dataset, in which another objective than lm finds its material."""
     weights, step = _save_bytes(model, training)
+    if material is None:
+        memory = _memory(model, training, dataset.train.n_tokens)
+    else:
+        memory = objective_memory(model, training, objective, material)
     return Preflight(
         n_params=exact_count(model),
-        tokens_per_iter=training.rows_per_iter * model.block_size,
-        epochs=epochs(model, training, dataset),
-        memory=_memory(model, training, dataset.train.n_tokens),
+        per_iter=training.rows_per_iter * (model.block_size if material is None else 1),
+        epochs=epochs(model, training, dataset, objective, material),
+        memory=memory,
         free=free_memory(training.device),
         weights_file=weights,
         step_bytes=step,
@@ -80,8 +93,17 @@ def check_disk(model: ModelConfig, training: TrainConfig, directory: Path, n_sav
     check_room(directory, what, weights + n_saves * step, max(weights, step - weights))
 
 
-def epochs(model: ModelConfig, training: TrainConfig, dataset: Dataset) -> float:
-    """How often a run sees every token."""
+def epochs(
+    model: ModelConfig,
+    training: TrainConfig,
+    dataset: Dataset,
+    objective: ObjectiveConfig = LM,
+    material: Material | None = None,
+) -> float:
+    """How often a run sees every token, pair or question."""
+    if material is not None:
+        in_group = objective.group_size if isinstance(objective, GroupPolicy) else 1
+        return training.max_iters * training.rows_per_iter / in_group / material.n_rows
     rows = dataset.train.n_tokens / model.block_size
     if dataset.record.is_masked:
         rows = len(dataset.train.windows(model.block_size).starts)
@@ -106,13 +128,30 @@ def check_fits(
 
 @contextmanager
 def training_memory_errors(
-    model: ModelConfig, training: TrainConfig, resumed: Path | None = None
+    model: ModelConfig,
+    training: TrainConfig,
+    resumed: Path | None = None,
+    objective: ObjectiveConfig = LM,
 ) -> Iterator[None]:
-    """Turn errors of exhausted memory into one that names a batch in three quarters of it."""
+    """Turn errors of exhausted memory into one that names a batch in three quarters of it.
+
+    With another objective than lm it names half a batch.
+    """
     cause = f"--batch-size {training.batch_size} and --block-size {model.block_size}"
-    limit = _memory(model, training).peak * 3 // 4
-    with memory_errors(cause, smaller(model, training, limit, resumed), training.device):
+    if objective == LM:
+        way = smaller(model, training, _memory(model, training).peak * 3 // 4, resumed)
+    else:
+        cause = f"--batch-size {training.batch_size} of --objective {objective.name}"
+        way = _half_batch(training)
+    with memory_errors(cause, way, training.device):
         yield
+
+
+def _half_batch(training: TrainConfig) -> str:
+    if training.batch_size == 1:
+        return "begin with a smaller model"
+    half, rows = training.batch_size // 2, training.rows_per_iter
+    return f"begin again with --batch-size {half} --grad-accum {-(-rows // half)}"
 
 
 def smaller(

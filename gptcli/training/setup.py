@@ -21,7 +21,7 @@ from gptcli.checkpoint.run import (
     write_record,
 )
 from gptcli.config.model import ModelConfig
-from gptcli.config.objective import LM
+from gptcli.config.objective import LM, is_policy
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, DataError, UsageError
@@ -35,8 +35,10 @@ from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
 from gptcli.training.companions import FirstModels, begin_with, companions_again
 from gptcli.training.defaults import Resolved
+from gptcli.training.material import material_of
 from gptcli.training.metrics_log import ANSWERS_FILE, METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
+from gptcli.training.objective_memory import check_models_fit
 from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.preflight import check_disk, check_fits
@@ -144,7 +146,13 @@ def resumed_training(
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
-    check_fits(record.model, record.training, dataset.train.n_tokens, directory)
+    objective, material = record.objective, None
+    if objective == LM:
+        check_fits(record.model, record.training, dataset.train.n_tokens, directory)
+    else:
+        check_models_fit(record.model, objective, record.training.device)
+        room = objective.max_new_tokens if is_policy(objective) else None
+        material = material_of(type(objective), dataset, record.model.block_size, room)
     check_disk(record.model, record.training, directory, n_saves=1)
     companions = companions_again(record, dataset)
     snapshot, problems = load_newest_step(directory, is_strict)
@@ -154,7 +162,7 @@ def resumed_training(
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
     training = _assemble(place, record.training, dataset, model, snapshot.progress)
-    training.objective = record.objective
+    training.objective, training.material = objective, material
     training.reference, training.reward = companions.reference, companions.reward
     own, training.saved_state = split_state(snapshot.optimizer)
     restore_optimizers(training.optimizers, training.model, own)
@@ -184,9 +192,7 @@ def join_training(
 
     They write nothing, and so have no directory.
     """
-    if resolved.objective == LM:
-        check_length(dataset, resolved.model.block_size)
-    check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+    _check_room(resolved, dataset)
     begun = begin_with(resolved, dataset, start)
     nowhere = NewDirectory.existing(Path("the run of the first process"))
     training = _begun(nowhere, resolved, dataset, begun)
@@ -202,12 +208,19 @@ def _checked(
     start: StartingPoint | None,
 ) -> FirstModels:
     """What a run that can be begins with: long enough data, a free place, enough memory."""
-    if resolved.objective == LM:
-        check_length(dataset, resolved.model.block_size)
     check_replaceable(directory, overwrite, RUN)
-    check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+    _check_room(resolved, dataset)
     check_disk(resolved.model, resolved.training, directory, resolved.training.keep)
     return begin_with(resolved, dataset, start)
+
+
+def _check_room(resolved: Resolved, dataset: Dataset) -> None:
+    """Raise an error where the text is too short, or the memory of the device too small."""
+    if resolved.objective == LM:
+        check_length(dataset, resolved.model.block_size)
+        check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+    else:
+        check_models_fit(resolved.model, resolved.objective, resolved.training.device)
 
 
 def _begun(
@@ -215,7 +228,7 @@ def _begun(
 ) -> TrainingRun:
     """The TrainingRun of a new run."""
     training = _assemble(place, resolved.training, dataset, begun.model, Progress())
-    training.objective = resolved.objective
+    training.objective, training.material = resolved.objective, resolved.material
     training.reference = begun.companions.reference
     training.reward = begun.companions.reward
     return training

@@ -15,9 +15,10 @@ from gptcli.evaluation.rewards import ModelReward, Reward
 from gptcli.model.gpt import GPT
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.world import ALONE, World
+from gptcli.training.defaults import Material
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers
-from gptcli.training.preflight import training_memory_errors
+from gptcli.training.preflight import Preflight, preflight, training_memory_errors
 from gptcli.training.step import Stepper
 from gptcli.training.time_budget import TimePlan
 from gptcli.training.trackers import Trackers
@@ -47,6 +48,7 @@ class TrainingRun:
     progress: Progress
     teacher: NgramTeacher | None = None
     objective: ObjectiveConfig = LM
+    material: Material | None = None  # of another objective than lm
     reference: GPT | None = None  # the frozen weights of --init-from, for what needs them
     reward: Reward | None = None  # of a policy
     saved_state: Weights = field(default_factory=dict)  # of the objective, where it goes on
@@ -65,6 +67,11 @@ class TrainingRun:
     def name(self) -> str:
         """The run's directory, as the user knows it."""
         return self.place.path.as_posix()
+
+    def preflight(self) -> Preflight:
+        """What the run takes with its present configuration."""
+        model = self.model.config
+        return preflight(model, self.config, self.dataset, self.objective, self.material)
 
     def digest(self) -> str:
         """The sha256 of all that decides the next step: weights, step, data and configuration."""
@@ -96,7 +103,7 @@ class TrainingRun:
     def memory_errors(self) -> AbstractContextManager[None]:
         """A context in which memory that runs out is explained, with a batch that should fit."""
         resumed = self.place.path if self.place.is_in_place else None
-        return training_memory_errors(self.model.config, self.config, resumed)
+        return training_memory_errors(self.model.config, self.config, resumed, self.objective)
 
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""

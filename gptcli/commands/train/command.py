@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from gptcli.commands.completion import datasets, models, one_of
-from gptcli.commands.options import FormatRequest, argument, device_option, option, own_names
+from gptcli.commands.options import argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
+from gptcli.commands.train.objective_flags import ObjectiveFlags, missing_start
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
@@ -26,6 +27,7 @@ from gptcli.errors import UsageError
 from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
 from gptcli.runtime.files import is_there
 from gptcli.training.defaults import FILLED, TRAIN_FLAGS, resolve
+from gptcli.training.objective_defaults import check_objective_values
 from gptcli.training.recipe import BEST_FAMILY, CLASSIC_FAMILY
 from gptcli.training.trackers import TRACKERS
 
@@ -59,7 +61,7 @@ def _filled(name: str, panel: str, about: str, *names: str, choices: tuple[str, 
 
 
 @dataclass(frozen=True)
-class TrainRequest(FormatRequest):
+class TrainRequest(ObjectiveFlags):
     """A new run, a run to resume, or the list of presets."""
 
     exclusive = (
@@ -289,9 +291,17 @@ class TrainRequest(FormatRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_values()
-        if self.resume is None or self.continues_or_begins:
-            return
+        if self.is_language_modeling:
+            self._check_values()
+        self.check_objective(own_names(TrainRequest, _MODEL))
+        if self.resume is not None and not self.continues_or_begins:
+            self._check_resumes()
+        elif not self.is_language_modeling:
+            if self.init_from is None and self.resume is None:
+                raise missing_start(self.objective)
+            check_objective_values(self.kind, {**self.shaping, **self.of_objective})
+
+    def _check_resumes(self) -> None:
         for name in own_names(TrainRequest):
             if name not in _MAY_CHANGE and self.is_given(name):
                 raise UsageError(

@@ -46,13 +46,14 @@ def dry_run(training: TrainingRun, costs: Preflight, plan: PlannedLength) -> Ans
     whole: dict[str, Any] = {
         "run": training.name,
         "data": training.dataset.directory.as_posix(),
+        **({} if training.is_language_modeling else {"objective": training.objective.name}),
         "device": config.device,
         "precision": config.precision,
         "optimizer": config.optimizer,
         "schedule": config.schedule,
         "compile": config.compile,
         "parameters": costs.n_params,
-        "tokens_per_iteration": costs.tokens_per_iter,
+        f"{training.unit}_per_iteration": costs.per_iter,
         "iterations": plan.iterations,
         "done": training.progress.step,
         "epochs": round(costs.epochs, 3),
@@ -69,14 +70,15 @@ def dry_run(training: TrainingRun, costs: Preflight, plan: PlannedLength) -> Ans
     return Answer(
         "gptcli.preflight/1",
         lambda: document,
-        (_run_table(whole, costs, plan), _memory_table(costs)),
+        (_run_table(whole, costs, plan, training.unit), _memory_table(costs)),
         csv=facts("", [*_flat(whole), *_flat(memory, "memory_"), *_flat(checkpoint, "disk_")]),
         after=lambda: note("nothing was written; the same command without --dry-run trains"),
     )
 
 
-def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength) -> Table:
-    how = f"{whole['optimizer']}, {whole['schedule']}, {whole['precision']}"
+def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength, unit: str) -> Table:
+    learnt = f"{whole['objective']}, " if "objective" in whole else ""
+    how = f"{learnt}{whole['optimizer']}, {whole['schedule']}, {whole['precision']}"
     how += f" on {whole['device']}{', compiled' if whole['compile'] else ''}"
     about = "about " if plan.has_budget else ""
     done = f", {whole['done']:,} are done" if whole["done"] else ""
@@ -87,7 +89,7 @@ def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength) -> 
         ("data", whole["data"]),
         ("training", how),
         ("parameters", f"{costs.n_params:,}"),
-        ("tokens per step", f"{costs.tokens_per_iter:,}"),
+        (f"{unit} per step", f"{costs.per_iter:,}"),
         ("steps", f"{about}{plan.iterations:,}{done}"),
         ("epochs", f"{about}{costs.epochs:,.1f}"),
         ("time", f"{'' if plan.has_budget else 'about '}{duration(plan.seconds)}"),

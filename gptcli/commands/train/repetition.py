@@ -66,9 +66,11 @@ def _places(request: TrainRequest, data: Path) -> Iterator[str]:
     for name in ("preset", "init_from"):
         if request.is_given(name):
             yield flag_with(name, typed(getattr(request, name)))
-    for name in ("device", "precision"):
+    for name in ("device", "precision", "objective"):
         if request.is_given(name):
             yield flag_with(name, getattr(request, name))
+    for name, value in request.of_objective.items():
+        yield flag_with(name, typed(value))
 
 
 def repetition_note(record: RunRecord, why_not: str | None) -> str | None:

@@ -16,6 +16,7 @@ from gptcli.checkpoint.weights_step import weights_step
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
+from gptcli.commands.train.objective_choice import objective_resolver
 from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
@@ -51,7 +52,7 @@ from gptcli.training.estimate import (
 )
 from gptcli.training.loop import run_training
 from gptcli.training.ngram_teacher import can_teach
-from gptcli.training.preflight import preflight, training_memory_errors
+from gptcli.training.preflight import training_memory_errors
 from gptcli.training.reporter import Reporter
 from gptcli.training.setup import (
     begin_training,
@@ -111,9 +112,10 @@ def _begin(job: _Job) -> Answer:
     request, stop = job.request, job.stop
     given, dataset = request.shaping, _chosen_dataset(request)
     start = None if request.init_from is None else _starting_point(request.init_from, dataset)
-    resolve_here = _resolver(request, dataset, start)
+    resolve_here = _resolver(job, dataset, start)
     resolved = resolve_here(given)
-    check_length(dataset, resolved.model.block_size)
+    if request.is_language_modeling:
+        check_length(dataset, resolved.model.block_size)
     resolved = _compiled_where_worth(request, resolved)
     _say_what_is_chosen(resolved)
     if request.verify_resume:
@@ -131,7 +133,9 @@ def _begin(job: _Job) -> Answer:
         return _train(join_training(resolved, dataset, start, budget), job)
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
-    explained = training_memory_errors(resolved.model, resolved.training)
+    explained = training_memory_errors(
+        resolved.model, resolved.training, objective=resolved.objective
+    )
     if request.dry_run:
         with explained:
             training = rehearse_training(directory, resolved, dataset, request.overwrite, start)
@@ -157,9 +161,11 @@ def _chosen_dataset(request: TrainRequest) -> Dataset:
     return dataset
 
 
-def _resolver(request: TrainRequest, dataset: Dataset, start: StartingPoint | None) -> Resolve:
+def _resolver(job: _Job, dataset: Dataset, start: StartingPoint | None) -> Resolve:
     """What merges given values with what is chosen on this machine for this dataset."""
-    preset, vocab_size = None, dataset.vocab_size
+    request, preset, vocab_size = job.request, None, dataset.vocab_size
+    if start is not None and not request.is_language_modeling:
+        return objective_resolver(request, dataset, start, job.world)
     if request.preset is not None:
         preset = find_preset(request.preset)
     if start is not None:
@@ -243,7 +249,9 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
         if record.training.compile and not _can_compile(request, device):
             record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
-        explained = training_memory_errors(record.model, record.training, directory)
+        explained = training_memory_errors(
+            record.model, record.training, directory, record.objective
+        )
         if request.dry_run:
             grown = grown_record(record, request.max_iters, device)
             with explained:
@@ -279,8 +287,11 @@ def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest
         time_used = None if iters == budget.most_iters else budget.seconds
     config = training.config
     seconds = time_used or timing.of_rest(config, training.progress)
-    costs = preflight(training.model.config, config, training.dataset)
-    return dry_run(training, costs, PlannedLength(config.max_iters, seconds, time_used is not None))
+    return dry_run(
+        training,
+        training.preflight(),
+        PlannedLength(config.max_iters, seconds, time_used is not None),
+    )
 
 
 def _train(

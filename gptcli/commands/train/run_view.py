@@ -22,12 +22,13 @@ from gptcli.commands.view.terminal import (
     warn,
 )
 from gptcli.config.checks import counted, flag
+from gptcli.config.objective import is_policy
 from gptcli.config.training import TrainConfig
 from gptcli.families.registry import family_of
+from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.matrix_peak import matrix_peak
-from gptcli.training.preflight import epochs, preflight
 from gptcli.training.recipe import CPU_SECONDS
 from gptcli.training.reporter import Activity, EvaluationReport, Reporter, StepReport
 from gptcli.training.short_sample import short_sample
@@ -43,11 +44,11 @@ def announce(
     training: TrainingRun, preset: str | None, given: Mapping[str, Any], stop: StopRequest
 ) -> float | None:
     """Tell the user the size of the run and about how long it will take; returns the seconds."""
-    model, config = training.model, training.config
-    costs = preflight(model.config, config, training.dataset)
+    config = training.config
+    costs = training.preflight()
     about = "about " if training.plan else ""
     note(
-        f"run: {training.name}: {costs.n_params:,} parameters, {costs.tokens_per_iter:,} tokens "
+        f"run: {training.name}: {costs.n_params:,} parameters, {costs.per_iter:,} {training.unit} "
         f"per step, {about}{counted(config.max_iters, 'step')} = {costs.epochs:,.1f} epochs"
     )
     note(memory_line(costs))
@@ -113,12 +114,24 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
         lambda: document,
         (facts("", cells.items()),),
         drawing=lambda canvas: [escape_controls(line)],
-        after=_suggest_next,
+        after=lambda: _suggest_next(training),
     )
 
 
-def _suggest_next() -> None:
-    note('next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."')
+def _suggest_next(training: TrainingRun) -> None:
+    run, data = typed(training.name), typed(training.dataset.directory)
+    if training.model.config.score:
+        note(
+            f"next: gptcli train --objective ppo --reward {run} --data {data} --init-from RUN, "
+            "where RUN is the one that answers"
+        )
+    elif is_policy(training.objective):
+        reward = typed(training.objective.reward)
+        note(f"next: gptcli eval {run} --data {data} --reward {reward}; gptcli sample {run}")
+    else:
+        note(
+            'next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."'
+        )
 
 
 def say_stopping() -> None:
@@ -199,7 +212,7 @@ class RunView(Reporter):
         self._status.evaluated(report)
         best = "  (best so far)" if report.is_best and report.step else ""
         self._say(f"step {report.step:,}: {_figures(report.values)}{best}")
-        if self._panel.is_shown:
+        if self._panel.is_shown and not self._training.model.config.score:
             self._sample(report.step)
 
     def _say(self, line: str) -> None:
@@ -217,9 +230,10 @@ class RunView(Reporter):
             self._has_said_short = True
             self._status.budget = None  # it ends by its steps
             ends = duration(plan.ends_after(step, config))
-            n_epochs = epochs(self._training.model.config, config, self._training.dataset)
+            n_epochs = self._training.preflight().epochs
+            what = "text is small" if self._training.is_language_modeling else "pairs are few"
             self._say(
-                f"the text is small: {config.max_iters:,} steps = {n_epochs:,.0f} "
+                f"the {what}: {config.max_iters:,} steps = {n_epochs:,.0f} "
                 f"epochs are enough; the run ends after about {ends}"
             )
         detail(f"step {step:,}: {config.max_iters:,} steps end in time")
@@ -272,11 +286,17 @@ def _step_flops(training: TrainingRun) -> int:
 
 
 def _figures(values: Mapping[str, float | None]) -> str:
-    """``train loss 4.1234, val loss -``: figures by name."""
-    return ", ".join(
-        f"{_words(name)} {'-' if value is None else format(value, '.4f')}"
-        for name, value in values.items()
-    )
+    """``train loss 4.1234, val loss -``; of several of a split only the first one names it."""
+    splits = {name: name.split("_")[0] for name in values}
+    is_long = len(values) > len(set(splits.values()))
+    text, before = "", ""
+    for name, value in values.items():
+        is_same = splits[name] == before
+        shown = _words(name.removeprefix(f"{before}_") if is_same else name)
+        between = "" if not before else "; " if is_long and not is_same else ", "
+        text += f"{between}{shown} {'-' if value is None else format(value, '.4f')}"
+        before = splits[name]
+    return text
 
 
 def _words(name: str) -> str:

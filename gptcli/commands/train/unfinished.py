@@ -35,11 +35,14 @@ def _check_same_flags(request: TrainRequest, record: RunRecord, directory: Path)
         **asdict(record.model),
         **asdict(record.training),
         "family": family_of(record.model).name,
+        **asdict(record.objective),
+        "objective": record.objective.name,
     }
     given = request.shaping if request.preset is None else {"preset": request.preset}
+    given |= {"objective": request.objective, **request.of_objective}
     has["preset"] = record.preset
     for name, value in given.items():
-        if name not in _MAY_DIFFER and value != has[name]:
+        if name not in _MAY_DIFFER and value != has.get(name):
             raise UsageError(
                 f"{directory} is there already, and was begun with {flag_with(name, has[name])} "
                 f"instead of {flag_with(name, value)}: name another --out"
