@@ -42,6 +42,8 @@ from gptcli.training.rollouts import (
 )
 from gptcli.training.training_run import TrainingRun
 
+_MEASURED = 4  # one answer in so many
+
 EndEpoch = Callable[[StepValues], StepValues]
 """Called with the figures of an epoch when its gradients are there; returns them with its own."""
 
@@ -150,8 +152,7 @@ class PolicyTraining(ABC):
         with self._explained(step):
             rollouts = self._evaluation.rollouts(watch)
         rows = rollouts.rows
-        everything = torch.ones_like(rollouts.rewards, dtype=torch.bool)
-        old, ref = self._before(rows, micro_batches(rows, everything, self.config.batch_size))
+        old, ref = self._before(rows, self._all_parts(rows))
         divergence = divergence_figures(old, ref, rows)["kl"]
         self._check_finite(step, {"kl": divergence, **rollouts.figures})
         return self._evaluation.figures(rollouts, divergence)
@@ -175,6 +176,11 @@ class PolicyTraining(ABC):
     def _lp(self, model: GPT, rows: AnswerRows) -> Tensor:
         """The function that update, ratio and divergence share, so that they agree exactly."""
         return answer_log_probabilities(model, rows, self._n_ids)
+
+    def _all_parts(self, rows: AnswerRows) -> list[MicroBatch]:
+        """All rows in micro-batches."""
+        is_used = torch.ones(len(rows), dtype=torch.bool, device=self.config.device)
+        return micro_batches(rows, is_used, self.config.batch_size)
 
     def _before(self, rows: AnswerRows, parts: Sequence[MicroBatch]) -> tuple[Tensor, Tensor]:
         """Log-probabilities before the update, (B, A): of the policy and of its reference."""
@@ -206,24 +212,25 @@ class GroupPolicyTraining(PolicyTraining):
         advantages = group_advantages(rollouts.rewards, objective.group_size)
         is_zero = advantages == 0
         # Without a divergence, answers that are worth as much as their group teach nothing.
-        is_used = ~is_zero | (objective.kl_coef > 0)
-        used = micro_batches(rows, is_used, size)
-        old, ref = self._before(rows, used + micro_batches(rows, ~is_used, size))
-        groups = is_zero.view(-1, objective.group_size)
-        fixed = {
-            **divergence_figures(old, ref, rows),
-            "zero_groups": groups.all(1).float().mean().item(),
-        }
+        used = micro_batches(rows, ~is_zero | (objective.kl_coef > 0), size)
+        old, ref = torch.zeros(rows.mask.shape, device=is_zero.device), None
+        if objective.kl_coef:
+            ref = over_micro_batches(rows, used, partial(self._lp, self._reference))
+        groups = is_zero.view(-1, objective.group_size).all(1)
+        fixed = {**self._divergence_figures(rows), "zero_groups": groups.float().mean().item()}
         n_tokens = int(rows.n_tokens.sum())
 
-        def epoch() -> StepValues:
+        def epoch(number: int) -> StepValues:
             """Add up the gradient of all that is used."""
             loss = clipped = 0.0
             for part in used:
-                lp, before = self._lp(self._policy, part.rows), part.of(old)
-                own = advantages[part.numbers]
+                lp = self._lp(self._policy, part.rows)
+                if number == 0:
+                    part.put(old, lp)
+                before, own = part.of(old), advantages[part.numbers]
+                under = None if ref is None else part.of(ref)
                 losses = group_policy_losses(
-                    lp, before, part.mask, own, objective.clip, part.of(ref), objective.kl_coef
+                    lp, before, part.mask, own, objective.clip, under, objective.kl_coef
                 )
                 mean = losses.sum() / (len(rows) * objective.max_new_tokens)
                 mean.backward()  # type: ignore[no-untyped-call]
@@ -232,4 +239,9 @@ class GroupPolicyTraining(PolicyTraining):
                 clipped += share.item() * int(part.mask.sum()) / n_tokens
             return {"loss": loss, "clip_fraction": clipped}
 
-        return [end_epoch({**epoch(), **fixed}) for _ in range(objective.epochs)]
+        return [end_epoch({**epoch(number), **fixed}) for number in range(objective.epochs)]
+
+    def _divergence_figures(self, rows: AnswerRows) -> StepValues:
+        """How far the policy is from its reference: no loss needs it, so of some rows alone."""
+        some = rows[::_MEASURED]
+        return divergence_figures(*self._before(some, self._all_parts(some)), some)

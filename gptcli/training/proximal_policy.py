@@ -35,7 +35,7 @@ from gptcli.training.optimizers import (
 )
 from gptcli.training.policy import EndEpoch, Learner, PolicyTraining, divergence_figures
 from gptcli.training.protocol import CheckStop, StepValues
-from gptcli.training.rollouts import Rollouts, micro_batches, over_micro_batches
+from gptcli.training.rollouts import Rollouts, over_micro_batches
 from gptcli.training.training_run import TrainingRun
 
 _PREFIX = "value."  # of the value model's tensors in a saved state
@@ -56,7 +56,7 @@ class ProximalPolicyTraining(PolicyTraining):
 
     def _learn(self, rollouts: Rollouts, end_epoch: EndEpoch) -> list[StepValues]:
         objective, rows, value = self._objective, rollouts.rows, self._value.model
-        parts = micro_batches(rows, torch.ones_like(rollouts.rewards) > 0, self.config.batch_size)
+        parts = self._all_parts(rows)
         mask = torch.from_numpy(rows.mask).to(rollouts.rewards.device)
         old, ref = self._before(rows, parts)
         values = over_micro_batches(rows, parts, partial(answer_values, value))

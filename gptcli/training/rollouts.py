@@ -63,6 +63,10 @@ class MicroBatch:
         """The part (b, a) of a table of all rollouts (B, A)."""
         return table[self.numbers, : self.mask.shape[1]]
 
+    def put(self, table: Tensor, values: Tensor) -> None:
+        """Write values (b, a) to their part of a table (B, A)."""
+        table[self.numbers, : self.mask.shape[1]] = values.detach()
+
 
 def micro_batches(rows: AnswerRows, is_used: Tensor, size: int) -> list[MicroBatch]:
     """The rows that are used, (B,), ``size`` at once; those of similar length are together.
@@ -87,7 +91,7 @@ def over_micro_batches(
     table = torch.zeros(rows.mask.shape, device=parts[0].mask.device)
     with torch.no_grad():
         for part in parts:
-            table[part.numbers, : part.mask.shape[1]] = figure(part.rows)
+            part.put(table, figure(part.rows))
     return table
 
 
