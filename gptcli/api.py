@@ -10,6 +10,7 @@
 Every failure that a command reports as an error is an exception of ``gptcli.errors`` here.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from gptcli.checkpoint.find import fetch_model, named_model
 from gptcli.config.sampling import SamplingConfig
+from gptcli.data.chat.chat_template import Message
 from gptcli.data.source_text import SourceText
 from gptcli.data.target_text import target_text
 from gptcli.data.text_tokens import TextTokens
@@ -25,6 +27,7 @@ from gptcli.errors import DataError, UsageError
 from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.evaluation.loss import evaluate_split
 from gptcli.evaluation.target_windows import StridedWindows
+from gptcli.generation.chat import answering, chat_ids
 from gptcli.generation.generate import TextGenerator
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.generation.prompt import beginning
@@ -66,19 +69,50 @@ class OpenRun:
         seed: int = SamplingConfig.seed,
     ) -> str:
         """Return the prompt with the text that follows it, as ``gptcli sample`` writes it."""
-        config = SamplingConfig(
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
+        config = self._fitting(
+            SamplingConfig(
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+            )
         )
-        tokenizer = self.loaded.check_writes().tokenizer
-        config.check_fits(tokenizer.vocab_size - len(tokenizer.missing_ids))
+        tokenizer = self.loaded.tokenizer
         ids = tokenizer.encode(prompt).tolist()
         start = [*tokenizer.template.before, *ids] if ids else beginning(tokenizer).ids
         generator = TextGenerator(self.loaded, start, config)
         return prompt + "".join(generator.pieces())
+
+    def chat(
+        self,
+        messages: str | Sequence[Mapping[str, str]],
+        *,
+        max_new_tokens: int = SamplingConfig.max_new_tokens,
+        temperature: float = SamplingConfig.temperature,
+        top_k: int | None = SamplingConfig.top_k,
+        top_p: float = SamplingConfig.top_p,
+        seed: int = SamplingConfig.seed,
+    ) -> str:
+        """Return the answer to a question, as ``gptcli sample --chat`` gives it.
+
+        Or to a conversation: messages such as {"role": "user", "content": "Hello"}.
+        """
+        config = self._fitting(
+            SamplingConfig(
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+            )
+        )
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        turns = [Message(one["role"], one["content"]) for one in messages]
+        loaded = answering(self.loaded)
+        generator = TextGenerator(loaded, chat_ids(loaded.tokenizer, turns), config)
+        return "".join(generator.pieces())
 
     def evaluate(self, text: str) -> TextFigures:
         """Predict every token of a text but the first, as ``gptcli eval --text`` does."""
@@ -119,6 +153,12 @@ class OpenRun:
         found = ablate(self.loaded.model, batches, every_head(config), mode)
         changes = torch.tensor([effect.change.mean for effect in found.effects])
         return changes.view(config.n_layer, config.n_head)
+
+    def _fitting(self, config: SamplingConfig) -> SamplingConfig:
+        """The same configuration; UsageError where it asks for more tokens than there are."""
+        tokenizer = self.loaded.check_writes().tokenizer
+        config.check_fits(tokenizer.vocab_size - len(tokenizer.missing_ids))
+        return config
 
     def _tokens(self, text: str) -> TextTokens:
         tokenizer = self.loaded.check_writes().tokenizer

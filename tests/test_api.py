@@ -12,7 +12,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptcli.api import OpenRun, open_run
+from gptcli.checkpoint.model_files import write_description
+from gptcli.checkpoint.tensors import save_weights
+from gptcli.config.model import ModelConfig
+from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE, BUILT_IN_TOKENS
 from gptcli.errors import DataError, UsageError
+from gptcli.model.initialization import new_model
+from gptcli.tokenization.trainer import character_tokenizer
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = "ROMEO: O, she doth teach the torches to burn bright!\nTo be, or not to be\n"
@@ -85,3 +91,17 @@ def test_importing_the_package_loads_nothing() -> None:
     code = "import sys, gptcli; print(sorted({'torch', 'numpy', 'typer'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_chat_is_what_sample_answers(cli, tmp_path: Path) -> None:
+    tokenizer = character_tokenizer(TEXT + "?").extended(BUILT_IN_TOKENS)
+    tokenizer.chat_template = BUILT_IN_TEMPLATE
+    config = ModelConfig(1, 2, 16, 64, tokenizer.vocab_size)
+    weights = {name: one.detach() for name, one in new_model(config, 2).named_parameters()}
+    write_description(tmp_path, config, tokenizer)
+    save_weights(tmp_path / "model.safetensors", weights, config)
+    answer = open_run(tmp_path, device="cpu").chat("To be?", max_new_tokens=9)
+    flags = ("-n", 9, "--prompt", "To be?")
+    assert answer == cli("sample", tmp_path, *flags).stdout.removesuffix("\n")
+    turns = [{"role": "user", "content": "To be?"}]
+    assert open_run(tmp_path, device="cpu").chat(turns, max_new_tokens=9) == answer

@@ -32,7 +32,7 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     names: dict[int | None, str] = {
         number: name for name, number in tokenizer.special_tokens.items()
     }
-    turn, text = _end_of_turn(tokenizer), tokenizer.end_of_text
+    turn, text = end_of_turn(tokenizer), tokenizer.end_of_text
     end = text if turn is None else turn
     padding = None if text == end else text
     start = next(iter(tokenizer.template.before), None)
@@ -55,8 +55,11 @@ def write_description(directory: Path, config: ModelConfig, tokenizer: Tokenizer
     write_json(directory / GENERATION_FILE, {"do_sample": True, **roles, _END_NAME: ends})
 
 
-def _end_of_turn(tokenizer: Tokenizer) -> int | None:
-    """Id of the token that ends an assistant's turn; None without a chat template."""
+def end_of_turn(tokenizer: Tokenizer) -> int | None:
+    """Id of the token that ends an assistant's turn; None without a chat template.
+
+    CheckpointError where the chat template writes none.
+    """
     template = ChatTemplate.of(tokenizer)
     return None if template is None else tokenizer.special_tokens[template.end_token]
 

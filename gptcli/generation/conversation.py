@@ -11,15 +11,36 @@ from gptcli.generation.prompt import ContextUse
 from gptcli.runtime.seeds import derive_seed
 
 
+class TurnWriter:
+    """Writes the model's turns of a growing text; its decoder reads only what is new.
+
+    Each turn has its own seed, the first the given one.
+    """
+
+    def __init__(self, loaded: LoadedModel, config: SamplingConfig) -> None:
+        self._loaded = loaded
+        self._config = config
+        self._decoder: Decoder | None = None
+        self._n_turns = 0
+
+    def begin(self, ids: list[int]) -> TextGenerator:
+        """What generates the turn after the text of these ids."""
+        loaded, config, number = self._loaded, self._config, self._n_turns
+        self._decoder = self._decoder or Decoder(loaded.model, 1, loaded.device)
+        self._n_turns += 1
+        if number:
+            config = replace(config, seed=derive_seed(config.seed, "turn", number))
+        return TextGenerator(loaded, ids, config, self._decoder)
+
+
 class Conversation:
-    """Keeps the ids of the text so far, and a decoder that reads only the new ones."""
+    """Keeps the ids of a text that a user and a model write in turns."""
 
     def __init__(self, loaded: LoadedModel, config: SamplingConfig) -> None:
         self.ids: list[int] = []
         self._loaded = loaded
         self._config = config
-        self._decoder: Decoder | None = None
-        self._n_turns = 0
+        self._writer = TurnWriter(loaded, config)
 
     def add(self, ids: list[int]) -> None:
         """Append what the user wrote."""
@@ -36,20 +57,12 @@ class Conversation:
 
         The turn is added to the text so far, also if it is interrupted.
         """
-        loaded = self._loaded
-        self._decoder = self._decoder or Decoder(loaded.model, 1, loaded.device)
-        generator = TextGenerator(loaded, self.ids, self._turn_config(), self._decoder)
+        generator = self._writer.begin(self.ids)
         try:
             yield from generator.pieces()
         finally:
             generator.close()
             self.add(self._kept(generator))
-
-    def _turn_config(self) -> SamplingConfig:
-        """The configuration of the next turn: each has its own seed, the first the given one."""
-        seed, number = self._config.seed, self._n_turns
-        self._n_turns += 1
-        return replace(self._config, seed=derive_seed(seed, "turn", number) if number else seed)
 
     def _kept(self, generator: TextGenerator) -> list[int]:
         """The ids of the text that was shown, without a stop string or an end of text."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gptcli.data.chat.chat_template import Message
 from gptcli.generation.decoder import window_start
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.unseen import UnseenCharacterError
@@ -9,10 +10,14 @@ from gptcli.tokenization.unseen import UnseenCharacterError
 
 @dataclass(frozen=True)
 class Prompt:
-    """The text before the generated one, and its ids, at least one."""
+    """The text before the generated one, and its ids, at least one.
+
+    Of a chat they are the ids of its ``messages``, and no text is shown before the answer.
+    """
 
     text: str
     ids: list[int]
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)

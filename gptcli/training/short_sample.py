@@ -1,5 +1,6 @@
 """A few words of the model that is being trained, to see what it has learnt."""
 
+from gptcli.checkpoint.model_files import end_of_turn
 from gptcli.config.sampling import SamplingConfig
 from gptcli.fast.compiled_blocks import uncompiled
 from gptcli.generation.generate import TextGenerator
@@ -21,7 +22,9 @@ def short_sample(training: TrainingRun, seconds: float, stop: StopRequest) -> st
     config, model, tokenizer = training.config, training.model, training.dataset.tokenizer
     loaded = LoadedModel(training.directory, model, tokenizer, config.device)
     asked = SamplingConfig(max_new_tokens=_TOKENS, seed=config.seed)
-    generator = TextGenerator(loaded, beginning(tokenizer).ids, asked)
+    end = end_of_turn(tokenizer)  # behind which a conversation begins
+    start = beginning(tokenizer).ids if end is None else [end]
+    generator = TextGenerator(loaded, start, asked)
     model.eval()
     try:
         with uncompiled(config.compile):

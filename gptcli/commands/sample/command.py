@@ -43,6 +43,12 @@ class SampleRequest(OutputRequest):
     skip_unknown: bool = option(
         "Remove characters from the prompt that are not in the vocabulary.", default=False
     )
+    chat: bool | None = option(
+        "Whether the prompt is a question, written as the model's chat template says, and its "
+        "answer alone is shown. Default: where the model has a chat template.",
+        "--chat/--no-chat",
+    )
+    system: str | None = option("What the chat template tells the model before the first question.")
     interactive: bool = option(
         "Take turns writing with the model: Ctrl-C ends its turn, Ctrl-D ends the session.",
         "--interactive",
@@ -142,6 +148,8 @@ class SampleRequest(OutputRequest):
         super().__post_init__()
         self.sampling_config()
         self._check_stream()
+        if self.chat is False:
+            self._check_exclusive("chat", "system")
         if self.interactive and self.reads_stdin:
             raise UsageError("--interactive reads stdin itself: give the prompt in another way")
 
@@ -186,8 +194,9 @@ class SampleRequest(OutputRequest):
 def sample(request: SampleRequest) -> Answer | None:
     """Generate text with a trained model.
 
-    A single text is printed as it is generated. When the text outgrows the context, the model sees
-    its latest tokens: each time the window is full, its last half is kept.
+    A single text is printed as it is generated. A model with a chat template answers the prompt,
+    any other continues it. When the text outgrows the context, the model sees its latest tokens:
+    each time the window is full, its last half is kept.
     """
     give_way()
     from gptcli.commands.sample.run import run

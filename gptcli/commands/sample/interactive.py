@@ -1,7 +1,10 @@
-"""``sample --interactive``: a text that the user and the model write in turns."""
+"""``sample --interactive``: a text or a chat that the user and the model write in turns."""
 
 import contextlib
+from collections.abc import Callable, Generator
 
+from gptcli.commands.sample.chat_prompt import system_message
+from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.sample.prompt_source import announce_window, begun, encoded
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.output import Output
@@ -10,56 +13,86 @@ from gptcli.commands.view.writer import give
 from gptcli.config.sampling import SamplingConfig
 from gptcli.data.source_text import SourceText
 from gptcli.errors import DataError, UsageError
+from gptcli.generation.chat import ChatConversation
 from gptcli.generation.conversation import Conversation
 from gptcli.generation.loaded_model import LoadedModel
+from gptcli.generation.prompt import ContextUse
 
 _ASK = "> "
 _LINE_BREAK = "\\n"
 
 
 class _Dialogue:
-    """Shows a conversation, with notes and errors."""
+    """Shows turns of the user and the model, with notes and errors.
 
-    def __init__(self, loaded: LoadedModel, config: SamplingConfig, skip_unknown: bool) -> None:
-        self._loaded = loaded
-        self._overflow = config.overflow
-        self._skip_unknown = skip_unknown
-        self._conversation = Conversation(loaded, config)
+    ``hear`` takes what the user typed, ``speak`` gives the model's turn in pieces.
+    """
+
+    def __init__(
+        self,
+        hear: Callable[[SourceText], ContextUse],
+        speak: Callable[[], Generator[str, None, None]],
+        overflow: str,
+    ) -> None:
+        self._hear = hear
+        self._speak = speak
+        self._overflow = overflow
         self._has_announced_window = False
 
     def take_turn(self, source: SourceText) -> None:
         """Show the model's turn after ``source``, or the error in it."""
-        conversation = self._conversation
         try:
-            conversation.add(self._ids(source))
+            use = self._hear(source)
             if not self._has_announced_window:
-                use = conversation.context_use
                 self._has_announced_window = announce_window(use, self._overflow)
-            with contextlib.closing(conversation.go_on()) as pieces:
+            with contextlib.closing(self._speak()) as pieces:
                 give(Answer(pieces=pieces), Output("text"))
         except (UsageError, DataError) as error:
             complain(str(error))
         except KeyboardInterrupt:
             note("stopped")
 
-    def _ids(self, source: SourceText) -> list[int]:
-        """Encode the user's text; UsageError for a character that has no token."""
-        if self._conversation.ids:
-            return encoded(self._loaded, source, self._skip_unknown)[1]
-        return begun(self._loaded, source, self._skip_unknown).ids
+    def listen(self, first: SourceText, takes_empty: bool) -> None:
+        """Take a turn after ``first``, unless it is empty, and then after each line of stdin."""
+        if first.text:
+            self.take_turn(first)
+        for line in typed_lines(_ASK):
+            if not line and not takes_empty:
+                continue
+            with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
+                self.take_turn(SourceText("this line", line.replace(_LINE_BREAK, "\n")))
 
 
 def converse(
     loaded: LoadedModel, config: SamplingConfig, first: SourceText, skip_unknown: bool
 ) -> None:
     """Let the model continue ``first``, unless it is empty; then take turns until stdin ends."""
+    conversation = Conversation(loaded, config)
+
+    def hear(source: SourceText) -> ContextUse:
+        if conversation.ids:
+            conversation.add(encoded(loaded, source, skip_unknown)[1])
+        else:
+            conversation.add(begun(loaded, source, skip_unknown).ids)
+        return conversation.context_use
+
     note(
         f"type the next text; {_LINE_BREAK} is a line break, an empty line lets the model "
         "continue; Ctrl-C ends its turn, Ctrl-D ends the session"
     )
-    dialogue = _Dialogue(loaded, config, skip_unknown)
-    if first.text:
-        dialogue.take_turn(first)
-    for line in typed_lines(_ASK):
-        with contextlib.suppress(KeyboardInterrupt):  # of an impatient second Ctrl-C
-            dialogue.take_turn(SourceText("this line", line.replace(_LINE_BREAK, "\n")))
+    _Dialogue(hear, conversation.go_on, config.overflow).listen(first, takes_empty=True)
+
+
+def hold_chat(request: SampleRequest, loaded: LoadedModel, first: SourceText) -> None:
+    """Let the model answer ``first``, unless it is empty, and then each line until stdin ends."""
+    config = request.sampling_config()
+    conversation = ChatConversation(loaded, config, system_message(request, loaded))
+
+    def hear(source: SourceText) -> ContextUse:
+        return conversation.ask(encoded(loaded, source, request.skip_unknown)[0])
+
+    note(
+        f"type a question; {_LINE_BREAK} is a line break; Ctrl-C ends an answer, Ctrl-D ends the "
+        "session"
+    )
+    _Dialogue(hear, conversation.answer, config.overflow).listen(first, takes_empty=False)

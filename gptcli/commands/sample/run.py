@@ -9,15 +9,17 @@ from typing import Any
 from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.choices import chosen_model
 from gptcli.commands.computing import opened_model
+from gptcli.commands.sample.chat_prompt import answering_if_asked, asked
 from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.sample.explain import explained
-from gptcli.commands.sample.interactive import converse
+from gptcli.commands.sample.interactive import converse, hold_chat
 from gptcli.commands.sample.prompt_source import announce_window, begun, read_prompt
 from gptcli.commands.sample.reversed_answers import reading_note, writes_reversed
 from gptcli.commands.view.answer import Answer, Document
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import detail, note
 from gptcli.config.sampling import SamplingConfig
+from gptcli.data.chat.chat_template import Message
 from gptcli.errors import ResourceError
 from gptcli.fast.compiled import can_compile, compile_step, find_step
 from gptcli.generation.alternatives import Alternatives, Candidate
@@ -48,12 +50,19 @@ def run(request: SampleRequest) -> Answer | None:
     with full():
         if request.compile_step:
             _compile(loaded, config.num_samples)
+        chat = answering_if_asked(request, loaded, source)
         if request.interactive:
             if writes_reversed(loaded.directory):
                 note(reading_note(()))
-            converse(loaded, config, source, request.skip_unknown)
+            if chat is None:
+                converse(loaded, config, source, request.skip_unknown)
+            else:
+                hold_chat(request, chat, source)
             return None
-        answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
+        if chat is None:
+            answer = _answer(request, loaded, begun(loaded, source, request.skip_unknown))
+        else:
+            answer = _answer(request, chat, asked(request, chat, source))
     answer.resources.enter_context(full())
     return answer
 
@@ -112,12 +121,17 @@ def _document(
     return {
         "model": loaded.directory.as_posix(),
         **step_document(loaded.step),
-        "prompt": prompt.text,
+        "prompt": prompt.messages[-1].content if prompt.messages else prompt.text,
+        **({"messages": [*map(_turn, prompt.messages)]} if prompt.messages else {}),
         "prompt_ids": prompt.ids,
         "seed": config.seed,
         "samples": list(_samples(prompt.text, generator, config, loaded.tokenizer)),
         "tokens_per_second": generator.tokens_per_second,
     }
+
+
+def _turn(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": message.content}
 
 
 def _samples(
