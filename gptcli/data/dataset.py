@@ -16,6 +16,7 @@ from gptcli.data.dataset_record import (
     missing_dataset,
     parse_record,
     starts_file,
+    template_hash,
 )
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
@@ -23,6 +24,7 @@ from gptcli.runtime.escapes import typed
 from gptcli.runtime.files import read_bounded
 from gptcli.runtime.outputs import newest
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
+from gptcli.tokenization.tokenizer_config import CHAT_TEMPLATE_FILE
 
 
 class Dataset:
@@ -59,6 +61,12 @@ class Dataset:
         """Whether ``identity`` is that of this content, in the form of any version."""
         known = (self.record.tokenizer, self.tokenizer.identity, *self.tokenizer.former_identities)
         return any(replace(self.record, tokenizer=one).identity == identity for one in known)
+
+    @property
+    def end_of_turn(self) -> int | None:
+        """The id of the token that ends an answer in chats and pairs; None in other data."""
+        name = self.record.end_of_turn
+        return None if name is None else self.tokenizer.special_tokens[name]
 
     @property
     def source(self) -> Mapping[str, Any]:
@@ -181,5 +189,17 @@ def _read_tokenizer(directory: Path, record: DatasetRecord) -> Tokenizer:
         raise DataError(
             f"{directory / RECORD_FILE} is damaged (vocab_size {record.vocab_size}, the tokenizer "
             f"has {tokenizer.vocab_size}): run `gptcli prepare` again"
+        )
+    found = template_hash(tokenizer.chat_template)
+    if found != record.chat_template:
+        raise CheckpointError(
+            f"{directory / CHAT_TEMPLATE_FILE} is not the chat template of this dataset (sha256 "
+            f"{(found or 'of none')[:12]}, recorded "
+            f"{(record.chat_template or 'none')[:12]}): put it back, or run `gptcli prepare` again"
+        )
+    if record.end_of_turn is not None and record.end_of_turn not in tokenizer.special_tokens:
+        raise DataError(
+            f"{directory / RECORD_FILE} is damaged (end_of_turn {record.end_of_turn!r:.40} is no "
+            "special token of the tokenizer): run `gptcli prepare` again"
         )
     return tokenizer

@@ -45,6 +45,11 @@ def narrowest_dtype(vocab_size: int) -> str:
     return "uint16" if vocab_size <= 2**16 else "uint32"
 
 
+def template_hash(template: str | None) -> str | None:
+    """The sha256 of a chat template; None where there is none."""
+    return None if template is None else hashlib.sha256(template.encode("utf-8")).hexdigest()
+
+
 @dataclass(frozen=True)
 class Shard:
     """One file of tokens, and the checksum of its mask in a dataset that has masks."""
@@ -83,6 +88,8 @@ class DatasetRecord:
     """All of dataset.json; ``tokenizer`` is the tokenizer's identity.
 
     With ``pairs`` every document is a prompt, a chosen answer and a rejected one.
+    ``chat_template`` is the sha256 of the tokenizer's, and ``end_of_turn`` the name of the token
+    that ends an answer in chats and pairs; each is None where there is none.
     """
 
     created: str
@@ -92,6 +99,8 @@ class DatasetRecord:
     source: Mapping[str, Any]
     splits: Mapping[str, SplitRecord]
     pairs: bool = False
+    chat_template: str | None = None
+    end_of_turn: str | None = None
 
     @property
     def is_masked(self) -> bool:
@@ -145,6 +154,8 @@ def _record(value: dict[str, Any]) -> DatasetRecord:
         source=dict(value["source"]),
         splits={name: _split(name, value["splits"][name]) for name in SPLITS},
         pairs=_flag(value, "pairs"),
+        chat_template=_sha256(value, "chat_template") if "chat_template" in value else None,
+        end_of_turn=_name(value, "end_of_turn") if "end_of_turn" in value else None,
     )
     if len({split.is_masked for split in record.splits.values()}) > 1:
         raise ValueError("one split has masks, the other has none")
@@ -198,6 +209,12 @@ def _count(value: dict[str, Any], field: str, least: int = 0) -> int:
     if type(number) is not int or not least <= number < 2**53:
         raise ValueError(f"{field} is {str(number)[:40]}")
     return number
+
+
+def _name(value: dict[str, Any], field: str) -> str:
+    if not isinstance(value[field], str):
+        raise ValueError(f"{field} is {str(value[field])[:40]}, not the name of a token")
+    return str(value[field])
 
 
 def _flag(value: dict[str, Any], field: str) -> bool:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gptcli.errors import UsageError
@@ -48,7 +49,7 @@ class TokenizerSpec:
             raise UsageError(f"--unk is for char: {self.kind} can encode any text, leave --unk out")
         if self.word_space and self.kind != "word":
             raise UsageError(f"--word-space is for word, not for {self.kind}: leave it out")
-        _check_special_tokens(self.special_tokens)
+        check_special_tokens(self.special_tokens)
 
     @property
     def size(self) -> int:
@@ -128,7 +129,8 @@ def _check_size(spec: TokenizerSpec) -> None:
         )
 
 
-def _check_special_tokens(names: tuple[str, ...]) -> None:
+def check_special_tokens(names: Sequence[str]) -> None:
+    """Raise UsageError for a name that no special token can have."""
     for name in names:
         is_taken = name == UNK or _BYTE_NAME.fullmatch(name)
         if is_taken or not _SPECIAL.fullmatch(name) or not name.isprintable():

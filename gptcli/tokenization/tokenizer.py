@@ -256,6 +256,14 @@ class Tokenizer:
                 raise _misfit(token, name, f"which cannot be given to it (it would be {found})")
         return whole
 
+    def with_chat_template(self, template: str | None) -> "Tokenizer":
+        """The same tokenizer with that chat template; None leaves it the one that it has."""
+        if template in (None, self.chat_template):
+            return self
+        other = copy.copy(self)
+        other.chat_template = template
+        return other
+
     def extended(self, names: Iterable[str]) -> "Tokenizer":
         """The tokenizer with these special tokens; those that it lacks become the last ids.
 

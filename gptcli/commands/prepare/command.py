@@ -24,7 +24,7 @@ from gptcli.config.data import (
 )
 from gptcli.errors import UsageError
 from gptcli.runtime.world import available_cores
-from gptcli.tokenization.kinds import TokenizerSpec, named_kind
+from gptcli.tokenization.kinds import TokenizerSpec, check_special_tokens, named_kind
 
 _TOKENIZER, _READING, _DIVISION = "Tokenizer", "Reading", "Splits and order"
 _MADE, _MACHINES = "Sources that are made", "Several machines"
@@ -74,7 +74,8 @@ class PrepareRequest(FormatRequest):
         panel=_TOKENIZER,
     )
     special_token: list[str] | None = option(
-        "Add a special token, such as <|user|>, which text never turns into. May be repeated.",
+        "Add a special token, such as <|user|>, which text never turns into; an existing "
+        "tokenizer gets it as its last id. May be repeated.",
         panel=_TOKENIZER,
     )
     unk: bool = option(
@@ -87,6 +88,12 @@ class PrepareRequest(FormatRequest):
         default=False,
         panel=_TOKENIZER,
     )
+    chat_template: Path | None = option(
+        "A Jinja template that writes the turns of chats, as transformers reads it. Default: that "
+        "of the tokenizer, else <|user|>...<|end|><|assistant|>...<|end|>.",
+        panel=_TOKENIZER,
+        metavar="FILE",
+    )
     allow_unknown: bool = option(
         "Go on where an existing tokenizer loses more than 0.1% of the characters: they have no "
         "token, become <unk> or are folded into others.",
@@ -94,8 +101,9 @@ class PrepareRequest(FormatRequest):
         panel=_TOKENIZER,
     )
     field: str | None = option(
-        "The field with the text of a record. Default: text, else prompt and completion, else "
-        "messages, conversations or instruction and output (loss counts on answers only).",
+        "The field with the text of a record. Default: text, else chosen and rejected, else "
+        "prompt and completion, else messages, conversations or instruction and output (loss "
+        "counts on answers only).",
         panel=_READING,
     )
     split_on: str | None = option(
@@ -212,7 +220,8 @@ class PrepareRequest(FormatRequest):
                 f"--allow-unknown is for an existing tokenizer, --tokenizer {self.tokenizer} is "
                 "made from the text: leave it out"
             )
-        shaping = self.given("vocab_size", "unk", "special_token", "word_space")
+        check_special_tokens(self.special_token or ())
+        shaping = self.given("vocab_size", "unk", "word_space")
         if self.spec is None and shaping:
             first = flag(next(iter(shaping)))
             raise UsageError(

@@ -23,6 +23,7 @@ from gptcli.data.corpus.hub_source import download, files_of, is_on_hub
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import DATASETS, RECORD_FILE
+from gptcli.data.preparation.chats import TemplateFile
 from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.preparation.sharing import (
     encode_share,
@@ -36,6 +37,7 @@ from gptcli.data.source_text import STDIN
 from gptcli.errors import GptcliError
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.progress import Advance
+from gptcli.tokenization.tokenizer import Tokenizer
 
 
 def run(request: PrepareRequest) -> Answer:
@@ -114,13 +116,21 @@ def _preparation(request: PrepareRequest) -> Preparation:
     assert request.source, "a request to prepare has sources"
     for source in request.source:
         _announce(source)
+    template = request.chat_template
     return Preparation(
         sources=request.source,
-        tokenizer=request.spec or stored_tokenizer(request.tokenizer, request.pattern),
+        tokenizer=request.spec or _stored(request),
         read=ReadOptions(cast("Errors", request.errors), request.field, request.split_on),
         config=request.config,
         arithmetic=request.arithmetic,
+        chat_template=None if template is None else TemplateFile.read(template),
     )
+
+
+def _stored(request: PrepareRequest) -> Tokenizer:
+    """The existing tokenizer, with the special tokens that are added to it."""
+    tokenizer = stored_tokenizer(request.tokenizer, request.pattern)
+    return tokenizer.extended(request.special_token or ())
 
 
 def _directory(request: PrepareRequest) -> Path:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gptcli.commands.view.terminal import note
 from gptcli.config.data import ReadOptions
+from gptcli.data.chat.encoding import plain_texts
 from gptcli.data.corpus.chunks import Chunk, Document, Reader
 from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
@@ -165,7 +166,7 @@ class CorpusText:
         for reader in self._readers(Cuts.WORDS):
             for chunk in reader.chunks():
                 for document in _documents(reader, chunk):
-                    yield "".join(part.text for part in document.parts)
+                    yield from plain_texts(document.parts)
 
     def _readers(self, cuts: Cuts) -> list[Reader]:
         return open_readers(self.corpus.inputs, self.options, cuts)
@@ -192,13 +193,13 @@ def _documents(reader: Reader, chunk: Chunk) -> tuple[Document, ...]:
 
 
 def _texts(reader: Reader, chunk: Chunk) -> list[str]:
-    return [part.text for document in _documents(reader, chunk) for part in document.parts]
+    return [text for document in _documents(reader, chunk) for text in document.texts]
 
 
 def _place(reader: Reader, chunk: Chunk, number: int, offset: int) -> str:
     documents = _documents(reader, chunk)
-    owners = [(document, part) for document in documents for part in document.parts]
-    document, part = owners[number]
+    owners = [(document, text) for document in documents for text in document.texts]
+    document, text = owners[number]
     if reader.source.layout is not DocumentLayout.TEXT:
         return reader.place(document.offset)
-    return reader.place(document.offset + len(part.text[:offset].encode()))
+    return reader.place(document.offset + len(text[:offset].encode()))

@@ -7,7 +7,7 @@ text has, U+FDD2, stands within the name while the template is rendered.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -91,6 +91,38 @@ class ChatTemplate:
             text, blocks = _without_marks(whole)
             return self._parts(text, _chosen(blocks, messages))
         return self._parts(whole, self._prefix_spans(whole, messages))
+
+    def render_pair(
+        self, prompt: Sequence[Message], chosen: Message, rejected: Message
+    ) -> list[DocumentPart]:
+        """A prompt (target 0), the chosen answer (1) and the rejected one (2).
+
+        An answer ends with its end token. Raises what ``render`` does.
+        """
+        read = [replace(one, is_learnt=False) for one in prompt]
+        before, best = self._answer([*read, chosen])
+        others, worst = self._answer([*read, rejected])
+        if before != others:
+            raise CheckpointError(
+                "the chat template writes the same question in another way before another answer: "
+                "take another template"
+            )
+        return [*before, *best, *(replace(part, target=2) for part in worst)]
+
+    def _answer(self, messages: Sequence[Message]) -> tuple[list[DocumentPart], list[DocumentPart]]:
+        """The parts before the last message, and its own up to the end token."""
+        parts = self.render(messages)
+        targets = [part.target for part in parts]
+        start = targets.index(1) if 1 in targets else len(parts)
+        ends = [part.special and part.text == self.end_token for part in parts[start:]]
+        if True not in ends:
+            raise CheckpointError(
+                f"the chat template writes no {self.end_token} behind an answer that it has to "
+                "learn: take another"
+            )
+        first, *answer = parts[start : start + ends.index(True) + 1]
+        # Encoded by itself, for a model writes it behind a prompt that is read already.
+        return parts[:start], [replace(first, joined=False), *answer]
 
     @property
     def end_token(self) -> str:
@@ -225,6 +257,9 @@ def _spelled(names: tuple[str, ...]) -> _Spelled:
         re.compile(rf"(?=(?:{whole})|(?:{at_the_end})\Z)(.)", re.DOTALL),
         frozenset(name[0] for name in names),
     )
+
+
+BUILT_IN = ChatTemplate(BUILT_IN_TEMPLATE, BUILT_IN_TOKENS)
 
 
 @lru_cache(maxsize=16)

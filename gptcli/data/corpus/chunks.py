@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gptcli.data.chat.chat_template import DocumentPart
+from gptcli.data.chat.contents import CorpusKind
 from gptcli.data.corpus.inputs import TextInput
 
 RANGE_BYTES = 2**26
@@ -22,10 +23,12 @@ class Document:
     Attributes:
         parts: in order; one, except in prompts with completions and in conversations.
         offset: its first byte in the decompressed input; in Parquet its row, from 0.
-        key: the sha256 that decides between train and val: that of its text, or for a text file
-            that of the first 64 KiB, so that all its pieces have the same.
+        key: the sha256 that decides between train and val: that of its text, for a text file
+            that of the first 64 KiB, so that all its pieces have the same, and for chats and pairs
+            that of what is asked.
         is_start: whether this piece begins the document.
         is_end: whether this piece ends it.
+        kind: what the record holds.
 
     """
 
@@ -34,11 +37,17 @@ class Document:
     key: bytes
     is_start: bool
     is_end: bool
+    kind: CorpusKind = CorpusKind.TEXT
 
     @property
     def has_text(self) -> bool:
         """Whether the text is not empty."""
         return any(part.text for part in self.parts)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of its parts, without special tokens."""
+        return tuple(part.text for part in self.parts if not part.special)
 
 
 @dataclass(frozen=True)

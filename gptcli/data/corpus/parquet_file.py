@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli.data.corpus.records import listed, record_kind, unknown_advice
+from gptcli.data.corpus.records import record_kind, unknown_advice
+from gptcli.data.corpus.turns import listed
 from gptcli.errors import DataError, ResourceError, UsageError
 
 _BUFFER = 2**20

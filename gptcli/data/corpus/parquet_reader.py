@@ -9,12 +9,13 @@ from itertools import islice
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.chat.chat_template import DocumentPart
+from gptcli.data.chat.contents import ANY_SHAPE, RecordShape
 from gptcli.data.corpus.chunks import RANGE_BYTES, Chunk, Document, Parsed, Problem
 from gptcli.data.corpus.inputs import TextInput
-from gptcli.data.corpus.jsonl_reader import record_document
 from gptcli.data.corpus.parquet_file import DEFAULT_COLUMN, Group, TextRows, open_rows
+from gptcli.data.corpus.record_document import at_place, record_document
 from gptcli.data.corpus.text_reader import decode
-from gptcli.errors import DataError
+from gptcli.errors import CheckpointError, DataError
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ParquetReader:
     options: ReadOptions
     step: int = 2**20
     most_rows: int = 1024
+    shape: RecordShape = ANY_SHAPE
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """See Reader. DataError where the file is damaged, or has no such column."""
@@ -47,9 +49,11 @@ class ParquetReader:
                 continue
             if self.has_records:
                 try:
-                    documents.append(record_document(content.decode(), row, None))
+                    documents.append(record_document(content.decode(), row, None, self.shape))
                 except ValueError as error:
                     problems.append(Problem(row, str(error)))
+                except CheckpointError as error:  # of the chat template
+                    raise at_place(self, row, error) from None
                 continue
             text, count = self._decode(content, row)
             n_replaced += count

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gptcli.config.data import ReadOptions
+from gptcli.data.chat.contents import ANY_SHAPE, RecordShape
+from gptcli.data.chat.encoding import plain_texts
 from gptcli.data.corpus.chunks import Chunk, Reader
 from gptcli.data.corpus.compression import Compression, check_zstandard
 from gptcli.data.corpus.inputs import DocumentLayout, TextInput
@@ -16,13 +18,22 @@ from gptcli.tokenization.splits import Cuts
 SAMPLE_BYTES = 2**28
 
 
-def open_readers(inputs: Sequence[TextInput], options: ReadOptions, cuts: Cuts) -> list[Reader]:
+def open_readers(
+    inputs: Sequence[TextInput],
+    options: ReadOptions,
+    cuts: Cuts,
+    shape: RecordShape = ANY_SHAPE,
+) -> list[Reader]:
     """A reader for each input; see ``open_reader``."""
-    return [open_reader(source, options, cuts) for source in inputs]
+    return [open_reader(source, options, cuts, shape) for source in inputs]
 
 
-def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
+def open_reader(
+    source: TextInput, options: ReadOptions, cuts: Cuts, shape: RecordShape = ANY_SHAPE
+) -> Reader:
     """Open an input; texts are cut into chunks where ``cuts`` allows.
+
+    Records become documents as ``shape`` says, by default of any kind.
 
     Raises UsageError where an optional package to read it is missing.
     """
@@ -32,10 +43,10 @@ def open_reader(source: TextInput, options: ReadOptions, cuts: Cuts) -> Reader:
         case DocumentLayout.TEXT:
             return open_text(source, options, cuts)
         case DocumentLayout.JSONL | DocumentLayout.JSON:
-            return JsonlReader(source, options)
+            return JsonlReader(source, options, shape=shape)
         case DocumentLayout.PARQUET:
             check_pyarrow(source.name)
-            return ParquetReader(source, options)
+            return ParquetReader(source, options, shape=shape)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class TextSample:
             if left < 0:
                 return
             for document in reader.parse(chunk).documents:
-                yield "".join(part.text for part in document.parts)
+                yield from plain_texts(document.parts)
 
     def _chunks(self) -> Iterator[tuple[Reader, Chunk]]:
         passed = 0  # chunks of the inputs before, so that small files are thinned too

@@ -1,33 +1,27 @@
-"""The kinds of records that are known: from an object of JSON to the parts of a document.
+"""The kinds of records that are known: from an object of JSON to what it holds.
 
-The first kind of ``RECORD_KINDS`` whose fields a record has is taken. A conversation becomes
-"role: content" and a newline for each turn; the content of an assistant's turn and the newline
-that ends it are targets, so that a model learns to end its turn. An instruction and its answer
-are a conversation of two turns. There is nothing between a prompt and its completion.
+The first kind of ``RECORD_KINDS`` whose fields a record has is taken. An instruction and its
+answer are a conversation of two turns. There is nothing between a prompt and its completion.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
-from gptcli.data.chat.chat_template import DocumentPart
-
-Record = Mapping[str, Any]
-Parts = tuple[DocumentPart, ...]
-_ASSISTANT = "assistant"
-# What makers of data call the three roles.
-_ROLES: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("system", "developer"), "system"),
-        **dict.fromkeys(("user", "human"), "user"),
-        **dict.fromkeys((_ASSISTANT, "gpt", "chatgpt", "model"), _ASSISTANT),
-    }
+from gptcli.data.chat.chat_template import ASSISTANT, DocumentPart, Message
+from gptcli.data.chat.contents import Chat, PlainText, RankedAnswers, RankedTexts, RecordContent
+from gptcli.data.corpus.turns import (
+    MARKS_OF_READING,
+    Record,
+    is_only_read,
+    kind_of,
+    listed,
+    read_turns,
+    text_of,
 )
-_LEARNT = ("train", "training", "loss")
-_WEIGHT = "weight"
-_CALLS = ("tool_calls", "function_call")
-_NAMES_SHOWN = 5
+
+_PAIR = ("chosen", "rejected")
 
 
 @dataclass(frozen=True)
@@ -36,13 +30,13 @@ class RecordKind:
 
     Attributes:
         fields: those that every such record has; they tell the kind.
-        parts: the parts of a record's document; raises ValueError with the reason if it is bad.
+        content: reads a record; raises ValueError with the reason if it is bad.
         optional: further fields that are read where they are there.
 
     """
 
     fields: tuple[str, ...]
-    parts: Callable[[Record], Parts]
+    content: Callable[[Record], RecordContent]
     optional: tuple[str, ...] = ()
 
 
@@ -56,16 +50,16 @@ def record_kind(names: Container[str], field: str | None = None) -> RecordKind |
     return next((kind for kind in RECORD_KINDS if _has(names, kind.fields)), None)
 
 
-def record_parts(record: Any, field: str | None = None) -> Parts:
-    """The parts of a record's document; raises ValueError with the reason for a bad record."""
+def record_content(record: Any, field: str | None = None) -> RecordContent:
+    """What a record holds; raises ValueError with the reason for a bad record."""
     if not isinstance(record, dict):
-        raise ValueError(f"the record is {_kind(record)}, not an object")
+        raise ValueError(f"the record is {kind_of(record)}, not an object")
     kind = record_kind(record, field)
     if kind is None:
         wanted = field or "text"
         advice = "" if field else f": {unknown_advice(record)}"
         raise ValueError(f"no field {wanted!r} but {listed(list(record))}{advice}")
-    return kind.parts(record)
+    return kind.content(record)
 
 
 def unknown_advice(names: Container[str]) -> str:
@@ -79,137 +73,133 @@ def unknown_advice(names: Container[str]) -> str:
     )
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first names, for a message."""
-    shown = [repr(name[:40]) for name in names[:_NAMES_SHOWN]]
-    more = ", ..." if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(shown) + more if names else "none at all"
-
-
 def _has(names: Container[str], fields: Sequence[str]) -> bool:
     return all(name in names for name in fields)
 
 
 def _whole_text(field: str) -> RecordKind:
-    return RecordKind((field,), lambda record: (DocumentPart(_text(record, field)),))
+    return RecordKind((field,), lambda record: PlainText((DocumentPart(text_of(record, field)),)))
 
 
 def _lesson(
-    fields: tuple[str, ...], parts: Callable[[Record], Parts], *optional: str
+    fields: tuple[str, ...], content: Callable[[Record], PlainText | Chat], *optional: str
 ) -> RecordKind:
     """A kind of which only some parts are learnt; none where the record itself is marked so."""
 
-    def as_marked(record: Record) -> Parts:
-        found = parts(record)
-        if not _is_marked(record):
+    def as_marked(record: Record) -> RecordContent:
+        found = content(record)
+        if not is_only_read(record):
             return found
-        return tuple(DocumentPart(part.text, target=0) for part in found)
+        if isinstance(found, Chat):
+            return Chat(_read(found.messages))
+        return PlainText(tuple(replace(piece, target=0) for piece in found.pieces))
 
-    return RecordKind(fields, as_marked, (*optional, _WEIGHT, *_LEARNT))
+    return RecordKind(fields, as_marked, (*optional, *MARKS_OF_READING))
 
 
-def _completion(record: Record) -> Parts:
+def _read(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages, none of which is learnt."""
+    return tuple(replace(one, is_learnt=False) for one in messages)
+
+
+def _completion(record: Record) -> PlainText | Chat:
     """A prompt and its completion, as two texts or as two lists of turns."""
     if isinstance(record["prompt"], list) and isinstance(record["completion"], list):
-        read = (DocumentPart(part.text, target=0) for part in _turns(record, "prompt"))
-        return (*read, *_turns(record, "completion"))
-    completion = DocumentPart(_text(record, "completion"))
-    return (DocumentPart(_text(record, "prompt"), target=0), completion)
+        answers = _answered(read_turns(record, "completion"))
+        return Chat((*_read(read_turns(record, "prompt")), *answers))
+    completion = DocumentPart(text_of(record, "completion"))
+    return PlainText((DocumentPart(text_of(record, "prompt"), target=0), completion))
 
 
-def _conversation(field: str) -> Callable[[Record], Parts]:
-    return lambda record: tuple(_turns(record, field))
+def _conversation(field: str) -> Callable[[Record], Chat]:
+    return lambda record: Chat(_answered(read_turns(record, field)))
 
 
-def _instruction(input_field: str, answer_field: str) -> Callable[[Record], Parts]:
+def _answered(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    if not any(one.role == ASSISTANT for one in messages):
+        raise ValueError("it has no turn of the assistant, so there is nothing to learn")
+    return messages
+
+
+def _instruction(input_field: str, answer_field: str) -> Callable[[Record], Chat]:
     """A question, which may go on in a second field, and its answer."""
 
-    def parts(record: Record) -> Parts:
-        question = _text(record, "instruction")
-        if record.get(input_field) not in (None, ""):
-            question = f"{question}\n\n{_text(record, input_field)}"
-        answer = _text(record, answer_field)
-        return (*_spoken("user", question), *_spoken(_ASSISTANT, answer))
+    def content(record: Record) -> Chat:
+        answer = Message(ASSISTANT, text_of(record, answer_field))
+        return Chat((_question(record, input_field), answer))
 
-    return parts
+    return content
 
 
-def _spoken(role: str, content: str, is_learnt: bool = True) -> Parts:
-    if role == _ASSISTANT and is_learnt:
-        return (DocumentPart(f"{role}: ", target=0), DocumentPart(f"{content}\n"))
-    return (DocumentPart(f"{role}: {content}\n", target=0),)
+def _question(record: Record, input_field: str) -> Message:
+    question = text_of(record, "instruction")
+    if record.get(input_field) not in (None, ""):
+        question = f"{question}\n\n{text_of(record, input_field)}"
+    return Message("user", question)
 
 
-def _turns(record: Record, field: str) -> Iterator[DocumentPart]:
-    turns = record[field]
-    if not isinstance(turns, list) or not turns:
-        raise ValueError(f"field {field!r} is not a list of turns")
-    for number, turn in enumerate(turns, 1):
-        if not isinstance(turn, dict):
-            raise ValueError(f"message {number} is {_kind(turn)}, not an object")
-        try:
-            yield from _turn(turn)
-        except ValueError as error:
-            raise ValueError(f"message {number}: {error}") from None
+def _ranked(record: Record) -> RankedTexts | RankedAnswers:
+    """A chosen and a rejected answer, as two texts or as two conversations that begin alike."""
+    if all(isinstance(record[name], str) for name in _PAIR):
+        return _ranked_texts(record)
+    prompt = record.get("prompt")
+    asked = read_turns(record, "prompt") if isinstance(prompt, list) else ()
+    chosen, rejected = ((*asked, *_without(read_turns(record, one), asked)) for one in _PAIR)
+    both = zip(chosen, rejected, strict=False)
+    n_shared = len([*takewhile(lambda two: two[0] == two[1], both)])
+    if chosen == rejected:
+        raise ValueError("its chosen and its rejected answer are the same: no one is better")
+    answers = [one[n_shared:] for one in (chosen, rejected)]
+    for name, left in zip(_PAIR, answers, strict=True):
+        if len(left) != 1 or left[0].role != ASSISTANT:
+            raise ValueError(
+                f"behind what the two have in common its {name} answer is "
+                f"{len(left)} messages: the prompts must be the same, and an answer is one message "
+                "of the assistant"
+            )
+    (best,), (worst,) = answers
+    _check_answers(best.content, worst.content)
+    return RankedAnswers(_read(chosen[:n_shared]), best, worst)
 
 
-def _turn(turn: Record) -> Parts:
-    """A turn as OpenAI writes it (role and content) or as ShareGPT does (from and value)."""
-    is_sharegpt = "role" not in turn and "from" in turn
-    role = _text(turn, "from" if is_sharegpt else "role")
-    if role not in _ROLES:
-        raise ValueError(f"the role is {role[:40]!r}, there are {', '.join(_ROLES)}")
-    if call := next((name for name in _CALLS if turn.get(name)), None):
-        raise ValueError(f"it has {call!r}, and only text is read: write the call into its content")
-    content = _content(turn, "value" if is_sharegpt else "content")
-    return _spoken(_ROLES[role], content, _is_learnt(turn))
+def _without(messages: tuple[Message, ...], asked: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages behind the prompt, which some data repeat."""
+    return messages[len(asked) :] if messages[: len(asked)] == asked else messages
 
 
-def _content(turn: Record, field: str) -> str:
-    """The content of a turn: a string, or a list of parts that are all text."""
-    pieces = turn.get(field)
-    if not isinstance(pieces, list):
-        return _text(turn, field)
-    for piece in pieces:
-        if not isinstance(piece, dict) or piece.get("type") != "text":
-            kind = piece.get("type") if isinstance(piece, dict) else _kind(piece)
-            raise ValueError(f"a part of its {field} is {kind!r:.40}, and only 'text' is read")
-    return "".join(_text(piece, "text") for piece in pieces)
+def _ranked_texts(record: Record) -> RankedTexts | RankedAnswers:
+    chosen, rejected = (text_of(record, name) for name in _PAIR)
+    if "instruction" in record:
+        _check_answers(chosen, rejected)
+        asked = _read([_question(record, "input")])
+        return RankedAnswers(asked, Message(ASSISTANT, chosen), Message(ASSISTANT, rejected))
+    if record.get("prompt") is None:
+        prompt = _shared_words(chosen, rejected)
+        chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
+    else:
+        prompt = text_of(record, "prompt")
+    _check_answers(chosen, rejected)
+    return RankedTexts(prompt, chosen, rejected)
 
 
-def _is_learnt(turn: Record) -> bool:
-    """Whether an assistant's turn is to be learnt."""
-    weight = turn.get(_WEIGHT)
-    if weight not in (None, 0, 1) and not _is_marked(turn):
-        raise ValueError(f"its weight is {weight!r:.40}: write 0 (only read) or 1 (learnt)")
-    return not _is_marked(turn)
+def _check_answers(chosen: str, rejected: str) -> None:
+    if chosen == rejected:
+        raise ValueError("its chosen and its rejected answer are the same: no one is better")
+    for name, answer in zip(_PAIR, (chosen, rejected), strict=True):
+        if not answer:
+            raise ValueError(f"its {name} answer is empty: write one")
 
 
-def _is_marked(turn_or_record: Record) -> bool:
-    """Whether it is only read.
-
-    "weight" 0 says so (OpenAI), and so does "train" (axolotl), "training" or "loss" (ms-swift)
-    with false.
-    """
-    is_off = any(turn_or_record.get(name) is False for name in _LEARNT)
-    return is_off or turn_or_record.get(_WEIGHT) == 0
-
-
-def _text(record: Record, field: str) -> str:
-    if field not in record:
-        raise ValueError(f"no field {field!r} but {listed(list(record))}")
-    text = record[field]
-    if not isinstance(text, str):
-        raise ValueError(f"field {field[:40]!r} is {_kind(text)}, not a string")
-    return text
+def _shared_words(one: str, other: str) -> str:
+    """What two texts begin with, up to the white space before the first word that differs."""
+    pairs = zip(one, other, strict=False)
+    n_shared = len([*takewhile(lambda two: two[0] == two[1], pairs)])
+    while n_shared and not one[n_shared - 1].isspace():
+        n_shared -= 1
+    return one[:n_shared].rstrip()
 
 
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
-    return "null" if value is None else kinds.get(type(value), "a number")
-
-
-def _message_of_a_tree(_: Record) -> Parts:
+def _message_of_a_tree(_: Record) -> RecordContent:
     raise ValueError(
         "the record is one message of a conversation: write each conversation as one record with "
         "messages, or --field text to train on every message by itself"
@@ -219,6 +209,7 @@ def _message_of_a_tree(_: Record) -> Parts:
 RECORD_KINDS = (
     RecordKind(("message_id", "parent_id", "text", "role"), _message_of_a_tree),  # OpenAssistant
     _whole_text("text"),
+    RecordKind(_PAIR, _ranked, ("prompt", "instruction", "input")),  # TRL, UltraFeedback, Alpaca
     _lesson(("prompt", "completion"), _completion),  # also TRL's, of lists of turns
     _lesson(("messages",), _conversation("messages")),  # OpenAI
     _lesson(("conversations",), _conversation("conversations")),  # ShareGPT
@@ -226,11 +217,6 @@ RECORD_KINDS = (
     _lesson(("instruction", "response"), _instruction("context", "response"), "context"),
 )
 _REFUSED = (
-    (
-        ("chosen", "rejected"),
-        "pairs of a chosen and a rejected answer are not read: rename chosen to completion to "
-        "train on the chosen answers",
-    ),
     (
         ("prompt", "response"),
         "rename response to completion; there is nothing between the two, so end the prompt with a "

@@ -15,7 +15,9 @@ from gptcli.data.dataset_record import (
     DatasetRecord,
     SplitRecord,
     narrowest_dtype,
+    template_hash,
 )
+from gptcli.data.preparation.chats import shape_of
 from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.lost_text import check_total
 from gptcli.data.preparation.plan import Plan
@@ -26,13 +28,13 @@ from gptcli.runtime.hashing import with_checksum
 from gptcli.runtime.outputs import OutputKind, timestamp
 from gptcli.runtime.progress import Watch
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer, write_tokenizer
-from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
+from gptcli.tokenization.tokenizer_config import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE
 
 DATASET = OutputKind(
     "dataset",
     RECORD_FILE,
     FORMAT,
-    frozenset({RECORD_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, *SPLITS}),
+    frozenset({RECORD_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE, *SPLITS}),
 )
 _SMALL = 2**28  # bytes; smaller datasets are not worth the time of an estimate
 _MARGIN = 1.05  # on the estimate
@@ -109,8 +111,19 @@ def write_dataset(
         tokenizer=tokenizer.identity,
         source=_source(plan),
         splits=splits,
+        pairs=plan.kind.is_pair,
+        chat_template=template_hash(tokenizer.chat_template),
+        end_of_turn=_end_of_turn(plan, tokenizer),
     )
     write_json(building / RECORD_FILE, with_checksum(record.to_json()))
+
+
+def _end_of_turn(plan: Plan, tokenizer: Tokenizer) -> str | None:
+    """The name of the token that ends an answer of a chat or a pair."""
+    shape = shape_of(plan.kind, tokenizer)
+    if plan.kind.has_turns:
+        return shape.template.end_token
+    return shape.end if plan.kind.is_pair else None
 
 
 def _check_tokens(plan: Plan, splits: dict[str, SplitRecord]) -> None:

@@ -85,7 +85,7 @@ def _find_cut(readers: Sequence[Reader], scan: Scan, target: int) -> Cut:
     for document in reader.parse(chunk).documents:
         if position >= target:
             return Cut(mark.input, document.offset)
-        position += sum(len(part.text) for part in document.parts)
+        position += sum(map(len, document.texts))
     if index + 1 == len(scan.marks):
         raise DataError(
             f"{scan.title} has no record to hold out after its first {target:,} characters: "

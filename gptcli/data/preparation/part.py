@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gptcli.config.data import SPLITS
 from gptcli.data.dataset_record import SplitRecord, narrowest_dtype
 from gptcli.data.order import permute
-from gptcli.data.shards import MASK, START, Shards, token_content
+from gptcli.data.shards import PAIR_MASK, START, Shards, token_content
 from gptcli.data.token_writer import EncodedTokens, TokenFiles, TokenWriter
 from gptcli.errors import DataError
 from gptcli.runtime.files import parse_object, read_bounded, write_json
@@ -117,7 +117,7 @@ class PartTokens:
         # Not mapped: there may be more parts than a process may have open files.
         return cls(
             Shards([part / f"{split}.tokens" for part in parts], lengths, content, False),
-            Shards([part / f"{split}.mask" for part in parts], lengths, MASK, False)
+            Shards([part / f"{split}.mask" for part in parts], lengths, PAIR_MASK, False)
             if is_masked
             else None,
             np.concatenate(starts) if starts else np.empty(0, dtype=np.int64),

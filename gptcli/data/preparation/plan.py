@@ -5,9 +5,18 @@ from dataclasses import dataclass, replace
 
 from gptcli.config.checks import counted
 from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
+from gptcli.data.chat.chat_template import BUILT_IN
+from gptcli.data.chat.contents import CorpusKind, RecordShape
 from gptcli.data.corpus.chunks import Reader
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.reading import open_readers, sample_texts
+from gptcli.data.preparation.chats import (
+    TemplateFile,
+    TokenizerChoice,
+    corpus_kind,
+    prepared_choice,
+    shape_of,
+)
 from gptcli.data.preparation.division import Division, choose_split, divide
 from gptcli.data.preparation.lost_text import check_sample
 from gptcli.data.preparation.scan import Scan, scan_corpus
@@ -19,8 +28,6 @@ from gptcli.tokenization.text_loss import is_made_here
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
-
-TokenizerChoice = Tokenizer | TokenizerSpec
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,21 @@ class Plan:
     split_by: SplitBy
     division: Division
     tasks: tuple[Task, ...]
+    kind: CorpusKind = CorpusKind.TEXT
 
 
 def make_plan(
-    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, config: PrepareConfig, watch: Watch
+    corpus: Corpus,
+    choice: TokenizerChoice,
+    read: ReadOptions,
+    config: PrepareConfig,
+    watch: Watch,
+    chat_template: TemplateFile | None = None,
 ) -> tuple[Plan, Tokenizer]:
-    """Scan the corpus, make the tokenizer unless there is one, and divide the work."""
+    """Scan the corpus, make the tokenizer unless there is one, and divide the work.
+
+    ``chat_template`` writes the turns of chats; None: that of the tokenizer, or the built-in one.
+    """
     if config.shuffle and not corpus.is_collection:
         raise UsageError(
             f"--shuffle reorders documents, but {corpus.title} is one text: leave it out"
@@ -63,10 +79,16 @@ def make_plan(
             f"{counted(corpus.n_skipped, 'file')} left out: "
             f"{'it holds' if is_one else 'they hold'} no text"
         )
-    tokenizer = _ready_tokenizer(corpus, choice, read, watch)
-    readers = open_readers(
-        corpus.inputs, read, Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer)
-    )
+    kind = corpus_kind(corpus, read)
+    choice, template = prepared_choice(kind, choice, chat_template)
+    shape = RecordShape(kind, template or BUILT_IN)
+    text = None if template is None else template.text
+    tokenizer = _ready_tokenizer(corpus, choice, read, shape, watch)
+    if tokenizer is not None:
+        tokenizer = tokenizer.with_chat_template(text)
+        shape = shape_of(kind, tokenizer)
+    cuts = Cuts.ANYWHERE if tokenizer is None else cuts_of(tokenizer)
+    readers = open_readers(corpus.inputs, read, cuts, shape)
     size = sum(reader.expected_bytes() for reader in readers)
     with watch.stage("reading", size) as advance:
         scan = scan_corpus(
@@ -79,11 +101,13 @@ def make_plan(
         )
     if tokenizer is None:
         tokenizer = _scanned_tokenizer(choice, scan, corpus.is_collection)
+        tokenizer = tokenizer.with_chat_template(text)
     is_allowed = config.allow_unknown or is_made_here(tokenizer)
     if isinstance(choice, Tokenizer):
         check_sample(corpus.title, readers, tokenizer, is_allowed, watch.note)
     config = replace(config, allow_unknown=is_allowed or not isinstance(choice, Tokenizer))
-    _tell_of_ends(corpus, tokenizer, choice, scan, watch)
+    if not kind.has_turns:
+        _tell_of_ends(corpus, tokenizer, choice, scan, watch)
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
     if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
         watch.note(
@@ -92,7 +116,7 @@ def make_plan(
         )
     division = divide(readers, scan, split_by, config)
     tasks = tuple(_tasks(readers, division))
-    plan = Plan(corpus, read, config, replace(scan, marks=()), split_by, division, tasks)
+    plan = Plan(corpus, read, config, replace(scan, marks=()), split_by, division, tasks, kind)
     return plan, tokenizer
 
 
@@ -137,7 +161,7 @@ def _tasks(readers: Sequence[Reader], division: Division) -> Iterator[Task]:
 
 
 def _ready_tokenizer(
-    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, watch: Watch
+    corpus: Corpus, choice: TokenizerChoice, read: ReadOptions, shape: RecordShape, watch: Watch
 ) -> Tokenizer | None:
     """The chosen tokenizer, trained on a sample of the corpus if necessary.
 
@@ -153,7 +177,7 @@ def _ready_tokenizer(
     if choice.kind != "byte" or corpus.is_collection:
         specials = _with_end(specials)
     spec = replace(choice, special_tokens=specials)
-    sample = sample_texts(open_readers(corpus.inputs, read, Cuts.WORDS))
+    sample = sample_texts(open_readers(corpus.inputs, read, Cuts.WORDS, shape))
     if sample.every > 1:
         watch.note(
             f"the tokenizer learns from {sample.n_bytes / 2**20:,.0f} MiB, every "

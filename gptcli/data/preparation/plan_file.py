@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.config.data import PrepareConfig, ReadOptions, SplitBy
+from gptcli.data.chat.contents import CorpusKind
 from gptcli.data.corpus.inputs import Corpus, TextInput
+from gptcli.data.preparation.chats import corpus_kind
 from gptcli.data.preparation.division import Cut, Division
 from gptcli.data.preparation.plan import Plan, Task
 from gptcli.data.preparation.scan import Scan
@@ -64,6 +66,7 @@ def _to_json(plan: Plan, tokenizer: Tokenizer) -> dict[str, Any]:
         "read": asdict(plan.read),
         "config": asdict(plan.config),
         "scan": asdict(plan.scan),
+        "kind": plan.kind,
         "split_by": plan.split_by,
         "cut": None if cut is None else [cut.input, cut.offset],
         "tasks": [[task.input, task.start, task.end] for task in plan.tasks],
@@ -77,19 +80,23 @@ def _from_json(value: Mapping[str, Any]) -> Plan:
         raise TypeError("tokenizer is not a string")
     corpus, scan, config = value["corpus"], value["scan"], value["config"]
     inputs = tuple(TextInput.from_json(one) for one in corpus["inputs"])
+    known_corpus, read = Corpus(**{**corpus, "inputs": inputs}), ReadOptions(**value["read"])
     split_by = config["split_by"]
     before = {"allow_unknown": True}  # plans of earlier versions allowed any loss
     asked = None if split_by is None else SplitBy(split_by)
     known = PrepareConfig(**{**before, **config, "split_by": asked})
     cut = value["cut"]
+    if "kind" not in value and scan["is_masked"] and corpus_kind(known_corpus, read).has_turns:
+        raise ValueError("it is of an earlier version, which wrote chats in another way")
     return Plan(
-        corpus=Corpus(**{**corpus, "inputs": inputs}),
-        read=ReadOptions(**value["read"]),
+        corpus=known_corpus,
+        read=read,
         config=known,
         scan=Scan(**{**scan, "marks": ()}),
         split_by=SplitBy(value["split_by"]),
         division=Division(known.val_fraction, None if cut is None else Cut(*cut)),
         tasks=tuple(_task(one, len(inputs)) for one in value["tasks"]),
+        kind=CorpusKind(value.get("kind", CorpusKind.TEXT)),
     )
 
 

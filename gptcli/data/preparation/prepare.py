@@ -11,9 +11,10 @@ from gptcli.data.corpus.recognition import look_into
 from gptcli.data.dataset import Dataset, read_record
 from gptcli.data.dataset_record import narrowest_dtype
 from gptcli.data.preparation.assembly import DATASET, check_room, write_dataset
+from gptcli.data.preparation.chats import TemplateFile, TokenizerChoice
 from gptcli.data.preparation.encode import encode_tasks
 from gptcli.data.preparation.part import PartTokens, PartWriter, in_order, shuffled
-from gptcli.data.preparation.plan import Plan, TokenizerChoice, make_plan
+from gptcli.data.preparation.plan import Plan, make_plan
 from gptcli.data.token_writer import SHARD_TOKENS, EncodedTokens
 from gptcli.runtime.outputs import output_directory
 from gptcli.runtime.progress import Unwatched, Watch
@@ -33,6 +34,7 @@ class Preparation:
     read: ReadOptions = field(default_factory=ReadOptions)
     config: PrepareConfig = field(default_factory=PrepareConfig)
     arithmetic: ArithmeticOptions = field(default_factory=ArithmeticOptions)
+    chat_template: TemplateFile | None = None
 
 
 def prepare(
@@ -70,7 +72,9 @@ def plan_of(request: Preparation, spool: Path, watch: Watch) -> tuple[Plan, Toke
     spool.mkdir()
     found = find_corpus(request.sources, spool, request.arithmetic)
     corpus = look_into(found, request.sources, request.read, spool, watch)
-    return make_plan(corpus, request.tokenizer, request.read, request.config, watch)
+    return make_plan(
+        corpus, request.tokenizer, request.read, request.config, watch, request.chat_template
+    )
 
 
 def part_tokens(

@@ -148,18 +148,19 @@ def _tally(item: _Item, seen: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None
     number, reader, chunk = item
     parsed = reader.parse(chunk)
     parts = [part for document in parsed.documents for part in document.parts]
+    texts = [part.text for part in parts if not part.special]
     if seen is not None:
-        for part in parts:
-            _mark_characters(part.text, seen)
+        for text in texts:
+            _mark_characters(text, seen)
     return _Tally(
         input=number,
         offset=chunk.offset,
-        characters=sum(len(part.text) for part in parts),
-        bytes=sum(_utf8_length(part.text) for part in parts),
+        characters=sum(map(len, texts)),
+        bytes=sum(map(_utf8_length, texts)),
         starts=sum(one.is_start and one.has_text for one in parsed.documents),
         is_masked=not all(part.target == 1 for part in parts),
         signs=unasked_signs(parsed.documents),
-        has_text=any(part.text and not part.text.isspace() for part in parts),
+        has_text=any(text and not text.isspace() for text in texts),
         parsed=Parsed((), parsed.problems, parsed.n_replaced),
     )
 

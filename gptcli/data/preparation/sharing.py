@@ -31,7 +31,7 @@ from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
-from gptcli.tokenization.tokenizer_config import TOKENIZER_CONFIG_FILE
+from gptcli.tokenization.tokenizer_config import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE
 
 _PARTS = "parts"
 _SPOOL = "spool"
@@ -40,7 +40,9 @@ PLAN = OutputKind(
     "plan",
     PLAN_FILE,
     PLAN_FORMAT,
-    frozenset({PLAN_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, _PARTS, _SPOOL}),
+    frozenset(
+        {PLAN_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE, _PARTS, _SPOOL}
+    ),
 )
 
 

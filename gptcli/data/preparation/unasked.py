@@ -33,7 +33,7 @@ class UnaskedSigns:
 
 def unasked_signs(documents: Sequence[Document]) -> UnaskedSigns:
     """Count the signs in the documents of a chunk."""
-    texts = [part.text for document in documents for part in document.parts]
+    texts = [text for document in documents for text in document.texts]
     return UnaskedSigns(
         has_mark=any(one.is_start and one.parts[0].text.startswith(_MARK) for one in documents),
         # Looking for one character first costs next to nothing, where there is none.

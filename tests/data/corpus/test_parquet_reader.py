@@ -101,10 +101,10 @@ def test_missing_column_names_those_there_are(write):
 
 
 def test_no_half_of_a_record_is_advised(tmp_path):
-    columns = {"prompt": ["a"], "chosen": [["b"]], "rejected": [["c"]]}
+    columns = {"prompt": ["a"], "response": ["b"]}
     pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
     source = find_corpus([str(tmp_path / "rows.parquet")], tmp_path).inputs[0]
-    with pytest.raises(DataError, match="rename chosen to completion"):
+    with pytest.raises(DataError, match="rename response to completion"):
         list(ParquetReader(source, ReadOptions()).chunks())
 
 
@@ -116,8 +116,7 @@ def test_optional_columns_are_read_too(tmp_path):
         ParquetReader(source, ReadOptions()).parse(chunk)
         for chunk in ParquetReader(source, ReadOptions()).chunks()
     ]
-    texts = [part.text for part in parsed.documents[0].parts]
-    assert texts == ["user: Add.\n\n1, 2\n", "assistant: ", "3\n"]
+    assert parsed.documents[0].texts == ("Add.\n\n1, 2", "3")
 
 
 def test_a_column_can_mark_rows_that_are_only_read(tmp_path):

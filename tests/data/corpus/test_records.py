@@ -1,33 +1,28 @@
-from dataclasses import replace
-
 import pytest
 
-from gptcli.data.chat.chat_template import DocumentPart
-from gptcli.data.corpus.records import record_parts
+from gptcli.data.chat.chat_template import DocumentPart, Message
+from gptcli.data.chat.contents import Chat, PlainText, RankedAnswers, RankedTexts
+from gptcli.data.corpus.records import record_content
+
+
+def texts(*pieces):
+    """A text of pieces, those in brackets only read."""
+    return PlainText(
+        tuple(DocumentPart(one.strip("[]"), int(not one.startswith("["))) for one in pieces)
+    )
 
 
 def test_text_is_learnt_as_it_is():
-    assert record_parts({"text": "a\nb", "prompt": "p", "completion": "c"}) == (
-        DocumentPart("a\nb"),
-    )
+    assert record_content({"text": "a\nb", "prompt": "p", "completion": "c"}) == texts("a\nb")
 
 
 def test_completion_is_learnt_and_the_prompt_only_read():
     record = {"prompt": "12+34=", "completion": "46"}
-    assert record_parts(record) == (DocumentPart("12+34=", target=0), DocumentPart("46"))
-
-
-def test_only_what_the_assistant_says_is_learnt_with_its_end():
-    turns = [("system", "Be kind."), ("user", "Hi\nthere"), ("assistant", "Hello"), ("user", "Bye")]
-    parts = record_parts({"messages": [{"role": role, "content": text} for role, text in turns]})
-    assert "".join(part.text for part in parts) == (
-        "system: Be kind.\nuser: Hi\nthere\nassistant: Hello\nuser: Bye\n"
-    )
-    assert [part.text for part in parts if part.target] == ["Hello\n"]
+    assert record_content(record) == texts("[12+34=]", "46")
 
 
 def test_special_tokens_in_a_record_stay_text():
-    assert record_parts({"text": "<|endoftext|>"}) == (DocumentPart("<|endoftext|>"),)
+    assert record_content({"text": "<|endoftext|>"}) == texts("<|endoftext|>")
 
 
 @pytest.mark.parametrize(
@@ -43,14 +38,15 @@ def test_special_tokens_in_a_record_stay_text():
             "message 2: the role is 'wizard', there are system, developer, user, human, assistant",
         ),
         ([{"role": "\x1b]52;", "content": "b"}], r"the role is '\\x1b]52;'"),
+        ([{"role": "user", "content": "a"}], "no turn of the assistant"),
     ],
 )
 def test_bad_conversation_is_named(messages, reason):
     with pytest.raises(ValueError, match=reason):
-        record_parts({"messages": messages})
+        record_content({"messages": messages})
 
 
-QUESTION, ANSWER = "user: What is rain?\nassistant: ", "Water.\n"
+QUESTION, ANSWER = Message("user", "What is rain?"), Message("assistant", "Water.")
 ASKED, SAID = (
     {"role": "user", "content": "What is rain?"},
     {"role": "assistant", "content": "Water."},
@@ -79,33 +75,42 @@ ASKED, SAID = (
         {"instruction": "What is rain?", "input": "", "output": "Water."},
         {"instruction": "What is rain?", "output": "Water."},
         {"instruction": "What is rain?", "context": None, "response": "Water.", "category": "qa"},
-        {"prompt": [ASKED], "completion": [SAID]},
     ],
 )
 def test_the_same_conversation_is_read_from_every_known_kind(record):
-    parts = record_parts(record)
-    assert "".join(part.text for part in parts) == QUESTION + ANSWER
-    assert [part.text for part in parts if part.target] == [ANSWER]
+    assert record_content(record) == Chat((QUESTION, ANSWER))
 
 
 def test_instruction_goes_on_in_its_input():
     record = {"instruction": "Add.", "input": "1 and 2", "output": "3"}
-    assert record_parts(record)[0].text == "user: Add.\n\n1 and 2\n"
+    chat = record_content(record)
+    assert isinstance(chat, Chat)
+    assert chat.messages[0] == Message("user", "Add.\n\n1 and 2")
     dolly = {"instruction": "Add.", "context": "1 and 2", "response": "3"}
-    assert record_parts(dolly) == record_parts(record)
+    assert record_content(dolly) == chat
 
 
 def test_developer_speaks_as_the_system():
     said = [{"role": "developer", "content": "Be brief."}, ASKED, SAID]
-    assert record_parts({"messages": said})[0].text == "system: Be brief.\n"
+    chat = record_content({"messages": said})
+    assert isinstance(chat, Chat)
+    assert chat.messages[0] == Message("system", "Be brief.")
+
+
+def learnt(record):
+    """Which turns, or pieces of a text, are learnt."""
+    content = record_content(record)
+    if isinstance(content, Chat):
+        return [one.is_learnt for one in content.messages if one.role == "assistant"]
+    assert isinstance(content, PlainText)
+    return [one.target == 1 for one in content.pieces]
 
 
 @pytest.mark.parametrize("name", ["weight", "train", "training", "loss"])
 def test_a_turn_that_its_key_marks_is_only_read(name):
-    turns = [ASKED, {**SAID, name: False}, ASKED, {**SAID, name: True}]
-    assert record_parts({"messages": turns}) == record_parts(
-        {"messages": [ASKED, {**SAID, "weight": 0}, ASKED, SAID]}
-    )
+    off = 0 if name == "weight" else False
+    turns = [ASKED, {**SAID, name: off}, ASKED, {**SAID, name: True}]
+    assert learnt({"messages": turns}) == [False, True]
 
 
 @pytest.mark.parametrize("name", ["weight", "train", "training", "loss"])
@@ -118,20 +123,79 @@ def test_a_turn_that_its_key_marks_is_only_read(name):
     ],
 )
 def test_a_record_that_its_key_marks_is_only_read(record, name):
-    parts = record_parts(record)
-    read = [replace(part, target=0) for part in parts]
-    assert [*record_parts({**record, name: False})] == read != [*parts]
-    assert record_parts({**record, name: 1, "weight": 2.5}) == parts  # is no mark
-    assert record_parts({"text": "a", name: False}) == record_parts({"text": "a"})
+    assert any(learnt(record))
+    assert not any(learnt({**record, name: False}))
+    unmarked = record_content({**record, name: 1, "weight": 2.5})
+    assert unmarked == record_content(record)
+    assert record_content({"text": "a", name: False}) == record_content({"text": "a"})
 
 
-def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
-    record = {"prompt": [ASKED, SAID, ASKED], "completion": [SAID]}
-    assert [part.target for part in record_parts(record)].count(1) == 1
-    turns = [ASKED, {**SAID, "weight": 0}, ASKED, SAID]
-    parts = record_parts({"messages": turns})
-    assert [part.text for part in parts if part.target] == [ANSWER]
-    assert "".join(part.text for part in parts) == 2 * (QUESTION + ANSWER)
+def test_of_a_prompt_of_turns_only_the_completion_is_learnt():
+    assert learnt({"prompt": [ASKED, SAID, ASKED], "completion": [SAID]}) == [False, True]
+
+
+WORSE = {"role": "assistant", "content": "Fire."}
+PAIR = RankedAnswers((Message("user", "What is rain?", False),), ANSWER, Message(**WORSE))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": [ASKED], "chosen": [SAID], "rejected": [WORSE]},  # TRL
+        {"chosen": [ASKED, SAID], "rejected": [ASKED, WORSE]},  # TRL, the prompt within
+        {"prompt": [ASKED], "chosen": [ASKED, SAID], "rejected": [ASKED, WORSE]},
+        {  # UltraFeedback
+            "prompt": "What is rain?",
+            "prompt_id": "x",
+            "messages": [ASKED, SAID],
+            "chosen": [ASKED, SAID],
+            "rejected": [ASKED, WORSE],
+            "score_chosen": 8.5,
+        },
+        {"instruction": "What is rain?", "input": "", "chosen": "Water.", "rejected": "Fire."},
+    ],
+)
+def test_the_same_pair_is_read_from_every_known_kind(record):
+    assert record_content(record) == PAIR
+
+
+@pytest.mark.parametrize(
+    ("record", "pair"),
+    [
+        ({"prompt": "q ", "chosen": "a", "rejected": "b"}, RankedTexts("q ", "a", "b")),
+        (
+            {"chosen": "The sky is blue.", "rejected": "The sky is black."},
+            RankedTexts("The sky is", " blue.", " black."),
+        ),
+        ({"chosen": "a", "rejected": "b"}, RankedTexts("", "a", "b")),
+    ],
+)
+def test_a_pair_of_texts_is_read_as_it_is(record, pair):
+    assert record_content(record) == pair
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"prompt": "q", "chosen": "a", "rejected": "a"}, "are the same"),
+        ({"prompt": "q", "chosen": "a", "rejected": ""}, "rejected answer is empty"),
+        ({"prompt": "q", "chosen": "a", "rejected": None}, "field 'chosen' is not a list"),
+        ({"prompt": [ASKED], "chosen": [SAID], "rejected": [SAID]}, "are the same"),
+        (
+            {"chosen": [ASKED, SAID], "rejected": [{**ASKED, "content": "Why?"}, WORSE]},
+            "its chosen answer is 2 messages: the prompts must be the same",
+        ),
+        (
+            {"chosen": [ASKED, SAID, ASKED], "rejected": [ASKED, SAID, {**ASKED, "content": "b"}]},
+            "an answer is one message of the assistant",
+        ),
+        ({"prompt": [ASKED], "chosen": [{**SAID, "content": ""}], "rejected": [SAID]}, "is empty"),
+        ({"prompt": 7, "chosen": "a", "rejected": "b"}, "field 'prompt' is a number"),
+    ],
+)
+def test_a_pair_without_a_better_answer_is_refused(record, reason):
+    with pytest.raises(ValueError, match=reason):
+        record_content(record)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +212,6 @@ def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
             "message 1: a part of its content is 'image_url'",
         ),
         ({"prompt": [ASKED], "completion": "Water."}, "field 'prompt' is a list"),
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "rename chosen to completion"),
         ({"prompt": "a", "response": "b"}, "rename response to completion"),
         ({"id": 1, "data": ["a", "b"]}, 'as {"messages": '),
         (
@@ -160,11 +223,15 @@ def test_turns_of_a_prompt_and_those_of_weight_0_are_only_read():
 )
 def test_what_is_not_read_is_refused_with_a_way_out(record, reason):
     with pytest.raises(ValueError, match=reason):
-        record_parts(record)
+        record_content(record)
 
 
-def test_the_advised_ways_out_work():
-    pair = {"prompt": "a", "completion": "b", "rejected": "c"}  # chosen was renamed
-    assert [part.text for part in record_parts(pair)] == ["a", "b"]
+def test_the_advised_way_out_works():
     message = {"message_id": "0", "parent_id": None, "text": "a", "role": "prompter"}
-    assert record_parts(message, "text") == (DocumentPart("a"),)
+    assert record_content(message, "text") == texts("a")
+
+
+def test_a_question_has_the_same_key_in_a_chat_and_in_a_pair():
+    chat = record_content({"messages": [ASKED, SAID]})
+    longer = record_content({"messages": [ASKED, SAID, ASKED, SAID]})
+    assert chat.key == PAIR.key != longer.key

@@ -37,7 +37,8 @@ def build(tmp_path: Path) -> Callable[..., Dataset]:
     """``build("name", sources, tokenizer=..., val_fraction=..., shard_tokens=...)``."""
 
     def make(name: str, sources: list[str], *, shard_tokens: int = 2**27, **given: Any) -> Dataset:
-        ours = {key: given.pop(key) for key in ("tokenizer", "read", "arithmetic") if key in given}
+        names = ("tokenizer", "read", "arithmetic", "chat_template")
+        ours = {key: given.pop(key) for key in names if key in given}
         request = Preparation(sources, config=PrepareConfig(**given), **ours)
         return prepare(request, tmp_path / name, shard_tokens=shard_tokens)
 

@@ -132,7 +132,7 @@ CHAT = [{"role": "user", "content": "hi?"}, {"role": "assistant", "content": "h√
 SHAPES = [
     [{"text": f"poem {n}", "url": "x"} for n in range(120)],
     [{"prompt": f"{n}+1=", "completion": str(n + 1), "id": n} for n in range(120)],
-    [{"id": n, "messages": [*CHAT, {"role": "user", "content": str(n)}]} for n in range(120)],
+    [{"id": n, "messages": [{"role": "user", "content": str(n)}, *CHAT]} for n in range(120)],
 ]
 
 
@@ -189,8 +189,8 @@ def test_skipping_bad_records_of_a_text_is_a_usage_error(build, write):
 
 
 def test_skipping_is_advised_only_where_it_leaves_a_record(build, write):
-    pair = '{"prompt": "a", "chosen": "b", "rejected": "c"}\n'
-    with pytest.raises(DataError, match=r"rename chosen to completion.*: correct it$"):
-        build("x", [write("pairs.jsonl", pair)])
+    unknown = '{"prompt": "a", "response": "b"}\n'
+    with pytest.raises(DataError, match=r"rename response to completion.*: correct it$"):
+        build("x", [write("pairs.jsonl", unknown)])
     with pytest.raises(DataError, match=r"leave out bad records with --skip-bad 10$"):
-        build("x", [write("mixed.jsonl", pair + '{"text": "a"}\n')])
+        build("x", [write("mixed.jsonl", unknown + '{"text": "a"}\n')])

@@ -77,6 +77,7 @@ def test_trained_vocabulary_sees_prompts_too(build, records):
 
 
 def test_chats_without_an_answer_teach_nothing(build, records):
-    chats = [{"messages": [{"role": "user", "content": f"question {n}"}]} for n in range(120)]
+    said = {"role": "assistant", "content": "so", "weight": 0}
+    chats = [{"messages": [{"role": "user", "content": f"question {n}"}, said]} for n in range(120)]
     with pytest.raises(DataError, match=r"train part.*no record there has an answer"):
         build("x", [records("a.jsonl", chats)])
