@@ -355,3 +355,29 @@ def random_tokens() -> Callable[[int], Any]:
         return TextTokens(ids, n_tokens, n_tokens)
 
     return make
+
+
+@pytest.fixture
+def transformers_model() -> Callable[..., Path]:
+    """``transformers_model(LlamaForCausalLM, tokenizer, directory)``: a small one, saved there."""
+    import torch
+    from transformers import LlamaConfig
+
+    def make(kind: Any, tokenizer: Tokenizer, directory: Path) -> Path:
+        torch.manual_seed(1)
+        config = LlamaConfig(
+            vocab_size=tokenizer.vocab_size,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=16,
+            initializer_range=0.5,  # so that the context matters
+            num_labels=1,
+            pad_token_id=tokenizer.vocab_size - 1,  # a score is read before padding
+        )
+        kind(config).save_pretrained(directory)
+        (directory / "tokenizer.json").write_text(tokenizer.to_json())
+        return directory
+
+    return make

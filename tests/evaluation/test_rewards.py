@@ -1,11 +1,9 @@
 """Rewards: what counts as right, and what a reward model is asked."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import QuestionBatch, questions_of
@@ -20,7 +18,6 @@ from gptcli.evaluation.rewards import (
     open_reward,
 )
 from gptcli.generation.loaded_model import load_model
-from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer
 
 TOKENIZER = character_tokenizer("0123456789abcdefghijklmnopqrstuvwxyz.!? =+;")
@@ -60,26 +57,10 @@ def test_the_last_word_has_no_punctuation_behind_it(text: str, word: str) -> Non
     assert last_word(text) == word
 
 
-def saved(kind, tokenizer: Tokenizer, directory: Path) -> Path:
-    """A small model that transformers wrote."""
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        num_labels=1,
-        pad_token_id=0,
-    )
-    kind(config).save_pretrained(directory)
-    (directory / "tokenizer.json").write_text(tokenizer.to_json())
-    return directory
-
-
-def test_a_reward_model_scores_the_last_token_and_what_is_cut_off_pays(tmp_path) -> None:
-    directory = saved(LlamaForSequenceClassification, TOKENIZER, tmp_path / "judge")
+def test_a_reward_model_scores_the_last_token_and_what_is_cut_off_pays(
+    tmp_path, transformers_model
+) -> None:
+    directory = transformers_model(LlamaForSequenceClassification, TOKENIZER, tmp_path / "judge")
     theirs = LlamaForSequenceClassification.from_pretrained(directory).eval()
     judge = ModelReward(load_model(directory, "cpu"), 1.5)
     questions = QuestionBatch([[1, 2, 3], [4]], [[0], [0]])
@@ -94,11 +75,13 @@ def test_a_reward_model_scores_the_last_token_and_what_is_cut_off_pays(tmp_path)
         judge(*long)
 
 
-def test_a_reward_is_opened_by_its_name(masked_dataset, tmp_path, monkeypatch) -> None:
+def test_a_reward_is_opened_by_its_name(
+    masked_dataset, tmp_path, monkeypatch, transformers_model
+) -> None:
     dataset = masked_dataset([("1+1=", "2;")])
-    saved(LlamaForSequenceClassification, dataset.tokenizer, tmp_path / "judge")
-    saved(LlamaForSequenceClassification, TOKENIZER, tmp_path / "foreign")
-    saved(LlamaForCausalLM, dataset.tokenizer, tmp_path / "writer")
+    transformers_model(LlamaForSequenceClassification, dataset.tokenizer, tmp_path / "judge")
+    transformers_model(LlamaForSequenceClassification, TOKENIZER, tmp_path / "foreign")
+    transformers_model(LlamaForCausalLM, dataset.tokenizer, tmp_path / "writer")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Dataset, "answer_ends", frozenset(dataset.tokenizer.encode(";").tolist()))
     questions = questions_of(dataset.train, dataset.answer_ends).read(dataset.train)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from gptcli.commands.eval.preference_view import preference_document, preference_of, preference_rows
 from gptcli.commands.eval.subject import Subject, check_loss
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.tables import Cell, Figure, facts
@@ -21,17 +22,23 @@ def figures_answer(subject: Subject, world: World) -> Answer:
         result = evaluate(evaluation_pass)
     check_loss(subject, result.loss)
     size, scores = subject.text_size(), _exact_matches(subject, world)
+    preference = preference_of(subject, world)
     rows = (
         *_bits_rows(subject, result),
         ("loss", Figure(result.loss, f"{result.loss:.4f} nats per token")),
         ("perplexity", _perplexity(result)),
         ("top-1 accuracy", Figure(result.accuracy, f"{result.accuracy:.2%}")),
         *_score_rows(scores),
+        *preference_rows(preference),
         *subject.condition_rows(size),
     )
     return Answer(
         "gptcli.eval/1",
-        lambda: {**subject.conditions, **_figures(subject, result, scores)},
+        lambda: {
+            **subject.conditions,
+            **_figures(subject, result, scores),
+            **preference_document(preference),
+        },
         [facts("", rows)],
     )
 

@@ -8,6 +8,7 @@ from gptcli.commands.eval.model_check import verify_answer
 from gptcli.commands.eval.model_comparison import comparison_answer
 from gptcli.commands.eval.per_token import per_token_answer
 from gptcli.commands.eval.position_view import positions_answer
+from gptcli.commands.eval.preference_view import scores_answer
 from gptcli.commands.eval.reward_view import rewards_answer
 from gptcli.commands.eval.subject import (
     Subject,
@@ -18,6 +19,8 @@ from gptcli.commands.eval.subject import (
 from gptcli.commands.eval.tasks import tasks_answer
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, set_verbosity
+from gptcli.config.checks import flag
+from gptcli.errors import UsageError
 from gptcli.evaluation.processes import joined
 from gptcli.runtime.device import choose_device
 from gptcli.runtime.world import World
@@ -41,6 +44,13 @@ def _answer(request: EvalRequest, subject: Subject, world: World) -> Answer:
     if request.reward is not None:
         others = [other_subject(subject, other, request) for other in request.compare or ()]
         return rewards_answer([subject, *others], request)
+    if subject.loaded.model.config.score:
+        if other := next(iter(request.given("per_token", "by", "compare", "quantize")), None):
+            raise UsageError(
+                f"{subject.loaded.directory} is a reward model, which scores pairs of answers: "
+                f"leave {flag(other)} out"
+            )
+        return scores_answer(subject, world)
     if request.per_token:
         return per_token_answer(subject, request.chosen_form)
     if request.by is not None:
