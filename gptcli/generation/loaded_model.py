@@ -1,5 +1,6 @@
 """A model directory, loaded: the GPT on its device and its tokenizer."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,11 +31,26 @@ def check_same_tokenizer(directory: Path, tokenizer: Tokenizer, dataset: Dataset
     """Raise CheckpointError unless a dataset was made with a model directory's tokenizer."""
     ours, theirs = tokenizer.identity, dataset.tokenizer.identity
     if not tokenizer.has_identity(theirs):
-        raise CheckpointError(
-            f"{dataset.directory} was made with another tokenizer ({theirs[:12]}) than "
-            f"{directory} ({ours[:12]}): prepare the text with the model's own, "
-            f"gptcli prepare TEXT --tokenizer {typed(directory)}"
-        )
+        raise _made_otherwise(dataset, "tokenizer", theirs, directory, ours)
+    check_same_template(directory, tokenizer, dataset)
+
+
+def check_same_template(directory: Path, tokenizer: Tokenizer, dataset: Dataset) -> None:
+    """Raise CheckpointError where a dataset's chats were written by another template."""
+    ours, theirs = tokenizer.chat_template, dataset.tokenizer.chat_template
+    if ours is not None and theirs is not None and ours != theirs:
+        hashes = [hashlib.sha256(one.encode()).hexdigest() for one in (theirs, ours)]
+        raise _made_otherwise(dataset, "chat template", hashes[0], directory, hashes[1])
+
+
+def _made_otherwise(
+    dataset: Dataset, what: str, theirs: str, directory: Path, ours: str
+) -> CheckpointError:
+    return CheckpointError(
+        f"{dataset.directory} was made with another {what} ({theirs[:12]}) than "
+        f"{directory} ({ours[:12]}): prepare the text with the model's own, "
+        f"gptcli prepare TEXT --tokenizer {typed(directory)}"
+    )
 
 
 def check_ids_fit(directory: Path, vocab_size: int, dataset: Dataset, *splits: str) -> None:

@@ -34,7 +34,7 @@ from gptcli.errors import DivergedError, ResourceError, TrainingStopped
 from gptcli.evaluation.processes import joined
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
-from gptcli.generation.loaded_model import check_ids_fit, check_same_tokenizer
+from gptcli.generation.loaded_model import check_ids_fit, check_same_template, check_same_tokenizer
 from gptcli.runtime.device import choose_device, get_threads
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
 from gptcli.runtime.locks import exclusive
@@ -223,6 +223,7 @@ def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
         note(text)
     tokenizer = load_tokenizer(start.directory)
     if dataset.vocab_size > tokenizer.vocab_size and dataset.tokenizer.extends(tokenizer):
+        check_same_template(start.directory, tokenizer, dataset)
         start = start.grown(tokenizer, dataset.tokenizer)
         new = dataset.tokenizer.special_tokens.keys() - tokenizer.special_tokens.keys()
         which = f"new to {start.directory.as_posix()}: {' '.join(sorted(new))}"

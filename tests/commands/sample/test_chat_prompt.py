@@ -17,6 +17,8 @@ FLAGS = ("sample", "runs/chat", "-n", 12)
 
 @pytest.fixture
 def begin(cli, tmp_path: Path, tiny):
+    """Prepares a conversation in ``data/chat`` and trains ``runs/chat`` on it."""
+
     def run(template: str = BUILT_IN_TEMPLATE) -> None:
         tokenizer = character_tokenizer("\n" + "".join(map(chr, range(32, 127))))
         tokenizer = tokenizer.extended(BUILT_IN_TOKENS)

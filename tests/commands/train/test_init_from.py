@@ -1,5 +1,6 @@
 """``train --init-from``: fine-tuning, and what is refused."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE, BUILT_IN_TOKENS
 from gptcli.generation.loaded_model import load_model
+from gptcli.tokenization.tokenizer import write_tokenizer
 
 FLAGS = ("--batch-size", 4, "--precision", "float32", "--max-iters", 2, "--eval-interval", 2)
 
@@ -143,3 +146,24 @@ def test_new_special_tokens_get_rows_and_transformers_loads_them(cli, trained, b
     assert cli("train", "--resume", "runs/tuned", "--max-iters", 4).code == 0
     again = begin("--data", "data/input", "--overwrite", checkpoint="runs/tuned")
     assert again.code == 4, "the tokenizer that lacks tokens is not an extension"
+
+
+def test_data_of_another_chat_template_is_refused_with_both_hashes(cli, trained, begin) -> None:
+    plain = load_model(trained / "runs/input", "cpu").tokenizer
+    extended = plain.extended([*BUILT_IN_TOKENS])
+    turns = [{"role": "user", "content": "the"}, {"role": "assistant", "content": "cats"}]
+    (trained / "chat.jsonl").write_text(f"{json.dumps({'messages': turns})}\n" * 40)
+    other = BUILT_IN_TEMPLATE.replace("<|end|>", "<|system|>")
+    for name, template in (("first", BUILT_IN_TEMPLATE), ("other", other)):
+        extended.chat_template = template
+        (trained / name).mkdir()
+        write_tokenizer(trained / name, extended)
+        made = cli("prepare", "chat.jsonl", "--tokenizer", name, "--out", f"data/{name}")
+        assert made.code == 0, made.stderr
+    done = begin("--data", "data/first")
+    assert done.code == 0, done.stderr
+    done = cli("train", "--init-from", "runs/tuned", "--data", "data/other", *FLAGS)
+    assert done.code == 4
+    hashes = [hashlib.sha256(one.encode()).hexdigest()[:12] for one in (other, BUILT_IN_TEMPLATE)]
+    assert all(one in done.stderr for one in hashes)
+    assert "gptcli prepare TEXT --tokenizer runs/tuned" in done.stderr
