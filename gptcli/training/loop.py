@@ -18,7 +18,7 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import AnswersLog, MetricsLog
 from gptcli.training.objectives import objective_of
 from gptcli.training.optimizers import optimizer_tensors
-from gptcli.training.plot import PLOT_FILE, draw_loss
+from gptcli.training.plot import PLOT_FILE, draw_loss, draw_policy
 from gptcli.training.preflight import check_disk
 from gptcli.training.protocol import StopAsked, diverged
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
@@ -254,9 +254,13 @@ class _Loop:
     def _draw(self) -> None:
         """Draw loss.svg; if that fails, warn and go on training."""
         directory = self._training.directory
+        lines, title = self._log.read(), self._training.title
+        row = "token" if self._training.is_language_modeling else self._training.objective.row
         try:
-            warmup = self._config.warmup_iters
-            draw_loss(self._log.read(), directory / PLOT_FILE, self._training.title, warmup)
+            if is_policy(self._training.objective):
+                draw_policy(lines, directory / PLOT_FILE, title)
+            else:
+                draw_loss(lines, directory / PLOT_FILE, title, self._config.warmup_iters, row)
         except Exception as error:
             self._reporter.warned(f"{directory / PLOT_FILE} was not drawn: {error}")
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gptcli.training.plot import draw_loss
+from gptcli.training.plot import draw_loss, draw_policy
 
 LINES = [
     {"step": 0, "train_loss": 4.2, "val_loss": 4.3},
@@ -72,3 +72,28 @@ def test_every_colour_is_exchanged_in_the_dark(tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in style
     for kind, colour in set(re.findall(r"(fill|stroke): (#[0-9a-f]{6})", picture)):
         assert f'"{kind}: {colour}"' in style, (kind, colour)
+
+
+POLICY = [
+    {"step": 0, "val_reward": 0.25, "val_kl": 0.0},
+    *({"step": n, "reward": n / 30, "kl": n / 100, "answer_tokens": 20.0} for n in range(1, 21)),
+    {"step": 10, "val_reward": 0.75, "val_kl": 0.1},
+    {"step": 20, "val_reward": 0.5, "val_kl": 0.2},
+]
+
+
+def test_a_policy_shows_its_reward_its_divergence_and_its_length(tmp_path: Path) -> None:
+    draw_policy(POLICY, tmp_path / "loss.svg", "grpo")
+    svg = (tmp_path / "loss.svg").read_text()
+    texts = written(svg)
+    assert {"reward", "held out", "KL (nats)", "tokens", "length of answers"} <= set(texts)
+    assert any("best 0.7500" in text for text in texts), "the highest reward, not the lowest"
+    draw_policy([], tmp_path / "empty.svg", "nothing yet")
+    style, picture = svg.split("</style>", 1)[0], svg.split("<defs>", 1)[1]
+    for kind, colour in set(re.findall(r"(fill|stroke): (#[0-9a-f]{6})", picture)):
+        assert f'"{kind}: {colour}"' in style, (kind, colour)
+
+
+def test_the_axis_says_what_the_loss_is_counted_by(tmp_path: Path) -> None:
+    assert "loss (nats per token)" in written(drawn(COURSE, tmp_path))
+    assert "loss (nats per pair)" in written(drawn(COURSE, tmp_path, 0, "pair"))
