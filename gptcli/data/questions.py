@@ -45,10 +45,16 @@ class Questions:
         """The number of tokens in the longest reference answer; 0 without any question."""
         return int((self.ends - self.answers).max(initial=0))
 
-    @property
-    def answer_room(self) -> int:
-        """How many tokens an answer may have, unless that is told: a quarter more than these."""
-        return max(_LEAST_ROOM, int(_ROOM * self.longest_answer))
+    def room_in(self, context: int) -> int:
+        """How many tokens an answer may have in a context, unless that is told.
+
+        A quarter more than the longest reference answer has, and at least 8; but only as many
+        more as no question is left out for.
+        """
+        prompts, answers = self.answers - self.starts, self.ends - self.answers
+        longest_prompt = int(prompts[prompts + answers <= context].max(initial=0))
+        most = max(context - longest_prompt, self.longest_answer)
+        return min(most, max(_LEAST_ROOM, int(_ROOM * self.longest_answer)))
 
     def at(self, numbers: Positions | slice) -> "Questions":
         """The questions of these numbers, counted from 0."""

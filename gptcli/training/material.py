@@ -51,12 +51,12 @@ def _of_questions(
             f"--objective {kind.name} needs answers that end, and the tokenizer of {place} has no "
             "end-of-text token: prepare the data with one that has"
         )
-    room = found.answer_room if wanted is None else wanted
+    room = found.room_in(context) if wanted is None else wanted
     fitting = found.fitting(context, room)
     if not len(fitting):
         raise _no_room(found, context, room, wanted is not None)
     longest = int((fitting.answers - fitting.starts).max()) + room
-    return Material(len(fitting), len(found) - len(fitting), found.answer_room, longest)
+    return Material(len(fitting), len(found) - len(fitting), room, longest)
 
 
 def _no_room(found: Questions, context: int, room: int, is_chosen: bool) -> Exception:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gptcli.runtime.escapes import visible
 from gptcli.runtime.files import write_text
@@ -24,6 +24,7 @@ _IN_THE_DARK = {
     VAL: "#ff8c42",
 }
 Point = tuple[int, float]
+Place = Literal["best", "upper left", "lower right"]
 
 
 def new_picture(title: str, n_rows: int = 1) -> "tuple[Figure, list[Axes]]":
@@ -79,7 +80,7 @@ def draw_evaluations(axes: "Axes", found: Sequence[Point], label: str, colour: s
         )
 
 
-def finish(axes: "Axes", lines: Sequence[Line], place: str = "best") -> None:
+def finish(axes: "Axes", lines: Sequence[Line], place: Place = "best") -> None:
     """Name the lines at a place, and begin at step 0."""
     if axes.lines:
         axes.set_xlim(0, max(line["step"] for line in lines) * 1.02 or 1)

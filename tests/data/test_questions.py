@@ -120,7 +120,8 @@ def test_questions_that_leave_no_room_for_an_answer_are_left_out() -> None:
     assert questions.fitting(10, 6).starts.tolist() == [0, 12]
     assert len(questions.fitting(10, 8)) == 0
     assert questions.longest_answer == 2
-    assert questions.answer_room == 8
+    rooms = [questions.room_in(context) for context in (64, 12, 9, 7, 6)]
+    assert rooms == [8, 7, 4, 2, 2]  # all questions fit, but none beyond the context's own ones
 
 
 def test_the_questions_of_a_dataset_are_its_records(masked_dataset) -> None:

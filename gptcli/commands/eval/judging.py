@@ -60,7 +60,8 @@ class JudgedModel:
 def asked_questions(subjects: Sequence[Subject], request: EvalRequest) -> AskedQuestions:
     """The questions that leave room for an answer in the context of every model.
 
-    An answer may have a quarter more tokens than the longest reference answer of train.
+    An answer may have a quarter more tokens than the longest reference answer of train, where
+    the context has them.
     """
     for subject in subjects:
         subject.loaded.check_writes()
@@ -68,8 +69,8 @@ def asked_questions(subjects: Sequence[Subject], request: EvalRequest) -> AskedQ
     dataset, split = _questioned(first)
     ends = dataset.answer_ends
     every, learnt = questions_of(split, ends), questions_of(dataset.train, ends)
-    room = (learnt if len(learnt) else every).answer_room
     context = min(subject.context for subject in subjects)
+    room = (learnt if len(learnt) else every).room_in(context)
     questions = every.fitting(context, room)
     if not len(questions):
         raise DataError(f"{first.place}: {_why_none(every, room, context)}")
