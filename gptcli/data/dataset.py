@@ -76,8 +76,8 @@ class Dataset:
     @property
     def answer_ends(self) -> frozenset[int]:
         """The ids that end an answer in masked data; empty where the tokenizer has none."""
-        end = self.tokenizer.end_of_text
-        return frozenset() if end is None else frozenset({end})
+        ends = (self.end_of_turn, self.tokenizer.end_of_text)
+        return frozenset(end for end in ends if end is not None)
 
     @cached_property
     def train(self) -> TokenSplit:

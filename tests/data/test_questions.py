@@ -1,5 +1,6 @@
 """Questions and pairs are found where a loop over the documents' marks finds them."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gptcli.data import questions as module
+from gptcli.data.dataset import Dataset
 from gptcli.data.questions import Pairs, Questions, pairs_of, questions_of
 from gptcli.errors import DataError
 
@@ -145,3 +147,18 @@ def test_marks_tell_chosen_from_rejected_and_only_in_pairs(masked_dataset) -> No
     assert split.read_marks(0, 4).tolist() == [0, 1, 1, 2]
     assert split.read_mask(0, 4).tolist() == [False, True, True, False]
     assert split.gather_masks(np.array([1]), 3).tolist() == [[True, True, False]]
+
+
+def test_answers_end_at_the_end_of_a_turn_and_of_a_text(cli, tmp_path) -> None:
+    chats = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "y"}]}
+        for n in range(20)
+    ]
+    (tmp_path / "chats.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    assert cli("prepare", "chats.jsonl").code == 0
+    dataset = Dataset.open(tmp_path / "data" / "chats")
+    special = dataset.tokenizer.special_tokens
+    assert {special["<|end|>"]} <= dataset.answer_ends <= set(special.values())
+    batch = questions_of(dataset.train, dataset.answer_ends).read(dataset.train)
+    assert {dataset.tokenizer.decode(ids) for ids in batch.references} == {"y<|end|>"}
+    assert all(dataset.tokenizer.decode(ids).endswith("<|assistant|>") for ids in batch.prompts)

@@ -14,11 +14,12 @@ from gptcli.commands.eval.judging import (
 )
 from gptcli.commands.eval.subject import Subject
 from gptcli.commands.view.answer import Answer
+from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.tables import Cell, Figure, Table, facts, records
 from gptcli.data.questions import QuestionBatch
 from gptcli.evaluation.paired_difference import PairedDifference
 
-_SHOWN = 5  # questions with their answers
+_SHOWN, _WIDEST = 5, 40  # questions with their answers; characters of each in a table
 _COLUMNS = (
     "model", "reward", "error", "exact", "final", "ended", "tokens", "difference",
     "error of it", "win rate", "95 % interval",
@@ -155,7 +156,17 @@ def _examples(
 def _examples_table(examples: Sequence[Mapping[str, Any]]) -> Table:
     columns = ("question", "answer", "reference", "reward")
     rows = tuple(
-        (one["question"], one["answer"], one["reference"], Figure.of(one["reward"], ".4g"))
+        (
+            _ending(one["question"]),
+            clipped(one["answer"], _WIDEST),
+            clipped(one["reference"], _WIDEST),
+            Figure.of(one["reward"], ".4g"),
+        )
         for one in examples
     )
     return Table("Some answers of the first model", columns, rows, ("reference",))
+
+
+def _ending(text: str) -> str:
+    """The end of a long text: of a conversation the last question."""
+    return text if len(text) <= _WIDEST else f"…{text[1 - _WIDEST :]}"
