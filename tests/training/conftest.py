@@ -1,12 +1,15 @@
-"""A small dataset and a run on it."""
+"""Small datasets and a run on one."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from gptcli.config.data import PrepareConfig
 from gptcli.data.dataset import Dataset
+from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.training.defaults import resolve
 from gptcli.training.setup import begin_training
 from gptcli.training.training_run import TrainingRun
@@ -39,3 +42,17 @@ def begin(dataset: Dataset, tmp_path: Path):
         return begin_training(tmp_path / "runs" / name, resolved, None, dataset)
 
     return make
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Dataset:
+    """Sums of small numbers with their results, as questions of different length."""
+    lines = [
+        json.dumps({"prompt": f"{a}+{b}=", "completion": f"{a + b}"})
+        for a in range(0, 40, 3)
+        for b in range(1, 13, 2)
+    ]
+    source = tmp_path / "sums.jsonl"
+    source.write_text("\n".join(lines))
+    config = PrepareConfig(val_fraction=0.2)
+    return prepare(Preparation([str(source)], config=config), tmp_path / "data" / "sums")

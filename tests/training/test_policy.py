@@ -1,7 +1,6 @@
 """Learning from one's own answers: where it leads, what an iteration does, and what it may not."""
 
 import copy
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gptcli.checkpoint.resume import Progress
-from gptcli.config.data import PrepareConfig
 from gptcli.config.model import ModelConfig
 from gptcli.config.objective import GroupPolicy, PolicyConfig, ProximalPolicy
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.data.preparation.prepare import Preparation, prepare
 from gptcli.data.questions import QuestionBatch
 from gptcli.errors import CheckpointError, DivergedError
 from gptcli.evaluation.answering import Answers
@@ -51,20 +48,6 @@ def length_reward(asked: QuestionBatch, answers: Answers) -> NDArray[np.float64]
             for prompt, answer in zip(asked.prompts, answers.ids, strict=True)
         ]
     )
-
-
-@pytest.fixture
-def sums(tmp_path: Path) -> Dataset:
-    """Sums of small numbers with their results, as questions of different length."""
-    lines = [
-        json.dumps({"prompt": f"{a}+{b}=", "completion": f"{a + b}"})
-        for a in range(0, 40, 3)
-        for b in range(1, 13, 2)
-    ]
-    source = tmp_path / "sums.jsonl"
-    source.write_text("\n".join(lines))
-    config = PrepareConfig(val_fraction=0.2)
-    return prepare(Preparation([str(source)], config=config), tmp_path / "data" / "sums")
 
 
 def begun(
