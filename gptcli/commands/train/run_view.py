@@ -7,6 +7,7 @@ from typing import Any
 from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
+from gptcli.commands.train.equal_answers import EqualAnswers
 from gptcli.commands.train.preflight_view import memory_line
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.numbers import duration, rounded
@@ -152,6 +153,7 @@ class RunView(Reporter):
         config, progress, learnt = training.config, training.progress, training.objective
         self._training, self._stop = training, stop
         self._has_said_short = False
+        self._equal_answers = EqualAnswers()
         self._started = self._last_line = self._last_sample = time.perf_counter()
         self._status = RunStatus(
             training.title,
@@ -199,8 +201,10 @@ class RunView(Reporter):
         self._now_and_then(self._line)
 
     def stepped(self, report: StepReport) -> None:
-        """Show the figures of some steps."""
+        """Show the figures of some steps, and say once where they show that nothing is learnt."""
         self._status.stepped(report)
+        if hint := self._equal_answers.note_after(report.values):
+            self._say(hint)
 
     def evaluating(self, split: str, done: int, total: int) -> None:
         """Show how far an evaluation is."""
