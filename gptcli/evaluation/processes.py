@@ -4,6 +4,7 @@ They fail together, too: where one has ended or does not answer, the others stop
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -16,7 +17,7 @@ from torch.distributed import ReduceOp
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from gptcli.errors import ProcessLostError, reason_of
+from gptcli.errors import ProcessLostError, UsageError, reason_of
 from gptcli.runtime.world import ALONE, World, launched, restarts
 
 _LONGEST_WAIT = timedelta(seconds=60)  # until all processes have come
@@ -89,10 +90,14 @@ def gathered(world: World, own: Tensor) -> list[Tensor]:
     return found
 
 
-def are_alike(world: World, digest: str) -> bool:
-    """Whether all processes have the same hexadecimal digest."""
-    number = torch.tensor(int(digest[:15], 16))
-    return len({int(one) for one in gathered(world, number)}) == 1
+def check_alike(world: World, beginning: str) -> None:
+    """UsageError where a text that tells with what a process begins is not the same in all."""
+    number = torch.tensor(int(hashlib.sha256(beginning.encode()).hexdigest()[:15], 16))
+    if len({int(one) for one in gathered(world, number)}) > 1:
+        raise UsageError(
+            "the processes that torchrun started do not begin alike: give all of them the same "
+            "files, flags and versions of gptcli and torch"
+        )
 
 
 def any_of_them(world: World, flag: bool) -> bool:
@@ -113,6 +118,18 @@ def from_first(world: World, *numbers: int) -> tuple[int, ...]:
     with _failing_together():
         torch.distributed.broadcast(sent, 0)
     return tuple(sent.tolist())
+
+
+@contextlib.contextmanager
+def failing_together() -> Iterator[None]:
+    """Tell what happened to another process where torch exchanges tensors by itself."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
+            raise
+        with _failing_together():
+            raise
 
 
 @contextlib.contextmanager

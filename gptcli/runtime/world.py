@@ -8,10 +8,20 @@ from gptcli.errors import UsageError
 
 @dataclass(frozen=True)
 class World:
-    """The rank of a process, and the world size: how many processes share the work."""
+    """The rank of a process, and the world size: how many processes share the work.
+
+    ``parts`` are those into which the model is cut, one for each process, or 1 where each process
+    has all of it.
+    """
 
     rank: int = 0
     size: int = 1
+    parts: int = 1
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process has a part of the model."""
+        return self.size > 1 and self.parts > 1
 
 
 ALONE = World()

@@ -20,7 +20,8 @@ Backward = Callable[[slice], Tensor]
 class Accumulation:
     """Adds up what the micro-batches of a step contribute; ``forget`` drops the gradient so far.
 
-    A deterministic run adds in an order that no number of processes changes.
+    A deterministic run adds in an order that no number of processes changes. The gradients of a
+    model in parts are added up over the processes by its backward passes.
     """
 
     model: GPT
@@ -44,7 +45,8 @@ class Accumulation:
         if kept:
             return self._taken_over(self.shares.summed(kept), len(total))
         if self.shares.world.size > 1:
-            all_add(self.shares.world, [total, *self._gradients()])
+            gradients = () if self.shares.world.is_sharded else self._gradients()
+            all_add(self.shares.world, [total, *gradients])
         return total
 
     def _gradients(self) -> list[Tensor]:

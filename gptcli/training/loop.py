@@ -8,11 +8,11 @@ from dataclasses import replace
 from gptcli.checkpoint.publish import publish_weights
 from gptcli.checkpoint.resume import Progress, Snapshot, save_step
 from gptcli.checkpoint.run import change_plan, mark_saved
-from gptcli.checkpoint.tensors import Weights, not_finite
+from gptcli.checkpoint.tensors import not_finite
 from gptcli.config.objective import is_policy
 from gptcli.config.training import TrainConfig
-from gptcli.errors import DivergedError, TrainingStopped, UsageError, reason_of
-from gptcli.evaluation.processes import any_of_them, are_alike, from_first
+from gptcli.errors import DivergedError, TrainingStopped, reason_of
+from gptcli.evaluation.processes import any_of_them, check_alike, failing_together, from_first
 from gptcli.runtime.escapes import typed
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.metrics_log import AnswersLog, MetricsLog
@@ -23,6 +23,7 @@ from gptcli.training.preflight import check_disk
 from gptcli.training.protocol import StopAsked, diverged
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
 from gptcli.training.schedule import learning_rate
+from gptcli.training.sharding import whole_weights
 from gptcli.training.time_budget import TimePlan
 from gptcli.training.training_run import TrainingRun
 
@@ -35,7 +36,7 @@ def run_training(training: TrainingRun, reporter: Reporter, stop: StopRequest) -
     Raises TrainingStopped, after saving, when ``stop`` was requested; DivergedError with the
     saved weights untouched; MemoryExhaustedError.
     """
-    with training.memory_errors():
+    with training.memory_errors(), failing_together():
         return _Loop(training, reporter, stop).run()
 
 
@@ -52,11 +53,7 @@ class _Loop:
         self._is_uncompiled = training.config.compile
 
     def run(self) -> Progress:
-        if not are_alike(self._world, self._training.digest()):
-            raise UsageError(
-                "the processes that torchrun started do not begin alike: give all of them the same "
-                "files, flags and versions of gptcli and torch"
-            )
+        check_alike(self._world, self._training.digest())
         if self._writes:
             self._log.cut_back(self._step)
             if is_policy(self._training.objective):
@@ -84,10 +81,13 @@ class _Loop:
 
     def _kept(self, step: int | None) -> str:
         """Keep what made a step go wrong; returns how it can be looked at."""
-        if step is None or not self._writes or not self._training.place.is_in_place:
+        if step is None:
             return ""
         try:
-            place = self._objective.keep(step)
+            with self._training.with_whole_model():
+                if not self._writes or not self._training.place.is_in_place:
+                    return ""
+                place = self._objective.keep(step)
         except Exception as error:
             self._reporter.warned(f"the step was not kept: {reason_of(error)}")
             return ""
@@ -174,7 +174,8 @@ class _Loop:
 
     def _evaluate_and_save(self) -> None:
         started, plan = time.perf_counter(), self._training.plan
-        self._evaluate()
+        with self._training.with_whole_model():
+            self._evaluate()
         seconds = time.perf_counter() - started
         if plan and self._writes and not self._training.place.is_in_place:
             self._check_has_time(plan, seconds)
@@ -186,9 +187,12 @@ class _Loop:
     def _check_has_time(self, plan: TimePlan, evaluation: float) -> None:
         """UsageError before anything is replaced, where a step cannot end in time.
 
-        A step is tried; twice where it seems too slow, since the first one may be compiling.
+        A step is tried; twice where it seems too slow, since the first one may be compiling. The
+        step of a model in parts is not, since that takes all processes.
         """
         plan.check_has_time(evaluation=evaluation)
+        if self._world.is_sharded:
+            return
         seconds = math.inf
         for _ in range(2):
             started = time.perf_counter()
@@ -229,13 +233,13 @@ class _Loop:
         Before the first evaluation after step 0 the latest weights are published. Raises
         DivergedError, and writes nothing, where a number to be saved is not finite.
         """
-        if not self._writes:
-            return
         self._reporter.doing("saving")
         training, progress = self._training, self._training.progress
-        weights: Weights = dict(training.model.named_parameters())
+        weights = whole_weights(training.model, self._writes)
+        optimizer = optimizer_tensors(training.optimizers, training.model, self._writes)
+        if not self._writes:
+            return
         config = training.model.config
-        optimizer = optimizer_tensors(training.optimizers, training.model)
         optimizer |= self._objective.state()
         if name := not_finite({**weights, **optimizer}):
             cause = f"{name} holds numbers that are not finite"

@@ -19,6 +19,7 @@ from gptcli.model.attention import Attention
 from gptcli.model.gpt import GPT
 from gptcli.training.muon import Muon
 from gptcli.training.schedule import learning_rate
+from gptcli.training.sharding import part_like, whole_tensor
 
 _STEP = "step"  # how many steps a parameter has seen: a scalar
 
@@ -93,14 +94,22 @@ def skip_updates_if(bad: Tensor, optimizers: Optimizers) -> None:
         optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
 
 
-def optimizer_tensors(optimizers: Optimizers, model: GPT) -> dict[str, Tensor]:
-    """The optimizers' state, each tensor named after its parameter; empty before step 1."""
-    return {
-        f"{name}.{slot}": optimizer.state[parameter][slot].detach().cpu().contiguous()
-        for name, parameter, optimizer in _updates(optimizers, model)
-        if parameter in optimizer.state
-        for slot in _slots(optimizer)
-    }
+def optimizer_tensors(optimizers: Optimizers, model: GPT, keeps: bool = True) -> dict[str, Tensor]:
+    """The optimizers' state, each tensor named after its parameter; empty before step 1.
+
+    The tensors are whole. Of several processes those that do not keep them get none, but must
+    call this, too, where each has a part.
+    """
+    updates = list(_updates(optimizers, model))
+    has_state = [parameter in optimizer.state for _, parameter, optimizer in updates]
+    assert all(has_state) or not any(has_state), "a parameter was left out of a step"
+    found = {}
+    for name, parameter, optimizer in updates if all(has_state) else ():
+        for slot in _slots(optimizer):
+            tensor = whole_tensor(optimizer.state[parameter][slot].detach())
+            if keeps:
+                found[f"{name}.{slot}"] = tensor.cpu().contiguous()
+    return found
 
 
 def restore_optimizers(optimizers: Optimizers, model: GPT, tensors: dict[str, Tensor]) -> None:
@@ -118,7 +127,8 @@ def restore_optimizers(optimizers: Optimizers, model: GPT, tensors: dict[str, Te
             shape = torch.Size(()) if slot == _STEP else parameter.shape
             if tensor is None or not _is_whole(tensor, shape):
                 raise CheckpointError(f"the optimizer state of {name} is missing or damaged")
-            state[slot] = tensor.to(parameter.device)
+            whole = tensor.to(parameter.device)
+            state[slot] = whole if slot == _STEP else part_like(whole, parameter)
         optimizer.state[parameter] = state
 
 

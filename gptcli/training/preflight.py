@@ -58,11 +58,15 @@ def preflight(
     dataset: Dataset,
     objective: ObjectiveConfig = LM,
     material: Material | None = None,
+    parts: int = 1,
 ) -> Preflight:
-    """The costs of a run on a dataset, in which another objective than lm finds its material."""
+    """The costs of a run on a dataset, in which another objective than lm finds its material.
+
+    The memory is that of each process that has one of the ``parts`` of the model.
+    """
     weights, step = _save_bytes(model, training)
     if material is None:
-        memory = _memory(model, training, dataset.train.n_tokens)
+        memory = _memory(model, training, dataset.train.n_tokens, parts)
     else:
         memory = objective_memory(model, training, objective, material)
     return Preflight(
@@ -111,15 +115,20 @@ def epochs(
 
 
 def check_fits(
-    model: ModelConfig, training: TrainConfig, n_tokens: int, resumed: Path | None = None
+    model: ModelConfig,
+    training: TrainConfig,
+    n_tokens: int,
+    resumed: Path | None = None,
+    parts: int = 1,
 ) -> None:
     """Raise MemoryExhaustedError for a run that does not fit into what its device has left.
 
-    ``n_tokens`` is the length of its text, ``resumed`` its directory, if it was begun before.
+    ``n_tokens`` is the length of its text, ``resumed`` its directory, if it was begun before, and
+    ``parts`` those into which its model is cut.
     """
-    memory, free = _memory(model, training, n_tokens), free_memory(training.device)
+    memory, free = _memory(model, training, n_tokens, parts), free_memory(training.device)
     if free is not None and memory.peak > free:
-        way = smaller(model, training, max(0, free - memory.teacher), resumed)
+        way = smaller(model, training, max(0, free - memory.teacher), resumed, parts)
         raise MemoryExhaustedError(
             f"training needs about {memory.peak / _GB:,.1f} GB of memory and {training.device} has "
             f"{free / _GB:,.1f} GB left: {way}"
@@ -132,6 +141,7 @@ def training_memory_errors(
     training: TrainConfig,
     resumed: Path | None = None,
     objective: ObjectiveConfig = LM,
+    parts: int = 1,
 ) -> Iterator[None]:
     """Turn errors of exhausted memory into one that names a batch in three quarters of it.
 
@@ -139,7 +149,8 @@ def training_memory_errors(
     """
     cause = f"--batch-size {training.batch_size} and --block-size {model.block_size}"
     if objective == LM:
-        way = smaller(model, training, _memory(model, training).peak * 3 // 4, resumed)
+        limit = _memory(model, training, parts=parts).peak * 3 // 4
+        way = smaller(model, training, limit, resumed, parts)
     else:
         cause = f"--batch-size {training.batch_size} of --objective {objective.name}"
         way = _half_batch(training)
@@ -155,7 +166,11 @@ def _half_batch(training: TrainConfig) -> str:
 
 
 def smaller(
-    model: ModelConfig, training: TrainConfig, limit: int, resumed: Path | None = None
+    model: ModelConfig,
+    training: TrainConfig,
+    limit: int,
+    resumed: Path | None = None,
+    parts: int = 1,
 ) -> str:
     """How to train in ``limit`` bytes: smaller micro-batches, a shorter context, a smaller model.
 
@@ -164,29 +179,29 @@ def smaller(
     """
     start = "" if resumed is None else f"--init-from {typed(resumed.as_posix())} "
     rows = training.rows_per_iter
-    if batch := _fitting_batch(model, training, limit):
+    if batch := _fitting_batch(model, training, limit, parts):
         return f"try {start}--batch-size {batch} --grad-accum {rows // batch}"
     alone, context = replace(training, batch_size=1), model.block_size // 2
     one = "" if training.batch_size == 1 else f"--batch-size 1 --grad-accum {rows} "
     while context:
-        if _memory(replace(model, block_size=context), alone).peak <= limit:
+        if _memory(replace(model, block_size=context), alone, parts=parts).peak <= limit:
             return f"try {start}{one}--block-size {context}"
         context //= 2
-    most = limit / TRAINING_BYTES_PER_PARAMETER
+    most = parts * limit / TRAINING_BYTES_PER_PARAMETER
     return (
         "choose a smaller --n-layer or --n-embd: this model has "
         f"{exact_count(model) / 1e6:,.0f}M parameters, and at most {most / 1e6:,.0f}M fit"
     )
 
 
-def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int) -> int:
+def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int, parts: int) -> int:
     """The largest micro-batch below the present one that divides the rows of a step and fits.
 
     It is 0 where none fits.
     """
 
     def needs(batch: int) -> int:
-        return _memory(model, replace(training, batch_size=batch)).peak
+        return _memory(model, replace(training, batch_size=batch), parts=parts).peak
 
     batch = min(largest(needs, limit), training.batch_size - 1)
     while batch > 0 and training.rows_per_iter % batch:
@@ -194,10 +209,12 @@ def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int) -> int
     return batch
 
 
-def _memory(model: ModelConfig, training: TrainConfig, n_tokens: int = 0) -> ProcessMemory:
+def _memory(
+    model: ModelConfig, training: TrainConfig, n_tokens: int = 0, parts: int = 1
+) -> ProcessMemory:
     """That of a run on ``n_tokens``, which matter where their n-grams teach."""
     at_once = tokens_per_batch(model, training.device, training.evaluation_precision)
     windows = max(1, at_once // model.block_size)
     is_taught_here = training.ngram_teacher > 0 and training.device == "cpu"
     teacher = teacher_bytes(n_tokens, model.vocab_size) if is_taught_here else 0
-    return process_memory(model, training, windows * model.block_size, teacher)
+    return process_memory(model, training, windows * model.block_size, teacher, parts)

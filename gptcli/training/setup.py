@@ -32,6 +32,7 @@ from gptcli.model.initialization import model_with
 from gptcli.runtime.device import get_threads, set_deterministic, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
+from gptcli.runtime.world import ALONE, World
 from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
 from gptcli.training.companions import FirstModels, begin_with, companions_again
 from gptcli.training.defaults import Resolved
@@ -43,6 +44,7 @@ from gptcli.training.optimizers import make_optimizers, restore_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.preflight import check_disk, check_fits
 from gptcli.training.protocol import split_state
+from gptcli.training.sharding import sharded
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import TRACKERS
@@ -78,6 +80,7 @@ def begin_training(
     start: StartingPoint | None = None,
     budget: TimeBudget | None = None,
     repeat: Repeat = no_command,
+    world: World = ALONE,
 ) -> TrainingRun:
     """Begin a run: write its files, all but the weights, and make a model for it.
 
@@ -87,7 +90,7 @@ def begin_training(
     trains the same by the final number.
     """
     config = resolved.training
-    begun = _checked(directory, resolved, dataset, overwrite, start)
+    begun = _checked(directory, resolved, dataset, overwrite, start, world.parts)
     record = RunRecord(
         created=timestamp(),
         version=__version__,
@@ -104,7 +107,7 @@ def begin_training(
     place = NewDirectory.beside(directory)
     with ExitStack() as after_failure:
         after_failure.callback(place.discard)
-        training = _begun(place, resolved, dataset, begun)
+        training = _begun(place, resolved, dataset, begun, world)
         training.plan = None if budget is None else TimePlan(budget)
         training.repeat = repeat
         write_description(place.directory, resolved.model, dataset.tokenizer)
@@ -121,6 +124,7 @@ def continue_training(
     max_iters: int | None,
     device: str | None = None,
     is_strict: bool = False,
+    world: World = ALONE,
 ) -> tuple[TrainingRun, list[str]]:
     """Continue a run from its newest intact save; also returns what was wrong with newer ones.
 
@@ -128,7 +132,7 @@ def continue_training(
     the newest save must be intact.
     """
     grown = grown_record(record, max_iters, device)
-    training, problems = resumed_training(directory, grown, dataset, is_strict)
+    training, problems = resumed_training(directory, grown, dataset, is_strict, world)
     if grown != record:
         write_record(directory, grown)
     mark_saved(directory)
@@ -141,14 +145,18 @@ def grown_record(record: RunRecord, max_iters: int | None, device: str | None) -
 
 
 def resumed_training(
-    directory: Path, record: RunRecord, dataset: Dataset, is_strict: bool = False
+    directory: Path,
+    record: RunRecord,
+    dataset: Dataset,
+    is_strict: bool = False,
+    world: World = ALONE,
 ) -> tuple[TrainingRun, list[str]]:
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
     objective, material = record.objective, None
     if objective == LM:
-        check_fits(record.model, record.training, dataset.train.n_tokens, directory)
+        check_fits(record.model, record.training, dataset.train.n_tokens, directory, world.parts)
     else:
         check_models_fit(record.model, objective, record.training.device)
         room = objective.max_new_tokens if is_policy(objective) else None
@@ -161,7 +169,7 @@ def resumed_training(
         check_record(directory)
     model = model_with(record.model, snapshot.weights)
     place = NewDirectory.existing(directory)
-    training = _assemble(place, record.training, dataset, model, snapshot.progress)
+    training = _assemble(place, record.training, dataset, model, snapshot.progress, world)
     training.objective, training.material = objective, material
     training.reference, training.reward = companions.reference, companions.reward
     own, training.saved_state = split_state(snapshot.optimizer)
@@ -175,11 +183,12 @@ def rehearse_training(
     dataset: Dataset,
     overwrite: bool = False,
     start: StartingPoint | None = None,
+    world: World = ALONE,
 ) -> TrainingRun:
     """The run that ``begin_training`` would begin, with all its checks; nothing is written."""
-    begun = _checked(directory, resolved, dataset, overwrite, start)
+    begun = _checked(directory, resolved, dataset, overwrite, start, world.parts)
     nowhere = NewDirectory(directory, directory / "unwritten")
-    return _begun(nowhere, resolved, dataset, begun)
+    return _begun(nowhere, resolved, dataset, begun, world)
 
 
 def join_training(
@@ -187,15 +196,16 @@ def join_training(
     dataset: Dataset,
     start: StartingPoint | None = None,
     budget: TimeBudget | None = None,
+    world: World = ALONE,
 ) -> TrainingRun:
     """What ``begin_training`` makes, for the other processes that train with the first.
 
     They write nothing, and so have no directory.
     """
-    _check_room(resolved, dataset)
+    _check_room(resolved, dataset, world.parts)
     begun = begin_with(resolved, dataset, start)
     nowhere = NewDirectory.existing(Path("the run of the first process"))
-    training = _begun(nowhere, resolved, dataset, begun)
+    training = _begun(nowhere, resolved, dataset, begun, world)
     training.plan = None if budget is None else TimePlan(budget)
     return training
 
@@ -206,28 +216,29 @@ def _checked(
     dataset: Dataset,
     overwrite: bool,
     start: StartingPoint | None,
+    parts: int,
 ) -> FirstModels:
     """What a run that can be begins with: long enough data, a free place, enough memory."""
     check_replaceable(directory, overwrite, RUN)
-    _check_room(resolved, dataset)
+    _check_room(resolved, dataset, parts)
     check_disk(resolved.model, resolved.training, directory, resolved.training.keep)
     return begin_with(resolved, dataset, start)
 
 
-def _check_room(resolved: Resolved, dataset: Dataset) -> None:
+def _check_room(resolved: Resolved, dataset: Dataset, parts: int) -> None:
     """Raise an error where the text is too short, or the memory of the device too small."""
     if resolved.objective == LM:
         check_length(dataset, resolved.model.block_size)
-        check_fits(resolved.model, resolved.training, dataset.train.n_tokens)
+        check_fits(resolved.model, resolved.training, dataset.train.n_tokens, parts=parts)
     else:
         check_models_fit(resolved.model, resolved.objective, resolved.training.device)
 
 
 def _begun(
-    place: NewDirectory, resolved: Resolved, dataset: Dataset, begun: FirstModels
+    place: NewDirectory, resolved: Resolved, dataset: Dataset, begun: FirstModels, world: World
 ) -> TrainingRun:
     """The TrainingRun of a new run."""
-    training = _assemble(place, resolved.training, dataset, begun.model, Progress())
+    training = _assemble(place, resolved.training, dataset, begun.model, Progress(), world)
     training.objective, training.material = resolved.objective, resolved.material
     training.reference = begun.companions.reference
     training.reward = begun.companions.reward
@@ -307,15 +318,22 @@ def _moved(record: RunRecord, device: str | None) -> RunRecord:
 
 
 def _assemble(
-    place: NewDirectory, config: TrainConfig, dataset: Dataset, model: GPT, progress: Progress
+    place: NewDirectory,
+    config: TrainConfig,
+    dataset: Dataset,
+    model: GPT,
+    progress: Progress,
+    world: World,
 ) -> TrainingRun:
     set_threads(config.threads)
     set_deterministic(config.deterministic)
     model = use_fast_layers(model).to(config.device)
     if config.compile and config.device == "cpu":  # on CUDA the stepper compiles all of it
         compile_blocks(model)
+    if world.is_sharded:
+        model = sharded(model, world)
     optimizers, teacher = make_optimizers(model, config), _teacher(dataset, config, model)
-    return TrainingRun(place, config, dataset, model, optimizers, progress, teacher)
+    return TrainingRun(place, config, dataset, model, optimizers, progress, teacher, world=world)
 
 
 def _teacher(dataset: Dataset, config: TrainConfig, model: GPT) -> NgramTeacher | None:

@@ -24,6 +24,7 @@ from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
 from gptcli.training.protocol import diverged
 from gptcli.training.schedule import teacher_share
+from gptcli.training.sharding import whole_tensor
 from gptcli.training.shares import Shares
 
 SoftTargets = tuple[Tensor, Tensor]
@@ -245,7 +246,7 @@ class Stepper:
     def _clip(self) -> Tensor:
         """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
         limit = self.config.grad_clip or math.inf
-        return torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit)
+        return whole_tensor(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
 
 
 def _is_small(model: GPT) -> bool:

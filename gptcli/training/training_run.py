@@ -1,8 +1,8 @@
 """A run in memory: what training/setup.py makes and training/loop.py trains."""
 
 import hashlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from gptcli.training.defaults import Material
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers
 from gptcli.training.preflight import Preflight, preflight, training_memory_errors
+from gptcli.training.sharding import weight_sums, whole_model
 from gptcli.training.step import Stepper
 from gptcli.training.time_budget import TimePlan
 from gptcli.training.trackers import Trackers
@@ -71,13 +72,27 @@ class TrainingRun:
     def preflight(self) -> Preflight:
         """What the run takes with its present configuration."""
         model = self.model.config
-        return preflight(model, self.config, self.dataset, self.objective, self.material)
+        parts = self.world.parts
+        return preflight(model, self.config, self.dataset, self.objective, self.material, parts)
 
     def digest(self) -> str:
         """The sha256 of all that decides the next step: weights, step, data and configuration."""
-        weights = [float(one.detach().double().sum()) for one in self.model.parameters()]
-        parts = (self.config, self.model.config, self.dataset.identity, self.progress.step, weights)
+        state = (self.progress.step, weight_sums(self.model))
+        parts = (self.config, self.model.config, self.dataset.identity, *state)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @contextmanager
+    def with_whole_model(self) -> Iterator[None]:
+        """A context in which the model is whole, for what each process computes by itself.
+
+        All processes must enter it together.
+        """
+        own = self.model
+        self.model = whole_model(own)
+        try:
+            yield
+        finally:
+            self.model = own
 
     @property
     def reward_model(self) -> GPT | None:
@@ -103,7 +118,9 @@ class TrainingRun:
     def memory_errors(self) -> AbstractContextManager[None]:
         """A context in which memory that runs out is explained, with a batch that should fit."""
         resumed = self.place.path if self.place.is_in_place else None
-        return training_memory_errors(self.model.config, self.config, resumed, self.objective)
+        return training_memory_errors(
+            self.model.config, self.config, resumed, self.objective, self.world.parts
+        )
 
     def stepper(self) -> Stepper:
         """Make the object that does this run's optimizer steps."""

@@ -39,7 +39,7 @@ _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
 _MAY_CHANGE = (
-    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", "strict",
+    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", "strict", "fsdp",
     *TRACKERS,
 )  # fmt: skip
 
@@ -70,6 +70,7 @@ class TrainRequest(ObjectiveFlags):
         ("time_budget", "max_iters"),
         ("verify_resume", "out"),
         ("verify_resume", "dry_run"),
+        ("verify_resume", "fsdp"),
     )
     alone = MappingProxyType(
         {
@@ -122,6 +123,11 @@ class TrainRequest(ObjectiveFlags):
     replay: Path | None = option(
         "Repeat a step that went wrong, and show where its numbers stop being finite.",
         metavar="RUN/blackbox",
+    )
+    fsdp: bool = option(
+        "Under torchrun: cut the model into parts, one for each process (FSDP2), since it and its "
+        "optimizer are too large for one.",
+        default=False,
     )
     device: str = device_option()
     precision: str = option(
@@ -291,6 +297,8 @@ class TrainRequest(ObjectiveFlags):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.fsdp and self.compile == "on":
+            raise UsageError("--fsdp does not compile the model: leave --compile on or --fsdp out")
         if self.is_language_modeling:
             self._check_values()
         self.check_objective(own_names(TrainRequest, _MODEL))

@@ -12,6 +12,7 @@ from gptcli.training.training_run import TrainingRun
 
 _PARTS = {
     "weights": "weights",
+    "gathered": "weights of all, to evaluate",
     "gradients": "gradients",
     "optimizer": "optimizer state",
     "activations": "activations",
@@ -25,10 +26,10 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class PlannedLength:
-    """How many steps a run does in all, and the seconds of what is left of it."""
+    """How many steps a run does in all, and the seconds of what is left, if they are known."""
 
     iterations: int
-    seconds: float
+    seconds: float | None
     has_budget: bool
 
 
@@ -57,7 +58,7 @@ def dry_run(training: TrainingRun, costs: Preflight, plan: PlannedLength) -> Ans
         "iterations": plan.iterations,
         "done": training.progress.step,
         "epochs": round(costs.epochs, 3),
-        "seconds": round(plan.seconds, 1),
+        "seconds": None if plan.seconds is None else round(plan.seconds, 1),
     }
     memory = {**asdict(costs.memory), "free": costs.free}
     checkpoint = {
@@ -84,6 +85,9 @@ def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength, uni
     done = f", {whole['done']:,} are done" if whole["done"] else ""
     save = f"{rounded(costs.weights_file, 'B')} weights"
     save += f" + {costs.kept_steps} x {rounded(costs.step_bytes, 'B')} to resume"
+    time = "-"
+    if plan.seconds is not None:
+        time = f"{'' if plan.has_budget else 'about '}{duration(plan.seconds)}"
     rows: list[tuple[str, Cell]] = [
         ("run", whole["run"]),
         ("data", whole["data"]),
@@ -92,7 +96,7 @@ def _run_table(whole: dict[str, Any], costs: Preflight, plan: PlannedLength, uni
         (f"{unit} per step", f"{costs.per_iter:,}"),
         ("steps", f"{about}{plan.iterations:,}{done}"),
         ("epochs", f"{about}{costs.epochs:,.1f}"),
-        ("time", f"{'' if plan.has_budget else 'about '}{duration(plan.seconds)}"),
+        ("time", time),
         ("disk", save),
     ]
     return facts("", rows)

@@ -63,6 +63,7 @@ from gptcli.training.setup import (
     rehearse_training,
     resumed_training,
 )
+from gptcli.training.sharding import check_can_shard
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import Trackers, check_trackers
@@ -81,7 +82,10 @@ def run(request: TrainRequest) -> Answer | None:
     check_trackers(request.trackers)
     kind = choose_device(request.device).value.partition(":")[0]
     with stop_requests(say_stopping) as stop, joined(kind) as world:
-        job = _Job(request, stop, world)
+        parts = world.size if request.fsdp else 1
+        if request.dry_run:  # the first process sees to it alone
+            return None if world.rank else _run(_Job(request, stop, World(parts=parts)))
+        job = _Job(request, stop, replace(world, parts=parts))
         if not world.rank:
             return _run(job)
         set_verbosity(Verbosity(quiet=True))
@@ -111,11 +115,15 @@ def _run(job: _Job) -> Answer:
 def _begin(job: _Job) -> Answer:
     request, stop = job.request, job.stop
     given, dataset = request.shaping, _chosen_dataset(request)
+    if request.fsdp:
+        given.setdefault("optimizer", "adamw")  # Muon needs whole matrices
     start = None if request.init_from is None else _starting_point(request.init_from, dataset)
     resolve_here = _resolver(job, dataset, start)
     resolved = resolve_here(given)
     if request.is_language_modeling:
         check_length(dataset, resolved.model.block_size)
+    if request.fsdp:
+        check_can_shard(resolved.training, job.world, resolved.objective)
     resolved = _compiled_where_worth(request, resolved)
     _say_what_is_chosen(resolved)
     if request.verify_resume:
@@ -130,23 +138,26 @@ def _begin(job: _Job) -> Answer:
         return repeating_command(request, dataset.directory, resolved.model, config, resolve_here)
 
     if job.world.rank:
-        return _train(join_training(resolved, dataset, start, budget), job)
+        return _train(join_training(resolved, dataset, start, budget, job.world), job)
     name = dataset.directory.resolve().name
     directory = output_path(request.out, RUNS, name, request.overwrite)
     explained = training_memory_errors(
-        resolved.model, resolved.training, objective=resolved.objective
+        resolved.model, resolved.training, None, resolved.objective, job.world.parts
     )
     if request.dry_run:
         with explained:
-            training = rehearse_training(directory, resolved, dataset, request.overwrite, start)
+            training = rehearse_training(
+                directory, resolved, dataset, request.overwrite, start, job.world
+            )
         return _planned(training, budget, stop)
     with explained, exclusive(directory):
         remove_stale(directory.parent, directory.name)
         if stop:
             raise stop.before_first_step()
         training = begin_training(
-            directory, resolved, request.preset, dataset, request.overwrite, start, budget, repeat
-        )
+            directory, resolved, request.preset, dataset, request.overwrite, start, budget, repeat,
+            job.world,
+        )  # fmt: skip
         with discarded_unless_committed(training.place):
             return _train(training, job, request.preset, given)
 
@@ -189,7 +200,7 @@ def _resolver(job: _Job, dataset: Dataset, start: StartingPoint | None) -> Resol
 
 def _compiled_where_worth(request: TrainRequest, resolved: Resolved) -> Resolved:
     """The same, with a compiled model where that saves time or is asked for."""
-    is_worth = is_worth_compiling(request.compile, resolved)
+    is_worth = not request.fsdp and is_worth_compiling(request.compile, resolved)
     if not is_worth or not _can_compile(request, resolved.training.device):
         return resolved
     return replace(resolved, training=replace(resolved.training, compile=True))
@@ -247,26 +258,28 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
         record, changed = read_record(directory), change_of_record(directory)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
-        if record.training.compile and not _can_compile(request, device):
+        if request.fsdp:
+            check_can_shard(record.training, job.world, record.objective)
+        if record.training.compile and (request.fsdp or not _can_compile(request, device)):
             record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
         explained = training_memory_errors(
-            record.model, record.training, directory, record.objective
+            record.model, record.training, directory, record.objective, job.world.parts
         )
         if request.dry_run:
             grown = grown_record(record, request.max_iters, device)
             with explained:
-                training, _ = resumed_training(directory, grown, dataset, request.strict)
+                training, _ = resumed_training(directory, grown, dataset, request.strict, job.world)
             return _planned(training, None, stop)
         if job.world.rank:
             grown = grown_record(record, request.max_iters, device)
-            training, _ = resumed_training(directory, grown, dataset, request.strict)
+            training, _ = resumed_training(directory, grown, dataset, request.strict, job.world)
             return _train(training, job, record.preset)
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
         with explained:
             training, problems = continue_training(
-                directory, record, dataset, request.max_iters, device, request.strict
+                directory, record, dataset, request.max_iters, device, request.strict, job.world
             )
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
@@ -277,7 +290,14 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
 
 
 def _planned(training: TrainingRun, budget: TimeBudget | None, stop: StopRequest) -> Answer:
-    """What the run would take; its steps are measured, or planned to fit into the time."""
+    """What the run would take; its steps are measured, or planned to fit into the time.
+
+    Those of a model in parts are not, since that takes all processes.
+    """
+    if training.world.parts > 1:
+        seconds = None if budget is None else budget.seconds
+        length = PlannedLength(training.config.max_iters, seconds, budget is not None)
+        return dry_run(training, training.preflight(), length)
     began = time.monotonic()
     timing, time_used = measure_timing(training, stop), None
     if budget is not None:  # of a run, in which nothing is measured before the first step
@@ -301,7 +321,7 @@ def _train(
     preset: str | None = None,
     given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Answer:
-    training.world, request, stop = job.world, job.request, job.stop
+    request, stop = job.request, job.stop
     if job.world.rank:
         return result(training, run_training(training, Reporter(), stop), 0.0)
     training.title = title_of(training)

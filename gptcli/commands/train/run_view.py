@@ -63,7 +63,7 @@ def announce(
         seconds = training.plan.budget.seconds
         note(f"time: {duration(seconds)}, with as many steps as fit (--time-budget)")
         return None
-    if verbosity().quiet:
+    if verbosity().quiet or training.world.is_sharded:  # to measure would take all processes
         return None
     seconds = estimate_seconds(training, stop)
     is_resumed = training.place.is_in_place  # its size and length were chosen before
