@@ -23,7 +23,6 @@ from gptcli.evaluation.evaluation_pass import evaluating
 from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.evaluation.pair_rewards import PairFigures, pair_rewards
 from gptcli.evaluation.scoring import answer_scores
-from gptcli.runtime.progress import Advance, no_progress
 from gptcli.training.accumulation import Accumulation
 from gptcli.training.losses import implicit_rewards, pair_losses
 from gptcli.training.optimizers import set_rates
@@ -106,12 +105,16 @@ class PairTraining(ABC):
         self._forget()
 
     def evaluation_seconds(self) -> float:
-        """Seconds to evaluate both splits, from the time of some pairs after some to warm up."""
+        """Seconds to evaluate both splits, from the time of some pairs after some to warm up.
+
+        This process measures it by itself.
+        """
         timed = self._pairs.at(slice(_TIMED_PAIRS))
         seconds = 0.0
         for _ in range(2):
             started = time.perf_counter()
-            self._rewards_of(self._split, timed)
+            with evaluating(self._training.model):
+                pair_rewards(self.rewards, self._split, timed)
             seconds = time.perf_counter() - started
         return seconds / len(timed) * sum(len(pairs) for _, _, pairs in self._evaluated())
 
@@ -173,11 +176,6 @@ class PairTraining(ABC):
             done = min(done + count, len(pairs))
             watch(name, done, len(pairs))
 
-        return self._rewards_of(split, pairs, advance)
-
-    def _rewards_of(
-        self, split: TokenSplit, pairs: Pairs, advance: Advance = no_progress
-    ) -> NDArray[np.float64]:
         with evaluating(self._training.model):
             return pair_rewards(self.rewards, split, pairs, self._training.world, advance)
 

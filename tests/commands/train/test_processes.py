@@ -88,6 +88,27 @@ def test_asked_to_stop_all_stop_at_one_step_and_one_alone_goes_on(cli, alone: Pa
     assert weights(alone / "runs/two") == weights(alone / "runs/alone")
 
 
+def test_pairs_are_shared_as_windows_are(cli, masked_dataset, tmp_path: Path) -> None:
+    pairs = [("?" * (n % 5 + 1), "ab" * (n % 3) + "!", "b" * (n % 7) + "!") for n in range(40)]
+    masked_dataset(pairs, pairs[:4], name="pairs")
+    sizes = ("--n-layer", 1, "--n-head", 2, "--n-embd", 16, "--block-size", 16)
+    begun = cli("train", *sizes, "--max-iters", 1, "--data", "data/pairs", "--out", "runs/base")
+    assert begun.code == 0, begun.stderr
+    flags = (
+        "--objective", "dpo", "--init-from", "runs/base", "--data", "data/pairs", "--lr", 0.01,
+        "--batch-size", 4, "--grad-accum", 2, "--max-iters", 4, "--deterministic",
+    )  # fmt: skip
+    done = cli("train", *flags, "--out", "runs/alone")
+    torch.use_deterministic_algorithms(False)  # for the other tests of this process
+    assert done.code == 0, done.stderr
+    started = torchrun(tmp_path, *flags, "--out", "runs/two")
+    try:
+        assert started.wait(LONG) == 0, (tmp_path / "log").read_text()
+    finally:
+        started.kill()
+    assert weights(tmp_path / "runs/two") == weights(tmp_path / "runs/alone")
+
+
 def test_resume_auto_begins_a_run_and_then_continues_it(cli, alone: Path) -> None:
     flags = (*FLAGS, "--out", "runs/auto", "--resume", "auto")
     begun = cli("train", *flags)
