@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.faults import damage, disks, headers, kills
+from tests.faults import damage, disks, headers, kills, processes
 from tests.faults.tally import Case
 
 _ALL = (
     Case("kill -9 at a random time", kills.at_random_times, 3, 50),
     Case("kill -9 at each operation on files", kills.at_each_operation, 6, 1000),
+    Case("a killed peer of two", processes.killed_peers, 2, 20),
+    Case("restarts by torchrun", processes.elastic_restarts, 0, 20),
+    Case("two hosts with a cable", processes.two_hosts, 1, 3),
     Case("disks that fill up", disks.full_disks, 4, 60),
     Case("limits for the size of files", disks.file_limits, 2, 40),
     Case("token files cut to every length", damage.cut_shards, 100, 100_000),

@@ -39,13 +39,15 @@ class DiedError(Exception):
 class Command:
     """``gptcli ARGV`` in ``folder``, within what ``around`` makes in its process.
 
-    What it prints is in the file ``log`` of the folder.
+    What it prints is in the file ``log`` there.
     """
 
-    def __init__(self, folder: Path, *argv: object, around: Around = nullcontext) -> None:
-        self.log = folder / "log"
+    def __init__(
+        self, folder: Path, *argv: object, around: Around = nullcontext, log: str = "log"
+    ) -> None:
+        self.log = folder / log
         words = tuple(map(str, argv))
-        self._process = _context().Process(target=_run, args=(folder, words, around))
+        self._process = _context().Process(target=_run, args=(self.log, words, around))
         self._process.start()
 
     def kill(self) -> None:
@@ -91,11 +93,11 @@ def _answer(pipe: Connection, work: Callable[..., Any], given: Sequence[object])
     pipe.send(work(*given))
 
 
-def _run(folder: Path, words: tuple[str, ...], around: Around) -> None:
-    os.chdir(folder)
-    with Path("log").open("wb") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+def _run(log: Path, words: tuple[str, ...], around: Around) -> None:
+    os.chdir(log.parent)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     sys.argv = ["gptcli", *words]
     estimate._LEAST_SECONDS = 0.0  # telling how long the run will take would take longer
     with around():

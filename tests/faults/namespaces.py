@@ -1,7 +1,9 @@
-"""Namespaces of Linux: a process's own view of disks, in which a user may mount."""
+"""Namespaces of Linux: a process's own view of disks and networks, which a user may change."""
 
 import ctypes
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,17 @@ def check_mounts() -> None:
             raise NotPossibleHere(f"namespaces for mounts are not allowed: {problem}")
     except DiedError as error:
         raise NotPossibleHere(f"namespaces for mounts: {error}") from None
+
+
+def check_networks() -> None:
+    """Raise NotPossibleHere unless a user may join two networks by a cable in namespaces."""
+    if missing := [name for name in ("unshare", "nsenter", "ip") if shutil.which(name) is None]:
+        raise NotPossibleHere(f"there is no {missing[0]}")
+    cable = "ip link add cable0 type veth peer name cable1"
+    tried = subprocess.run(["unshare", "-Urn", "sh", "-c", cable], capture_output=True, check=False)
+    if tried.returncode:
+        why = tried.stderr.decode().strip()
+        raise NotPossibleHere(f"namespaces for networks are not allowed: {why}")
 
 
 def _problem_of_mounting() -> str | None:

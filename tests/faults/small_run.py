@@ -14,7 +14,7 @@ from tests.faults.command import Command
 _FLAGS = (
     "--family", "gpt2", "--n-layer", 1, "--n-head", 1, "--n-embd", 8, "--block-size", 8,
     "--batch-size", 2, "--dropout", 0.1, "--eval-batches", 1, "--precision", "float32",
-    "--device", "cpu", "--compile", "off",
+    "--device", "cpu", "--compile", "off", "--grad-accum", 2, "--deterministic",
 )  # fmt: skip
 _TEXT = "".join(f"LINE {n}:\nthe {n} cats ate {n * n} rats.\n\n" for n in range(60))
 
@@ -39,8 +39,11 @@ class SmallRun:
 
     def start(self, place: Path, **more: object) -> Command:
         """Begin or continue the run ``runs/text`` in a place."""
-        flags = (*self.flags, "--out", "runs/text", "--resume", "auto")
-        return Command(place, "train", *flags, **more)
+        return Command(place, "train", *self.words(), **more)
+
+    def words(self) -> tuple[str, ...]:
+        """The flags that begin or continue the run."""
+        return (*map(str, self.flags), "--out", "runs/text", "--resume", "auto")
 
 
 def small_run(folder: Path, steps: int = 40, interval: int = 10) -> SmallRun:

@@ -44,7 +44,8 @@ class Tally:
 class Case:
     """A kind of fault: ``run(folder, tries)`` tries it in an empty folder.
 
-    ``few`` tries are part of ``make test``, ``many`` of ``make test-faults``.
+    ``few`` tries are part of ``make test``, ``many`` of ``make test-faults``; with no ``few`` a
+    test elsewhere tries it once.
     """
 
     name: str
