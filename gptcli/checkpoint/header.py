@@ -102,11 +102,10 @@ def _parse(header: bytes, first: int, path: Path) -> dict[str, TensorInfo]:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path} has a damaged header: not a JSON object")
-    return {
-        name: _tensor(name, entry, first, path)
-        for name, entry in entries.items()
-        if name != "__metadata__"
-    }
+    metadata = entries.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise CheckpointError(f"{path} has a damaged header: its metadata are not texts")
+    return {name: _tensor(name, entry, first, path) for name, entry in entries.items()}
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from gptcli.runtime.files import write_json
 from gptcli.tokenization.tokenizer import Tokenizer
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
+_STATE_FIELDS = frozenset({"step", "evaluated_step", "best_step", "best_loss"})
 _STEP = re.compile(r"step-(\d{8,16})")
 
 
@@ -148,6 +149,8 @@ def load_step(step: Path) -> Snapshot:
     check_manifest(step)
     raw = read_small_json(step / STATE_FILE)
     try:
+        if missing := _STATE_FIELDS - raw.keys():
+            raise CheckpointError(f"it has no {min(missing)}")
         progress = Progress(**raw)
     except (TypeError, CheckpointError) as error:
         raise CheckpointError(f"{step / STATE_FILE} cannot be used: {error}") from error
