@@ -102,10 +102,16 @@ def _parse(header: bytes, first: int, path: Path) -> dict[str, TensorInfo]:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path} has a damaged header: not a JSON object")
-    metadata = entries.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+    if not _is_metadata(entries.pop("__metadata__", None)):
         raise CheckpointError(f"{path} has a damaged header: its metadata are not texts")
     return {name: _tensor(name, entry, first, path) for name, entry in entries.items()}
+
+
+def _is_metadata(value: Any) -> bool:
+    """Whether the library takes it for metadata."""
+    if isinstance(value, dict):
+        return all(isinstance(text, str) for text in value.values())
+    return value is None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         near = difflib.get_close_matches(str(value).lower(), choices, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
-            f"{flag(name)} {value} is unknown{hint}: choose one of {', '.join(choices)}"
+            f"{flag(name)} {value!s:.40} is unknown{hint}: choose one of {', '.join(choices)}"
         )
 
 

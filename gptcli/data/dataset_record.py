@@ -143,9 +143,9 @@ def parse_record(content: bytes, place: str) -> DatasetRecord:
 
 def _record(value: dict[str, Any]) -> DatasetRecord:
     if value["format"] != FORMAT:
-        raise ValueError(f"format {value['format']!r}, expected {FORMAT!r}")
+        raise ValueError(f"format {value['format']!r:.40}, expected {FORMAT!r}")
     if value["dtype"] not in ITEM_SIZES:
-        raise ValueError(f"dtype {value['dtype']!r}, expected uint16 or uint32")
+        raise ValueError(f"dtype {value['dtype']!r:.40}, expected uint16 or uint32")
     record = DatasetRecord(
         created=str(value["created"]),
         dtype=value["dtype"],
@@ -195,7 +195,7 @@ def _check_masks(name: str, split: SplitRecord) -> None:
 def _shard(split: str, index: int, value: dict[str, Any]) -> Shard:
     # Only the expected name is accepted, so that a record cannot point outside its directory.
     if value["file"] != shard_file(split, index):
-        raise ValueError(f"shard {value['file']!r}, expected {shard_file(split, index)!r}")
+        raise ValueError(f"shard {value['file']!r:.40}, expected {shard_file(split, index)!r}")
     return Shard(
         value["file"],
         _count(value, "tokens", least=1),

@@ -80,7 +80,7 @@ def _free_port() -> int:
 
 def elastic_restarts(folder: Path, tries: int) -> Tally:
     """Kill a process of one torchrun again and again; each time both must begin again."""
-    run, chance, tally = small_run(folder, steps=60 * tries), random.Random(1), Tally()
+    run, chance, tally = small_run(folder, steps=30 * tries), random.Random(1), Tally()
     place = run.place("elastic")
     directory = place / "runs" / "text"
     elastic = ("--nproc-per-node", "2", "--max-restarts", str(tries))

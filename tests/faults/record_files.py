@@ -1,6 +1,7 @@
 """Damaged records, configurations and headers, and what must hold of each that is read."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
@@ -73,7 +74,10 @@ def _read_dataset(path: Path) -> None:
 
 
 def _runs() -> SearchStrategy[bytes]:
-    return _damaged({"format": "gptcli.run/1", **asdict(_RECORD)})
+    with tempfile.TemporaryDirectory() as place:
+        write_record(Path(place), _RECORD)
+        document = json.loads((Path(place) / "train.json").read_bytes())
+    return _damaged(document)
 
 
 def _read_run(path: Path) -> None:

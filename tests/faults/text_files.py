@@ -44,6 +44,7 @@ def _read_lines(path: Path) -> None:
     for line in path.read_bytes().split(b"\n"):
         try:
             text = json.loads(line).get("text")
+            str(text).encode()  # half a character is no text
         except (ValueError, AttributeError, RecursionError):
             continue
         if isinstance(text, str):
