@@ -71,23 +71,44 @@ def begin_with(resolved: Resolved, dataset: Dataset, start: StartingPoint | None
 
 
 def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
-    """The companions of a run that goes on; CheckpointError where one is gone or has changed."""
+    """The companions of a run that goes on, after ``check_companions``."""
     companions, device = Companions(), record.training.device
-    if record.reward is not None:
-        _check_still_there("--reward", record.reward)
     if is_policy(record.objective):
         companions = _rewarded(record.objective, dataset, device)
-        _check_same("--reward", record.reward, companions.reward_origin)
     if record.objective.needs_reference and record.init_from is not None:
-        _check_still_there("--init-from", record.init_from)
         start = StartingPoint.at(Path(record.init_from.checkpoint))
         tokenizer = load_tokenizer(start.directory)
         if dataset.tokenizer.extends(tokenizer) and not tokenizer.extends(dataset.tokenizer):
             start = start.grown(tokenizer, dataset.tokenizer)
-        weights, origin = start.weights(record.model.block_size)
-        _check_same("--init-from", record.init_from, origin)
+        weights, _ = start.weights(record.model.block_size)
         companions = replace(companions, reference=_frozen(record.model, weights, device))
     return companions
+
+
+def check_companions(record: RunRecord) -> None:
+    """Raise CheckpointError where a companion of a run is gone or has changed since it began."""
+    origins = {"--reward": record.reward}
+    if record.objective.needs_reference:
+        origins["--init-from"] = record.init_from
+    for flag, origin in origins.items():
+        if origin is not None:
+            _check_as_it_was(flag, origin)
+
+
+def _check_as_it_was(flag: str, origin: Origin) -> None:
+    what = f"{origin.checkpoint}, the {flag} of this run,"
+    try:
+        now = _weights_hash(Path(origin.checkpoint))
+    except (OSError, GptcliError) as error:
+        raise CheckpointError(
+            f"{what} cannot be read ({error}): put it back; its weights have the sha256 "
+            f"{origin.weights}"
+        ) from error
+    if now != origin.weights:
+        raise CheckpointError(
+            f"{what} has changed: its weights have the sha256 {now}, and had {origin.weights}: "
+            "put it back as it was"
+        )
 
 
 def _rewarded(objective: ObjectiveConfig, dataset: Dataset, device: str) -> Companions:
@@ -108,22 +129,3 @@ def _weights_hash(directory: Path) -> str:
 def _frozen(config: ModelConfig, weights: Weights, device: str) -> GPT:
     model = use_fast_layers(model_with(config, weights)).to(device)
     return model.eval().requires_grad_(False)
-
-
-def _check_still_there(flag: str, origin: Origin) -> None:
-    try:
-        _weights_hash(Path(origin.checkpoint))
-    except (OSError, GptcliError) as error:
-        raise CheckpointError(
-            f"{origin.checkpoint}, the {flag} of this run, cannot be read ({error}): put it back; "
-            f"its weights have the sha256 {origin.weights}"
-        ) from error
-
-
-def _check_same(flag: str, before: Origin | None, now: Origin | None) -> None:
-    if before != now and before is not None:
-        has = "none" if now is None else now.weights
-        raise CheckpointError(
-            f"{before.checkpoint}, the {flag} of this run, has changed: its weights have the "
-            f"sha256 {has}, and had {before.weights}: put it back as it was"
-        )

@@ -34,7 +34,12 @@ from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.world import ALONE, World
 from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
-from gptcli.training.companions import FirstModels, begin_with, companions_again
+from gptcli.training.companions import (
+    FirstModels,
+    begin_with,
+    check_companions,
+    companions_again,
+)
 from gptcli.training.defaults import Resolved
 from gptcli.training.material import material_of
 from gptcli.training.metrics_log import ANSWERS_FILE, METRICS_FILE
@@ -154,6 +159,7 @@ def resumed_training(
     """What ``continue_training`` returns; nothing is written."""
     check_same_data(record, dataset)
     check_description(directory)
+    check_companions(record)
     objective, material = record.objective, None
     if objective == LM:
         check_fits(record.model, record.training, dataset.train.n_tokens, directory, world.parts)

@@ -78,7 +78,8 @@ class TrainingRun:
     def digest(self) -> str:
         """The sha256 of all that decides the next step: weights, step, data and configuration."""
         state = (self.progress.step, weight_sums(self.model))
-        parts = (self.config, self.model.config, self.dataset.identity, *state)
+        configs = (self.objective, self.config, self.model.config)
+        parts = (*configs, self.dataset.identity, *state)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @contextmanager

@@ -209,7 +209,9 @@ class TrainRequest(ObjectiveFlags):
         "--tied/--untied",
     )
 
-    batch_size: int | None = _filled("batch_size", _LENGTH, "Sequences per micro-batch.")
+    batch_size: int | None = _filled(
+        "batch_size", _LENGTH, "Sequences, pairs or answers per micro-batch."
+    )
     grad_accum: int | None = _filled("grad_accum", _LENGTH, "Micro-batches per optimizer step.")
     max_iters: int | None = _filled(
         "max_iters", _LENGTH, "Number of optimizer steps; 0 makes an untrained model."
@@ -305,7 +307,7 @@ class TrainRequest(ObjectiveFlags):
         if self.resume is not None and not self.continues_or_begins:
             self._check_resumes()
         elif not self.is_language_modeling:
-            if self.init_from is None and self.resume is None:
+            if self.init_from is None:
                 raise missing_start(self.objective)
             check_objective_values(self.kind, {**self.shaping, **self.of_objective})
 

@@ -38,6 +38,7 @@ from gptcli.training.training_run import TrainingRun
 _QUIET_SECONDS = 15.0
 _SAMPLING = 0.005  # of the time since the last sample
 _NO_SAMPLE_BELOW = 120.0  # seconds of --time-budget
+_IN_A_LINE = ("loss", "accuracy", "reward", "kl", "answer_tokens")
 _SIZES = ("n_layer", "n_head", "n_embd", "block_size", "batch_size", "grad_accum", "max_iters")
 
 
@@ -274,9 +275,10 @@ class RunView(Reporter):
     def _line(self) -> str:
         """Step, figures and time left; the figures are those of the last line of the log."""
         last, pace, unit = self._status.last, self._status.units_per_second, self._status.unit
-        values = {} if last is None else dict(last.values)
-        norm = values.pop("grad_norm", None)
-        parts = [self._where(), *(f"{_words(name)} {values[name]:.4f}" for name in values)]
+        values: Mapping[str, float] = {} if last is None else last.values
+        norm = values.get("grad_norm")
+        parts = [self._where()]
+        parts += [f"{_words(name)} {values[name]:.4f}" for name in _IN_A_LINE if name in values]
         parts += [] if pace is None else [f"{pace:,.0f} {unit}/s"]
         parts += [] if norm is None else [f"gradient {norm:.2f}"]
         parts += [] if last is None else [f"lr {last.lr:.2g}"]
