@@ -1,16 +1,27 @@
 """The answers of ``prepare``: a dataset, a plan, a shard, a check, the built-in sources."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gptcli.commands.view.answer import Answer, Document
+from gptcli.commands.view.canvas import Canvas
+from gptcli.commands.view.table_layout import to_text
 from gptcli.commands.view.tables import Cell, Figure, Table, facts
-from gptcli.commands.view.terminal import escape_controls, note
+from gptcli.commands.view.terminal import escape_controls, note, verbosity
+from gptcli.config.checks import counted
+from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE
 from gptcli.data.corpus.sources import BUILT_IN_SOURCES
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.plan import Plan
 from gptcli.data.preparation.sharing import WorkShare
 from gptcli.data.preparation.verify import Verified
 from gptcli.runtime.escapes import typed
+from gptcli.tokenization.tokenizer_config import CHAT_TEMPLATE_FILE
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Facts = list[tuple[str, Cell]]
 
@@ -18,12 +29,25 @@ Facts = list[tuple[str, Cell]]
 def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
     """A new dataset; ``is_newest_place``: whether ``train`` finds it without --data."""
     train = "gptcli train" if is_newest_place else f"gptcli train --data {typed(dataset.directory)}"
+    rows = [*_source_facts(dataset), *_token_facts(dataset), *_chat_facts(dataset)]
+    table = facts(str(dataset.directory), rows)
     return Answer(
         "gptcli.prepared/1",
         lambda: _dataset_document(dataset),
-        [facts(str(dataset.directory), [*_source_facts(dataset), *_token_facts(dataset)])],
+        [table],
+        drawing=partial(_detailed, dataset, table) if verbosity().verbose else None,
         after=lambda: note(f"next: {_next_step(dataset, train)}"),
     )
+
+
+def _detailed(dataset: Dataset, table: Table, canvas: Canvas) -> "Iterator[Text | str]":
+    """The summary, and the first document that a model will see."""
+    from gptcli.commands.prepare.first_document import (  # noqa: PLC0415  rich, for styles
+        first_document,
+    )
+
+    yield to_text([table], canvas.width, canvas.in_colour).rstrip("\n")
+    yield from first_document(dataset, canvas)
 
 
 def _next_step(dataset: Dataset, train: str) -> str:
@@ -85,7 +109,34 @@ def _dataset_document(dataset: Dataset) -> Document:
     record = dataset.record.to_json()
     del record["format"]
     around = {"around_documents": _around(dataset)} if dataset.tokenizer.template else {}
-    return {"directory": str(dataset.directory), **record, **around, "identity": dataset.identity}
+    longest = {"longest_document": _longest(dataset)} if dataset.record.is_masked else {}
+    return {
+        "directory": str(dataset.directory),
+        **record,
+        **around,
+        **longest,
+        "identity": dataset.identity,
+    }
+
+
+def _longest(dataset: Dataset) -> int:
+    """The number of tokens in the longest document of a masked dataset."""
+    return max(dataset.split(name).longest_document for name in dataset.record.splits)
+
+
+def _chat_facts(dataset: Dataset) -> Facts:
+    """What is known of documents with answers: their length, their template and their end."""
+    if not dataset.record.is_masked:
+        return []
+    longest, record = _longest(dataset), dataset.record
+    rows: Facts = [("longest", Figure(longest, f"{counted(longest, 'token')} in one document"))]
+    if record.end_of_turn is None:
+        return rows
+    if record.chat_template is not None:
+        is_ours = dataset.tokenizer.chat_template == BUILT_IN_TEMPLATE
+        place = dataset.directory / CHAT_TEMPLATE_FILE
+        rows.append(("template", "built-in" if is_ours else place.as_posix()))
+    return [*rows, ("answers end", f"with {record.end_of_turn}")]
 
 
 def _around(dataset: Dataset) -> dict[str, list[str]]:
@@ -132,7 +183,8 @@ def _tokens(dataset: Dataset, split: str) -> Figure:
     record = dataset.record.splits[split]
     parts = [f"{record.tokens:,} tokens"]
     if dataset.source["split_by"] == "document":
-        parts.append(f"{record.documents:,} document{'s' * (record.documents != 1)}")
+        parts.append(counted(record.documents, "pair" if dataset.record.pairs else "document"))
     if record.targets is not None:
-        parts.append(f"{record.targets:,} count in the loss")
+        share = record.targets / max(record.tokens, 1)
+        parts.append(f"{record.targets:,} count in the loss ({share:.0%})")
     return Figure(record.tokens, ", ".join(parts))

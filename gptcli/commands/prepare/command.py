@@ -253,7 +253,8 @@ def prepare(request: PrepareRequest) -> Answer:
     Of a single text the end is held out. In a collection, every document is followed by an
     end-of-text token, and whole documents are held out. The special tokens that an existing
     tokenizer puts around a text, such as <s>, are put around each document. In records with a
-    prompt and a completion, the loss counts on the completion only.
+    prompt and a completion, the loss counts on the completion only; in chats, which a chat template
+    writes, on what the assistant says.
     """
     from gptcli.commands.prepare.run import run
 
