@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from gptcli.checkpoint.model_files import end_of_turn
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.chat.chat_template import ASSISTANT, ChatTemplate, DocumentPart, Message
+from gptcli.data.chat.chat_template import ASSISTANT, ChatTemplate, Message
+from gptcli.data.chat.encoding import encode_parts
 from gptcli.errors import UsageError
 from gptcli.generation.conversation import TurnWriter
 from gptcli.generation.loaded_model import LoadedModel
@@ -37,20 +38,8 @@ def chat_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
     """
     template = ChatTemplate.of(tokenizer)
     assert template is not None, "see answering"
-    return _encoded(tokenizer, template.render(messages, add_generation_prompt=True))
-
-
-def _encoded(tokenizer: Tokenizer, parts: Sequence[DocumentPart]) -> list[int]:
-    ids: list[int] = []
-    text = ""
-    for part in [*parts, DocumentPart("")]:
-        if not part.joined:
-            ids += tokenizer.encode(text).tolist()
-            text = ""
-        if part.special:
-            ids.append(tokenizer.special_tokens[part.text])
-        else:
-            text += part.text
+    parts = template.render(messages, add_generation_prompt=True)
+    ids: list[int] = encode_parts(tokenizer, parts).tolist()
     return ids
 
 

@@ -257,8 +257,8 @@ class Tokenizer:
         return whole
 
     def with_chat_template(self, template: str | None) -> "Tokenizer":
-        """The same tokenizer with that chat template; None leaves it the one that it has."""
-        if template in (None, self.chat_template):
+        """The same tokenizer with that chat template, or with none."""
+        if template == self.chat_template:
             return self
         other = copy.copy(self)
         other.chat_template = template

@@ -108,14 +108,15 @@ class TokenizerConfig:
         prefixed = settings.get("add_prefix_space", made_by in _PREFIXED)
         is_ours = any((directory / name).is_file() for name in _OUR_FILES)
         template, end = _chat_template(directory, settings, roles), roles["eos_token"]
-        if is_ours and template and roles["pad_token"]:
+        ends = _ids(generation.get("eos_token_id"))
+        if is_ours and template and set(_ids(model.get("pad_token_id"))).intersection(ends):
             end = roles["pad_token"]  # eos_token ends a turn, not a text
         return cls(
             added=_added(directory, settings, {*_names(settings), *_names(names)}),
             start=roles["bos_token"],
             start_ids=_ids(model.get("bos_token_id")),
             end=end,
-            end_ids=(*_ids(model.get("eos_token_id")), *_ids(generation.get("eos_token_id"))),
+            end_ids=(*_ids(model.get("eos_token_id")), *ends),
             adds_start=settings.get("add_bos_token") is True,
             adds_end=settings.get("add_eos_token") is True,
             is_ours=is_ours,

@@ -70,9 +70,13 @@ def test_without_an_end_of_text_there_is_no_padding(written):
 @pytest.mark.parametrize("special", [(), ("<|endoftext|>",)])
 def test_a_reward_model_pads_with_what_ends_no_turn(written, special):
     tokenizer = tokenizer_with(*special)
-    config = said(written(tokenizer, score=True, tied=False), "config.json")
-    assert config["pad_token_id"] == tokenizer.special_tokens.get("<|endoftext|>", 0)
+    directory = written(tokenizer, score=True, tied=False)
+    config = said(directory, "config.json")
+    if special:
+        assert config["pad_token_id"] == tokenizer.special_tokens["<|endoftext|>"]
     assert config["pad_token_id"] != config["eos_token_id"]
+    end = special[0] if special else "<|end|>"
+    assert Tokenizer.load(directory).end_of_text == tokenizer.special_tokens[end]
 
 
 def test_transformers_loads_it_and_stops_at_the_end_of_a_turn(written):

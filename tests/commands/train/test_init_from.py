@@ -167,3 +167,14 @@ def test_data_of_another_chat_template_is_refused_with_both_hashes(cli, trained,
     hashes = [hashlib.sha256(one.encode()).hexdigest()[:12] for one in (other, BUILT_IN_TEMPLATE)]
     assert all(one in done.stderr for one in hashes)
     assert "gptcli prepare TEXT --tokenizer runs/tuned" in done.stderr
+
+
+def test_plain_text_has_no_chat_template_whatever_its_tokenizer(cli, trained, begin) -> None:
+    tokenizer = load_model(trained / "runs/input", "cpu").tokenizer.extended(BUILT_IN_TOKENS)
+    tokenizer.chat_template = BUILT_IN_TEMPLATE
+    (trained / "chatty").mkdir()
+    write_tokenizer(trained / "chatty", tokenizer)
+    made = cli("prepare", "input.txt", "--tokenizer", "chatty", "--out", "data/plain")
+    assert made.code == 0, made.stderr
+    assert begin("--data", "data/plain").code == 0
+    assert load_model(trained / "runs/tuned", "cpu").tokenizer.chat_template is None
