@@ -3,7 +3,7 @@
 B rows of a batch, T steps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from gptcli.config.sampling import SamplingConfig
 from gptcli.generation.decoder import Decoder
-from gptcli.generation.generate import generate, sample_seeds
+from gptcli.generation.generate import GrowingRows, sample_seeds
 from gptcli.model.gpt import GPT
 from gptcli.runtime.progress import Advance, no_progress
 from gptcli.tokenization.tokenizer import Tokenizer
 
-_ROWS_AT_ONCE = 256
+_ENOUGH_ROWS, _MOST_ROWS = 64, 256  # at once
+_SPREAD = 8  # tokens between prompts of a batch that has enough rows
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,7 @@ class AnswerWriter:
         """
         seeds = sample_seeds(self.config, len(prompts)) if seeds is None else seeds
         ids: list[list[int]] = [[] for _ in prompts]
-        by_length = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-        for first in range(0, len(by_length), _ROWS_AT_ONCE):
-            rows = by_length[first : first + _ROWS_AT_ONCE]
+        for rows in _batches([len(prompt) for prompt in prompts]):
             some = [prompts[row] for row in rows], [seeds[row] for row in rows]
             for row, answer in zip(rows, self._batch(*some, after_token), strict=True):
                 ids[row] = answer
@@ -73,31 +72,43 @@ class AnswerWriter:
     def _batch(
         self, prompts: list[Sequence[int]], seeds: list[int], after_token: Callable[[], None]
     ) -> list[list[int]]:
-        most, lengths = self.config.max_new_tokens, [len(prompt) for prompt in prompts]
-        decoder = Decoder(
-            self.model,
-            len(prompts),
-            self.device,
-            longest=max(lengths) + most,
-            compiled=False,  # it would not see an update of the weights
-        )
-        ends = torch.tensor(sorted(self.ends), dtype=torch.long)
-        done, steps = torch.zeros(len(prompts), dtype=torch.bool), []
+        most, ends = self.config.max_new_tokens, torch.tensor(sorted(self.ends), dtype=torch.long)
+        longest = max(map(len, prompts)) + most
+        # A compiled step would not see an update of the weights.
+        decoder = Decoder(self.model, len(prompts), self.device, longest=longest, compiled=False)
         known = self.tokenizer.vocab_size, self.tokenizer.missing_ids
-        for step in generate(decoder, prompts, self.config, *known, seeds):
-            steps.append(step.ids)
-            done |= (step.columns >= 0) & torch.isin(step.ids, ends)
-            done |= step.columns >= most - 1
+        growing = GrowingRows(decoder, prompts, self.config, *known, seeds)
+        written = torch.zeros(len(prompts), most, dtype=torch.long)
+        rows = torch.arange(len(prompts))  # that still grow
+        done = torch.zeros(len(prompts), dtype=torch.bool)
+        while not bool(done.all()):
+            step = growing.step()
+            own = (step.columns >= 0) & (step.columns < most)
+            written[rows[own], step.columns[own]] = step.ids[own]
+            done |= own & (torch.isin(step.ids, ends) | (step.columns == most - 1))
             after_token()
-            if bool(done.all()):
-                break
-        written = torch.stack(steps, dim=1).tolist()  # (B, T)
-        begins = [length - min(lengths) for length in lengths]
-        return [
-            self._until_end(row[begin : begin + most])
-            for row, begin in zip(written, begins, strict=True)
-        ]
+            living = (~done).nonzero()[:, 0]
+            if 0 < 2 * len(living) <= len(rows):
+                growing.keep(living)
+                rows, done = rows[living], done[living]
+        return [self._until_end(answer) for answer in written.tolist()]
 
     def _until_end(self, ids: list[int]) -> list[int]:
         place = next((place for place, number in enumerate(ids) if number in self.ends), len(ids))
         return ids[: place + 1]
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The rows that are answered together: many, and of similar length.
+
+    Until a longer prompt is used up, the rows of shorter ones are computed with it.
+    """
+    rows: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        is_far = len(rows) >= _ENOUGH_ROWS and lengths[row] > lengths[rows[0]] + _SPREAD
+        if is_far or len(rows) == _MOST_ROWS:
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows

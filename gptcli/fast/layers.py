@@ -22,6 +22,7 @@ _SMALL_HEAD = 64  # numbers
 _FEW_ROWS = 2  # up to here MKL is faster
 _MANY_ROWS = 64  # of a batch in training or evaluation; a step of sampling has fewer
 _ALIGNED = 64  # numbers of a row, which a GPU's fast products need
+_MANY_TEXTS, _FEW_KEYS = 64, 16  # that grow at once; products of fewer keys are slow
 
 
 def use_fast_layers(model: _Model) -> _Model:
@@ -52,16 +53,43 @@ def attend_fast(
     """``attend``, for small heads in bfloat16 on a CPU by way of float32.
 
     The CPU's bfloat16 kernel takes twice as long as the float32 one for them. With dropout,
-    which it does not have, the pattern is computed apart.
+    which it does not have, the pattern is computed apart. A new token of many texts looks back
+    by two batched products.
     """
     if dropout and takes_fast_dropout(query):
         return attend_dropping(query, key, value, past, dropout)
+    if past and _takes_products(query, key):
+        return attend_from_one(query, key, value)
     is_half = query.device.type == "cpu" and value.dtype == torch.bfloat16
     if not is_half or query.shape[3] >= _SMALL_HEAD:
         return attend(query, key, value, past, dropout)
     with torch.autocast("cpu", enabled=False):
         query, key = query.to(value.dtype), key.to(value.dtype)  # norms may have widened them
         return attend(query.float(), key.float(), value.float(), past, dropout).to(value.dtype)
+
+
+def _takes_products(query: Tensor, key: Tensor) -> bool:
+    return (
+        query.shape[2] == 1
+        and len(query) >= _MANY_TEXTS
+        and key.shape[2] >= _FEW_KEYS
+        and query.device.type == "cpu"
+        and query.dtype == key.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+    )
+
+
+def attend_from_one(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention of the last position alone: query (B, H, 1, D), keys (B, K, S, D), all seen.
+
+    The fused kernel is made for many queries, and takes up to 1.7 times as long.
+    """
+    B, H, _, D = query.shape
+    K = key.shape[1]
+    grouped = (query * D**-0.5).view(B * K, H // K, D)
+    weights = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2)).softmax(-1)
+    return torch.bmm(weights, value.flatten(0, 1)).view(B, H, 1, D)
 
 
 class FastLinear(nn.Linear):

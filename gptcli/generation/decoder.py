@@ -93,6 +93,13 @@ class Decoder:
         common = int(differs[0]) if len(differs) else n
         self._forget(common)
 
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone (numbers counted from 0); not with a compiled step."""
+        assert self._step is None, "it was compiled for a number of rows"
+        self._read = self._read[rows]
+        if self._cache is not None:
+            self._cache.keep(rows.to(self._device))
+
     def _forget(self, n_tokens: int) -> None:
         """Drop all tokens after the first ``n_tokens``, also those of an interrupted read."""
         assert self._cache is not None

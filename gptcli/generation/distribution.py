@@ -113,6 +113,11 @@ class RandomStreams:
             self._drawn = torch.cat([self._drawn, torch.stack(new)], dim=1)
         return self._drawn.gather(1, columns[:, None])
 
+    def keep(self, rows: Tensor) -> None:
+        """Go on with the streams of these rows alone."""
+        self._generators = [self._generators[row] for row in rows.tolist()]
+        self._drawn = self._drawn[rows]
+
 
 def draw(probabilities: Tensor, places: Tensor) -> Tensor:
     """Draw one token id per row (B,), by a random number per row: ``places`` (B, 1) in [0, 1).

@@ -38,7 +38,65 @@ class GenerationStep:
     columns: Tensor
 
 
-@torch.inference_mode()
+class GrowingRows:
+    """Rows of ids, each of which continues a prompt, by one token at once.
+
+    All rows begin at the length of the shortest prompt, so that they share one position: a longer
+    prompt goes on until it is used up, and only then tokens are drawn in its row. Each row draws
+    from a stream of its own (``seeds``; by default those of ``config.seed``), so it does not
+    depend on the others. Only ids below ``n_tokens`` are drawn, and of these none of ``never``:
+    published models have more outputs than their tokenizers have tokens. ``decoder`` has a row
+    for each prompt, and may hold a part of the texts already.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        prompts: Sequence[Sequence[int]],
+        config: SamplingConfig,
+        n_tokens: int | None = None,
+        never: Sequence[int] = (),
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        lengths = [len(prompt) for prompt in prompts]
+        shortest, longest = min(lengths), max(lengths)
+        assert shortest, "a prompt needs at least one token"
+        self._decoder = decoder
+        self._config = config
+        self._n_tokens = n_tokens
+        self._never = torch.tensor(never, dtype=torch.long)
+        self._streams = RandomStreams(
+            sample_seeds(config, len(prompts)) if seeds is None else seeds
+        )
+        self._lengths = torch.tensor(lengths)
+        self._prompts = _padded(prompts, longest)
+        self._ids = self._prompts[:, :shortest]  # (B, tokens so far)
+        self.n_steps = longest - shortest + config.max_new_tokens
+        decoder.go_back_to(self._ids)
+
+    @torch.inference_mode()
+    def step(self) -> GenerationStep:
+        """Add a token to every row."""
+        place = self._ids.shape[1]
+        logits = self._decoder.next_logits(self._ids)[:, : self._n_tokens]
+        if len(self._never):
+            logits = logits.index_fill(1, self._never, -torch.inf)
+        probabilities = next_token_probabilities(logits, self._ids, self._config)
+        columns = place - self._lengths
+        new = draw(probabilities, self._streams.at(columns.clamp(min=0)))
+        if place < self._prompts.shape[1]:
+            new = torch.where(columns < 0, self._prompts[:, place], new)
+        self._ids = torch.cat([self._ids, new[:, None]], dim=1)
+        return GenerationStep(new, logits, probabilities, columns)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone (numbers counted from 0), which saves time for the others."""
+        self._decoder.keep(rows)
+        self._streams.keep(rows)
+        self._lengths, self._prompts = self._lengths[rows], self._prompts[rows]
+        self._ids = self._ids[rows]
+
+
 def generate(
     decoder: Decoder,
     prompts: Sequence[Sequence[int]],
@@ -47,34 +105,10 @@ def generate(
     never: Sequence[int] = (),
     seeds: Sequence[int] | None = None,
 ) -> Iterator[GenerationStep]:
-    """Yield steps, each a new token for every row, until all have ``max_new_tokens`` of their own.
-
-    ``decoder`` has a row for each prompt, and may hold a part of the texts already. All rows begin
-    at the length of the shortest prompt, so that they share one position: a longer prompt goes on
-    until it is used up, and only then tokens are drawn in its row. Each row draws from a stream of
-    its own (``seeds``; by default those of ``config.seed``), so it does not depend on the others.
-    Only ids below ``n_tokens`` are drawn, and of these none of ``never``: published models have
-    more outputs than their tokenizers have tokens.
-    """
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    shortest, longest = int(lengths.min()), int(lengths.max())
-    assert shortest, "a prompt needs at least one token"
-    streams = RandomStreams(sample_seeds(config, len(prompts)) if seeds is None else seeds)
-    given = _padded(prompts, longest)
-    ids = given[:, :shortest]  # (B, tokens so far)
-    excluded = torch.tensor(never, dtype=torch.long)
-    decoder.go_back_to(ids)
-    for place in range(shortest, longest + config.max_new_tokens):
-        logits = decoder.next_logits(ids)[:, :n_tokens]
-        if never:
-            logits = logits.index_fill(1, excluded, -torch.inf)
-        probabilities = next_token_probabilities(logits, ids, config)
-        columns = place - lengths
-        new = draw(probabilities, streams.at(columns.clamp(min=0)))
-        if place < longest:
-            new = torch.where(columns < 0, given[:, place], new)
-        ids = torch.cat([ids, new[:, None]], dim=1)
-        yield GenerationStep(new, logits, probabilities, columns)
+    """Yield steps of GrowingRows until all rows have ``max_new_tokens`` of their own."""
+    rows = GrowingRows(decoder, prompts, config, n_tokens, never, seeds)
+    for _ in range(rows.n_steps):
+        yield rows.step()
 
 
 def sample_seeds(config: SamplingConfig, n_rows: int) -> list[int]:

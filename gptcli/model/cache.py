@@ -29,6 +29,10 @@ class LayerCache:
         self.length = end
         return self.keys[:rows, :, :end], self.values[:rows, :, :end]
 
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows of the batch but these."""
+        self.keys, self.values = self.keys[rows], self.values[rows]
+
 
 class KeyValueCache:
     """One LayerCache per layer; ``length`` positions are filled in each.
@@ -69,6 +73,11 @@ class KeyValueCache:
         for layer in self.layers:
             layer.length += 1
         return self.length
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows of the batch but these; their order is the new one."""
+        for layer in self.layers:
+            layer.keep(rows)
 
     def shorten(self, length: int) -> None:
         """Forget the positions from ``length`` on; their memory is used again."""

@@ -38,7 +38,9 @@ def writer(model: GPT, most: int = 12, **options: float) -> AnswerWriter:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_an_answer_is_what_the_question_alone_gets(gpt, temperature, monkeypatch) -> None:
-    monkeypatch.setattr(answering, "_ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(answering, "_ENOUGH_ROWS", 5)
+    monkeypatch.setattr(answering, "_MOST_ROWS", 16)
+    monkeypatch.setattr(answering, "_SPREAD", 1)
     asked = writer(gpt, temperature=temperature)
     found = asked.answers(PROMPTS, SEEDS)
     for row, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True)):

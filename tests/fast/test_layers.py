@@ -14,6 +14,7 @@ from gptcli.fast.layers import (
     FastLinear,
     _OneDNNProduct,
     attend_fast,
+    attend_from_one,
     padded_linear,
     use_fast_layers,
 )
@@ -145,3 +146,17 @@ def test_other_precisions_are_torchs_own(dtype: torch.dtype) -> None:
 def test_autocast_computes_in_bfloat16() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert FastLinear(nn.Linear(4, 3))(torch.randn(2, 4)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("n_keys", "n_kv_head"), [(16, 4), (40, 2), (33, 1)])
+def test_a_new_token_of_many_texts_sees_what_the_fused_kernel_sees(n_keys, n_kv_head) -> None:
+    draw = torch.Generator().manual_seed(1)
+    query = torch.randn(64, 4, 1, 8, generator=draw)
+    room = torch.randn(2, 64, n_kv_head, 50, 8, generator=draw)  # a cache with more positions
+    key, value = room[0, :, :, :n_keys], room[1, :, :, :n_keys]
+    expected = F.scaled_dot_product_attention(query, key, value, enable_gqa=n_kv_head < 4)
+    torch.testing.assert_close(attend_from_one(query, key, value), expected)
+    with torch.inference_mode():
+        found = attend_fast(query, key, value, n_keys - 1, 0.0)
+    assert torch.equal(found, attend_from_one(query, key, value))
+    assert not torch.equal(found, expected), "nothing else was computed"

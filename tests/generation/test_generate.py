@@ -18,7 +18,7 @@ from gptcli.config.sampling import SamplingConfig
 from gptcli.families.registry import FAMILIES, TRAINABLE
 from gptcli.generation.decoder import Decoder, window_start
 from gptcli.generation.distribution import draw, next_token_probabilities
-from gptcli.generation.generate import TextGenerator, generate
+from gptcli.generation.generate import GrowingRows, TextGenerator, generate
 from gptcli.generation.loaded_model import LoadedModel
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
@@ -103,6 +103,21 @@ def test_rows_of_different_lengths_write_what_each_writes_alone(
     assert answers == [
         alone(model, prompt, seed, config) for prompt, seed in zip(prompts, seeds, strict=True)
     ]
+
+
+def test_rows_that_are_kept_go_on_as_if_the_others_were_there(model: GPT) -> None:
+    config, prompts = SamplingConfig(max_new_tokens=12), [[1], [2, 3, 4], [5, 6], [7]]
+    whole = GrowingRows(Decoder(model, 4, "cpu", compiled=False), prompts, config)
+    fewer = GrowingRows(Decoder(model, 4, "cpu", compiled=False), prompts, config)
+    rows = torch.arange(4)
+    for place in range(whole.n_steps):
+        if place in (1, 6):  # within a prompt, and behind it
+            kept = torch.tensor([0, 1, 3] if place == 1 else [2, 1])
+            fewer.keep(kept)
+            rows = rows[kept]
+        all_ids, some = whole.step(), fewer.step()
+        assert all_ids.ids[rows].tolist() == some.ids.tolist()
+        assert all_ids.columns[rows].tolist() == some.columns.tolist()
 
 
 def test_sample_i_is_the_same_whatever_the_number_of_samples(model: GPT) -> None:
