@@ -107,8 +107,8 @@ class TokenizerConfig:
         frame = _FRAMES.get(made_by)
         prefixed = settings.get("add_prefix_space", made_by in _PREFIXED)
         is_ours = any((directory / name).is_file() for name in _OUR_FILES)
-        template, end = _chat_template(directory, settings, roles), roles["eos_token"]
-        ends = _ids(generation.get("eos_token_id"))
+        template = _chat_template(directory, settings, {} if is_ours else roles)
+        end, ends = roles["eos_token"], _ids(generation.get("eos_token_id"))
         if is_ours and template and set(_ids(model.get("pad_token_id"))).intersection(ends):
             end = roles["pad_token"]  # eos_token ends a turn, not a text
         return cls(
@@ -157,7 +157,7 @@ def _read(file: Path) -> dict[str, Any]:
 def _chat_template(
     directory: Path, settings: Mapping[str, Any], roles: Mapping[str, str | None]
 ) -> str | None:
-    """The template of a directory; tokens that it mentions by their role are set in it.
+    """The template of a directory; the tokens ``roles`` that it mentions are set in it.
 
     It lies in a file of its own or, in older directories, in tokenizer_config.json: as a text, or
     in a list of which the one named default counts.

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gptcli.data.chat.chat_template import ChatTemplate, Message
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.tokenization.byte_level import byte_letters
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.tokenization.tokenizer import Tokenizer, write_tokenizer
+from gptcli.tokenization.tokenizer_config import TokenizerConfig
 from gptcli.tokenization.trainer import character_tokenizer
 
 MERGES = "#version: 0.2\nt h\nth e\nĠ the\n1 2\n"
@@ -224,3 +226,46 @@ def test_a_space_before_words_is_added_as_transformers_does(tmp_path, maker):
     theirs = transformers.AutoTokenizer.from_pretrained(directory)
     ours = load_tokenizer(directory).encode(TEXT.replace("<|im_end|>", ""))
     assert ours.tolist() == theirs.encode(TEXT.replace("<|im_end|>", ""), add_special_tokens=False)
+
+
+@pytest.mark.parametrize(
+    ("files", "template"),
+    [
+        ({"chat_template.jinja": "a\n"}, "a\n"),
+        ({"tokenizer_config.json": {"chat_template": "b"}}, "b"),
+        ({"chat_template.jinja": "a", "tokenizer_config.json": {"chat_template": "b"}}, "a"),
+        (
+            {
+                "tokenizer_config.json": {
+                    "chat_template": [
+                        {"name": "tool_use", "template": "c"},
+                        {"name": "default", "template": "d"},
+                    ]
+                }
+            },
+            "d",
+        ),
+        ({"tokenizer_config.json": {"chat_template": {"default": "d"}}}, None),
+        ({"tokenizer_config.json": {}}, None),
+    ],
+)
+def test_the_chat_template_is_where_makers_put_it(tmp_path, files, template):
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (tmp_path / name).write_bytes(text.encode())
+    assert TokenizerConfig.read(tmp_path).chat_template == template
+
+
+def test_tokens_that_a_chat_template_names_by_their_role_are_set_in_it(tmp_path):
+    settings = {
+        "bos_token": {"content": "<s>"},
+        "eos_token": "</s>",
+        "pad_token": "<pad>",
+        "chat_template": "{{ bos_token }}{{ messages[0].content + eos_token }}",
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    template = TokenizerConfig.read(tmp_path).chat_template
+    assert template is not None
+    assert "pad_token" not in template
+    parts = ChatTemplate(template, ("<s>", "</s>")).render([Message("user", "hi")])
+    assert [part.text for part in parts] == ["<s>", "hi", "</s>"]

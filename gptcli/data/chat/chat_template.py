@@ -150,7 +150,12 @@ class ChatTemplate:
         spelled = _spelled(self.special_tokens)
         if not any(sign in content for sign in spelled.first_signs):
             return content
-        return spelled.begun.sub(rf"\1{_HIDDEN}", content)
+        places = {found.start() + 1 for found in spelled.anywhere.finditer(content)}
+        lengths = range(1, min(spelled.longest, len(content) + 1))
+        # A template might write the rest of a name behind a content.
+        places |= {len(content) + 1 - n for n in lengths if content[-n:] in spelled.beginnings}
+        edges = [0, *sorted(places), len(content)]
+        return _HIDDEN.join(content[low:high] for low, high in pairwise(edges))
 
     def _prefix_spans(self, whole: str, messages: Sequence[Message]) -> list[Span]:
         """What the assistant's turns add to the text before them, to their end token."""
@@ -235,27 +240,32 @@ class _Spelled:
 
     Attributes:
         whole: the names, as a template writes them.
-        begun: the first character of a name, or of its beginning at the end of a content, behind
-            which a template might write the rest.
+        anywhere: the places where a name begins, also within another.
+        beginnings: the beginnings of names, without their last characters.
         first_signs: the first characters of the names.
+        longest: the length of the longest name.
 
     """
 
     whole: re.Pattern[str]
-    begun: re.Pattern[str]
+    anywhere: re.Pattern[str]
+    beginnings: frozenset[str]
     first_signs: frozenset[str]
+    longest: int
 
 
 @lru_cache(maxsize=16)
 def _spelled(names: tuple[str, ...]) -> _Spelled:
     longest_first = sorted(names, key=len, reverse=True)
     whole = "|".join(map(re.escape, longest_first)) or _NEVER
-    begun = {name[:length] for name in names for length in range(1, len(name))}
-    at_the_end = "|".join(map(re.escape, sorted(begun))) or _NEVER
+    signs = frozenset(name[0] for name in names)
+    first = f"[{re.escape(''.join(sorted(signs)))}]" if names else _NEVER
     return _Spelled(
         re.compile(f"(?:{whole})(?!{_HIDDEN})"),
-        re.compile(rf"(?=(?:{whole})|(?:{at_the_end})\Z)(.)", re.DOTALL),
-        frozenset(name[0] for name in names),
+        re.compile(f"(?={first})(?={whole})"),  # the first sign by itself, for that is fast
+        frozenset(name[:length] for name in names for length in range(1, len(name))),
+        signs,
+        max(map(len, names), default=0),
     )
 
 
@@ -276,6 +286,6 @@ def _end_token(template: ChatTemplate) -> str:
     if place < 0 or found is None:
         raise CheckpointError(
             "the chat template writes no special token of the tokenizer behind an answer, so a "
-            "model could not learn to stop: write one there, such as <|end|>"
+            "model could not learn to stop: give --chat-template with one there, such as <|end|>"
         )
     return found[0]

@@ -100,7 +100,7 @@ def prepared_choice(
         choice = replace(choice, special_tokens=names)
     template = ChatTemplate(text, tuple(dict.fromkeys((*names, END_OF_TEXT))))
     try:
-        _check_template(template, choice)
+        _check_template(template, choice, given)
     except CheckpointError as error:
         if given is None:
             raise
@@ -108,8 +108,11 @@ def prepared_choice(
     return choice, template
 
 
-def _check_template(template: ChatTemplate, choice: TokenizerChoice) -> None:
-    missing = dict.fromkeys(_TOKEN_NAME.findall(template.text))
+def _check_template(
+    template: ChatTemplate, choice: TokenizerChoice, given: TemplateFile | None
+) -> None:
+    # Some makers write such names as text, and their own template is that of their model.
+    missing = dict.fromkeys(_TOKEN_NAME.findall("" if given is None else given.text))
     for name in template.special_tokens:
         missing.pop(name, None)
     if missing:
