@@ -3,9 +3,9 @@
 The first use of TRL in a process takes seconds, so all that asks it is here.
 """
 
+import json
 import random
 from collections import defaultdict
-from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +16,12 @@ from torch import Tensor
 
 from gptcli.checkpoint.model_files import write_description
 from gptcli.checkpoint.tensors import save_weights
+from gptcli.config.data import PrepareConfig
 from gptcli.config.model import ModelConfig
-from gptcli.data.answer_rows import AnswerRows
+from gptcli.data.answer_rows import AnswerRows, rows_of_pairs
 from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE, BUILT_IN_TOKENS
+from gptcli.data.preparation.prepare import Preparation, prepare
+from gptcli.data.questions import pairs_of
 from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.evaluation.pair_rewards import PairFigures
 from gptcli.evaluation.scoring import answer_scores
@@ -30,7 +33,6 @@ from gptcli.tokenization.trainer import character_tokenizer
 from gptcli.training.losses import clipped_share, group_policy_losses, implicit_rewards
 
 CLIP, BETA = 0.2, 0.3
-ASSISTANT = "<|assistant|>"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz ?."
 
 
@@ -116,19 +118,13 @@ def ranked_answers(count: int = 12) -> list[Record]:
     ]
 
 
-def rows_of(records: list[Record], tokenizer: Tokenizer) -> AnswerRows:
-    """The chosen answers, then the rejected ones, as the built-in template writes them."""
-
-    def ids(text: str, *around: str) -> list[int]:
-        before, after = (tokenizer.special_tokens[name] for name in around)
-        return [before, *tokenizer.encode(text).tolist(), after]
-
-    def rendered(turns: list[dict[str, str]]) -> list[int]:
-        return [*chain(*(ids(one["content"], f"<|{one['role']}|>", "<|end|>") for one in turns))]
-
-    prompts = [[*rendered(one["prompt"]), tokenizer.special_tokens[ASSISTANT]] for one in records]
-    answers = [rendered(one[which])[1:] for which in ("chosen", "rejected") for one in records]
-    return AnswerRows.of(prompts * 2, answers)
+def prepared(records: list[Record], tokenizer: Tokenizer, folder: Path) -> AnswerRows:
+    """The rows of a dataset that `prepare` makes of these records, with their chat template."""
+    source = folder / "records.jsonl"
+    source.write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    config = PrepareConfig(val_fraction=0.0)
+    split = prepare(Preparation([str(source)], tokenizer, config=config), folder / "data").train
+    return rows_of_pairs(split, pairs_of(split))
 
 
 @pytest.fixture(scope="module", params=["with", "without"])
@@ -183,7 +179,9 @@ def test_a_reward_model_has_the_loss_accuracy_and_margin_of_trl(
     model = moved(new_model(sizes_for(tokenizer).scoring(), 1), 2)
     records = ranked_answers()
     with torch.no_grad():
-        rewards = answer_scores(model, rows_of(records, tokenizer)).double().view(2, -1).T
+        rewards = (
+            answer_scores(model, prepared(records, tokenizer, tmp_path)).double().view(2, -1).T
+        )
     ours = PairFigures.of(rewards.numpy())
     data = Dataset.from_list(records)
     trainer = RewardTrainer(
@@ -207,7 +205,7 @@ def test_dpo_has_the_loss_accuracy_and_margin_of_trl(tokenizer, settings, tmp_pa
     reference = moved(new_model(config, 1), 2)
     model = moved(new_model(config, 1), 2)
     moved(model, 3)
-    rows = rows_of(records, tokenizer)
+    rows = prepared(records, tokenizer, tmp_path)
     with torch.no_grad():
         lp, ref = (
             answer_log_probabilities(one, rows, tokenizer.vocab_size) for one in (model, reference)

@@ -8,7 +8,7 @@ from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.repetition import Resolve
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import counted
-from gptcli.config.objective import RewardModeling, learns_from_rewards
+from gptcli.config.objective import learns_from_rewards
 from gptcli.data.dataset import Dataset
 from gptcli.errors import UsageError
 from gptcli.runtime.device import get_threads
@@ -27,11 +27,6 @@ def objective_resolver(
     if is_policy and world.size > 1:
         raise UsageError(
             f"--objective {kind.name} is trained by one process: run it without torchrun"
-        )
-    if start.model.score and kind is not RewardModeling:
-        raise UsageError(
-            f"--init-from {start.directory.as_posix()} is a reward model, which scores and does "
-            f"not write: --objective {kind.name} begins with a language model"
         )
     context = start.model.block_size
     material = material_of(kind, dataset, context, request.max_new_tokens)

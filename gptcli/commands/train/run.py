@@ -28,9 +28,10 @@ from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.terminal import Verbosity, detail, note, set_verbosity, warn
 from gptcli.config.checks import flag
 from gptcli.config.data import SPLITS
+from gptcli.config.objective import RewardModeling
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import DivergedError, ResourceError, TrainingStopped
+from gptcli.errors import DivergedError, ResourceError, TrainingStopped, UsageError
 from gptcli.evaluation.processes import joined
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
@@ -117,7 +118,7 @@ def _begin(job: _Job) -> Answer:
     given, dataset = request.shaping, _chosen_dataset(request)
     if request.fsdp:
         given.setdefault("optimizer", "adamw")  # Muon needs whole matrices
-    start = None if request.init_from is None else _starting_point(request.init_from, dataset)
+    start = None if request.init_from is None else _starting_point(request, dataset)
     resolve_here = _resolver(job, dataset, start)
     resolved = resolve_here(given)
     if request.is_language_modeling:
@@ -164,7 +165,7 @@ def _begin(job: _Job) -> Answer:
 
 def _chosen_dataset(request: TrainRequest) -> Dataset:
     dataset = Dataset.open(chosen_dataset(request.data))
-    if dataset.record.is_masked and dataset.tokenizer.end_of_text is None:
+    if dataset.record.is_masked and not dataset.answer_ends:
         note(
             f"answers in {dataset.directory.as_posix()} have no end, so the model does not learn "
             "to end one: its tokenizer has no end-of-text token (prepare tells how to get one)"
@@ -227,8 +228,13 @@ def _can_compile(request: TrainRequest, device: str) -> bool:
     return True
 
 
-def _starting_point(checkpoint: Path, dataset: Dataset) -> StartingPoint:
-    start = StartingPoint.at(chosen_model(checkpoint))
+def _starting_point(request: TrainRequest, dataset: Dataset) -> StartingPoint:
+    start = StartingPoint.at(chosen_model(request.init_from))
+    if start.model.score and request.kind is not RewardModeling:
+        raise UsageError(
+            f"--init-from {start.directory.as_posix()} is a reward model, which scores and does "
+            f"not write: --objective {request.objective} begins with a language model"
+        )
     note_step(start.directory, weights_step(start.directory))
     for text in omission_notes(start.directory):
         note(text)

@@ -53,7 +53,7 @@ def place(cli, kept: Path, tmp_path: Path) -> Path:
 
 def objective(name: str, *flags: object) -> tuple[object, ...]:
     given = ("--init-from", "runs/base", "--data", "data/pairs", "--out", f"runs/{name}")
-    return ("train", "--objective", name, *SHORT[name], *given, *flags)
+    return ("train", "--objective", name, *SHORT.get(name, ()), *given, *flags)
 
 
 def lines_of(run: Path, file: str) -> list[dict[str, object]]:
@@ -154,6 +154,7 @@ def test_a_companion_that_is_gone_or_has_changed_is_named(cli, place: Path, name
         (objective("grpo", "--max-new-tokens", 30), "at most 7 fit"),
         (objective("ppo", "--gae-lambda", 1.5), "--gae-lambda 1.5 is above 1"),
         (objective("ppo", "--init-from", "runs/reward"), "is a reward model, which scores"),
+        (objective("lm", "--init-from", "runs/reward"), "is a reward model, which scores"),
         (("--objective", "ppo", "--init-from", "runs/base"), "ppo needs --reward"),
         (("--resume", "runs/base", "--objective", "dpo"), "--objective cannot change"),
     ],
