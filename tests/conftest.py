@@ -1,5 +1,6 @@
 """What tests share: the command line in this process or another, and the folder beside the repo."""
 
+import contextlib
 import hashlib
 import http.server
 import io
@@ -125,6 +126,7 @@ class Hub:
     code: str = ""  # what the hub says about an error, for machines
     tag: str = ""  # of every file; without one its sha256
     delay: float = 0.0  # seconds between the parts of an answer
+    pause: float = 0.0  # seconds between the bytes of a file
     is_hub: bool = True  # else a web server that answers everything with a page
 
 
@@ -148,8 +150,17 @@ def hub_handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_header("X-Repo-Commit", HUB_COMMIT)
                 self.send_header("X-HF-Warning", "nag; please sign in")
             self.end_headers()
-            if self.command == "GET":
+            if self.command == "GET" and not hub.pause:
                 self.wfile.write(content)
+            elif self.command == "GET":
+                self.trickle(content)
+
+        def trickle(self, content: bytes) -> None:
+            with contextlib.suppress(OSError):  # nobody waits any longer
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(hub.pause)
 
         do_HEAD = do_GET  # noqa: N815
 

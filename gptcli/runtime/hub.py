@@ -16,7 +16,8 @@ from gptcli.errors import ResourceError, UsageError
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[.-](?![.-])){0,95}"
 _LONGEST_ASKING, _LONGEST_DOWNLOAD = 20.0, 300.0  # seconds
-_LARGE = (".safetensors", ".parquet")  # may take as long as they need
+_LARGE = (".safetensors", ".parquet")  # may take longer, by their size
+_SLOWEST = 50_000  # bytes a second
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 Result = TypeVar("Result")
@@ -109,7 +110,7 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
 
     If ``is_offline``, files are looked for in the cache alone.
     """
-    from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import errors, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     def download(file: str) -> Path:
         known = try_to_load_from_cache(hub_id, file)
@@ -118,11 +119,13 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
             check_sha256(Path(path))
         return Path(path)
 
+    def longest(file: str) -> float:
+        if is_offline or not file.endswith(_LARGE):
+            return _LONGEST_DOWNLOAD
+        return longest_download(hf_hub_url(hub_id, file, endpoint=endpoint()))
+
     try:
-        paths = [
-            within(None if file.endswith(_LARGE) else _LONGEST_DOWNLOAD, partial(download, file))
-            for file in files
-        ]
+        paths = [within(longest(file), partial(download, file)) for file in files]
     except Exception as error:
         is_lost = isinstance(error, errors.LocalEntryNotFoundError) and not is_offline
         if isinstance(error, errors.EntryNotFoundError) and not is_lost:
@@ -132,6 +135,17 @@ def _download(hub_id: str, files: tuple[str, ...], is_offline: bool) -> Path | N
             f"({reason(error)}): try again"
         ) from None
     return paths[0].parent
+
+
+def longest_download(url: str) -> float:
+    """Seconds after which a download is given up, by the size that the server announces."""
+    from huggingface_hub import get_hf_file_metadata
+
+    try:
+        size = within(_LONGEST_ASKING, partial(get_hf_file_metadata, url, timeout=10)).size
+    except Exception:  # the download itself will say what is wrong
+        size = None
+    return _LONGEST_DOWNLOAD + (size or 0) / _SLOWEST
 
 
 def check_sha256(path: Path) -> None:
@@ -148,14 +162,12 @@ def check_sha256(path: Path) -> None:
         raise ResourceError(f"{path.name} arrived damaged: its sha256 is not the announced one")
 
 
-def within(seconds: float | None, call: Callable[[], Result]) -> Result:
+def within(seconds: float, call: Callable[[], Result]) -> Result:
     """The result of a call that must end in time; TimeoutError after ``seconds``.
 
     The library's own limits are for each part of an answer, so that a server which sends one byte
     now and then is waited for without end.
     """
-    if seconds is None:
-        return call()
     future: Future[Result] = Future()
 
     def run() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gptcli.errors import ResourceError, UsageError
-from gptcli.runtime.hub import endpoint, quietly, reason, telemetry_off
+from gptcli.runtime.hub import endpoint, longest_download, quietly, reason, telemetry_off, within
 
 _Result = TypeVar("_Result")
 
@@ -27,10 +27,14 @@ def fetch_dataset_file(name: str, file: str) -> Path:
     UsageError where the hub has no such dataset, ResourceError where it cannot be reached.
     """
     telemetry_off()
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, hf_hub_url
+
+    def download() -> Path:
+        return Path(hf_hub_download(name, file, repo_type="dataset", endpoint=endpoint()))
 
     def ask() -> Path:
-        return Path(hf_hub_download(name, file, repo_type="dataset", endpoint=endpoint()))
+        url = hf_hub_url(name, file, repo_type="dataset", endpoint=endpoint())
+        return within(longest_download(url), download)
 
     return _asked(name, ask)
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from gptcli.tokenization.extension import is_extension, special_token
 from gptcli.tokenization.growth import check_growth
 from gptcli.tokenization.identity import former_identity, tokenizer_identity
 from gptcli.tokenization.template import Template, post_processor_of, template_of
+from gptcli.tokenization.time_limit import has_expressions, in_time
 from gptcli.tokenization.tokenizer_config import (
     CHAT_TEMPLATE_FILE,
     TOKENIZER_CONFIG_FILE,
@@ -36,6 +37,7 @@ LARGEST_FILE = 2**28  # bytes; the largest published ones have some 35 MB
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
 STARTS_OF_TEXT = ("<|endoftext|>", "<s>", "<bos>")  # of GPT-2 and of SentencePiece
 _OTHER_ENDS = frozenset({"endoftext", "endofsentence", "endofdocument", "eos", "eod"})
+_SPLITTING = ("normalizer", "pre_tokenizer")
 _MARKS = re.compile(r"[^a-z]")  # of <|end_of_sentence|> or [EOS]
 
 
@@ -66,6 +68,7 @@ class Tokenizer:
         self._content: dict[str, Any] = json.loads(inner.to_str())
         check_growth(self._content)
         self._table = self.character_table("int64")
+        self._may_be_slow = any(has_expressions(self._content[part]) for part in _SPLITTING)
         self._written_template = template_of(self._content["post_processor"])
         self.template = self._written_template.within(self.vocab_size)
         self.assumptions: tuple[str, ...] = ()
@@ -354,19 +357,15 @@ class Tokenizer:
         return self.template.around(ids) if add_special_tokens else ids
 
     def _library_ids(self, text: str) -> NDArray[np.int64]:
-        try:
-            ids = self._inner.encode(text, add_special_tokens=False).ids
-        except (KeyboardInterrupt, MemoryError):
-            raise
-        except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
-            raise DataError(f"the tokenizer cannot encode this text: {error}") from error
-        return np.array(ids, dtype=np.int64)
+        return np.array(self.encode_batch([text])[0], dtype=np.int64)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text; the library uses several threads."""
+        encode = partial(self._inner.encode_batch_fast, list(texts), add_special_tokens=False)
         try:
-            found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
-        except (KeyboardInterrupt, MemoryError):
+            limited = partial(in_time, sum(map(len, texts)), encode)
+            found = limited() if self._may_be_slow else encode()
+        except (KeyboardInterrupt, MemoryError, CheckpointError):
             raise
         except BaseException as error:  # a panic, of a regex that gives up for one, is no Exception
             raise DataError(f"the tokenizer cannot encode this text: {error}") from error

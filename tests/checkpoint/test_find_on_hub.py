@@ -1,5 +1,6 @@
 """Models by name, from a small hub on the loopback."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,18 @@ def test_paths_are_not_taken_for_names(hub, tmp_path: Path, monkeypatch) -> None
     with pytest.raises(UsageError, match=r"no model .* 'none'"):
         named_model(Path("none"), fetch_model)
     assert hub.requests
+
+
+def test_weights_that_trickle_are_given_up_by_their_size(hub, published, monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.runtime.hub._LONGEST_DOWNLOAD", 0.3)
+    monkeypatch.setattr("gptcli.runtime.hub._SLOWEST", 100_000)
+    n_bytes = len(hub.repositories["owner/one"]["model.safetensors"])
+    assert n_bytes < 50_000
+    hub.pause = 0.01
+    hub.repositories["owner/one"]["config.json"] = b"{}"
+    began = time.monotonic()
+    with pytest.raises(
+        ResourceError, match=r"cannot be downloaded.*did not answer within 0\.\d+ s"
+    ):
+        fetch_model("owner/one")
+    assert 0.3 < time.monotonic() - began < n_bytes * hub.pause / 2

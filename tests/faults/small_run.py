@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tests.faults.command import Command
+from tests.faults.command import LONGEST, Command
 
 _FLAGS = (
     "--family", "gpt2", "--n-layer", 1, "--n-head", 1, "--n-embd", 8, "--block-size", 8,
@@ -68,7 +68,7 @@ def _made_once(steps: int, interval: int) -> SmallRun:
 
 
 def _done(command: Command) -> None:
-    if code := command.wait():
+    if code := command.wait(10 * LONGEST):  # no fault is tried, but the machine may be busy
         raise RuntimeError(f"exit code {code} without any fault: {command.said()}")
 
 

@@ -2,8 +2,11 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
 TEXT = "LINE 7:\nthe 7 cats ate 49 rats.\n\n" * 2
 
@@ -83,3 +86,13 @@ def test_a_table_has_no_heads_to_ablate(cli, prepared):
     outcome = cli("inspect-attention", "runs/table", "--ablate", "all", "--text", TEXT)
     assert outcome.code == 2
     assert "runs/table is a bigram table without attention" in outcome.stderr
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(ablation, trained: Path) -> None:
+    file = trained / "runs/input/model.safetensors"
+    tensors = safetensors.torch.load_file(file)
+    tensors["transformer.h.0.attn.c_attn.weight"][0, 0] = torch.nan
+    safetensors.torch.save_file(tensors, file, {"format": "pt"})
+    done = ablation("--text", TEXT)
+    assert (done.code, done.stdout) == (4, "")
+    assert "attention" in done.stderr and "not finite" in done.stderr

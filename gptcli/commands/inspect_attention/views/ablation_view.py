@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gptcli.checkpoint.tensors import not_finite
 from gptcli.checkpoint.weights_step import step_document
 from gptcli.commands.inspect_attention.chosen_text import UNSEEN, Source, checked_ids, checked_split
 from gptcli.commands.inspect_attention.command import ABLATION_SAMPLES, InspectRequest
@@ -114,6 +115,11 @@ class _Result:
 def ablation_answer(request: InspectRequest, loaded: LoadedModel, source: Source) -> Answer:
     """Ablate the heads that are asked for, each by itself, over a text, ids or a dataset."""
     heads, config = _heads(request, loaded), loaded.model.config
+    if name := not_finite(dict(loaded.model.named_parameters())):  # which a kernel may hide
+        raise CheckpointError(
+            f"{loaded.directory}: {name} holds numbers that are not finite: its weights are "
+            "damaged, use an earlier checkpoint"
+        )
     data = _opened(request, loaded, source)
     batches = list(data.windows.batches(data.tokens, tokens_per_batch(config)))
     n_targets = sum(int(batch.counted.sum()) for batch in batches)
