@@ -21,6 +21,7 @@ from tests.benchmarks import (
     first_step,
     lecture,
     long_runs,
+    rollouts,
     sampling,
     startup,
     training,
@@ -29,7 +30,7 @@ from tests.benchmarks.contestants import ROOT
 from tests.benchmarks.machine import processor
 from tests.benchmarks.records import Records
 
-SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling", "attention")
+SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling", "rollouts", "attention")
 LONG = {
     "lecture": "a step of the lecture's size beside all peers, and of the matrix peak",
     "first-step": "from the start of the process to the first step",
@@ -79,6 +80,7 @@ def _subjects(
         "lecture": lambda: lecture.run(folder, lecture.Peers(peer, asked.litgpt), asked.rounds),
         "evaluation": lambda: evaluation.run(folder),
         "sampling": lambda: sampling.run(folder, peer, asked.run),
+        "rollouts": lambda: rollouts.run(asked.rounds),
         "attention": lambda: attention.run(folder, asked.rounds),
         "timed": lambda: long_runs.run_timed(
             records(), peer, seeds(three), times("3m"), asked.flags

@@ -76,7 +76,7 @@ def print_lecture(config: ModelConfig, peer: Path | None, n_new: int = 1000) -> 
         contestants["nanoGPT"] = _nanogpt(config, peer, n_new)
     contestants["transformers"] = _transformers(config, torch.float32, _PROMPT, n_new)
     _print_rates(contestants, rounds=3)
-    print(f"  the step compiles in {_seconds(lambda: compile_step(model, 1)):.0f} s")
+    print(f"  the step compiles in {seconds(lambda: compile_step(model, 1)):.0f} s")
     _print_rates({"gptcli, compiled": lambda: _ours(model, n_new)})
 
 
@@ -208,7 +208,7 @@ def _print_rates(contestants: _Contestants, rounds: int = _ROUNDS) -> dict[str, 
     return {name: statistics.median(values) for name, values in rates.items()}
 
 
-def _seconds(action: Callable[[], object]) -> float:
+def seconds(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
