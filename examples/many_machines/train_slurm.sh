@@ -5,7 +5,7 @@
 #
 # A job whose time is over gets SIGTERM five minutes before, saves, and is put into the queue
 # again; --resume auto then goes on where it stopped, on any number of nodes. Give --out, so that
-# the job finds its run.
+# the job finds its run. --fsdp is for a model that is too large for one GPU.
 #SBATCH --ntasks-per-node=1
 #SBATCH --requeue
 #SBATCH --open-mode=append

@@ -100,11 +100,11 @@ def _gathered_in_a_step(config: ModelConfig) -> int:
 
     These are all outside of blocks, and two blocks: one computes, the next is on its way.
     """
-    blocks = sum(
+    block = sum(
         math.prod(one.shape) for one in parameters(config) if one.name.startswith("blocks.")
     )
-    in_two = 2 * blocks // max(2, config.n_layer)
-    return 2 * _FLOAT32 * (exact_count(config) - blocks + in_two)
+    outside = exact_count(config) - config.n_layer * block
+    return 2 * _FLOAT32 * (outside + min(2, config.n_layer) * block)
 
 
 def _micro_batch(config: ModelConfig, training: TrainConfig) -> Workload:

@@ -187,7 +187,8 @@ def smaller(
         if _memory(replace(model, block_size=context), alone, parts=parts).peak <= limit:
             return f"try {start}{one}--block-size {context}"
         context //= 2
-    most = parts * limit / TRAINING_BYTES_PER_PARAMETER
+    whole = 0 if parts == 1 else _FLOAT32  # an evaluation has all weights
+    most = limit / (TRAINING_BYTES_PER_PARAMETER / parts + whole)
     return (
         "choose a smaller --n-layer or --n-embd: this model has "
         f"{exact_count(model) / 1e6:,.0f}M parameters, and at most {most / 1e6:,.0f}M fit"

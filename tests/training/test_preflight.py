@@ -1,5 +1,6 @@
 """What a run takes, and what is said of one that cannot fit."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,32 @@ def free(monkeypatch):
 def test_what_fits_is_not_refused(free) -> None:
     free(needs(MODEL, TRAINING))
     check_fits(MODEL, TRAINING, 1000)
+
+
+@pytest.mark.parametrize("parts", [2, 8])
+def test_of_a_model_in_parts_each_process_needs_a_part_and_the_weights_to_evaluate(
+    free, parts: int
+) -> None:
+    model, training = replace(MODEL, n_layer=40), replace(TRAINING, batch_size=1)
+    whole = subject._memory(model, training)
+    part = subject._memory(model, training, parts=parts)
+    for name in ("weights", "gradients", "optimizer"):
+        assert getattr(part, name) == -(-getattr(whole, name) // parts)
+    assert part.peak >= part.weights + part.optimizer + whole.weights
+    assert part.peak < whole.peak
+    free(part.peak)
+    check_fits(model, training, 1000, parts=parts)
+    with pytest.raises(MemoryExhaustedError):
+        check_fits(model, training, 1000)
+
+
+def test_in_a_step_of_a_model_in_parts_two_blocks_are_whole() -> None:
+    from gptcli.accounting.process_memory import _gathered_in_a_step
+    from gptcli.families.shapes import parameter_shapes
+
+    sizes = {name: math.prod(shape) for name, shape in parameter_shapes(MODEL).items()}
+    kept = (name for name in sizes if not re.match(r"blocks\.([2-9])\.", name))
+    assert _gathered_in_a_step(MODEL) == 2 * 4 * sum(sizes[name] for name in kept)
 
 
 def test_a_batch_that_fits_is_named_and_the_next_larger_one_does_not(free) -> None:

@@ -1,9 +1,12 @@
 """``train --dry-run`` says what a run takes, refuses what it would refuse, writes nothing."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+
+from gptcli.runtime.world import World
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -75,3 +78,21 @@ def test_the_batch_that_is_named_works_when_typed(cli, prepared, tiny, monkeypat
     advice = refused.stderr.rsplit("try ", 1)[1].split()
     assert advice[0] == "--batch-size"
     assert cli(*flags, *advice, "--dry-run").code == 0
+
+
+def test_of_a_model_in_parts_the_memory_of_each_process_is_told(
+    cli, prepared: Path, tiny, monkeypatch
+) -> None:
+    tiny = (*tiny, "--max-iters", 9)
+    whole = json.loads(cli("train", *tiny, "--dry-run", "--json").stdout)
+    here = "gptcli.commands.train.run.joined"
+    monkeypatch.setattr(here, lambda kind: nullcontext(World(0, 4)))
+    document = json.loads(cli("train", *tiny, "--fsdp", "--dry-run", "--json").stdout)
+    assert document["seconds"] is None
+    for name in ("weights", "gradients", "optimizer"):
+        assert document["memory"][name] == -(-whole["memory"][name] // 4)
+    assert document["memory"]["gathered"] == whole["memory"]["weights"]
+    assert cli("train", *tiny, "--fsdp", "--dry-run").stdout.count("weights of all") == 1
+    monkeypatch.setattr(here, lambda kind: nullcontext(World(1, 4)))
+    other = cli("train", *tiny, "--fsdp", "--dry-run")
+    assert (other.code, other.stdout) == (0, "")
