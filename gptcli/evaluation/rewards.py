@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gptcli.config.data import BEFORE_RESULT
 from gptcli.config.objective import REWARD_RULES
 from gptcli.data.answer_rows import AnswerRows
 from gptcli.data.dataset import Dataset
@@ -62,8 +63,11 @@ def whole_text(text: str) -> str:
 
 
 def last_word(text: str) -> str:
-    """The last word without the punctuation behind it: a number, or the letter of a choice."""
-    words = text.split()
+    """The last word without the punctuation behind it: a number, or the letter of a choice.
+
+    A word also begins behind a colon, as the result does behind the steps of a calculation.
+    """
+    words = text.replace(BEFORE_RESULT, " ").split()
     return words[-1].rstrip(_CLOSING) or words[-1] if words else ""
 
 

@@ -51,7 +51,16 @@ def test_an_answer_is_right_if_it_ends_and_says_what_the_reference_says() -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("", ""), (" a b. ", "b"), ("(c)", "(c"), ("?", "?"), ("3.5.", "3.5")]
+    ("text", "word"),
+    [
+        ("", ""),
+        (" a b. ", "b"),
+        ("(c)", "(c"),
+        ("?", "?"),
+        ("3.5.", "3.5"),
+        ("7+5=12,4+8+1=13:132", "132"),
+        ("Answer: b)", "b"),
+    ],
 )
 def test_the_last_word_has_no_punctuation_behind_it(text: str, word: str) -> None:
     assert last_word(text) == word

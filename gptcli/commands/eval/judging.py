@@ -10,7 +10,7 @@ from gptcli.commands.eval.command import EvalRequest
 from gptcli.commands.eval.subject import Subject
 from gptcli.commands.view.progress_bar import progress
 from gptcli.commands.view.terminal import note
-from gptcli.config.objective import ProximalPolicy
+from gptcli.config.objective import MISSING_EOS_PENALTY
 from gptcli.config.sampling import SamplingConfig
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import QuestionBatch, Questions, questions_of
@@ -87,8 +87,7 @@ def opened_reward(request: EvalRequest, asked: AskedQuestions, device: str) -> R
     """The reward that is asked for; an answer that is cut off pays what it does in training."""
     assert request.reward is not None, "no reward was asked for"
     with memory_errors(f"--reward {request.reward}", "free some memory", device):
-        penalty = ProximalPolicy.missing_eos_penalty
-        return open_reward(request.reward, asked.dataset, device, penalty)
+        return open_reward(request.reward, asked.dataset, device, MISSING_EOS_PENALTY)
 
 
 def judged(

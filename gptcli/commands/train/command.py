@@ -9,7 +9,8 @@ from typing import Any, Self
 from gptcli.commands.completion import datasets, models, one_of
 from gptcli.commands.options import argument, device_option, option, own_names
 from gptcli.commands.train.config_file import read_config_file
-from gptcli.commands.train.objective_flags import ObjectiveFlags, missing_start
+from gptcli.commands.train.model_flags import MODEL, ModelFlags, filled
+from gptcli.commands.train.objective_flags import missing_start
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
@@ -21,20 +22,17 @@ from gptcli.commands.word_meaning import (
 )
 from gptcli.config.checks import flag
 from gptcli.config.durations import parsed_duration
-from gptcli.config.model import ACTIVATIONS, NORMS, POSITIONS, ModelConfig
-from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULES, TrainConfig
+from gptcli.config.training import OPTIMIZER_NAMES, ORDERS, PRECISIONS, SCHEDULES
 from gptcli.errors import UsageError
-from gptcli.families.registry import FAMILIES, PRESETS, TRAINABLE, find_preset
+from gptcli.families.registry import PRESETS, find_preset
 from gptcli.runtime.files import is_there
-from gptcli.training.defaults import FILLED, TRAIN_FLAGS, resolve
+from gptcli.training.defaults import TRAIN_FLAGS, resolve
 from gptcli.training.objective_defaults import check_objective_values
-from gptcli.training.recipe import BEST_FAMILY, CLASSIC_FAMILY
 from gptcli.training.trackers import TRACKERS
 
 _HELP = "gptcli train --help"
 _USUAL_VOCABULARY = 256
 _AUTO = "auto"  # of --resume
-_MODEL = "Model"
 _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
@@ -44,24 +42,8 @@ _MAY_CHANGE = (
 )  # fmt: skip
 
 
-def _default(name: str) -> str:
-    """The default in the configuration, for the help, unless it depends on the device."""
-    for config in (ModelConfig, TrainConfig):
-        default = getattr(config, name, None)  # dataclass defaults are class attributes
-        if default is not None and name not in FILLED:
-            if any(default != FAMILIES[one].switches.get(name, default) for one in TRAINABLE):
-                return " (default: the family's)"
-            return f" (default: {str(default).lower() if isinstance(default, bool) else default})"
-    return ""
-
-
-def _filled(name: str, panel: str, about: str, *names: str, choices: tuple[str, ...] = ()) -> Any:
-    """A flag of the model or the training, for which ``train`` chooses a value if needed."""
-    return option(about + _default(name), *names, panel=panel, choices=choices)
-
-
 @dataclass(frozen=True)
-class TrainRequest(ObjectiveFlags):
+class TrainRequest(ModelFlags):
     """A new run, a run to resume, or the list of presets."""
 
     exclusive = (
@@ -144,76 +126,11 @@ class TrainRequest(ObjectiveFlags):
     )
     wandb: bool = option("Also send the figures to Weights & Biases.", default=False)
 
-    family: str | None = option(
-        f"Kind of model. Default: {BEST_FAMILY} on a CPU, {CLASSIC_FAMILY} on a GPU, or the first "
-        "that can have the other flags.",
-        panel=_MODEL,
-        choices=TRAINABLE,
-    )
-    n_layer: int | None = _filled("n_layer", _MODEL, "Number of transformer blocks.")
-    n_head: int | None = _filled("n_head", _MODEL, "Attention heads in each block.")
-    n_kv_head: int | None = _filled(
-        "n_kv_head",
-        _MODEL,
-        "Key and value heads per block; fewer than --n-head is grouped-query attention. Default: "
-        "--n-head.",
-    )
-    n_embd: int | None = _filled("n_embd", _MODEL, "Width of the residual stream.")
-    head_dim: int | None = _filled(
-        "head_dim", _MODEL, "Width of each attention head. Default: --n-embd / --n-head."
-    )
-    n_inner: int | None = _filled(
-        "n_inner",
-        _MODEL,
-        "Width inside the MLP. Default: 4 times --n-embd, two thirds of that if gated.",
-    )
-    block_size: int | None = _filled("block_size", _MODEL, "Context length in tokens.")
-    dropout: float | None = _filled("dropout", _MODEL, "Dropout probability in attention and MLP.")
-    positions: str | None = _filled(
-        "positions",
-        _MODEL,
-        "How positions are encoded: as learned vectors, by rotary turns, or not at all.",
-        choices=POSITIONS,
-    )
-    norm: str | None = _filled(
-        "norm",
-        _MODEL,
-        "Norm before each part of a block; plain_rms is rms without a gain.",
-        choices=NORMS,
-    )
-    qk_norm: bool | None = _filled(
-        "qk_norm",
-        _MODEL,
-        "Whether the query and key of each head are normalised.",
-        "--qk-norm/--no-qk-norm",
-    )
-    gated: bool | None = _filled(
-        "gated",
-        _MODEL,
-        "Whether the MLP multiplies its activation by a second hidden layer, as SwiGLU does.",
-        "--gated/--no-gated",
-    )
-    activation: str | None = _filled(
-        "activation",
-        _MODEL,
-        f"Activation of the MLP: {', '.join(ACTIVATIONS)}.",
-        choices=ACTIVATIONS,
-    )
-    bias: bool | None = _filled(
-        "bias", _MODEL, "Whether linear layers and norms have biases.", "--bias/--no-bias"
-    )
-    tied: bool | None = _filled(
-        "tied",
-        _MODEL,
-        "Whether token embedding and output layer share their weights.",
-        "--tied/--untied",
-    )
-
-    batch_size: int | None = _filled(
+    batch_size: int | None = filled(
         "batch_size", _LENGTH, "Sequences, pairs or answers per micro-batch."
     )
-    grad_accum: int | None = _filled("grad_accum", _LENGTH, "Micro-batches per optimizer step.")
-    max_iters: int | None = _filled(
+    grad_accum: int | None = filled("grad_accum", _LENGTH, "Micro-batches per optimizer step.")
+    max_iters: int | None = filled(
         "max_iters", _LENGTH, "Number of optimizer steps; 0 makes an untrained model."
     )
     time_budget: str | None = option(
@@ -221,79 +138,79 @@ class TrainRequest(ObjectiveFlags):
         panel=_LENGTH,
         metavar="TIME",
     )
-    patience: int | None = _filled(
+    patience: int | None = filled(
         "patience", _LENGTH, "Stop after this many evaluations without a better one."
     )
-    eval_interval: int | None = _filled(
+    eval_interval: int | None = filled(
         "eval_interval", _LENGTH, "Steps between evaluations; each one also saves the run."
     )
-    keep: int | None = _filled(
+    keep: int | None = filled(
         "keep", _LENGTH, "Saves to keep, to resume from; damaged ones do not count."
     )
-    eval_batches: int | None = _filled(
+    eval_batches: int | None = filled(
         "eval_batches", _LENGTH, "Batches in an evaluation. Default: the whole split."
     )
-    order: str | None = _filled(
+    order: str | None = filled(
         "order",
         _LENGTH,
         "Order of the data: shuffled (each token once an epoch) or random.",
         choices=ORDERS,
     )
-    ngram_teacher: float | None = _filled(
+    ngram_teacher: float | None = filled(
         "ngram_teacher",
         _LENGTH,
         "Share of every target that is what n-grams of the text expect, at first; 0 for none.",
     )
-    deterministic: bool | None = _filled(
+    deterministic: bool | None = filled(
         "deterministic",
         _LENGTH,
         "Whether any number of processes, and a GPU, end with the same weights; slower.",
         "--deterministic/--no-deterministic",
     )
-    seed: int | None = _filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
+    seed: int | None = filled("seed", _LENGTH, "Random seed of weights, order and dropout.")
 
-    optimizer: str | None = _filled(
+    optimizer: str | None = filled(
         "optimizer",
         _OPTIMIZER,
         "adamw, or muon for the matrices of blocks and AdamW for the rest.",
         choices=OPTIMIZER_NAMES,
     )
-    schedule: str | None = _filled(
+    schedule: str | None = filled(
         "schedule",
         _OPTIMIZER,
         "How the learning rate falls; wsd falls straight, at the end.",
         choices=SCHEDULES,
     )
-    lr: float | None = _filled("lr", _OPTIMIZER, "Peak learning rate, reached after the warm-up.")
-    embedding_lr: float | None = _filled(
+    lr: float | None = filled("lr", _OPTIMIZER, "Peak learning rate, reached after the warm-up.")
+    embedding_lr: float | None = filled(
         "embedding_lr", _OPTIMIZER, "Peak rate of the embeddings. Default with AdamW alone: --lr."
     )
-    head_lr: float | None = _filled(
+    head_lr: float | None = filled(
         "head_lr", _OPTIMIZER, "Peak rate of an untied output layer. Default likewise."
     )
-    vector_lr: float | None = _filled(
+    vector_lr: float | None = filled(
         "vector_lr", _OPTIMIZER, "Peak rate of gains and biases. Default likewise."
     )
-    min_lr: float | None = _filled(
+    min_lr: float | None = filled(
         "min_lr", _OPTIMIZER, "What --lr falls to; the other rates fall in proportion."
     )
-    warmup_iters: int | None = _filled(
+    warmup_iters: int | None = filled(
         "warmup_iters", _OPTIMIZER, "Steps of linear learning-rate warm-up."
     )
-    decay_fraction: float | None = _filled(
+    decay_fraction: float | None = filled(
         "decay_fraction", _OPTIMIZER, "Share of the steps over which wsd decays."
     )
-    weight_decay: float | None = _filled(
+    weight_decay: float | None = filled(
         "weight_decay", _OPTIMIZER, "Decoupled weight decay, applied to matrices only."
     )
-    momentum: float | None = _filled("momentum", _OPTIMIZER, "Muon's momentum.")
-    beta1: float | None = _filled(
+    momentum: float | None = filled("momentum", _OPTIMIZER, "Muon's momentum.")
+    beta1: float | None = filled(
         "beta1", _OPTIMIZER, "AdamW's decay rate of the mean of gradients."
     )
-    beta2: float | None = _filled(
+    beta2: float | None = filled(
         "beta2", _OPTIMIZER, "AdamW's decay rate of the mean of squared gradients."
     )
-    grad_clip: float | None = _filled(
+    grad_clip: float | None = filled(
         "grad_clip", _OPTIMIZER, "Clip the gradient to this norm; 0 turns it off."
     )
 
@@ -303,7 +220,7 @@ class TrainRequest(ObjectiveFlags):
             raise UsageError("--fsdp does not compile the model: leave --compile on or --fsdp out")
         if self.is_language_modeling:
             self._check_values()
-        self.check_objective(own_names(TrainRequest, _MODEL))
+        self.check_objective(own_names(TrainRequest, MODEL))
         if self.resume is not None and not self.continues_or_begins:
             self._check_resumes()
         elif not self.is_language_modeling:
@@ -362,7 +279,7 @@ class TrainRequest(ObjectiveFlags):
 
 
 MODEL_AND_TRAINING = tuple(
-    name for panel in (_MODEL, _LENGTH, _OPTIMIZER) for name in own_names(TrainRequest, panel)
+    name for panel in (MODEL, _LENGTH, _OPTIMIZER) for name in own_names(TrainRequest, panel)
 )
 """The flags that shape the model and its training."""
 

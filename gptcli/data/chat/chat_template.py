@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from gptcli.data.chat.jinja import GENERATION_END, GENERATION_START, MARKS, rendered
+from gptcli.data.chat.spelling import HIDDEN, special_names
 from gptcli.errors import CheckpointError, DataError
 from gptcli.tokenization.tokenizer import Tokenizer
 
@@ -28,10 +29,8 @@ BUILT_IN_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-_HIDDEN = "\ufdd2"  # behind the first character of a special token's name in a content
 _GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 _PROBE = "\ue000"  # an answer that no template writes itself
-_NEVER = "(?!)"  # matches nothing
 Span = tuple[int, int]  # first character and the one behind the last
 
 
@@ -147,15 +146,7 @@ class ChatTemplate:
                 f"message {number} has the character U+{ord(mark):04X}, which no text has: leave "
                 "it out"
             )
-        spelled = _spelled(self.special_tokens)
-        if not any(sign in content for sign in spelled.first_signs):
-            return content
-        places = {found.start() + 1 for found in spelled.anywhere.finditer(content)}
-        lengths = range(1, min(spelled.longest, len(content) + 1))
-        # A template might write the rest of a name behind a content.
-        places |= {len(content) + 1 - n for n in lengths if content[-n:] in spelled.beginnings}
-        edges = [0, *sorted(places), len(content)]
-        return _HIDDEN.join(content[low:high] for low, high in pairwise(edges))
+        return special_names(self.special_tokens).hidden_in(content)
 
     def _prefix_spans(self, whole: str, messages: Sequence[Message]) -> list[Span]:
         """What the assistant's turns add to the text before them, to their end token."""
@@ -177,7 +168,7 @@ class ChatTemplate:
 
     def _end_of_answer(self, text: str, start: int) -> int:
         """Where the end token of the answer that begins at ``start`` ends."""
-        for found in _spelled(self.special_tokens).whole.finditer(text, start):
+        for found in special_names(self.special_tokens).found_in(text, start):
             if found[0] == self.end_token:
                 return found.end()
         return len(text)
@@ -187,7 +178,7 @@ class ChatTemplate:
         parts: list[DocumentPart] = []
         edges = sorted({edge for span in spans for edge in span})
         place = 0
-        for found in _spelled(self.special_tokens).whole.finditer(text):
+        for found in special_names(self.special_tokens).found_in(text):
             parts += _text_parts(text, (place, found.start()), spans, edges)
             parts.append(DocumentPart(found[0], _target(found.start(), spans), special=True))
             place = found.end()
@@ -200,7 +191,7 @@ def _text_parts(
     start, end = within
     borders = [start, *(edge for edge in edges if start < edge < end), end]
     for low, high in pairwise(borders):
-        if piece := text[low:high].replace(_HIDDEN, ""):
+        if piece := text[low:high].replace(HIDDEN, ""):
             yield DocumentPart(piece, _target(low, spans), joined=low > start)
 
 
@@ -234,41 +225,6 @@ def _chosen(blocks: Sequence[Span], messages: Sequence[Message]) -> list[Span]:
     return [block for block, is_learnt in zip(blocks, flags, strict=True) if is_learnt]
 
 
-@dataclass(frozen=True)
-class _Spelled:
-    """How special tokens are found.
-
-    Attributes:
-        whole: the names, as a template writes them.
-        anywhere: the places where a name begins, also within another.
-        beginnings: the beginnings of names, without their last characters.
-        first_signs: the first characters of the names.
-        longest: the length of the longest name.
-
-    """
-
-    whole: re.Pattern[str]
-    anywhere: re.Pattern[str]
-    beginnings: frozenset[str]
-    first_signs: frozenset[str]
-    longest: int
-
-
-@lru_cache(maxsize=16)
-def _spelled(names: tuple[str, ...]) -> _Spelled:
-    longest_first = sorted(names, key=len, reverse=True)
-    whole = "|".join(map(re.escape, longest_first)) or _NEVER
-    signs = frozenset(name[0] for name in names)
-    first = f"[{re.escape(''.join(sorted(signs)))}]" if names else _NEVER
-    return _Spelled(
-        re.compile(f"(?:{whole})(?!{_HIDDEN})"),
-        re.compile(f"(?={first})(?={whole})"),  # the first sign by itself, for that is fast
-        frozenset(name[:length] for name in names for length in range(1, len(name))),
-        signs,
-        max(map(len, names), default=0),
-    )
-
-
 BUILT_IN = ChatTemplate(BUILT_IN_TEMPLATE, BUILT_IN_TOKENS)
 
 
@@ -282,8 +238,9 @@ def _end_token(template: ChatTemplate) -> str:
             f"the chat template cannot hold a question and an answer: {error}"
         ) from None
     place = text.rfind(_PROBE)
-    found = _spelled(template.special_tokens).whole.search(text, place)
-    if place < 0 or found is None:
+    names = special_names(template.special_tokens)
+    found = None if place < 0 else next(names.found_in(text, place), None)
+    if found is None:
         raise CheckpointError(
             "the chat template writes no special token of the tokenizer behind an answer, so a "
             "model could not learn to stop: give --chat-template with one there, such as <|end|>"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gptcli.data.chat.spelling import HIDDEN
 from gptcli.errors import CheckpointError, DataError, reason_of
 
 if TYPE_CHECKING:  # jinja2 is needed for chats and pages alone
@@ -12,10 +13,9 @@ if TYPE_CHECKING:  # jinja2 is needed for chats and pages alone
     from jinja2.parser import Parser
     from jinja2.sandbox import SandboxedEnvironment
 
-# Noncharacters of Unicode, which no text has: around what the assistant says, and within the
-# names of special tokens that are spelled in a content.
+# Noncharacters of Unicode, which no text has, as HIDDEN is: around what the assistant says.
 GENERATION_START, GENERATION_END = "\ufdd0", "\ufdd1"
-MARKS = (GENERATION_START, GENERATION_END, "\ufdd2")
+MARKS = (GENERATION_START, GENERATION_END, HIDDEN)
 _LONGEST = 2**24  # characters of one conversation
 _LARGEST_EXPONENT = 64
 _TOO_LONG = f"the chat template writes more than {_LONGEST // 2**20} MiB for one conversation"

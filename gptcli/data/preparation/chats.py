@@ -96,9 +96,10 @@ def prepared_choice(
         choice = choice.extended(added).with_chat_template(text)
         names = tuple(choice.special_tokens)
     else:
-        names = tuple(dict.fromkeys((*choice.special_tokens, *added)))
-        choice = replace(choice, special_tokens=names)
-    template = ChatTemplate(text, tuple(dict.fromkeys((*names, END_OF_TEXT))))
+        own_names = tuple(dict.fromkeys((*choice.special_tokens, *added)))
+        choice = replace(choice, special_tokens=own_names)
+        names = tuple(dict.fromkeys((*own_names, END_OF_TEXT)))  # which records give it
+    template = ChatTemplate(text, names)
     try:
         _check_template(template, choice, given)
     except CheckpointError as error:

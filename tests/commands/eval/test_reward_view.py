@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import LlamaForSequenceClassification
 
 from gptcli.commands.eval import judging
 from gptcli.data.dataset import Dataset
@@ -76,6 +78,22 @@ def test_greedy_answers_are_the_exact_matches(cli, answered) -> None:
     for one in found["examples"]:
         assert one["reward"] == (one["answer"] == one["reference"])
     assert asked(cli, "--reward", "exact", "--limit", 5)["questions"] == 5
+
+
+@torch.inference_mode()
+def test_a_reward_model_gives_its_score(cli, answered, tmp_path, transformers_model) -> None:
+    tokenizer = Dataset.open(tmp_path / "data/sums").tokenizer
+    directory = transformers_model(LlamaForSequenceClassification, tokenizer, tmp_path / "judge")
+    theirs = LlamaForSequenceClassification.from_pretrained(directory)
+    theirs.config.pad_token_id = None  # it is the end token here, which is to be read
+    found = asked(cli, "--reward", "judge")
+    for one in found["examples"]:
+        answer, has_end, _ = one["answer"].partition("<|endoftext|>")
+        ids = tokenizer.encode(one["question"] + answer).tolist()
+        ids += [tokenizer.end_of_text] if has_end else []
+        score = float(theirs(torch.tensor([ids])).logits) - (not has_end)
+        assert one["reward"] == pytest.approx(score, abs=1e-5)
+    assert found["models"][0]["reward"] != found["models"][0]["exact"]
 
 
 def test_a_table_says_how_answers_were_judged(cli, answered) -> None:

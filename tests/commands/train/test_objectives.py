@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from gptcli.checkpoint.run import read_record
+from gptcli.commands.train.command import TrainRequest
+from gptcli.commands.train.objective_choice import objective_resolver
 from gptcli.config.objective import GroupPolicy, PreferenceOptimization, ProximalPolicy
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import pairs_of
+from gptcli.errors import UsageError
+from gptcli.runtime.world import World
 from gptcli.training import objective_memory
+from gptcli.training.starting_point import StartingPoint
 
 PAIRS = [
     {"prompt": f"{a}+{b}=", "chosen": str(a + b), "rejected": str(a + b + 1)}
@@ -222,3 +227,12 @@ def test_a_time_may_be_kept_and_the_command_repeats_the_run(cli, place: Path) ->
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout)["iterations"] > 0
     assert ProximalPolicy("exact", 8).missing_eos_penalty == 1
+
+
+def test_several_processes_do_not_train_a_policy(place: Path, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    request = TrainRequest(objective="grpo", init_from=Path("runs/base"))
+    start, dataset = StartingPoint.at(Path("runs/base")), Dataset.open(Path("data/pairs"))
+    assert objective_resolver(request, dataset, start, World()) is not None
+    with pytest.raises(UsageError, match="by one process: run it without torchrun"):
+        objective_resolver(request, dataset, start, World(0, 2))

@@ -77,7 +77,7 @@ def _parsed(words: list[str]) -> dict[str, object]:
         elif not words or words[0].startswith("--"):
             values[name] = True
         else:
-            kind = TrainRequest.__annotations__[name]
+            kind = TrainRequest.__dataclass_fields__[name].type
             text = words.pop(0)
             values[name] = int(text) if "int" in str(kind) else _number(text)
     return values

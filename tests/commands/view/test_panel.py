@@ -156,3 +156,26 @@ def test_a_signal_is_seen_at_once(status, monkeypatch) -> None:
     status.stop.receive(2, None)
     assert "stopping; Ctrl-C again ends at once" in shown(status, monkeypatch, 100)
     assert "stopping" in line_of(status)
+
+
+@pytest.mark.parametrize("width", [100, 50])
+def test_a_policy_is_shown_by_its_reward_and_paced_in_rollouts(clock, monkeypatch, width) -> None:
+    status = RunStatus(
+        "ppo", CONFIG, 128, 0, StopRequest(), unit="rollouts", judged_by="reward", clock=clock
+    )
+    status.doing("training")
+    for step in (1, 2, 3):
+        clock.now += 0.5
+        status.advanced(step)
+        values = {"loss": -0.01, "kl": 0.2, "reward": 0.25 * step, "grad_norm": 0.5}
+        status.stepped(StepReport(step, values, 1e-4, 256.0))
+    evaluation = {"val_reward": 0.625, "val_exact": 0.5, "val_kl": 0.1}
+    status.evaluated(EvaluationReport(3, evaluation, True))
+    status.doing("training")
+    text = shown(status, monkeypatch, width)
+    assert "reward 0.7500" in re.sub(" +", " ", text)
+    if width == 100:
+        squeezed = re.sub("[ │]+", " ", text)
+        assert "val reward 0.6250 best 0.6250 at 3" in squeezed
+        assert "rollouts/s 256" in squeezed
+    assert (status.course[-1], status.best) == ((3, 0.75), 0.625)

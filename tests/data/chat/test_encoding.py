@@ -33,8 +33,19 @@ CHATML = (
     "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}"
     "{% else %}{{ m.content }}<|im_end|>{% endif %}{{ '\n' }}{% endfor %}"
 )
+LLAMA3 = (
+    "{{ '<|begin_of_text|>' }}{% for m in messages %}"
+    "<|start_header_id|>{{ m.role }}<|end_header_id|>{{ '\n\n' }}"
+    "{% if m.role == 'assistant' %}"
+    "{% generation %}{{ m.content | trim }}<|eot_id|>{% endgeneration %}"
+    "{% else %}{{ m.content | trim }}<|eot_id|>{% endif %}{% endfor %}"
+)
 TEMPLATES = {
     "built-in": (BUILT_IN_TEMPLATE, BUILT_IN_TOKENS),
+    "llama3": (
+        LLAMA3,
+        ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+    ),
     "chatml": (CHATML, ("<|im_start|>", END)),
     "brackets": (BRACKETS, (END,)),
 }
@@ -86,7 +97,7 @@ def test_ids_and_masks_are_those_of_transformers(kind, template, contents):
     assert targets == expected["assistant_masks"]
 
 
-@pytest.mark.parametrize("template", ["built-in", "chatml"])
+@pytest.mark.parametrize("template", ["built-in", "chatml", "llama3"])
 @pytest.mark.parametrize("kind", ["byte", "bpe"])
 @settings(deadline=None, max_examples=30)
 @given(data=st.data())

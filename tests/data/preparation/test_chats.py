@@ -7,9 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tokenizers
 
 from gptcli.config.data import PrepareConfig
 from gptcli.data.chat.chat_template import BUILT_IN_TEMPLATE, BUILT_IN_TOKENS
+from gptcli.data.chat.encoding import check_holds_chats
 from gptcli.data.dataset import Dataset
 from gptcli.data.preparation.chats import TemplateFile
 from gptcli.data.preparation.prepare import Preparation
@@ -17,7 +19,8 @@ from gptcli.data.preparation.sharing import WorkShare, encode_share, merge, plan
 from gptcli.data.preparation.verify import verify_dataset
 from gptcli.data.questions import pairs_of, questions_of
 from gptcli.errors import CheckpointError, DataError, UsageError
-from gptcli.tokenization.kinds import TokenizerSpec
+from gptcli.tokenization.kinds import KINDS, SIZED_KINDS, TokenizerSpec
+from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.tokenization.trainer import character_tokenizer, train_tokenizer
 
 
@@ -189,6 +192,47 @@ def test_shards_of_a_plan_make_the_same_files(build, records, files_of, tmp_path
         values is not CHATS
     )
     verify_dataset(out)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_tokenizer_that_is_made_here_holds_chats(build, records, kind):
+    spec = TokenizerSpec(kind, 600 if kind in SIZED_KINDS else None)
+    dataset = build("x", [records("a.jsonl", CHATS)], val_fraction=0, tokenizer=spec)
+    check_holds_chats(dataset.tokenizer, "<|end|>")
+    first = next(iter(spelled(dataset)))[0]
+    assert first.startswith("[<|user|>]question")
+
+
+def test_a_tokenizer_that_holds_no_chats_is_refused(build, records):
+    made = tokenizers.Tokenizer(
+        tokenizers.models.Unigram([("<unk>", 0.0), ("▁a", -1.0), ("a", -1.5)], 0)
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="first")
+    tokenizer = Tokenizer.from_json(made.to_str())
+    with pytest.raises(UsageError, match="cannot hold chats"):
+        build("x", [records("a.jsonl", CHATS)], tokenizer=tokenizer, allow_unknown=True)
+
+
+def test_a_pair_of_texts_needs_an_end_of_text(build, records):
+    source, plain = records("a.jsonl", TEXT_PAIRS), train_tokenizer(TokenizerSpec("byte"), ["a"])
+    with pytest.raises(UsageError, match=r"no end-of-text.*--special-token '<\|endoftext\|>'"):
+        build("x", [source], tokenizer=plain)
+    build("x", [source], tokenizer=plain.extended(["<|endoftext|>"]))
+
+
+def test_a_makers_template_may_write_its_names_as_text(build, records):
+    zephyr = (
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}</s>{{ '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{{ '\n' }}{% endif %}"
+    )
+    made = train_tokenizer(TokenizerSpec("byte"), ["a"]).extended(["</s>"])
+    source = records("a.jsonl", CHATS[:1])
+    dataset = build("x", [source], val_fraction=0, tokenizer=made.with_chat_template(zephyr))
+    assert dataset.record.end_of_turn == "</s>"
+    assert dataset.vocab_size == made.vocab_size
+    ((read, learnt, _),) = spelled(dataset)
+    assert read.startswith("<|user|>\nquestion 0[</s>]\n<|assistant|>\n")
+    assert learnt == "answer 0[</s>]so[</s>]"
 
 
 @pytest.mark.parametrize("kind", ["char", "byte", "bpe", "word"])
