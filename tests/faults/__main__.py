@@ -36,6 +36,9 @@ def _try(case: Case) -> Tally:
     except NotPossibleHere as error:
         print(f"{case.name:<44}skipped: {error}", flush=True)
         return Tally()
+    except Exception as error:
+        tally = Tally()
+        tally.fail(f"{case.name} could not be tried: {type(error).__name__}: {error}")
     seconds = f"{time.monotonic() - started:.0f}"
     row = (case.name, tally.tries, tally.lost, tally.wrong, tally.hangs, seconds)
     print(_ROW.format(*row), flush=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from gptcli.data.corpus.parquet_pages import Page, pages
 from gptcli.data.corpus.records import record_kind, unknown_advice
 from gptcli.data.corpus.turns import listed
 from gptcli.errors import DataError, ResourceError, UsageError
@@ -15,17 +16,22 @@ from gptcli.errors import DataError, ResourceError, UsageError
 _BUFFER = 2**20
 _LARGE = 2**27  # bytes of a row group, below which any growth is harmless
 _MOST_GROWTH = 1000  # times; text is compressed to a tenth, one word repeated to a thousandth
+_MOST_AT_ONCE = 2**29  # bytes of rows
 DEFAULT_COLUMN = "text"
 
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: its number, its rows, and how many bytes they have in the columns."""
+    """A row group: its number, its rows, and how many bytes they have in the columns.
+
+    ``most_rows`` can be read at once in bounded memory: each may be the longest of a dictionary.
+    """
 
     number: int
     start: int
     end: int
     n_bytes: int
+    most_rows: int
 
 
 class TextRows:
@@ -35,7 +41,7 @@ class TextRows:
     kind that its columns tell, as it is in JSON.
     """
 
-    def __init__(self, file: Any, name: str, field: str | None) -> None:
+    def __init__(self, file: Any, path: Path, name: str, field: str | None) -> None:
         names = file.schema_arrow.names
         kind = record_kind(names, field)
         self._columns: tuple[str, ...] = (field or DEFAULT_COLUMN,)
@@ -46,7 +52,8 @@ class TextRows:
             _check_column(file.schema_arrow, name, self._columns[0])
         self._file, self._name = file, name
         self.n_rows: int = file.metadata.num_rows
-        self.groups = tuple(_groups(file.metadata, self._columns, name))
+        with _reported(name, "its pages"), path.open("rb") as content:
+            self.groups = tuple(_groups(file.metadata, self._columns, name, content))
 
     def contents(self, group: Group, rows: int) -> Iterator[tuple[bytes | None, ...]]:
         """The rows of a row group, at most ``rows`` at a time; None for a null in a column."""
@@ -91,7 +98,7 @@ def open_rows(path: Path, name: str, field: str | None) -> Iterator[TextRows]:
         # Without these two a whole row group is read before its first row is given.
         opened = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     with opened as file:
-        yield TextRows(file, name, field)
+        yield TextRows(file, path, name, field)
 
 
 def check_pyarrow(name: str) -> None:
@@ -102,22 +109,37 @@ def check_pyarrow(name: str) -> None:
         raise UsageError(f"{name} is Parquet: pip install 'gptcli[sources]' to read it") from None
 
 
-def _groups(metadata: Any, columns: tuple[str, ...], name: str) -> Iterator[Group]:
+def _groups(
+    metadata: Any, columns: tuple[str, ...], name: str, content: BinaryIO
+) -> Iterator[Group]:
     """The row groups; DataError where one is a few bytes that would become gigabytes."""
     start = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = [group.column(index) for index in range(group.num_columns)]
         read = [chunk for chunk in chunks if _is_of(chunk.path_in_schema, columns)]
-        n_bytes = sum(chunk.total_uncompressed_size for chunk in read)
+        found = [page for chunk in read for page in _pages(chunk, content)]
+        declared = sum(chunk.total_uncompressed_size for chunk in read)
+        n_bytes = max(declared, sum(page.n_bytes for page in found))
+        longest = max((page.n_bytes for page in found if page.is_dictionary), default=0)
         stored = sum(chunk.total_compressed_size for chunk in read)
         if n_bytes > _LARGE and n_bytes > _MOST_GROWTH * stored:
             raise DataError(
                 f"{name}: {stored:,} bytes of row group {number} stand for {n_bytes:,}, more than "
                 "any text is compressed: write it again in smaller row groups"
             )
-        yield Group(number, start, start + group.num_rows, n_bytes)
+        most_rows = max(1, _MOST_AT_ONCE // max(1, longest))
+        yield Group(number, start, start + group.num_rows, n_bytes, most_rows)
         start += group.num_rows
+
+
+def _pages(chunk: Any, content: BinaryIO) -> Iterator[Page]:
+    if not chunk.num_values:
+        return iter(())
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page:
+        start = min(start, chunk.dictionary_page_offset)
+    return pages(content, start, chunk.total_compressed_size)
 
 
 def _is_of(path: str, columns: tuple[str, ...]) -> bool:
@@ -168,7 +190,7 @@ def _reported(name: str, place: str) -> Iterator[None]:
             f"{name} is not UTF-8 in the rows from {place} on, byte "
             f"0x{error.object[error.start]:02x}: write it again"
         ) from None
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         if isinstance(error, OSError) and error.errno:
             raise ResourceError(f"cannot read {name}: {reason}") from error

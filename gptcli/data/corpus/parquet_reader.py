@@ -108,7 +108,8 @@ class ParquetReader:
         """The first row of each chunk of a row group."""
         rows = group.end - group.start
         mean = max(group.n_bytes // max(rows, 1), 1)
-        return range(group.start, group.end, min(max(self.step // mean, 1), self.most_rows))
+        at_once = min(max(self.step // mean, 1), self.most_rows, group.most_rows)
+        return range(group.start, group.end, at_once)
 
     def _batches(self, file: TextRows, group: Group) -> Iterator[Chunk]:
         row = group.start
