@@ -4,8 +4,6 @@ The one function for all who ask: the policy that writes, its update and its ref
 equal weights give equal digits. B rows, A tokens in the longest answer, N tokens of all answers.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -24,27 +22,6 @@ def answer_log_probabilities(
     """
     table = _log_distributions(model, rows, n_ids, precision)
     return by_row(_of_targets(table, rows), rows)
-
-
-@dataclass(frozen=True)
-class AnswerLikelihood:
-    """Of each token of the answers (B, A), 0 behind an answer's end, float32.
-
-    Its log-probability, and the entropy in nats of the distribution that it was drawn from.
-    """
-
-    log_probabilities: Tensor
-    entropies: Tensor
-
-
-def answer_likelihood(
-    model: GPT, rows: AnswerRows, n_ids: int, precision: Precision = "float32"
-) -> AnswerLikelihood:
-    """What ``answer_log_probabilities`` returns, and how undecided the model was, as a figure."""
-    table = _log_distributions(model, rows, n_ids, precision)
-    known = table.detach()
-    entropies = -(known.exp() * known).sum(1)
-    return AnswerLikelihood(by_row(_of_targets(table, rows), rows), by_row(entropies, rows))
 
 
 def streams_before(model: GPT, rows: AnswerRows, precision: Precision = "float32") -> Tensor:

@@ -8,7 +8,7 @@ from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
 from gptcli.config.model import ModelConfig
 from gptcli.data.answer_rows import AnswerRows
-from gptcli.evaluation.log_probabilities import answer_likelihood, answer_log_probabilities
+from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.families.llama import SWITCHES
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
@@ -58,17 +58,6 @@ def test_a_batch_is_each_of_its_rows_alone(model: GPT) -> None:
     for row in range(len(ROWS)):
         alone = answer_log_probabilities(model, ROWS[row : row + 1], N_IDS)
         torch.testing.assert_close(together[row, : alone.shape[1]], alone[0])
-
-
-def test_the_entropy_is_that_of_the_distribution_before_each_token(model: GPT) -> None:
-    found = answer_likelihood(model, ROWS, N_IDS)
-    assert torch.equal(found.log_probabilities, answer_log_probabilities(model, ROWS, N_IDS))
-    ids = torch.tensor([PROMPTS[3] + ANSWERS[3]])
-    for t in range(len(ANSWERS[3])):
-        logits = model(ids)[0, len(PROMPTS[3]) - 1 + t, :N_IDS]
-        expected = torch.distributions.Categorical(logits=logits).entropy()
-        assert found.entropies[3, t].item() == pytest.approx(expected.item(), rel=1e-5)
-    assert not found.entropies.requires_grad
 
 
 def test_learning_from_it_and_only_asking_give_the_same_digits(model: GPT) -> None:
