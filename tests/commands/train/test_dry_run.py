@@ -83,7 +83,7 @@ def test_the_batch_that_is_named_works_when_typed(cli, prepared, tiny, monkeypat
 def test_of_a_model_in_parts_the_memory_of_each_process_is_told(
     cli, prepared: Path, tiny, monkeypatch
 ) -> None:
-    tiny = (*tiny, "--max-iters", 9)
+    tiny = (*tiny, "--max-iters", 9, "--optimizer", "adamw")
     whole = json.loads(cli("train", *tiny, "--dry-run", "--json").stdout)
     here = "gptcli.commands.train.run.joined"
     monkeypatch.setattr(here, lambda kind: nullcontext(World(0, 4)))
