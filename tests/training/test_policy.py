@@ -277,6 +277,21 @@ def test_ratios_of_the_first_epoch_are_exactly_one(start, objective, monkeypatch
     assert objective.epochs == 1 or any(bool((ratios[i] != 1).any()) for i in epochs[1])
 
 
+def test_values_of_the_first_epoch_are_those_before_the_update(start, monkeypatch) -> None:
+    errors = []
+
+    def spy(values: Tensor, old: Tensor, *rest: object, losses=ppo.value_losses) -> Tensor:
+        errors.append(bool((values.detach() == old).all()))
+        return losses(values, old, *rest)
+
+    training = start(OBJECTIVES[2], batch_size=16, grad_accum=1)
+    ours = learner(training)
+    ours.advance(0)  # so that values are not all 0
+    monkeypatch.setattr(ppo, "value_losses", spy)
+    ours.advance(1)
+    assert errors == [True, False]
+
+
 @each_objective
 def test_a_policy_that_has_not_moved_is_its_reference_to_the_last_digit(start, objective) -> None:
     ours = learner(start(objective))
@@ -457,3 +472,34 @@ def test_how_much_of_the_returns_the_values_tell() -> None:
     assert explained_variance(2 * returns, returns) == pytest.approx(0)
     assert explained_variance(-returns, returns) < 0
     assert explained_variance(returns, torch.ones(4)) == 0, "nothing to tell"
+
+
+def test_what_is_written_follows_from_seed_and_iteration_alone(masked_dataset, tmp_path) -> None:
+    dataset = masked_dataset([("ab", "cde")] * 3)  # so that questions do not tell the steps apart
+    objective = GroupPolicy(max_new_tokens=5, group_size=4)
+
+    def written(step: int, seed: int) -> list[list[int]]:
+        training = begun(dataset, objective, length_reward, tmp_path, seed=seed)
+        return learner(training)._rollouts.write(step).answers.ids
+
+    assert written(0, 1) == written(0, 1)
+    assert len({str(written(step, seed)) for step in (0, 1, 2) for seed in (1, 2)}) == 6
+    assert len({str(answer) for answer in written(0, 1)}) > 8, "each row has a stream of its own"
+
+
+def test_a_rollout_sees_the_last_update(start) -> None:
+    training = start(OBJECTIVES[0], lr=0.1)
+    ours = learner(training)
+    before = ours._rollouts.write(5).answers.ids
+    ours.advance(0)
+    assert ours._rollouts.write(5).answers.ids != before
+
+
+def test_the_value_model_learns_ten_times_as_fast(start) -> None:
+    training = start(OBJECTIVES[2], lr=1e-3, min_lr=1e-4, schedule="linear", warmup_iters=2)
+    ours, rates = learner(training), []
+    for step in (0, 5, 9):
+        ours.advance(step)
+        rates.append([one.optimizers[0].param_groups[0]["lr"] for one in ours._learners])
+    assert all(value == pytest.approx(10 * policy) for policy, value in rates)
+    assert len({value for _, value in rates}) == 3
