@@ -102,9 +102,9 @@ class RandomStreams:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._drawn = torch.empty(len(seeds), 0, dtype=torch.float64)  # (B, numbers so far)
 
-    def at(self, columns: Tensor) -> Tensor:
-        """Number ``columns[i]`` of stream i, counted from 0: (B,) -> (B, 1)."""
-        while int(columns.max()) >= self._drawn.shape[1]:
+    def at(self, columns: Tensor, highest: int) -> Tensor:
+        """Number ``columns[i]`` of stream i, counted from 0 to ``highest``: (B,) -> (B, 1)."""
+        while highest >= self._drawn.shape[1]:
             # Many at once: a call for every token takes longer than a step of a small model.
             new = [
                 torch.rand(_DRAWN_AT_ONCE, dtype=torch.float64, generator=stream)

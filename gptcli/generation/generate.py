@@ -68,7 +68,7 @@ class GrowingRows:
         self._streams = RandomStreams(
             sample_seeds(config, len(prompts)) if seeds is None else seeds
         )
-        self._lengths = torch.tensor(lengths)
+        self._lengths, self._shortest = torch.tensor(lengths), shortest
         self._prompts = _padded(prompts, longest)
         self._ids = self._prompts[:, :shortest]  # (B, tokens so far)
         self.n_steps = longest - shortest + config.max_new_tokens
@@ -83,8 +83,10 @@ class GrowingRows:
             logits = logits.index_fill(1, self._never, -torch.inf)
         probabilities = next_token_probabilities(logits, self._ids, self._config)
         columns = place - self._lengths
-        new = draw(probabilities, self._streams.at(columns.clamp(min=0)))
-        if place < self._prompts.shape[1]:
+        highest, is_ragged = place - self._shortest, place < self._prompts.shape[1]
+        drawn = columns.clamp(min=0) if is_ragged else columns
+        new = draw(probabilities, self._streams.at(drawn, highest))
+        if is_ragged:
             new = torch.where(columns < 0, self._prompts[:, place], new)
         self._ids = torch.cat([self._ids, new[:, None]], dim=1)
         return GenerationStep(new, logits, probabilities, columns)

@@ -87,7 +87,7 @@ def test_draws_follow_the_probabilities() -> None:
 def test_a_row_draws_from_its_own_stream(rows: int) -> None:
     streams, numbers = RandomStreams(range(rows)), []
     for count in range(100):  # row i begins i draws after the first
-        numbers.append(streams.at((count - torch.arange(rows)).clamp(min=0)))
+        numbers.append(streams.at((count - torch.arange(rows)).clamp(min=0), count))
     for row in range(rows):
         stream = torch.Generator().manual_seed(row)
         alone = [float(torch.rand(1, dtype=torch.float64, generator=stream)) for _ in range(95)]
