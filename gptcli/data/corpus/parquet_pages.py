@@ -72,14 +72,19 @@ class _Compact:
         self.at += 1
         return self._content[self.at - 1]
 
+    def _skip(self, count: int) -> None:
+        self.at += count
+        if self.at > len(self._content):
+            raise IndexError
+
     def _varint(self) -> int:
-        value = shift = 0
-        while True:
+        value = 0
+        for shift in range(0, 70, 7):
             byte = self._byte()
             value |= (byte & 127) << shift
-            shift += 7
             if byte < 128:
                 return value
+        raise ValueError("a number in a header is too long")
 
     def _number(self) -> int:
         value = self._varint()
@@ -90,14 +95,13 @@ class _Compact:
             case 1 | 2:  # true and false, in the kind itself
                 pass
             case 3:  # a byte
-                self.at += 1
+                self._skip(1)
             case 4 | 5 | 6:  # whole numbers of any size
                 return self._number()
             case 7:  # a float
-                self.at += 8
+                self._skip(8)
             case 8:  # bytes
-                length = self._varint()
-                self.at += length
+                self._skip(self._varint())
             case 9 | 10:  # a list or a set
                 self._items(depth)
             case 12:
