@@ -130,13 +130,14 @@ def continue_training(
     device: str | None = None,
     is_strict: bool = False,
     world: World = ALONE,
+    keep: int | None = None,
 ) -> tuple[TrainingRun, list[str]]:
     """Continue a run from its newest intact save; also returns what was wrong with newer ones.
 
-    Only the number of iterations may change, and only grow, and the device. If ``is_strict``,
-    the newest save must be intact.
+    Only the number of iterations may change, and only grow, the device, and how many saves are
+    kept. If ``is_strict``, the newest save must be intact.
     """
-    grown = grown_record(record, max_iters, device)
+    grown = grown_record(record, max_iters, device, keep)
     training, problems = resumed_training(directory, grown, dataset, is_strict, world)
     if grown != record:
         write_record(directory, grown)
@@ -144,9 +145,14 @@ def continue_training(
     return training, problems
 
 
-def grown_record(record: RunRecord, max_iters: int | None, device: str | None) -> RunRecord:
+def grown_record(
+    record: RunRecord, max_iters: int | None, device: str | None, keep: int | None = None
+) -> RunRecord:
     """The record of a run with what may change when it is resumed."""
-    return _moved(_grown(record, max_iters), device)
+    moved = _moved(_grown(record, max_iters), device)
+    if keep is None:
+        return moved
+    return replace(moved, training=replace(moved.training, keep=keep))
 
 
 def resumed_training(

@@ -37,8 +37,8 @@ _LENGTH = "Length, batches and evaluation"
 _OPTIMIZER = "Optimizer"
 # Of a config file every value is checked, too.
 _MAY_CHANGE = (
-    "resume", "dataset", "data", "device", "max_iters", "config", "dry_run", "strict", "fsdp",
-    *TRACKERS,
+    "resume", "dataset", "data", "device", "max_iters", "keep", "config", "dry_run", "strict",
+    "fsdp", *TRACKERS,
 )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ class TrainRequest(ModelFlags):
         callback=read_config_file,
     )
     resume: Path | None = option(
-        "Continue a saved run unchanged; only --max-iters can be raised and --device changed. "
+        "Continue a saved run; only --max-iters can be raised, --device and --keep changed. "
         "auto: continue the run that the other flags name, or begin it.",
         metavar="RUN",
         offer=models,
@@ -233,7 +233,7 @@ class TrainRequest(ModelFlags):
             if name not in _MAY_CHANGE and self.is_given(name):
                 raise UsageError(
                     f"{flag(name)} cannot change when a run is resumed: leave it out "
-                    "(only --max-iters can be raised and --device changed)"
+                    "(only --max-iters can be raised, --device and --keep changed)"
                 )
 
     def _check_values(self) -> None:

@@ -273,20 +273,21 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
             record.model, record.training, directory, record.objective, job.world.parts
         )
         if request.dry_run:
-            grown = grown_record(record, request.max_iters, device)
+            grown = grown_record(record, request.max_iters, device, request.keep)
             with explained:
                 training, _ = resumed_training(directory, grown, dataset, request.strict, job.world)
             return _planned(training, None, stop)
         if job.world.rank:
-            grown = grown_record(record, request.max_iters, device)
+            grown = grown_record(record, request.max_iters, device, request.keep)
             training, _ = resumed_training(directory, grown, dataset, request.strict, job.world)
             return _train(training, job, record.preset)
         remove_stale(directory.parent, directory.name)
         clear_stale_steps(directory)
         with explained:
             training, problems = continue_training(
-                directory, record, dataset, request.max_iters, device, request.strict, job.world
-            )
+                directory, record, dataset, request.max_iters, device, request.strict, job.world,
+                request.keep,
+            )  # fmt: skip
         for problem in problems:
             warn(f"{problem}; resuming from the save before it")
         if changed:

@@ -13,7 +13,7 @@ from gptcli.evaluation.processes import from_first
 from gptcli.families.registry import family_of
 from gptcli.runtime.world import World
 
-_MAY_DIFFER = ("max_iters", "time_budget")  # it may grow; and the plan is in the record
+_MAY_DIFFER = ("max_iters", "time_budget", "keep")  # the plan of a time is in the record
 
 
 def unfinished_run(request: TrainRequest, world: World) -> Path | None:

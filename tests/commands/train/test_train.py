@@ -235,3 +235,17 @@ def test_a_run_goes_on_on_another_device(cli, trained: Path) -> None:
     now = json.loads(file.read_text())["training"]
     assert now["device"] == "cpu"
     assert now["threads"] > 0
+
+
+def test_how_many_saves_are_kept_may_change_when_a_run_is_resumed(cli, trained: Path) -> None:
+    def kept() -> list[int]:
+        return sorted(int(step.name[5:]) for step in (trained / "runs/input/resume").iterdir())
+
+    assert kept() == [10, 20]
+    done = cli("train", "--resume", "runs/input", "--max-iters", 50, "--keep", 4)
+    assert done.code == 0, done.stderr
+    assert kept() == [20, 30, 40, 50]
+    assert json.loads((trained / "runs/input/train.json").read_text())["training"]["keep"] == 4
+    assert cli("train", "--resume", "runs/input", "--max-iters", 60, "--keep", 1).code == 0
+    assert kept() == [60]
+    assert cli("train", "--resume", "runs/input", "--keep", 0).code == 2
