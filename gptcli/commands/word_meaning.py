@@ -4,6 +4,7 @@ A word that stands in another place than its own is taken for what it names, and
 What names nothing is an error with the command to type, and never becomes a prompt.
 """
 
+import difflib
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TypeVar
 
 from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.run import RUNS
-from gptcli.commands.options import Request
+from gptcli.commands.options import Request, any_of
 from gptcli.commands.view.terminal import note
+from gptcli.config.objective import REWARD_RULES
 from gptcli.data.dataset_record import DATASETS, RECORD_FILE, missing_dataset
 from gptcli.errors import UsageError
 from gptcli.runtime.files import is_there
@@ -126,3 +128,15 @@ def _named(word: str, parent: Path, record: str) -> Path | None:
         if is_there(str(directory / record)):
             return directory
     return None
+
+
+def check_reward(name: str) -> None:
+    """Raise UsageError for what is neither a rule nor a directory."""
+    if name in REWARD_RULES or Path(name).is_dir():
+        return
+    near = difflib.get_close_matches(name, REWARD_RULES, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise UsageError(
+        f"--reward {name} is neither a rule nor a directory{hint}: give {any_of(REWARD_RULES)}, or "
+        "a run of gptcli train --objective reward"
+    )

@@ -117,13 +117,12 @@ class ModelReward:
 def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: float) -> Reward:
     """The reward ``exact``, ``final``, or that of the reward model in a directory.
 
-    Raises UsageError where it is none of these, CheckpointError where the model has another
-    tokenizer than the dataset.
+    Raises UsageError for a language model, CheckpointError where the model has another tokenizer
+    than the dataset.
     """
     if name in REWARD_RULES:
         make = exact_reward if name == "exact" else final_reward
         return make(dataset.tokenizer, dataset.answer_ends)
-    check_reward(name)
     loaded = load_model(Path(name), device)
     if not loaded.model.config.score:
         raise UsageError(
@@ -132,12 +131,3 @@ def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: f
         )
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
     return ModelReward(loaded, missing_eos_penalty)
-
-
-def check_reward(name: str) -> None:
-    """Raise UsageError where ``name`` is neither a rule nor a directory."""
-    if name not in REWARD_RULES and not Path(name).is_dir():
-        raise UsageError(
-            f"--reward {name} is neither a rule nor a directory: give exact, final, or a run of "
-            "`gptcli train --objective reward`"
-        )

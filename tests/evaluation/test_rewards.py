@@ -11,7 +11,6 @@ from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.evaluation.answering import Answers
 from gptcli.evaluation.rewards import (
     ModelReward,
-    check_reward,
     exact_reward,
     final_reward,
     last_word,
@@ -98,8 +97,6 @@ def test_a_reward_is_opened_by_its_name(
     assert open_reward("exact", dataset, "cpu", 0.0)(questions, answers).tolist() == [1.0]
     assert open_reward("final", dataset, "cpu", 0.0)(questions, answers).tolist() == [1.0]
     assert open_reward("judge", dataset, "cpu", 0.0)(questions, answers).shape == (1,)
-    with pytest.raises(UsageError, match="--reward exakt is neither a rule nor a directory"):
-        check_reward("exakt")
     with pytest.raises(UsageError, match="--reward writer is a language model"):
         open_reward("writer", dataset, "cpu", 0.0)
     with pytest.raises(CheckpointError, match="another tokenizer"):

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from gptcli.commands.completion import datasets, models
+from gptcli.commands.completion import datasets, models, models_or
 from gptcli.commands.options import (
     OutputRequest,
     changed_data_option,
@@ -18,11 +18,13 @@ from gptcli.commands.waiting import give_way
 from gptcli.commands.word_meaning import (
     check_dataset,
     check_file,
+    check_reward,
     check_text,
     understood_checkpoint,
 )
 from gptcli.config.checks import check_whole, flag
 from gptcli.config.data import SPLITS
+from gptcli.config.objective import REWARD_RULES
 from gptcli.config.sampling import SamplingConfig
 from gptcli.errors import UsageError
 from gptcli.runtime.world import launched
@@ -117,7 +119,9 @@ class EvalRequest(OutputRequest):
         "Let the model answer each question of the data, and measure its answers: exact (the "
         "reference answer), final (its last word), or a run of train --objective reward.",
         panel=_ANSWERS,
-        metavar="exact|final|RUN",
+        metavar="RULE|RUN",
+        offer=models_or(REWARD_RULES),
+        check=check_reward,
     )
     num_samples: int = option(
         "Number of answers to each question.",

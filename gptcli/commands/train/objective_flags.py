@@ -1,13 +1,12 @@
 """The flags that say what ``train`` learns: the objective, and what is each objective's own."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
-from gptcli.commands.completion import one_of
+from gptcli.commands.completion import models_or
 from gptcli.commands.options import FormatRequest, any_of, option, own_names
+from gptcli.commands.word_meaning import check_reward
 from gptcli.config.checks import flag, flag_with
 from gptcli.config.objective import (
     OBJECTIVES,
@@ -50,18 +49,6 @@ def _default(name: str) -> str:
     return f" (default: {', '.join(f'{value} with {kind}' for kind, value in found.items())})"
 
 
-def _check_reward(name: str) -> None:
-    """Raise UsageError for what is neither a rule nor a directory."""
-    if name in REWARD_RULES or Path(name).is_dir():
-        return
-    near = difflib.get_close_matches(name, REWARD_RULES, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise UsageError(
-        f"--reward {name} is neither a rule nor a directory{hint}: give {any_of(REWARD_RULES)}, or "
-        "a run of gptcli train --objective reward"
-    )
-
-
 @dataclass(frozen=True)
 class ObjectiveFlags(FormatRequest):
     """What is learnt, and how: each flag but the first is for some objectives only."""
@@ -79,8 +66,8 @@ class ObjectiveFlags(FormatRequest):
         f"{GroupPolicy.reward}.",
         metavar="RULE|RUN",
         panel=PANEL,
-        offer=one_of(REWARD_RULES),
-        check=_check_reward,
+        offer=models_or(REWARD_RULES),
+        check=check_reward,
     )
     beta: float | None = option(
         "dpo: how strongly the model is held near the reference, the model of --init-from"
