@@ -46,6 +46,8 @@ class PartEncoder:
         Raises UnseenCharacterError for a character without an id, whose ``text_index`` is the
         number of its part.
         """
+        if not any(part.special or part.joined for part in parts):
+            return self._bulk.encode([part.text for part in parts])
         parts = self._stripped(parts) if self._strips else parts
         found: list[NDArray[Any] | None] = [None] * len(parts)
         for numbers in self._joined_runs(parts):

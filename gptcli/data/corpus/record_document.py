@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gptcli.data.chat.contents import ANY_SHAPE, RecordShape
+from gptcli.data.chat.contents import ANY_SHAPE, CorpusKind, RecordShape
 from gptcli.data.corpus.chunks import Document, Reader
 from gptcli.data.corpus.records import record_content
 from gptcli.errors import CheckpointError, DataError
@@ -24,9 +24,9 @@ def record_document(
             f"it is a {content.kind}, and the first record is a {shape.kind}: prepare the two apart"
         )
     try:
-        parts = tuple(content.parts(shape))
-        for part in parts:
-            part.text.encode("utf-8")
+        key, parts = content.key, tuple(content.parts(shape))
+        if content.kind is not CorpusKind.TEXT:  # of which the key is that of all
+            "".join(part.text for part in parts).encode("utf-8")
     except DataError as error:
         raise ValueError(str(error)) from None
     except UnicodeEncodeError as error:
@@ -34,7 +34,7 @@ def record_document(
         raise ValueError(
             f"it has half of a surrogate pair (\\u{ord(half):04x}), which is not text"
         ) from None
-    return Document(parts, offset, content.key, is_start=True, is_end=True, kind=content.kind)
+    return Document(parts, offset, key, is_start=True, is_end=True, kind=content.kind)
 
 
 def at_place(reader: Reader, offset: int, error: CheckpointError) -> CheckpointError:

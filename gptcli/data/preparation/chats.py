@@ -15,6 +15,8 @@ from gptcli.data.chat.chat_template import (
 from gptcli.data.chat.contents import CorpusKind, RecordShape
 from gptcli.data.chat.encoding import check_holds_chats
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
+from gptcli.data.corpus.jsonl_reader import JsonlReader
+from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
 from gptcli.errors import CheckpointError, DataError, ResourceError, UsageError
 from gptcli.runtime.files import read_bounded
@@ -24,6 +26,7 @@ from gptcli.tokenization.tokenizer import Tokenizer
 
 TokenizerChoice = Tokenizer | TokenizerSpec
 _LARGEST = 2**20  # bytes of a template
+_FIRST = 2**14  # bytes that are read for the first record, at least
 _TOKEN_NAME = re.compile(r"<\|[^<>|\s]+\|>")  # as most templates write them
 
 
@@ -66,7 +69,9 @@ def corpus_kind(corpus: Corpus, read: ReadOptions) -> CorpusKind:
 def _kinds(corpus: Corpus, read: ReadOptions) -> Iterator[CorpusKind]:
     for one in corpus.inputs:
         reader = open_reader(one, read, Cuts.ANYWHERE)
-        if one.layout is DocumentLayout.TEXT:
+        if isinstance(reader, JsonlReader | ParquetReader):
+            reader = replace(reader, step=_FIRST)
+        else:
             yield CorpusKind.TEXT
         for chunk in reader.chunks():
             yield from (document.kind for document in reader.parse(chunk).documents)

@@ -95,6 +95,30 @@ def test_answers_are_learnt_with_their_end_and_nothing_else(name):
     assert marked(parts) == f"yes{end}so{end}"
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(TEXTS, st.booleans()), min_size=1, max_size=4), st.booleans())
+def test_without_generation_blocks_the_same_is_learnt_as_with_them(answers, prompt):
+    answer = "{{ '<|im_start|>' + m.role + '\n' }}%s{{ m.content }}<|im_end|>%s{{ '\n' }}"
+    loop = (
+        "{%% for m in messages %%}{%% if m.role == 'assistant' %%}%s{%% else %%}%s{%% endif %%}"
+        "{%% endfor %%}{%% if add_generation_prompt %%}{{ '<|im_start|>assistant\n' }}{%% endif %%}"
+    )
+    blocks = loop % (
+        answer % ("{% generation %}", "{% endgeneration %}"),
+        answer % ("", ""),
+    )
+    messages = [
+        message
+        for text, is_learnt in answers
+        for message in (Message("user", "a"), Message("assistant", text, is_learnt))
+    ]
+    found, expected = (
+        ChatTemplate(text, CHATML_TOKENS).render(messages, add_generation_prompt=prompt)
+        for text in (CHATML, blocks)
+    )
+    assert found == expected
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_turn_that_is_not_learnt_is_only_read(name):
     text, names, end = TEMPLATES[name]

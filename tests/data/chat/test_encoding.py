@@ -65,32 +65,31 @@ def ours_and_theirs(kind, template):
     return tokenizer, theirs
 
 
-def chat_of(contents):
-    roles = ("user", "assistant")
-    return [Message(roles[number % 2], one) for number, one in enumerate(contents)]
+def as_json(messages):
+    return [{"role": one.role, "content": one.content} for one in messages]
+
+
+def chats(content):
+    """Conversations of all roles in any order."""
+    roles = st.sampled_from(["system", "user", "assistant"])
+    return st.lists(st.builds(Message, roles, content), min_size=1, max_size=5)
 
 
 # An answer that is empty or ends in white space is marked too far by transformers (#47325).
-CONTENTS = st.lists(
-    st.text("the cat12+? é", min_size=1, max_size=12).map(lambda text: f"{text}."),
-    min_size=2,
-    max_size=4,
-)
+SENTENCES = st.text("the cat12+? é", min_size=1, max_size=12).map(lambda text: f"{text}.")
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("kind", ["byte", "bpe"])
 @settings(deadline=None, max_examples=30)
-@given(contents=CONTENTS)
-def test_ids_and_masks_are_those_of_transformers(kind, template, contents):
+@given(messages=chats(SENTENCES))
+def test_ids_and_masks_are_those_of_transformers(kind, template, messages):
     tokenizer, theirs = ours_and_theirs(kind, template)
     chat = ChatTemplate.of(tokenizer)
-    parts = chat.render(chat_of(contents))
+    parts = chat.render(messages)
     arrays = PartEncoder(tokenizer, "uint16").encode(parts)
     expected = theirs.apply_chat_template(
-        [{"role": one.role, "content": one.content} for one in chat_of(contents)],
-        return_assistant_tokens_mask=True,
-        return_dict=True,
+        as_json(messages), return_assistant_tokens_mask=True, return_dict=True
     )
     targets = [part.target for part, ids in zip(parts, arrays, strict=True) for _ in ids]
     assert np.concatenate(arrays).tolist() == expected["input_ids"]
@@ -104,13 +103,11 @@ def test_ids_and_masks_are_those_of_transformers(kind, template, contents):
 def test_a_spelled_special_token_has_the_ids_of_text(kind, template, data):
     names = TEMPLATES[template][1]
     piece = st.sampled_from(["the ", "a", "<|", "|>", *names])
-    contents = data.draw(st.lists(st.lists(piece, max_size=4).map("".join), min_size=1, max_size=3))
+    messages = data.draw(chats(st.lists(piece, max_size=4).map("".join)))
     tokenizer, theirs = ours_and_theirs(kind, template)
-    parts = ChatTemplate.of(tokenizer).render(chat_of(contents))
+    parts = ChatTemplate.of(tokenizer).render(messages)
     expected = theirs.apply_chat_template(
-        [{"role": one.role, "content": one.content} for one in chat_of(contents)],
-        sanitize_control_tokens=True,
-        return_dict=True,
+        as_json(messages), sanitize_control_tokens=True, return_dict=True
     )
     assert encode_parts(tokenizer, parts).tolist() == expected["input_ids"]
 
