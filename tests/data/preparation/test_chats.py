@@ -194,6 +194,22 @@ def test_shards_of_a_plan_make_the_same_files(build, records, files_of, tmp_path
     verify_dataset(out)
 
 
+@pytest.mark.parametrize("is_chat", [True, False])
+def test_a_plan_of_a_version_that_wrote_chats_as_text_is_made_again(records, tmp_path, is_chat):
+    completions = [{"prompt": f"{n}=", "completion": str(n)} for n in range(9)]
+    source, out = records("a.jsonl", CHATS if is_chat else completions), tmp_path / "shared"
+    plan_preparation(Preparation([source], config=PrepareConfig(val_fraction=0)), out)
+    file = tmp_path / "shared.plan" / "plan.json"
+    plan = json.loads(file.read_bytes())
+    del plan["kind"]
+    file.write_text(json.dumps(plan))
+    if is_chat:
+        with pytest.raises(DataError, match=r"earlier version.*plan again with --overwrite"):
+            encode_share(out, WorkShare(0, 1))
+    else:
+        assert encode_share(out, WorkShare(0, 1)) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_tokenizer_that_is_made_here_holds_chats(build, records, kind):
     spec = TokenizerSpec(kind, 600 if kind in SIZED_KINDS else None)
