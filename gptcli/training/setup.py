@@ -1,13 +1,12 @@
-"""Makes a TrainingRun, from a configuration or from an interrupted run."""
+"""Makes a TrainingRun from a configuration."""
 
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptcli import __version__
-from gptcli.checkpoint.manifest import check_description, write_manifest
+from gptcli.checkpoint.manifest import write_manifest
 from gptcli.checkpoint.model_files import MODEL_FILES, write_description
-from gptcli.checkpoint.resume import Progress, load_newest_step
+from gptcli.checkpoint.resume import Progress
 from gptcli.checkpoint.run import (
     MANIFEST_FILE,
     OBJECTIVE_FORMAT,
@@ -16,20 +15,16 @@ from gptcli.checkpoint.run import (
     RUN_FORMAT,
     DataReference,
     RunRecord,
-    check_record,
-    mark_saved,
     write_record,
 )
-from gptcli.config.model import ModelConfig
-from gptcli.config.objective import LM, is_policy
+from gptcli.config.objective import LM
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import CheckpointError, DataError, UsageError
+from gptcli.errors import DataError, UsageError
 from gptcli.fast.compiled_blocks import compile_blocks
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
-from gptcli.model.initialization import model_with
-from gptcli.runtime.device import get_threads, set_deterministic, set_threads
+from gptcli.runtime.device import set_deterministic, set_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.outputs import OutputKind, check_replaceable, timestamp
 from gptcli.runtime.world import ALONE, World
@@ -37,18 +32,14 @@ from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
 from gptcli.training.companions import (
     FirstModels,
     begin_with,
-    check_companions,
-    companions_again,
 )
 from gptcli.training.defaults import Resolved
-from gptcli.training.material import material_of
 from gptcli.training.metrics_log import ANSWERS_FILE, METRICS_FILE
 from gptcli.training.ngram_teacher import FEWEST_TOKENS, NgramTeacher, can_teach
 from gptcli.training.objective_memory import check_models_fit
-from gptcli.training.optimizers import make_optimizers, restore_optimizers
+from gptcli.training.optimizers import make_optimizers
 from gptcli.training.plot import PLOT_FILE
 from gptcli.training.preflight import check_disk, check_fits
-from gptcli.training.protocol import split_state
 from gptcli.training.sharding import sharded
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
@@ -122,73 +113,6 @@ def begin_training(
     return training
 
 
-def continue_training(
-    directory: Path,
-    record: RunRecord,
-    dataset: Dataset,
-    max_iters: int | None,
-    device: str | None = None,
-    is_strict: bool = False,
-    world: World = ALONE,
-    keep: int | None = None,
-) -> tuple[TrainingRun, list[str]]:
-    """Continue a run from its newest intact save; also returns what was wrong with newer ones.
-
-    Only the number of iterations may change, and only grow, the device, and how many saves are
-    kept. If ``is_strict``, the newest save must be intact.
-    """
-    grown = grown_record(record, max_iters, device, keep)
-    training, problems = resumed_training(directory, grown, dataset, is_strict, world)
-    if grown != record:
-        write_record(directory, grown)
-    mark_saved(directory)
-    return training, problems
-
-
-def grown_record(
-    record: RunRecord, max_iters: int | None, device: str | None, keep: int | None = None
-) -> RunRecord:
-    """The record of a run with what may change when it is resumed."""
-    moved = _moved(_grown(record, max_iters), device)
-    if keep is None:
-        return moved
-    return replace(moved, training=replace(moved.training, keep=keep))
-
-
-def resumed_training(
-    directory: Path,
-    record: RunRecord,
-    dataset: Dataset,
-    is_strict: bool = False,
-    world: World = ALONE,
-) -> tuple[TrainingRun, list[str]]:
-    """What ``continue_training`` returns; nothing is written."""
-    check_same_data(record, dataset)
-    check_description(directory)
-    check_companions(record)
-    objective, material = record.objective, None
-    if objective == LM:
-        check_fits(record.model, record.training, dataset.train.n_tokens, directory, world.parts)
-    else:
-        check_models_fit(record.model, objective, record.training.device)
-        room = objective.max_new_tokens if is_policy(objective) else None
-        material = material_of(type(objective), dataset, record.model.block_size, room)
-    check_disk(record.model, record.training, directory, n_saves=1)
-    companions = companions_again(record, dataset)
-    snapshot, problems = load_newest_step(directory, is_strict)
-    _check_same_model(record, snapshot.config, directory)
-    if is_strict:
-        check_record(directory)
-    model = model_with(record.model, snapshot.weights)
-    place = NewDirectory.existing(directory)
-    training = _assemble(place, record.training, dataset, model, snapshot.progress, world)
-    training.objective, training.material = objective, material
-    training.reference, training.reward = companions.reference, companions.reward
-    own, training.saved_state = split_state(snapshot.optimizer)
-    restore_optimizers(training.optimizers, training.model, own)
-    return training, problems
-
-
 def rehearse_training(
     directory: Path,
     resolved: Resolved,
@@ -250,7 +174,7 @@ def _begun(
     place: NewDirectory, resolved: Resolved, dataset: Dataset, begun: FirstModels, world: World
 ) -> TrainingRun:
     """The TrainingRun of a new run."""
-    training = _assemble(place, resolved.training, dataset, begun.model, Progress(), world)
+    training = assemble(place, resolved.training, dataset, begun.model, Progress(), world)
     training.objective, training.material = resolved.objective, resolved.material
     training.reference = begun.companions.reference
     training.reward = begun.companions.reward
@@ -278,26 +202,6 @@ def check_length(dataset: Dataset, block_size: int) -> None:
         )
 
 
-def check_same_data(record: RunRecord, dataset: Dataset) -> None:
-    """CheckpointError where the dataset is not the one that the run was begun with."""
-    if not dataset.has_identity(record.data.dataset):
-        raise CheckpointError(
-            f"{dataset.directory} is not the data of this run "
-            f"(dataset {dataset.identity[:12]}, the run has {record.data.dataset[:12]}): "
-            "name the right one with --data, or begin a new run"
-        )
-
-
-def _check_same_model(record: RunRecord, saved: ModelConfig, directory: Path) -> None:
-    before, now = asdict(record.model), asdict(saved)
-    differing = [name for name in before if before[name] != now[name]]
-    if differing:
-        raise CheckpointError(
-            f"{directory / RECORD_FILE} and the saved model differ in {', '.join(differing)}: "
-            "put the file back as it was"
-        )
-
-
 def _reference(dataset: Dataset) -> DataReference:
     return DataReference(
         directory=dataset.directory.as_posix(),
@@ -307,29 +211,7 @@ def _reference(dataset: Dataset) -> DataReference:
     )
 
 
-def _grown(record: RunRecord, max_iters: int | None) -> RunRecord:
-    before = record.training.max_iters
-    if max_iters is None:
-        return record
-    if max_iters < before:
-        raise UsageError(
-            f"--max-iters {max_iters} is below the run's {before}: it can only be raised"
-        )
-    if max_iters == before:
-        return record
-    return replace(record, training=replace(record.training, max_iters=max_iters), repeat=None)
-
-
-def _moved(record: RunRecord, device: str | None) -> RunRecord:
-    """The record for another device; on a CPU the number of threads is recorded, too."""
-    if device is None or device == record.training.device:
-        return record
-    threads = get_threads() if device == "cpu" else 0
-    moved = replace(record.training, device=device, threads=threads)
-    return replace(record, training=moved, repeat=None)
-
-
-def _assemble(
+def assemble(
     place: NewDirectory,
     config: TrainConfig,
     dataset: Dataset,
@@ -337,6 +219,7 @@ def _assemble(
     progress: Progress,
     world: World,
 ) -> TrainingRun:
+    """The TrainingRun of a model on its device, with the configured threads and optimizers."""
     set_threads(config.threads)
     set_deterministic(config.deterministic)
     model = use_fast_layers(model).to(config.device)

@@ -1,4 +1,4 @@
-"""A run in memory: what training/setup.py makes and training/loop.py trains."""
+"""A run in memory: what setup.py or resuming.py makes and loop.py trains."""
 
 import hashlib
 from collections.abc import Callable, Iterator

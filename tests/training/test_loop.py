@@ -31,7 +31,8 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
-from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.resuming import continue_training
+from gptcli.training.setup import begin_training
 from gptcli.training.step import Stepper
 from gptcli.training.training_run import TrainingRun
 

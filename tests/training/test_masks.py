@@ -20,7 +20,8 @@ from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
-from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.resuming import continue_training
+from gptcli.training.setup import begin_training
 from gptcli.training.training_run import TrainingRun
 
 SIZES = {

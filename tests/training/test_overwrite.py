@@ -18,7 +18,8 @@ from gptcli.runtime.directories import remove_stale
 from gptcli.training import loop
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import run_training
-from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.resuming import continue_training
+from gptcli.training.setup import begin_training
 from gptcli.training.training_run import TrainingRun
 
 from .test_loop import Listener, run

@@ -31,7 +31,8 @@ from gptcli.training.defaults import resolve
 from gptcli.training.loop import run_training
 from gptcli.training.objectives import objective_of
 from gptcli.training.reporter import Reporter
-from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.resuming import continue_training
+from gptcli.training.setup import begin_training
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.training_run import TrainingRun
 

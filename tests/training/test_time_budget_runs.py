@@ -9,7 +9,7 @@ from gptcli.checkpoint.run import read_record
 from gptcli.errors import TrainingStopped, UsageError
 from gptcli.runtime.signals import StopRequest
 from gptcli.training.loop import run_training
-from gptcli.training.setup import continue_training
+from gptcli.training.resuming import continue_training
 from gptcli.training.step import Stepper
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.training_run import TrainingRun

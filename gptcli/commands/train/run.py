@@ -55,15 +55,8 @@ from gptcli.training.loop import run_training
 from gptcli.training.ngram_teacher import can_teach
 from gptcli.training.preflight import training_memory_errors
 from gptcli.training.reporter import Reporter
-from gptcli.training.setup import (
-    begin_training,
-    check_length,
-    continue_training,
-    grown_record,
-    join_training,
-    rehearse_training,
-    resumed_training,
-)
+from gptcli.training.resuming import continue_training, grown_record, resumed_training
+from gptcli.training.setup import begin_training, check_length, join_training, rehearse_training
 from gptcli.training.sharding import check_can_shard
 from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan

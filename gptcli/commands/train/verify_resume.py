@@ -20,7 +20,8 @@ from gptcli.runtime.signals import StopRequest
 from gptcli.training.defaults import Resolved
 from gptcli.training.loop import run_training
 from gptcli.training.reporter import Reporter
-from gptcli.training.setup import begin_training, continue_training
+from gptcli.training.resuming import continue_training
+from gptcli.training.setup import begin_training
 from gptcli.training.starting_point import StartingPoint
 
 _BREAK, _STEPS = 4, 8
