@@ -15,6 +15,7 @@ from gptcli.data.questions import pairs_of
 from gptcli.errors import UsageError
 from gptcli.runtime.world import World
 from gptcli.training import objective_memory
+from gptcli.training.plot import draw_policy
 from gptcli.training.starting_point import StartingPoint
 
 PAIRS = [
@@ -29,6 +30,13 @@ SHORT = {
     "ppo": ("--batch-size", 8, "--reward", "runs/reward"),
     "grpo": ("--batch-size", 8, "--group-size", 4),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_time_is_measured_or_drawn(monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.training.estimate._LEAST_SECONDS", 0.0)
+    for name in ("draw_loss", "draw_policy"):
+        monkeypatch.setattr(f"gptcli.training.loop.{name}", lambda *given: None)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +106,13 @@ def test_what_is_learnt_stands_in_the_run_and_is_shown(cli, place: Path) -> None
     assert isinstance(read_record(place / "runs/grpo").objective, GroupPolicy)
 
 
-def test_examples_of_answers_are_kept_and_cut_back_on_resuming(cli, place: Path) -> None:
+def test_examples_of_answers_are_kept_and_cut_back_on_resuming(
+    cli, place: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("gptcli.training.loop.draw_policy", draw_policy)
     assert cli(*objective("grpo", "--max-iters", 2, "--eval-interval", 2)).code == 0
     run = place / "runs/grpo"
+    assert "KL to the reference" in (run / "loss.svg").read_text()
     answers = lines_of(run, "answers.jsonl")
     assert [one["step"] for one in answers] == [0] * 8 + [2] * 8
     assert set(answers[0]) == {"step", "question", "answer", "reward", "reference"}
