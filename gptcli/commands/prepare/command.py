@@ -160,7 +160,7 @@ class PrepareRequest(FormatRequest):
     )
     shard: str | None = option(
         "Encode share I of N of the plan, counted from 0; auto: the share of this SLURM array "
-        "task.",
+        "task, or of this process of torchrun.",
         panel=_MACHINES,
         metavar="I/N",
     )

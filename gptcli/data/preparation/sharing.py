@@ -30,6 +30,7 @@ from gptcli.runtime.files import parse_object, read_bounded, reported
 from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
+from gptcli.runtime.world import ALONE, launched
 from gptcli.tokenization.tokenizer import TOKENIZER_FILE, Tokenizer
 from gptcli.tokenization.tokenizer_config import CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE
 
@@ -55,14 +56,18 @@ class WorkShare:
 
 
 def parse_share(text: str) -> WorkShare:
-    """Parse ``3/16``, the fourth of sixteen; ``auto`` is the share of a SLURM array task."""
+    """Parse ``3/16``, the fourth of sixteen; ``auto`` is the share of a process of torchrun.
+
+    Without torchrun it is that of a SLURM array task.
+    """
     if text == "auto":
-        return _slurm_share()
+        world = launched()
+        return _slurm_share() if world == ALONE else WorkShare(world.rank, world.size)
     match = _SHARD.fullmatch(text)
     if match is None or not int(match[1]) < int(match[2]):
         raise UsageError(
             f"--shard {text} is not a share of the work: write i/n with i from 0 to n-1, such as "
-            "0/4, or auto in a SLURM array"
+            "0/4, or auto in a SLURM array or under torchrun"
         )
     return WorkShare(int(match[1]), int(match[2]))
 
@@ -76,8 +81,8 @@ def _slurm_share() -> WorkShare:
         share = WorkShare((number - least) // step, (most - least) // step + 1)
     except (KeyError, ValueError, ZeroDivisionError) as error:
         raise UsageError(
-            f"--shard auto works only in a SLURM job array ({error} is missing or not a number): "
-            "write --shard i/n"
+            f"--shard auto works only under torchrun and in a SLURM job array ({error} is missing "
+            "or not a number): write --shard i/n"
         ) from None
     if not 0 <= share.index < share.count:
         raise UsageError(f"--shard auto: task {number} is outside the array {least}-{most}")

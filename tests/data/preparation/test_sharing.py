@@ -134,6 +134,17 @@ def test_share_that_is_none_is_a_usage_error(text):
         parse_share(text)
 
 
+def test_a_process_of_torchrun_has_its_share(monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")  # torchrun's processes are within the task
+    world = {"RANK": "2", "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    assert parse_share("auto") == WorkShare(2, 3)
+    monkeypatch.delenv("RANK")
+    with pytest.raises(UsageError, match="RANK is not set"):
+        parse_share("auto")
+
+
 def test_slurm_array_is_understood(monkeypatch):
     assert parse_share("3/16") == WorkShare(3, 16)
     with pytest.raises(UsageError, match="SLURM"):
