@@ -111,10 +111,17 @@ def _options(
     """Flags that stand before the command."""
 
 
+def _is_closed_pipe(error: BaseException | None) -> bool:
+    """Whether nobody reads the output any longer; Windows says that an argument is invalid."""
+    if os.name == "nt" and isinstance(error, OSError) and not error.filename:
+        return isinstance(error, BrokenPipeError) or error.errno == errno.EINVAL
+    return isinstance(error, BrokenPipeError)
+
+
 def _report(error: BaseException) -> int:
     """Print the line for ``error`` and return its exit code."""
     # Typer turns a closed pipe into a plain exit; its cause tells it from others.
-    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+    if _is_closed_pipe(error) or _is_closed_pipe(error.__context__):
         # The interpreter would flush stdout once more at exit and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE

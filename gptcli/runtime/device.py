@@ -37,9 +37,15 @@ def choose_device(asked: str) -> Choice:
     """Choose CUDA, then MPS, then CPU for ``auto``; UsageError for a missing device."""
     check_device(asked)
     kind, _, index = asked.partition(":")
+    has_mps = torch.backends.mps.is_available()
+    if kind == "mps" and has_mps and not _is_mps_right():
+        raise UsageError(
+            f"--device mps needs torch 2.13 or newer, here is {torch.__version__}: before that its "
+            "attention is silently wrong; pip install -U torch, or --device cpu"
+        )
     here = {
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+        "mps": has_mps and _is_mps_right(),
         "cpu": True,
     }
     if asked == "auto":
@@ -51,6 +57,11 @@ def choose_device(asked: str) -> Choice:
     if index or ":" in asked:
         _check_cuda_index(asked, index)
     return Choice(asked, "as asked")
+
+
+def _is_mps_right() -> bool:
+    """Whether this torch attends rightly on Apple's GPUs (pytorch#174861, #181133, #195910)."""
+    return torch.__version__ >= (2, 13)
 
 
 def choose_precision(asked: str, device: str) -> Choice:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gptcli.runtime.files import reported, sync_directory, sync_file, temporary_name
+from gptcli.runtime.files import put_in_place, reported, sync_directory, sync_file, temporary_name
 
 # What a killed process leaves: ours, one beside each lock, and safetensors' own ".tmp" + 6.
 _LEFTOVER = re.compile(r"\.(?P<kind>tmp|old)-(?P<name>.+)-[0-9a-f]{8}")
@@ -99,7 +99,7 @@ def remove_stale(parent: Path, name: str) -> None:
         if (match := _LEFTOVER.fullmatch(entry.name)) is None or match["name"] != name:
             continue
         if match["kind"] == "old" and not (parent / name).exists():
-            entry.rename(parent / name)
+            put_in_place(entry, parent / name)
         else:
             _remove(entry)
 
@@ -146,10 +146,10 @@ def _swap_in(temporary: Path, path: Path) -> Path | None:
         if not _exchange(temporary, path):
             # A kill between these two leaves the old one under a name that remove_stale knows.
             replaced = path.with_name(temporary.name.replace(".tmp-", ".old-", 1))
-            os.rename(path, replaced)
-            os.rename(temporary, path)
+            put_in_place(path, replaced)
+            put_in_place(temporary, path)
     else:
-        os.rename(temporary, path)
+        put_in_place(temporary, path)
     sync_directory(path.parent)
     return replaced
 

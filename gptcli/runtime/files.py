@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gptcli.errors import ResourceError
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LARGEST_RECORD = 4_000_000
+_PAUSES = tuple(0.05 * 2**number for number in range(6))  # seconds; together some three
 NUMBER_TOO_LONG = "a number in it is too long"
 
 
@@ -106,6 +108,22 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".tmp-{path.name}-{os.urandom(4).hex()}")
 
 
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename ``source`` to ``target``, replacing a file there.
+
+    Windows refuses that while another program, such as a virus scanner, has one of them open, so
+    it is tried again for some seconds there.
+    """
+    for pause in _PAUSES if os.name == "nt" else ():
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    os.replace(source, target)
+
+
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place atomically."""
     temporary = temporary_name(path)
@@ -114,7 +132,7 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
             write(temporary)
             os.chmod(temporary, 0o666 & ~_umask())  # safetensors makes files private
             sync_file(temporary)
-            os.replace(temporary, path)
+            put_in_place(temporary, path)
             sync_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from gptcli.errors import TrainingStopped
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGBREAK")  # the last is Windows' own
 _INTERRUPTED = 130
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 

@@ -31,7 +31,9 @@ def main() -> None:
 def _try(case: Case) -> Tally:
     started = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory(prefix="gptcli-faults-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="gptcli-faults-", ignore_cleanup_errors=True
+        ) as folder:
             tally = case.run(Path(folder), case.many)
     except NotPossibleHere as error:
         print(f"{case.name:<44}skipped: {error}", flush=True)

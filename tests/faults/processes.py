@@ -133,6 +133,9 @@ def _started(place: Path, words: tuple[str, ...]) -> Iterator[subprocess.Popen[b
     try:
         yield process
     finally:
+        process.terminate()  # torchrun ends its processes, which have groups of their own
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LONGEST)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

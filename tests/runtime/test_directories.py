@@ -51,8 +51,8 @@ def test_directory_is_replaced(tmp_path, monkeypatch, can_exchange):
 def test_bytes_are_on_the_disk_before_the_name(tmp_path, monkeypatch):
     order = []
     monkeypatch.setattr(directories, "sync_tree", lambda root: order.append("sync"))
-    rename = os.rename
-    monkeypatch.setattr(os, "rename", lambda a, b: (order.append("rename"), rename(a, b)))
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("rename"), rename(a, b)))
     with new_directory(tmp_path / "x"):
         pass
     assert order == ["sync", "rename"]

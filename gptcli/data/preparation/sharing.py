@@ -26,7 +26,7 @@ from gptcli.data.token_writer import SHARD_TOKENS
 from gptcli.errors import DataError, ResourceError, UsageError
 from gptcli.runtime.directories import sync_tree
 from gptcli.runtime.escapes import typed
-from gptcli.runtime.files import parse_object, read_bounded, reported
+from gptcli.runtime.files import parse_object, put_in_place, read_bounded, reported
 from gptcli.runtime.hashing import sha256_of
 from gptcli.runtime.outputs import OutputKind, check_replaceable, output_directory
 from gptcli.runtime.progress import Advance, Unwatched, Watch
@@ -178,7 +178,7 @@ def _encode_task(
                 writer.close(identity)
             sync_tree(building)
             with contextlib.suppress(OSError):
-                building.rename(part)
+                put_in_place(building, part)
         finally:
             shutil.rmtree(building, ignore_errors=True)
     if not _is_done(place, number, identity):
