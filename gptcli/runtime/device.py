@@ -61,7 +61,7 @@ def choose_device(asked: str) -> Choice:
 
 def _is_mps_right() -> bool:
     """Whether this torch attends rightly on Apple's GPUs (pytorch#174861, #181133, #195910)."""
-    return torch.__version__ >= (2, 13)
+    return torch.__version__ >= "2.13"
 
 
 def choose_precision(asked: str, device: str) -> Choice:
