@@ -16,6 +16,7 @@ echo "folder: $folder"
 
 size='--n-layer 4 --n-embd 128'
 base='--time-budget 40s' tuned='--time-budget 150s' sums='--time-budget 45s'
+fast='--optimizer muon' # which here learns in half the steps of AdamW
 chats='' pairs='' policy='' limit=''
 if [ -n "${QUICK:-}" ]; then
     size='--n-layer 1 --n-head 2 --n-embd 16'
@@ -55,10 +56,10 @@ measured() {
 step prepare python --val-fraction 0.01 --out data/base
 # shellcheck disable=SC2086  # a budget is several words
 {
-    run=base trained --data data/base --family llama $size --block-size 128 $base
+    run=base trained --data data/base --family llama $size --block-size 128 $fast $base
 
     step prepare instructions $chats --tokenizer runs/base
-    run=sft trained --init-from runs/base --data data/instructions --lr 0.002 $tuned
+    run=sft trained --init-from runs/base --data data/instructions $fast $tuned
     step sample runs/sft --prompt "What is 27+45?" --num-samples 4 -n 30
 
     step prepare preferences $chats --tokenizer runs/sft
@@ -68,7 +69,7 @@ step prepare python --val-fraction 0.01 --out data/base
     step sample runs/ppo --prompt "What is 27+45?" --num-samples 4 -n 30
 
     step prepare addition --digits 2
-    run=addition trained --data data/addition --family llama $size $sums
+    run=addition trained --data data/addition --family llama $size $fast $sums
     run=grpo trained --objective grpo --init-from runs/addition --data data/addition $policy
 
     measured base.figures runs/base --data data/base
