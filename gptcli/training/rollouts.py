@@ -136,7 +136,8 @@ class RolloutWriter:
     def rehearsed(self, rows: int) -> Rollouts:
         """About as many rollouts as ``rows``, each with an advantage whatever it is worth."""
         rollouts = self._written(0, self._order.items(0)[: max(1, rows // self._group_size)])
-        return replace(rollouts, rewards=(torch.arange(len(rollouts.rewards)) % 2).float())
+        numbers = torch.arange(len(rollouts.rewards), device=rollouts.rewards.device)
+        return replace(rollouts, rewards=(numbers % 2).float())
 
     def _written(self, step: int, numbers: Numbers) -> Rollouts:
         asked = self.questions.at(numbers).read(self._split)
