@@ -93,12 +93,6 @@ class Pairs:
         return self.starts.size
 
     @property
-    def questions(self) -> Questions:
-        """The prompts as questions, with the chosen answers as references."""
-        asked = np.flatnonzero(self.chosen > self.starts)
-        return Questions(self.starts, self.chosen, self.rejected).at(asked)
-
-    @property
     def lengths(self) -> Positions:
         """The number of tokens of each prompt with the longer of its answers: (P,)."""
         longer = np.maximum(self.rejected - self.chosen, self.ends - self.rejected)

@@ -13,7 +13,7 @@ from gptcli.checkpoint.tensors import Weights
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError
 
-_OF_OBJECTIVE = "value."  # with which names of the objective's tensors begin
+OF_OBJECTIVE = "value."  # with which names of the objective's tensors begin
 _HIGH_RATE, _LOW_RATE = 0.1, 1e-3  # a rate that no model learns with, and one that most do
 
 StepValues = Mapping[str, float]
@@ -102,5 +102,5 @@ def check_nothing_else(state: Weights) -> None:
 
 def split_state(saved: Weights) -> tuple[Weights, Weights]:
     """The saved state of the run's optimizers, and that of its objective."""
-    own = {name: one for name, one in saved.items() if not name.startswith(_OF_OBJECTIVE)}
+    own = {name: one for name, one in saved.items() if not name.startswith(OF_OBJECTIVE)}
     return own, {name: one for name, one in saved.items() if name not in own}

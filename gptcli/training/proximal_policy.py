@@ -15,10 +15,9 @@ from gptcli.config.objective import ProximalPolicy
 from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError
 from gptcli.evaluation.scoring import answer_values
-from gptcli.families.shapes import parameter_shapes
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
-from gptcli.model.initialization import model_with
+from gptcli.model.initialization import model_with, scoring_weights
 from gptcli.training.losses import (
     clipped_share,
     generalized_advantages,
@@ -34,11 +33,10 @@ from gptcli.training.optimizers import (
     restore_optimizers,
 )
 from gptcli.training.policy import EndEpoch, Learner, PolicyTraining, divergence_figures
-from gptcli.training.protocol import CheckStop, StepValues
+from gptcli.training.protocol import OF_OBJECTIVE, CheckStop, StepValues
 from gptcli.training.rollouts import Rollouts, over_micro_batches
 from gptcli.training.training_run import TrainingRun
 
-_PREFIX = "value."  # of the value model's tensors in a saved state
 _FASTER = 10  # times the policy's learning rate
 
 
@@ -93,13 +91,14 @@ class ProximalPolicyTraining(PolicyTraining):
         model = self._value.model
         weights = {name: one.detach().cpu() for name, one in model.named_parameters()}
         moments = optimizer_tensors(self._value.optimizers, model)
-        return {_PREFIX + name: one for name, one in {**weights, **moments}.items()}
+        return {OF_OBJECTIVE + name: one for name, one in {**weights, **moments}.items()}
 
     def restore(self, state: Weights) -> None:
         """Put both back; CheckpointError where they are not those of this model."""
-        if foreign := [name for name in state if not name.startswith(_PREFIX)]:
+        if foreign := [name for name in state if not name.startswith(OF_OBJECTIVE)]:
             raise CheckpointError(f"the saved step holds {foreign[0]}, which PPO lacks")
-        saved, model = {name[len(_PREFIX) :]: one for name, one in state.items()}, self._value.model
+        saved = {name.removeprefix(OF_OBJECTIVE): one for name, one in state.items()}
+        model = self._value.model
         for name, parameter in model.named_parameters():
             found = saved.pop(name, None)
             if found is None or found.shape != parameter.shape or not found.isfinite().all():
@@ -118,12 +117,8 @@ def _value_model(training: TrainingRun) -> GPT:
     """The reward model, else the policy's trunk with a head that says 0."""
     source = training.reward_model or training.model
     config = replace(source.config.scoring(), dropout=0.0)
-    known = {name: one.detach().cpu().clone() for name, one in source.named_parameters()}
-    weights = {
-        name: known.get(name, torch.zeros(shape))
-        for name, shape in parameter_shapes(config).items()
-    }
-    return use_fast_layers(model_with(config, weights)).to(training.config.device)
+    own = {name: one.detach().clone() for name, one in source.named_parameters()}
+    return use_fast_layers(model_with(config, scoring_weights(own))).to(training.config.device)
 
 
 def _value_optimizers(model: GPT, config: TrainConfig) -> Optimizers:

@@ -108,7 +108,9 @@ def test_no_question_of_a_chat_or_a_pair_is_on_both_sides(build, records):
     )
     sides = [
         {
-            split: {prompts(dataset, split, i) for i in range(len(questions(dataset, split)))}
+            split: {
+                prompts(dataset, split, i) for i in range(len(questions_of(dataset.split(split))))
+            }
             for split in ("train", "val")
         }
         for dataset in (for_chats, for_pairs)
@@ -119,13 +121,8 @@ def test_no_question_of_a_chat_or_a_pair_is_on_both_sides(build, records):
     assert sides[0] == sides[1]
 
 
-def questions(dataset, split):
-    part = dataset.split(split)
-    return pairs_of(part).questions if dataset.record.pairs else questions_of(part)
-
-
 def prompts(dataset, split, number):
-    found = questions(dataset, split)
+    found = questions_of(dataset.split(split))
     start, end = int(found.starts[number]), int(found.answers[number])
     return dataset.tokenizer.decode(dataset.split(split).read(start, end - start))
 
