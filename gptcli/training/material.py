@@ -1,7 +1,10 @@
 """What an objective finds in a dataset: pairs of answers, or questions."""
 
+from pathlib import Path
+
+from gptcli.checkpoint.config_json import read_model_config
 from gptcli.config.checks import counted
-from gptcli.config.objective import ObjectiveKind, learns_from_rewards
+from gptcli.config.objective import REWARD_RULES, ObjectiveKind, learns_from_rewards
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import Questions, pairs_of, questions_of
 from gptcli.errors import DataError, UsageError
@@ -33,6 +36,13 @@ def material_of(
         )
     longest = int(fitting.lengths.max())
     return Material(len(fitting), len(found) - len(fitting), longest_row=longest)
+
+
+def common_context(own: int, reward: str | None) -> int:
+    """The context of a model; of a policy as much of it as its reward model has, too."""
+    if reward is None or reward in REWARD_RULES:
+        return own
+    return min(own, read_model_config(Path(reward)).block_size)
 
 
 def _of_questions(

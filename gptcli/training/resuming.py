@@ -15,7 +15,7 @@ from gptcli.runtime.device import get_threads
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.world import ALONE, World
 from gptcli.training.companions import check_companions, companions_again
-from gptcli.training.material import material_of
+from gptcli.training.material import common_context, material_of
 from gptcli.training.objective_memory import check_models_fit
 from gptcli.training.optimizers import restore_optimizers
 from gptcli.training.preflight import check_disk, check_fits
@@ -73,8 +73,11 @@ def resumed_training(
         check_fits(record.model, record.training, dataset.train.n_tokens, directory, world.parts)
     else:
         check_models_fit(record.model, objective, record.training.device)
-        room = objective.max_new_tokens if is_policy(objective) else None
-        material = material_of(type(objective), dataset, record.model.block_size, room)
+        room, reward = None, None
+        if is_policy(objective):
+            room, reward = objective.max_new_tokens, objective.reward
+        context = common_context(record.model.block_size, reward)
+        material = material_of(type(objective), dataset, context, room)
     check_disk(record.model, record.training, directory, n_saves=1)
     companions = companions_again(record, dataset)
     snapshot, problems = load_newest_step(directory, is_strict)

@@ -8,13 +8,13 @@ from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.repetition import Resolve
 from gptcli.commands.view.terminal import note
 from gptcli.config.checks import counted
-from gptcli.config.objective import learns_from_rewards
+from gptcli.config.objective import ObjectiveKind, learns_from_rewards
 from gptcli.data.dataset import Dataset
 from gptcli.errors import UsageError
 from gptcli.runtime.device import get_threads
 from gptcli.runtime.world import World
 from gptcli.training.defaults import Resolved
-from gptcli.training.material import material_of
+from gptcli.training.material import common_context, material_of
 from gptcli.training.objective_defaults import resolve_objective
 from gptcli.training.starting_point import StartingPoint
 
@@ -24,11 +24,8 @@ def objective_resolver(
 ) -> Resolve:
     """What merges given values with the objective's defaults; UsageError where it cannot be."""
     kind, is_policy = request.kind, learns_from_rewards(request.kind)
-    if is_policy and world.size > 1:
-        raise UsageError(
-            f"--objective {kind.name} is trained by one process: run it without torchrun"
-        )
-    context = start.model.block_size
+    check_processes(kind, world)
+    context = common_context(start.model.block_size, request.reward)
     material = material_of(kind, dataset, context, request.max_new_tokens)
     if material.n_left_out:
         what, room = ("question", " with room for an answer") if is_policy else ("pair", "")
@@ -48,3 +45,11 @@ def objective_resolver(
         return resolve_objective(kind, whole, start.model, machine, material)
 
     return resolve_here
+
+
+def check_processes(kind: ObjectiveKind, world: World) -> None:
+    """Raise UsageError where several processes would train a policy."""
+    if learns_from_rewards(kind) and world.size > 1:
+        raise UsageError(
+            f"--objective {kind.name} is trained by one process: run it without torchrun"
+        )

@@ -16,7 +16,7 @@ from gptcli.checkpoint.weights_step import weights_step
 from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
 from gptcli.commands.computing import chosen_device, chosen_precision, note_step
 from gptcli.commands.train.command import TrainRequest
-from gptcli.commands.train.objective_choice import objective_resolver
+from gptcli.commands.train.objective_choice import check_processes, objective_resolver
 from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
@@ -255,6 +255,7 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
     directory = model_directory(run_directory)
     with nullcontext() if job.world.rank else exclusive(directory):
         record, changed = read_record(directory), change_of_record(directory)
+        check_processes(type(record.objective), job.world)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
         if request.fsdp:

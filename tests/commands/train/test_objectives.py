@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from gptcli.checkpoint.run import read_record
+from gptcli.commands.train import run
 from gptcli.commands.train.command import TrainRequest
 from gptcli.commands.train.objective_choice import objective_resolver
 from gptcli.config.objective import GroupPolicy, PreferenceOptimization, ProximalPolicy
@@ -248,3 +250,24 @@ def test_several_processes_do_not_train_a_policy(place: Path, monkeypatch) -> No
     assert objective_resolver(request, dataset, start, World()) is not None
     with pytest.raises(UsageError, match="by one process: run it without torchrun"):
         objective_resolver(request, dataset, start, World(0, 2))
+
+
+def test_nor_do_they_go_on_with_one(cli, place: Path, monkeypatch) -> None:
+    assert cli(*objective("grpo", "--max-iters", 1)).code == 0
+    monkeypatch.setattr(run, "joined", lambda kind: nullcontext(World(0, 2)))
+    done = cli("train", "--resume", "runs/grpo", "--max-iters", 2)
+    assert done.code == 2
+    assert "by one process: run it without torchrun" in done.stderr
+
+
+def test_questions_fit_into_the_context_of_the_reward_model_too(cli, place: Path) -> None:
+    data = ("--data", "data/pairs")
+    assert cli("train", *BASE, "--block-size", 7, *data, "--out", "runs/narrow").code == 0
+    begin = ("--init-from", "runs/narrow", "--max-iters", 1)
+    reward = ("--out", "runs/short", "--max-iters", 1)
+    assert cli(*objective("reward"), *begin, *reward).code == 0
+    done = cli(*objective("grpo"), "--reward", "runs/short", "--max-iters", 1)
+    assert done.code == 0, done.stderr
+    assert "left out: they do not fit into the context of 7" in done.stderr
+    done = cli("train", "--resume", "runs/grpo", "--max-iters", 2)
+    assert done.code == 0, done.stderr
