@@ -23,6 +23,7 @@ from tests.benchmarks import (
     long_runs,
     rollouts,
     sampling,
+    saving,
     startup,
     training,
 )
@@ -34,6 +35,7 @@ SHORT = ("startup", "data", "training", "loss", "evaluation", "sampling", "rollo
 LONG = {
     "lecture": "a step of the lecture's size beside all peers, and of the matrix peak",
     "first-step": "from the start of the process to the first step",
+    "saving": "a save at the lecture's size, and the start of a resumed run",
     "plain": "gptcli train --n-layer 6 --n-head 6",
     "timed": "gptcli train --time-budget TIME, beside nanoGPT's time to 1.48",
     "presets": "time budgets beside fixed models on four kinds of text",
@@ -74,6 +76,7 @@ def _subjects(
     return {
         "startup": startup.run,
         "first-step": lambda: first_step.run(folder, asked.rounds),
+        "saving": lambda: saving.run(folder, asked.rounds),
         "data": lambda: data.run(folder, peer),
         "training": lambda: training.run(folder, peer, rounds=asked.rounds),
         "loss": lambda: training.run_whole(folder),
