@@ -4,6 +4,8 @@ The one function for all who ask: the policy that writes, its update and its ref
 equal weights give equal digits. B rows, A tokens in the longest answer, N tokens of all answers.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,14 +16,21 @@ from gptcli.runtime.device import autocast
 
 
 def answer_log_probabilities(
-    model: GPT, rows: AnswerRows, n_ids: int, precision: Precision = "float32"
+    model: GPT,
+    rows: AnswerRows,
+    n_ids: int,
+    precision: Precision = "float32",
+    never: Sequence[int] = (),
 ) -> Tensor:
     """The log-probability of each token of the answers (B, A), 0 behind an answer's end.
 
-    Float32, among the ``n_ids`` ids of the tokenizer: a model may have more.
+    Float32, among the ``n_ids`` ids of the tokenizer without those that it ``never`` writes: a
+    model may have more.
     """
-    table = _log_distributions(model, rows, n_ids, precision)
-    return by_row(_of_targets(table, rows), rows)
+    logits = _logits(model, rows, precision)[:, :n_ids]
+    if never:
+        logits = logits.index_fill(1, torch.tensor(never, device=logits.device), -torch.inf)
+    return by_row(_of_targets(logits.log_softmax(1), rows), rows)
 
 
 def streams_before(model: GPT, rows: AnswerRows, precision: Precision = "float32") -> Tensor:
@@ -42,12 +51,11 @@ def by_row(values: Tensor, rows: AnswerRows) -> Tensor:
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
-def _log_distributions(model: GPT, rows: AnswerRows, n_ids: int, precision: Precision) -> Tensor:
-    """The log-probability of every id (N, n_ids) in place of each token of the answers."""
+def _logits(model: GPT, rows: AnswerRows, precision: Precision) -> Tensor:
+    """The logits (N, V) for each token of the answers, in float32."""
     stream = streams_before(model, rows, precision)
     with autocast(stream.device.type, precision):
-        logits = model.read_out(stream)
-    return logits.float()[:, :n_ids].log_softmax(1)
+        return model.read_out(stream).float()
 
 
 def _of_targets(table: Tensor, rows: AnswerRows) -> Tensor:

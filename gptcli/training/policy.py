@@ -86,7 +86,7 @@ class PolicyTraining(ABC):
         self.config: TrainConfig = training.config
         self._policy = training.model
         self._reference = training.reference
-        self._n_ids = training.dataset.tokenizer.vocab_size
+        self._tokenizer = training.dataset.tokenizer
         self._learners = [Learner("grad_norm", training.model, training.optimizers)]
         self._rollouts = RolloutWriter(training, objective, check_stop)
         self._evaluation = PolicyEvaluation(training, self._rollouts)
@@ -174,8 +174,12 @@ class PolicyTraining(ABC):
         return None
 
     def _lp(self, model: GPT, rows: AnswerRows) -> Tensor:
-        """The function that update, ratio and divergence share, so that they agree exactly."""
-        return answer_log_probabilities(model, rows, self._n_ids)
+        """The function that update, ratio and divergence share, so that they agree exactly.
+
+        The tokens are those that rollouts are drawn from.
+        """
+        known = self._tokenizer
+        return answer_log_probabilities(model, rows, known.vocab_size, never=known.missing_ids)
 
     def _all_parts(self, rows: AnswerRows) -> list[MicroBatch]:
         """All rows in micro-batches."""

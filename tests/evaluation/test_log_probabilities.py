@@ -53,6 +53,18 @@ def test_they_are_those_of_transformers_among_the_ids_of_the_tokenizer(model: GP
         assert torch.count_nonzero(found[row, len(answer) :]) == 0
 
 
+def test_ids_without_a_token_have_no_share(model: GPT) -> None:
+    found = answer_log_probabilities(model, ROWS[2:3], N_IDS, never=(0, 12, 18))
+    with torch.no_grad():
+        logits = model(torch.from_numpy(ROWS.ids[2:3]))[0, len(PROMPTS[2]) - 1, :N_IDS].double()
+    known = [number for number in range(N_IDS) if number not in (0, 12, 18)]
+    expected = logits[ANSWERS[2][0]] - logits[known].logsumexp(0)
+    assert found.item() == pytest.approx(expected.item(), abs=1e-5)
+    found.sum().backward()
+    assert all(bool(one.grad.isfinite().all()) for one in model.parameters())
+    model.zero_grad()
+
+
 def test_a_batch_is_each_of_its_rows_alone(model: GPT) -> None:
     together = answer_log_probabilities(model, ROWS, N_IDS)
     for row in range(len(ROWS)):
