@@ -77,9 +77,7 @@ def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
         companions = _rewarded(record.objective, dataset, device)
     if record.objective.needs_reference and record.init_from is not None:
         start = StartingPoint.at(Path(record.init_from.checkpoint))
-        tokenizer = load_tokenizer(start.directory)
-        if dataset.tokenizer.extends(tokenizer) and not tokenizer.extends(dataset.tokenizer):
-            start = start.grown(tokenizer, dataset.tokenizer)
+        start = start.grown(load_tokenizer(start.directory), dataset.tokenizer)
         weights, _ = start.weights(record.model.block_size)
         companions = replace(companions, reference=_frozen(record.model, weights, device))
     return companions

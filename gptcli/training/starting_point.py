@@ -46,10 +46,12 @@ class StartingPoint:
         return cls(directory, read_model_config(directory), before)
 
     def grown(self, old: Tokenizer, new: Tokenizer) -> "StartingPoint":
-        """The same with rows for the tokens of ``new``, an extension of the directory's ``old``.
+        """The same; where ``new`` extends the directory's ``old``, with rows for its tokens.
 
         Raises UsageError where the model cannot grow.
         """
+        if new.vocab_size <= old.vocab_size or not new.extends(old):
+            return self
         growth = VocabularyGrowth(old, new)
         growth.model(self.stored)
         return replace(self, growth=growth)
