@@ -8,57 +8,52 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gptcli.checkpoint.config_json import omission_notes
 from gptcli.checkpoint.find import model_directory
 from gptcli.checkpoint.resume import clear_stale_steps
 from gptcli.checkpoint.run import RUNS, change_of_record, read_record
-from gptcli.checkpoint.weights_step import weights_step
-from gptcli.commands.choices import chosen_dataset, chosen_model, dataset_of
-from gptcli.commands.computing import chosen_device, chosen_precision, note_step
+from gptcli.commands.choices import dataset_of
+from gptcli.commands.computing import chosen_device, chosen_precision
 from gptcli.commands.train.command import TrainRequest
-from gptcli.commands.train.objective_choice import check_processes, objective_resolver
+from gptcli.commands.train.new_run import (
+    can_compile,
+    compiled_where_worth,
+    dataset_for,
+    resolver,
+    say_what_is_chosen,
+    starting_point,
+)
+from gptcli.commands.train.objective_choice import check_processes
 from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
-from gptcli.commands.train.repetition import Resolve, repeating_command, repetition_note
+from gptcli.commands.train.repetition import repeating_command, repetition_note
 from gptcli.commands.train.replay import replayed
 from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
 from gptcli.commands.train.unfinished import unfinished_run
 from gptcli.commands.train.verify_resume import resume_verified
 from gptcli.commands.view.answer import Answer
-from gptcli.commands.view.terminal import Verbosity, detail, note, set_verbosity, warn
-from gptcli.config.checks import flag
-from gptcli.config.data import SPLITS
-from gptcli.config.objective import RewardModeling
+from gptcli.commands.view.terminal import Verbosity, note, set_verbosity, warn
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
-from gptcli.errors import DivergedError, ResourceError, TrainingStopped, UsageError
+from gptcli.errors import DivergedError, TrainingStopped
 from gptcli.evaluation.processes import joined
-from gptcli.families.registry import find_preset
-from gptcli.fast.compiled_blocks import check_compiler
-from gptcli.generation.loaded_model import check_ids_fit, check_same_template, check_same_tokenizer
-from gptcli.runtime.device import choose_device, get_threads
+from gptcli.runtime.device import choose_device
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.process_start import process_began
 from gptcli.runtime.signals import StopRequest, stop_requests
 from gptcli.runtime.world import World, restarts
-from gptcli.tokenization.loading import load_tokenizer
-from gptcli.training.defaults import Resolved, resolve
 from gptcli.training.estimate import (
-    is_worth_compiling,
     iters_in_time,
     measure_pace,
     measure_timing,
 )
 from gptcli.training.loop import run_training
-from gptcli.training.ngram_teacher import can_teach
 from gptcli.training.preflight import training_memory_errors
 from gptcli.training.reporter import Reporter
 from gptcli.training.resuming import continue_training, grown_record, resumed_training
 from gptcli.training.setup import begin_training, check_length, join_training, rehearse_training
 from gptcli.training.sharding import check_can_shard
-from gptcli.training.starting_point import StartingPoint
 from gptcli.training.time_budget import TimeBudget, TimePlan
 from gptcli.training.trackers import Trackers, check_trackers
 from gptcli.training.training_run import TrainingRun
@@ -108,18 +103,18 @@ def _run(job: _Job) -> Answer:
 
 def _begin(job: _Job) -> Answer:
     request, stop = job.request, job.stop
-    given, dataset = request.shaping, _chosen_dataset(request)
+    given, dataset = request.shaping, dataset_for(request)
     if request.fsdp:
         given.setdefault("optimizer", "adamw")  # Muon needs whole matrices
-    start = None if request.init_from is None else _starting_point(request, dataset)
-    resolve_here = _resolver(job, dataset, start)
+    start = None if request.init_from is None else starting_point(request, dataset)
+    resolve_here = resolver(request, dataset, start, job.world)
     resolved = resolve_here(given)
     if request.is_language_modeling:
         check_length(dataset, resolved.model.block_size)
     if request.fsdp:
         check_can_shard(resolved.training, job.world, resolved.objective)
-    resolved = _compiled_where_worth(request, resolved)
-    _say_what_is_chosen(resolved)
+    resolved = compiled_where_worth(request, resolved)
+    say_what_is_chosen(resolved)
     if request.verify_resume:
         return resume_verified(resolved, dataset, start, stop)
     budget = None
@@ -156,100 +151,6 @@ def _begin(job: _Job) -> Answer:
             return _train(training, job, request.preset, given)
 
 
-def _chosen_dataset(request: TrainRequest) -> Dataset:
-    dataset = Dataset.open(chosen_dataset(request.data))
-    if dataset.record.is_masked and not dataset.answer_ends:
-        note(
-            f"answers in {dataset.directory.as_posix()} have no end, so the model does not learn "
-            "to end one: its tokenizer has no end-of-text token (prepare tells how to get one)"
-        )
-    return dataset
-
-
-def _resolver(job: _Job, dataset: Dataset, start: StartingPoint | None) -> Resolve:
-    """What merges given values with what is chosen on this machine for this dataset."""
-    request, preset, vocab_size = job.request, None, dataset.vocab_size
-    if start is not None and not request.is_language_modeling:
-        return objective_resolver(request, dataset, start, job.world)
-    if request.preset is not None:
-        preset = find_preset(request.preset)
-    if start is not None:
-        preset, vocab_size = start.preset(request.shaping), start.model.vocab_size
-    device = chosen_device(request.device)
-    precision = chosen_precision(request.precision, device)
-    threads = get_threads() if device == "cpu" else 0
-    train = dataset.train
-    n_tokens, longest = train.n_tokens, None
-    if train.is_masked:
-        longest = max(train.longest_document, dataset.val.longest_document)
-    is_countable = not train.is_masked and can_teach(n_tokens, vocab_size)
-
-    def resolve_here(given: Mapping[str, Any]) -> Resolved:
-        return resolve(
-            given, preset, vocab_size, device, precision, threads, n_tokens, is_countable, longest
-        )
-
-    return resolve_here
-
-
-def _compiled_where_worth(request: TrainRequest, resolved: Resolved) -> Resolved:
-    """The same, with a compiled model where that saves time or is asked for."""
-    is_worth = not request.fsdp and is_worth_compiling(request.compile, resolved)
-    if not is_worth or not _can_compile(request, resolved.training.device):
-        return resolved
-    return replace(resolved, training=replace(resolved.training, compile=True))
-
-
-def _say_what_is_chosen(resolved: Resolved) -> None:
-    for text in resolved.notes:
-        note(text)
-    flags = (f"{flag(name)} {value}" for name, value in resolved.filled.items())
-    note("chosen for you: " + "  ".join(flags))
-    detail(f"model: {resolved.model}")
-    detail(f"training: {resolved.training}")
-
-
-def _can_compile(request: TrainRequest, device: str) -> bool:
-    """Whether there is a compiler that works; an error if --compile on asks for it."""
-    try:
-        check_compiler(device)
-    except ResourceError as error:
-        if request.compile == "on":
-            raise
-        note(f"{error}; training is not compiled")
-        return False
-    return True
-
-
-def _starting_point(request: TrainRequest, dataset: Dataset) -> StartingPoint:
-    start = StartingPoint.at(chosen_model(request.init_from))
-    if start.model.score and request.kind is not RewardModeling:
-        raise UsageError(
-            f"--init-from {start.directory.as_posix()} is a reward model, which scores and does "
-            f"not write: --objective {request.objective} begins with a language model"
-        )
-    note_step(start.directory, weights_step(start.directory))
-    for text in omission_notes(start.directory):
-        note(text)
-    tokenizer = load_tokenizer(start.directory)
-    if dataset.vocab_size > tokenizer.vocab_size and dataset.tokenizer.extends(tokenizer):
-        check_same_template(start.directory, tokenizer, dataset)
-        start = start.grown(tokenizer, dataset.tokenizer)
-        new = dataset.tokenizer.special_tokens.keys() - tokenizer.special_tokens.keys()
-        which = f"new to {start.directory.as_posix()}: {' '.join(sorted(new))}"
-        note(f"{which}; each begins as the mean of the tokens that it has")
-    else:
-        check_same_tokenizer(start.directory, tokenizer, dataset)
-    check_ids_fit(start.directory, start.model.vocab_size, dataset, *SPLITS)
-    if tokenizer.template and not dataset.tokenizer.template:
-        around = (*tokenizer.template.before, *tokenizer.template.after)
-        note(
-            f"{start.directory} puts {' '.join(map(tokenizer.piece, around))} around every text, "
-            f"{dataset.directory} was prepared without: the run is trained and sampled without"
-        )
-    return start
-
-
 def _continue(run_directory: Path, job: _Job) -> Answer:
     request, stop = job.request, job.stop
     directory = model_directory(run_directory)
@@ -260,7 +161,7 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
         choose_device(device)
         if request.fsdp:
             check_can_shard(record.training, job.world, record.objective)
-        if record.training.compile and (request.fsdp or not _can_compile(request, device)):
+        if record.training.compile and (request.fsdp or not can_compile(request, device)):
             record = replace(record, training=replace(record.training, compile=False))
         dataset = Dataset.open(dataset_of(directory, request.data))
         explained = training_memory_errors(
