@@ -16,6 +16,7 @@ from gptcli.commands.eval.subject import Subject
 from gptcli.commands.view.answer import Answer
 from gptcli.commands.view.canvas import clipped
 from gptcli.commands.view.tables import Cell, Figure, Table, facts, records
+from gptcli.config.checks import counted
 from gptcli.data.questions import QuestionBatch
 from gptcli.evaluation.paired_difference import PairedDifference
 
@@ -89,7 +90,7 @@ def _facts(model: JudgedModel, conditions: Mapping[str, Any]) -> Table:
             ("reward", Figure(means["reward"], _with_error(model.reward))),
             *((name, Figure(means[name], f"{means[name]:.2%} {what}")) for name, what in shares),
             ("answer tokens", Figure(means["answer_tokens"], f"{means['answer_tokens']:.1f}")),
-            ("questions", _way(conditions)),
+            ("questions", f"{conditions['questions']:,}, {_way(conditions)}"),
             ("reward is", str(conditions["reward"])),
             ("data", f"{conditions['data']}, {conditions['split']} split"),
         ),
@@ -98,7 +99,8 @@ def _facts(model: JudgedModel, conditions: Mapping[str, Any]) -> Table:
 
 def _comparison(models: Sequence[JudgedModel], conditions: Mapping[str, Any]) -> Table:
     title = f"Answers of models to the same questions, judged by {conditions['reward']}"
-    place = f"{conditions['data']}, {conditions['split']} split: {_way(conditions)}."
+    asked = counted(conditions["questions"], "question")
+    place = f"{conditions['data']}, {conditions['split']} split: {asked}, {_way(conditions)}."
     spare = ("tokens", "ended", "error", "final")
     rows = tuple(map(_row, models))
     return Table(title, _COLUMNS, rows, spare, notes=(place, _NOTE), stacks=True)
@@ -127,12 +129,11 @@ def _with_error(reward: PairedDifference) -> str:
 
 
 def _way(conditions: Mapping[str, Any]) -> str:
-    """How many questions are asked and how they are answered."""
-    n, samples = conditions["questions"], conditions["num_samples"]
-    answers = "an answer each" if samples == 1 else f"{samples:,} answers each"
+    """How the questions are answered."""
+    answers = counted(conditions["num_samples"], "answer")
     return (
-        f"{n:,} with {answers}, at temperature {conditions['temperature']:g}, of at most "
-        f"{conditions['max_new_tokens']:,} tokens"
+        f"{answers} to each, at temperature {conditions['temperature']:g}, of at most "
+        f"{counted(conditions['max_new_tokens'], 'token')}"
     )
 
 
@@ -154,13 +155,13 @@ def _examples(
 
 
 def _examples_table(examples: Sequence[Mapping[str, Any]]) -> Table:
-    columns = ("question", "answer", "reference", "reward")
+    columns = ("question", "reward", "reference", "answer")
     rows = tuple(
         (
             _ending(one["question"]),
-            clipped(one["answer"], _WIDEST),
-            clipped(one["reference"], _WIDEST),
             Figure.of(one["reward"], ".4g"),
+            clipped(one["reference"], _WIDEST),
+            clipped(one["answer"], _WIDEST),
         )
         for one in examples
     )

@@ -98,7 +98,7 @@ def test_a_reward_model_gives_its_score(cli, answered, tmp_path, transformers_mo
 
 def test_a_table_says_how_answers_were_judged(cli, answered) -> None:
     alone = cli("eval", "runs/good", "--reward", "exact").stdout
-    assert "an answer each, at temperature 1, of at most 8 tokens" in alone
+    assert "1 answer to each, at temperature 1, of at most 8 tokens" in alone
     assert "<|endoftext|>" in alone
     two = cli("eval", "runs/good", "--reward", "exact", "--compare", "runs/bad").stdout
     assert "A model wins a question" in two
