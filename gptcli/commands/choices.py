@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from gptcli.checkpoint.config_json import CONFIG_FILE
 from gptcli.checkpoint.find import fetch_model, named_model, newest_run, run_of
 from gptcli.checkpoint.manifest import check_description
 from gptcli.checkpoint.run import read_record
@@ -51,6 +52,12 @@ def stored_tokenizer(name: str, pattern: str | None = None) -> Tokenizer:
     if is_there(name):
         check_description(Path(name))
     return load_tokenizer(name, pattern)
+
+
+def model_behind(tokenizer: str) -> str | None:
+    """The model that a tokenizer was named by: a directory with one, or a hub id; else None."""
+    has_model = not is_there(tokenizer) or (Path(tokenizer) / CONFIG_FILE).is_file()
+    return tokenizer if has_model else None
 
 
 def chosen_dataset(given: Path | None) -> Path:

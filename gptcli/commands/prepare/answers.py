@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, Cell]]
 
 
-def dataset_answer(dataset: Dataset, is_newest_place: bool) -> Answer:
-    """A new dataset; ``is_newest_place``: whether ``train`` finds it without --data."""
+def dataset_answer(dataset: Dataset, is_newest_place: bool, model: str | None = None) -> Answer:
+    """A new dataset.
+
+    ``is_newest_place``: whether ``train`` finds it without --data; ``model``: the model whose
+    tokenizer it has, if any, which chats and pairs fine-tune.
+    """
     train = "gptcli train" if is_newest_place else f"gptcli train --data {typed(dataset.directory)}"
+    if model is not None and dataset.record.end_of_turn is not None:
+        objective = " --objective reward" if dataset.record.pairs else ""
+        train = f"{train}{objective} --init-from {typed(model)}"
     rows = [*_source_facts(dataset), *_token_facts(dataset), *_chat_facts(dataset)]
     table = facts(str(dataset.directory), rows)
     return Answer(

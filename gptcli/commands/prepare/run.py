@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
 
-from gptcli.commands.choices import stored_tokenizer
+from gptcli.commands.choices import model_behind, stored_tokenizer
 from gptcli.commands.prepare.answers import (
     dataset_answer,
     plan_answer,
@@ -71,7 +71,8 @@ def _prepare(request: PrepareRequest) -> Answer:
     dataset = prepare(preparation, directory, overwrite=request.overwrite, watch=TerminalWatch())
     if request.out is None:
         _tell_of_the_same(dataset)
-    return dataset_answer(dataset, is_newest_place=request.out is None)
+    model = None if request.spec else model_behind(request.tokenizer)
+    return dataset_answer(dataset, is_newest_place=request.out is None, model=model)
 
 
 def _tell_of_the_same(dataset: Dataset) -> None:

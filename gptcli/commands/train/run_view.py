@@ -7,6 +7,7 @@ from typing import Any
 from gptcli.accounting.flops import sequence_flops
 from gptcli.accounting.parameters import exact_count
 from gptcli.checkpoint.resume import Progress as RunProgress
+from gptcli.checkpoint.run import read_record
 from gptcli.commands.train.equal_answers import EqualAnswers
 from gptcli.commands.train.preflight_view import memory_line
 from gptcli.commands.view.answer import Answer
@@ -123,13 +124,18 @@ def result(training: TrainingRun, progress: RunProgress, seconds: float) -> Answ
 def _suggest_next(training: TrainingRun) -> None:
     run, data = typed(training.name), typed(training.dataset.directory)
     if training.model.config.score:
+        start = read_record(training.directory).init_from
+        assert start is not None, "a reward model begins with another model"
         note(
-            f"next: gptcli train --objective ppo --reward {run} --data {data} --init-from RUN, "
-            "where RUN is the one that answers"
+            f"next: gptcli eval {run}; gptcli train --objective ppo --reward {run} --data {data} "
+            f"--init-from {typed(start.checkpoint)}"
         )
     elif is_policy(training.objective):
         reward = typed(training.objective.reward)
-        note(f"next: gptcli eval {run} --data {data} --reward {reward}; gptcli sample {run}")
+        note(
+            f"next: gptcli eval {run} --data {data} --reward {reward}; "
+            f'gptcli sample {run} --prompt "..."'
+        )
     else:
         note(
             'next: gptcli eval; gptcli sample --prompt "..."; gptcli inspect-attention --text "..."'

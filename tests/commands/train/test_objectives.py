@@ -1,6 +1,7 @@
 """``train --objective``: what each objective writes and shows, how it goes on, what is refused."""
 
 import json
+import shlex
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -106,6 +107,25 @@ def test_what_is_learnt_stands_in_the_run_and_is_shown(cli, place: Path) -> None
     assert records["reward"]["model"]["score"] is True
     assert json.loads((place / "runs/base/train.json").read_text())["format"] == "gptcli.run/1"
     assert isinstance(read_record(place / "runs/grpo").objective, GroupPolicy)
+
+
+def test_each_stage_names_commands_that_go_on_with_it(cli, place: Path) -> None:
+    def advised(*arguments: object) -> list[str]:
+        done = cli(*arguments)
+        assert done.code == 0, done.stderr
+        return done.stderr.splitlines()[-1].removeprefix("next: ").split("; ")
+
+    short = ("--max-iters", 1, "--batch-size", 8)
+    (reward,) = advised("prepare", "pairs.jsonl", "--tokenizer", "runs/base", "--overwrite")
+    assert reward == "gptcli train --objective reward --init-from runs/base"
+    measure, policy = advised(*shlex.split(reward)[1:], *short)
+    assert policy == (
+        "gptcli train --objective ppo --reward runs/pairs --data data/pairs --init-from runs/base"
+    )
+    judge, sample = advised(*shlex.split(policy)[1:], *short)
+    assert sample == 'gptcli sample runs/pairs-2 --prompt "..."'
+    for command in (measure, judge):
+        assert cli(*shlex.split(command)[1:]).code == 0
 
 
 def test_examples_of_answers_are_kept_and_cut_back_on_resuming(
