@@ -206,6 +206,8 @@ def _without_marks(text: str) -> tuple[str, list[Span]]:
         inside, mark, behind = block.partition(GENERATION_END)
         if mark:
             blocks.append((length, length + len(inside)))
+        if GENERATION_END in behind:
+            raise CheckpointError("the chat template has generation blocks within one another")
         pieces += [inside, behind]
         length += len(inside) + len(behind)
     return "".join(pieces), blocks

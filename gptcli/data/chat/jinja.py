@@ -1,6 +1,8 @@
 """Rendering a chat template, which may be a stranger's, in Jinja's sandbox."""
 
 import json
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,6 +13,7 @@ from gptcli.errors import CheckpointError, DataError, reason_of
 if TYPE_CHECKING:  # jinja2 is needed for chats and pages alone
     from jinja2 import Template, nodes
     from jinja2.parser import Parser
+    from jinja2.runtime import Context
     from jinja2.sandbox import SandboxedEnvironment
 
 # Noncharacters of Unicode, which no text has, as HIDDEN is: around what the assistant says.
@@ -18,7 +21,22 @@ GENERATION_START, GENERATION_END = "\ufdd0", "\ufdd1"
 MARKS = (GENERATION_START, GENERATION_END, HIDDEN)
 _LONGEST = 2**24  # characters of one conversation
 _LARGEST_EXPONENT = 64
+_LARGEST_FACTOR = 2**1024
+_MOST_WORK = 2**20  # steps of one conversation
+_LONGEST_TIME = 60.0  # seconds for it, since what a step does may be slow
+_CHARACTERS = 64  # that are written or joined cost as much as a step
+_WATCHED = " watched"  # a filter whose name no template can write
 _TOO_LONG = f"the chat template writes more than {_LONGEST // 2**20} MiB for one conversation"
+
+
+class _Work(threading.local):
+    """What this thread's conversation may still cost, in steps, and until when."""
+
+    left = 0
+    end = 0.0
+
+
+_work = _Work()
 
 
 def rendered(
@@ -34,6 +52,7 @@ def rendered(
 
     pieces: list[str] = []
     length = 0
+    _work.left, _work.end = _MOST_WORK, time.monotonic() + _LONGEST_TIME
     try:
         for piece in compiled.generate(
             messages=messages,
@@ -70,19 +89,22 @@ def _compiled(template: str) -> "Template":
             f"the chat template has the character U+{ord(mark):04X}, which no text has: leave it "
             "out"
         )
+    environment = _environment()
     try:
-        return _environment().from_string(template)
+        return environment.from_string(_watched(environment.parse(template)))
     except TemplateSyntaxError as error:
         raise CheckpointError(
             f"the chat template does not parse, line {error.lineno}: {reason_of(error)}"
         ) from None
+    except SyntaxError as error:  # of the Python that Jinja makes of it
+        raise CheckpointError(f"the chat template does not parse: {error.msg}") from None
     except (RecursionError, MemoryError):
         raise CheckpointError("the chat template is too deeply nested to be read") from None
 
 
 @lru_cache(maxsize=1)
 def _environment() -> "SandboxedEnvironment":
-    from jinja2 import nodes
+    from jinja2 import nodes, pass_context
     from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -107,9 +129,61 @@ def _environment() -> "SandboxedEnvironment":
     )
     made.intercepted_binops = frozenset({"*", "**"})
     made.binop_table = {**made.binop_table, "*": _product, "**": _power}
+    del made.globals["lipsum"], made.filters["random"]  # ids must not depend on chance
+    made.filters[_WATCHED] = pass_context(_charged)
     made.globals["raise_exception"] = _raise_exception
     made.filters["tojson"] = _to_json
     return made
+
+
+def _watched(template: "nodes.Template") -> "nodes.Template":
+    """The template with a charge for each step of a loop, call of a macro, and text that it makes.
+
+    So one that never ends, or fills the memory, is stopped also where it writes nothing.
+    """
+    from jinja2 import nodes
+    from jinja2.visitor import NodeTransformer
+
+    def watched(value: nodes.Node) -> Any:
+        if isinstance(value, nodes.TemplateData):  # each step pays for those in it
+            return value
+        return nodes.Filter(value, _WATCHED, [], [], None, None, lineno=value.lineno)
+
+    class Watching(NodeTransformer):
+        def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
+            self.generic_visit(node)
+            node.nodes = [watched(one) for one in node.nodes]
+            return node
+
+        def sum_of_texts(self, node: nodes.Expr) -> nodes.Node:
+            self.generic_visit(node)
+            return watched(node)
+
+        def repeated(self, node: nodes.For | nodes.Macro | nodes.CallBlock) -> nodes.Node:
+            written = "".join(one.data for one in node.find_all(nodes.TemplateData))
+            self.generic_visit(node)
+            paid = watched(nodes.Const(written, lineno=node.lineno))
+            if isinstance(node, nodes.For) and node.test is not None:  # it passes over steps
+                node.test = watched(node.test)
+            node.body.insert(0, nodes.ExprStmt(paid, lineno=node.lineno))
+            return node
+
+        visit_Concat = visit_Add = sum_of_texts  # noqa: N815
+        visit_For = visit_Macro = visit_CallBlock = repeated  # noqa: N815
+
+    found: nodes.Template = Watching().visit(template)
+    return found
+
+
+def _charged(_: "Context", value: Any) -> Any:
+    """The value, once it is paid for."""
+    size = len(value) if isinstance(value, (str, list, tuple)) else 0
+    _work.left = left = _work.left - 1 - size // _CHARACTERS
+    if left < 0 or time.monotonic() > _work.end:
+        raise CheckpointError(
+            "the chat template does not end, or takes far too long for one conversation: correct it"
+        )
+    return value
 
 
 def _product(left: Any, right: Any) -> Any:
@@ -118,6 +192,8 @@ def _product(left: Any, right: Any) -> Any:
         is_repeated = isinstance(text, str | list | tuple) and isinstance(times, int)
         if is_repeated and len(text) * times > _LONGEST:
             raise CheckpointError(f"{_TOO_LONG}: correct it")
+    if isinstance(left, int) and isinstance(right, int) and abs(left) > _LARGEST_FACTOR:
+        raise CheckpointError("the chat template multiplies numbers without end: correct it")
     return left * right
 
 

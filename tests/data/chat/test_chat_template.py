@@ -44,6 +44,13 @@ TEXTS = st.text(
 BYTES = train_tokenizer(TokenizerSpec("byte"), ["a"])
 
 
+ENDLESS = "{%% for i in range(99999) %%}{%% for j in range(99999) %%}%s{%% endfor %%}{%% endfor %%}"
+DOUBLED = (
+    "{%% set n = namespace(x='ab') %%}{%% for i in range(60) %%}{%% set x = n.x %%}"
+    "{%% set n.x = %s %%}{%% endfor %%}"
+)
+
+
 def chat(*contents, system=None):
     """A conversation of the user and the assistant, in turn."""
     roles = ("user", "assistant")
@@ -172,11 +179,22 @@ def test_text_of_two_kinds_side_by_side_is_joined():
         ("{{ ''.__class__.__mro__ }}", "none may do"),
         ("{{ 'a' * 10**9 }}", "exponent|more than 16 MiB"),
         ("{{ 'a' * 99999999 }}", "more than 16 MiB"),
-        (
-            "{% for i in range(99999) %}{% for j in range(99999) %}xxxxx{% endfor %}{% endfor %}",
-            "more than 16 MiB",
-        ),
+        ("{% for i in range(99999) %}" + "x" * 999 + "{% endfor %}", "more than 16 MiB"),
         ("\ufdd0", r"U\+FDD0"),
+        (ENDLESS % "", "does not end"),
+        (ENDLESS.replace("j in range(99999)", "j in range(99999) if j < 0") % "", "does not end"),
+        (ENDLESS % "{% if %}", "does not parse, line 1"),
+        (DOUBLED % "x ~ x", "does not end"),
+        (DOUBLED % "x + x", "does not end"),
+        ("{% macro f(n) %}{{ f(n-1) ~ f(n-1) if n }}{% endmacro %}{{ f(60) }}", "does not end"),
+        ("{% macro f(x) %}{{ f(x ~ x) }}{% endmacro %}{{ f('ab') }}", "does not end"),
+        (DOUBLED.replace("'ab'", "9") % "x * x", "multiplies numbers"),
+        ("{% for m in messages %}" * 25 + "{% endfor %}" * 25, "does not parse: too many"),
+        ("{% if 1 %}" * 200 + "{% endif %}" * 200, "does not parse: too many"),
+        ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "too deeply nested"),
+        ("{% break %}", "does not parse: 'break' outside"),
+        ("{% generation %}{% generation %}a{% endgeneration %}{% endgeneration %}", "within one"),
+        ("{{ [1, 2] | random }}", "No filter named 'random'"),
     ],
 )
 def test_a_stranger_is_kept_in_the_sandbox(text, reason):
