@@ -14,6 +14,7 @@ from gptcli.data.chat.chat_template import (
 )
 from gptcli.data.chat.contents import CorpusKind, RecordShape
 from gptcli.data.chat.encoding import check_holds_chats
+from gptcli.data.corpus.chunks import Problem, Reader
 from gptcli.data.corpus.inputs import Corpus, DocumentLayout
 from gptcli.data.corpus.jsonl_reader import JsonlReader
 from gptcli.data.corpus.parquet_reader import ParquetReader
@@ -53,7 +54,7 @@ class TemplateFile:
 def corpus_kind(corpus: Corpus, read: ReadOptions) -> CorpusKind:
     """The kind of the first good record, which all others must have.
 
-    DataError for a text file among records of another kind.
+    DataError for a text file among records of another kind, and where there is no good record.
     """
     kind = next(_kinds(corpus, read), CorpusKind.TEXT)
     if kind is not CorpusKind.TEXT:
@@ -67,6 +68,7 @@ def corpus_kind(corpus: Corpus, read: ReadOptions) -> CorpusKind:
 
 
 def _kinds(corpus: Corpus, read: ReadOptions) -> Iterator[CorpusKind]:
+    bad: tuple[Reader, Problem] | None = None
     for one in corpus.inputs:
         reader = open_reader(one, read, Cuts.ANYWHERE)
         if isinstance(reader, JsonlReader | ParquetReader):
@@ -74,7 +76,13 @@ def _kinds(corpus: Corpus, read: ReadOptions) -> Iterator[CorpusKind]:
         else:
             yield CorpusKind.TEXT
         for chunk in reader.chunks():
-            yield from (document.kind for document in reader.parse(chunk).documents)
+            parsed = reader.parse(chunk)
+            yield from (document.kind for document in parsed.documents)
+            bad = bad or next(((reader, one) for one in parsed.problems), None)
+    if bad is not None:
+        reader, problem = bad
+        place = f"{reader.source.name}, {reader.place(problem.offset)}"
+        raise DataError(f"{place}: {problem.reason}: correct it")
 
 
 def prepared_choice(

@@ -99,3 +99,12 @@ def test_a_chat_template_for_plain_text_is_refused(cli, chats):
     Path("a.txt").write_text("some text " * 9)
     done = cli("prepare", "a.txt", "--chat-template", "chatml.jinja")
     assert (done.code, "has no effect" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte"])
+def test_a_source_without_a_good_record_tells_of_the_first(cli, tokenizer):
+    turns = [{"role": "user", "content": "\ufdd0"}, {"role": "assistant", "content": "a"}]
+    Path("bad.jsonl").write_text(json.dumps({"messages": turns}) + '\n{"messages": []}\n')
+    done = cli("prepare", "bad.jsonl", "--tokenizer", tokenizer)
+    assert done.code == 3
+    assert "bad.jsonl, line 1: message 1 has the character U+FDD0" in done.stderr
