@@ -24,8 +24,8 @@ def answering(loaded: LoadedModel) -> LoadedModel:
     if end is None:
         raise UsageError(
             f"{loaded.directory} has no chat template, as directories have that learnt from "
-            "conversations: use --no-chat, or teach it, with gptcli prepare instructions "
-            f"--tokenizer {typed(loaded.directory)} and gptcli train --init-from "
+            "conversations: leave out --chat and --system, or teach it, with gptcli prepare "
+            f"instructions --tokenizer {typed(loaded.directory)} and gptcli train --init-from "
             f"{typed(loaded.directory)}"
         )
     return replace(loaded, end_ids=loaded.end_ids | {end})

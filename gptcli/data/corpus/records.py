@@ -148,7 +148,7 @@ def _ranked(record: Record) -> RankedTexts | RankedAnswers:
     both = zip(chosen, rejected, strict=False)
     n_shared = len([*takewhile(lambda two: two[0] == two[1], both)])
     if chosen == rejected:
-        raise ValueError("its chosen and its rejected answer are the same: no one is better")
+        raise ValueError("its chosen and its rejected answer are the same: neither is better")
     answers = [one[n_shared:] for one in (chosen, rejected)]
     for name, left in zip(_PAIR, answers, strict=True):
         if len(left) != 1 or left[0].role != ASSISTANT:
@@ -184,7 +184,7 @@ def _ranked_texts(record: Record) -> RankedTexts | RankedAnswers:
 
 def _check_answers(chosen: str, rejected: str) -> None:
     if chosen == rejected:
-        raise ValueError("its chosen and its rejected answer are the same: no one is better")
+        raise ValueError("its chosen and its rejected answer are the same: neither is better")
     for name, answer in zip(_PAIR, (chosen, rejected), strict=True):
         if not answer:
             raise ValueError(f"its {name} answer is empty: write one")
