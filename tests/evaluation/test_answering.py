@@ -9,6 +9,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.config.sampling import SamplingConfig
 from gptcli.evaluation import answering
 from gptcli.evaluation.answering import AnswerWriter
+from gptcli.generation import decoder
 from gptcli.generation.decoder import Decoder
 from gptcli.generation.generate import generate
 from gptcli.model.gpt import GPT
@@ -73,6 +74,12 @@ def test_an_update_of_the_weights_changes_the_next_answers(gpt) -> None:
     with torch.no_grad():
         gpt.lm_head.weight[2].neg_()
     assert asked.answers(PROMPTS, SEEDS).ids != before.ids
+
+
+def test_no_compiled_step_is_looked_for_whose_weights_would_be_old(gpt, monkeypatch) -> None:
+    wanted = writer(gpt).answers(PROMPTS, SEEDS).ids
+    monkeypatch.setattr(decoder, "find_step", lambda *_: pytest.fail("a compiled step"))
+    assert writer(gpt).answers(PROMPTS, SEEDS).ids == wanted
 
 
 def test_who_gives_up_between_tokens_does(gpt) -> None:

@@ -216,6 +216,19 @@ def test_data_of_another_kind_are_refused_with_the_command_that_makes_them(
         assert way in done.stderr
 
 
+def test_questions_of_which_none_fits_are_refused(cli, place: Path) -> None:
+    lines = (
+        json.dumps({"prompt": "+".join("1" * n) + "=", "completion": str(n)}) for n in range(6, 26)
+    )
+    (place / "long.jsonl").write_text("\n".join(lines))
+    assert cli("prepare", "long.jsonl", "--tokenizer", "runs/base").code == 0
+    for room in ((), ("--max-new-tokens", 1)):
+        done = cli(*objective("grpo", "--data", "data/long", *room))
+        assert done.code == 3, done.stderr
+        assert "no question fits: the shortest question (" in done.stderr
+        assert "more than the context of" in done.stderr
+
+
 def test_a_device_without_room_for_all_models_is_named(cli, place: Path, monkeypatch) -> None:
     monkeypatch.setattr(objective_memory, "free_memory", lambda device: 100_000)
     done = cli(*objective("ppo"))
