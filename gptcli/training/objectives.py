@@ -7,8 +7,8 @@ from gptcli.config.objective import (
     ProximalPolicy,
     RewardModeling,
 )
+from gptcli.training.group_policy import GroupPolicyTraining
 from gptcli.training.language_modeling import LanguageModelTraining
-from gptcli.training.policy import GroupPolicyTraining
 from gptcli.training.preferences import PreferenceTraining, RewardTraining
 from gptcli.training.protocol import CheckStop, Objective
 from gptcli.training.proximal_policy import ProximalPolicyTraining

@@ -59,8 +59,8 @@ class Objective(Protocol):
     def advance(self, step: int) -> None:
         """Do optimizer step number ``step``.
 
-        Raises StopAsked before its update has begun, or not at all; DivergedError, before any
-        weight has changed, where a number is not finite (``diverged`` words it).
+        Raises StopAsked before its update has begun, or not at all; DivergedError, before the
+        update, where a number is not finite (``diverged`` words it).
         """
 
     def figures(self) -> list[StepValues]:

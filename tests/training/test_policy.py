@@ -23,10 +23,11 @@ from gptcli.evaluation.rewards import exact_reward
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 from gptcli.runtime.directories import NewDirectory
-from gptcli.training import policy
+from gptcli.training import group_policy as grpo
 from gptcli.training import proximal_policy as ppo
+from gptcli.training.group_policy import GroupPolicyTraining
 from gptcli.training.optimizers import make_optimizers, optimizer_tensors, restore_optimizers
-from gptcli.training.policy import GroupPolicyTraining, PolicyTraining
+from gptcli.training.policy import Learner, PolicyTraining
 from gptcli.training.protocol import StopAsked
 from gptcli.training.proximal_policy import ProximalPolicyTraining, explained_variance
 from gptcli.training.training_run import TrainingRun
@@ -139,7 +140,7 @@ def tensors(*models: GPT) -> list[Tensor]:
     return [one.detach().clone() for model in models for one in model.parameters()]
 
 
-def given_gradients(one: policy.Learner) -> list[Tensor]:
+def given_gradients(one: Learner) -> list[Tensor]:
     """The gradients that the optimizer of a model is given at its next step, once there are any."""
     found: list[Tensor] = []
     parameters = list(one.model.parameters())
@@ -269,7 +270,7 @@ def test_ratios_of_the_first_epoch_are_exactly_one(start, objective, monkeypatch
 
         return spy
 
-    for place, name in ((policy, "group_policy_losses"), (ppo, "proximal_policy_losses")):
+    for place, name in ((grpo, "group_policy_losses"), (ppo, "proximal_policy_losses")):
         monkeypatch.setattr(place, name, spied(getattr(place, name)))
     learner(start(objective)).advance(0)
     epochs = np.array_split(np.arange(len(ratios)), objective.epochs)
@@ -309,9 +310,9 @@ def test_answers_that_are_worth_what_their_group_is_are_left_out(start, monkeypa
         return np.array([1.0, 0.0, 0.0, 0.0] + [0.5] * (len(answers.ids) - 4))
 
     computed = []
-    losses = policy.group_policy_losses
+    losses = grpo.group_policy_losses
     monkeypatch.setattr(
-        policy,
+        grpo,
         "group_policy_losses",
         lambda lp, *rest: computed.append(len(lp)) or losses(lp, *rest),
     )
