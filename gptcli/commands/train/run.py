@@ -27,7 +27,8 @@ from gptcli.commands.train.preflight_view import PlannedLength, dry_run
 from gptcli.commands.train.preset_costs import preset_costs
 from gptcli.commands.train.repetition import repeating_command, repetition_note
 from gptcli.commands.train.replay import replayed
-from gptcli.commands.train.run_view import RunView, announce, result, say_stopping, title_of
+from gptcli.commands.train.result_view import result
+from gptcli.commands.train.run_view import RunView, announce, say_stopping, title_of
 from gptcli.commands.train.unfinished import unfinished_run
 from gptcli.commands.train.verify_resume import resume_verified
 from gptcli.commands.view.answer import Answer
