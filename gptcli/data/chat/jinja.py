@@ -75,11 +75,6 @@ def rendered(
     return "".join(pieces)
 
 
-def check_template(template: str) -> None:
-    """Raise CheckpointError, with the line, where a template does not parse."""
-    _compiled(template)
-
-
 @lru_cache(maxsize=16)
 def _compiled(template: str) -> "Template":
     from jinja2.exceptions import TemplateSyntaxError
@@ -144,7 +139,7 @@ def _watched(template: "nodes.Template") -> "nodes.Template":
     from jinja2 import nodes
     from jinja2.visitor import NodeTransformer
 
-    def watched(value: nodes.Node) -> Any:
+    def watched(value: nodes.Node) -> nodes.Expr:
         if isinstance(value, nodes.TemplateData):  # each step pays for those in it
             return value
         return nodes.Filter(value, _WATCHED, [], [], None, None, lineno=value.lineno)
