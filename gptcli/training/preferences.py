@@ -31,7 +31,8 @@ from gptcli.training.shares import Shares
 from gptcli.training.training_run import TrainingRun
 
 _TIMED_PAIRS = 64
-_SHARE_OF_TRAIN = 10  # a tenth of it is evaluated where there is no val split
+_SHARE_OF_TRAIN = 10  # a tenth of it is evaluated where there is no val split,
+_LEAST_OF_TRAIN = 256  # but as many pairs at least, if there are
 
 
 class PairTraining(ABC):
@@ -160,7 +161,8 @@ class PairTraining(ABC):
         most = len(val) if batches is None else batches * self.config.batch_size
         val = val.at(slice(most))
         share = 8 if self._training.plan else 1  # as for language modeling: steps are better
-        count = (len(val) or len(self._pairs) // _SHARE_OF_TRAIN) // share
+        few = max(_LEAST_OF_TRAIN, len(self._pairs) // _SHARE_OF_TRAIN)
+        count = (len(val) or few) // share
         train = self._pairs.at(slice(max(1, count)))
         both = [("val", dataset.val, val), ("train", dataset.train, train)]
         return [one for one in both if len(one[2])]

@@ -252,6 +252,16 @@ def test_as_many_pairs_are_evaluated_as_eval_batches_allows(start) -> None:
     assert {name: calls[-1] for name, calls in seen.items()} == {"val": (8, 8), "train": (8, 8)}
 
 
+def test_without_a_val_split_all_of_a_few_pairs_are_evaluated(start, monkeypatch) -> None:
+    training = start(RewardModeling())
+    one, n_pairs = objective_of(training), len(pairs_of(training.dataset.train))
+    monkeypatch.setattr(one, "_fitting", lambda val: pairs_of(val).at(slice(0)))
+    seen: dict[str, int] = {}
+    found = one.evaluate(0, lambda name, done, total: seen.update({name: total}))
+    assert seen == {"train": n_pairs}
+    assert found.decisive == found.values["train_loss"]
+
+
 def test_the_number_of_processes_changes_no_figure(start, monkeypatch) -> None:
     training = moved(start(DPO))
     monkeypatch.setattr(pair_rewards_module, "_TOKENS_AT_ONCE", 100)
