@@ -109,7 +109,8 @@ def make_plan(
     if not kind.has_turns:
         _tell_of_ends(corpus, tokenizer, choice, scan, watch)
     split_by = choose_split(config.split_by, corpus.is_collection, scan.documents)
-    if config.split_by is None and split_by is SplitBy.TEXT and scan.documents > 1:
+    is_cut = split_by is SplitBy.TEXT and scan.documents > 1 and config.val_fraction > 0
+    if config.split_by is None and is_cut:
         watch.note(
             f"{scan.documents:,} documents are too few to divide: the validation split is the end "
             "of the text"
