@@ -4,11 +4,9 @@ An iteration writes answers to questions, asks what each is worth, and makes tho
 are worth more. B answers, A tokens in the longest of them.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from gptcli.data.answer_rows import AnswerRows
 from gptcli.errors import CheckpointError, DivergedError
 from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.model.gpt import GPT
-from gptcli.training.optimizers import Optimizers, set_rates
+from gptcli.training.learner import Learner, check_finite
 from gptcli.training.policy_evaluation import PolicyEvaluation
 from gptcli.training.protocol import (
     CheckStop,
@@ -43,30 +41,6 @@ from gptcli.training.training_run import TrainingRun
 
 EndEpoch = Callable[[StepValues], StepValues]
 """Called with the figures of an epoch when its gradients are there; returns them with its own."""
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A model and the optimizers that update it; ``norm`` names its gradient's norm in the log."""
-
-    norm: str
-    model: GPT
-    optimizers: Optimizers
-
-    def clipped_norm(self, limit: float) -> float:
-        """Clip the gradient to a global norm, 0 for none; returns the norm before."""
-        parameters = self.model.parameters()
-        return float(torch.nn.utils.clip_grad_norm_(parameters, limit or math.inf))
-
-    def update(self) -> None:
-        """Change the weights that have a gradient."""
-        for optimizer in self.optimizers:
-            optimizer.step()
-
-    def forget_gradient(self) -> None:
-        """Leave no gradient behind."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
 
 
 class PolicyTraining(ABC):
@@ -96,10 +70,10 @@ class PolicyTraining(ABC):
     def advance(self, step: int) -> None:
         """Do one iteration; a stop is looked for while answers are written, not later."""
         for learner in self._learners:
-            set_rates(learner.optimizers, step, self.config)
+            learner.set_rates(step, self.config)
         with self._explained(step):
             rollouts = self._rollouts.write(step)
-        self._check_finite(step, rollouts.figures)
+        check_finite(step, rollouts.figures, self.config)
         epochs = self._learn(rollouts, partial(self._update, step))
         means = {name: sum(one[name] for one in epochs) / len(epochs) for name in epochs[0]}
         self._unread.append({**means, **rollouts.figures})
@@ -108,17 +82,11 @@ class PolicyTraining(ABC):
         """Update the weights, unless a figure is not finite: then nothing changes."""
         limit = self.config.grad_clip
         found = {**values, **{one.norm: one.clipped_norm(limit) for one in self._learners}}
-        self._check_finite(step, found)
+        check_finite(step, found, self.config)
         for learner in self._learners:
             learner.update()
             learner.forget_gradient()
         return found
-
-    def _check_finite(self, step: int, values: StepValues) -> None:
-        for name, value in values.items():
-            if not math.isfinite(value):
-                cause = f"{name} is {value:.4g}"
-                raise DivergedError(diverged(step, cause, self.config), step)
 
     @contextmanager
     def _explained(self, step: int) -> Iterator[None]:
@@ -151,7 +119,7 @@ class PolicyTraining(ABC):
         rows = rollouts.rows
         old, ref = self._before(rows, self._all_parts(rows))
         divergence = divergence_figures(old, ref, rows)["kl"]
-        self._check_finite(step, {"kl": divergence, **rollouts.figures})
+        check_finite(step, {"kl": divergence, **rollouts.figures}, self.config)
         return self._evaluation.figures(rollouts, divergence)
 
     def evaluation_seconds(self) -> float:

@@ -24,8 +24,8 @@ from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.evaluation.pair_rewards import PairFigures, pair_rewards
 from gptcli.evaluation.scoring import answer_scores
 from gptcli.training.accumulation import Accumulation
+from gptcli.training.learner import Learner, check_finite
 from gptcli.training.losses import implicit_rewards, pair_losses
-from gptcli.training.optimizers import set_rates
 from gptcli.training.protocol import Figures, StepValues, Watch, check_nothing_else, diverged
 from gptcli.training.shares import Shares
 from gptcli.training.training_run import TrainingRun
@@ -55,7 +55,10 @@ class PairTraining(ABC):
         rows = self.config.rows_per_iter
         self._order = ItemOrder(len(self._pairs), rows, self.config.seed)
         shares = Shares.of(self.config, training.world)
-        self._accumulation = Accumulation(training.model, self.config, shares, self._forget)
+        self._learner = Learner("grad_norm", training.model, training.optimizers)
+        self._accumulation = Accumulation(
+            training.model, self.config, shares, self._learner.forget_gradient
+        )
         self._unread: list[StepValues] = []
 
     @abstractmethod
@@ -68,16 +71,14 @@ class PairTraining(ABC):
 
     def advance(self, step: int) -> None:
         """Do a step, unless its loss or its gradient is not finite: then nothing changes."""
-        set_rates(self._training.optimizers, step, self.config)
+        self._learner.set_rates(step, self.config)
         pairs = self._pairs.at(self._order.items(step))
         found = self._gradient(pairs, step)
-        values = {**self.shown(found), "grad_norm": self._clip()}
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise DivergedError(diverged(step, f"{name} is {value:.4g}", self.config), step)
-        for optimizer in self._training.optimizers:
-            optimizer.step()
-        self._forget()
+        norm = self._learner.clipped_norm(self.config.grad_clip)
+        values = {**self.shown(found), self._learner.norm: norm}
+        check_finite(step, values, self.config)
+        self._learner.update()
+        self._learner.forget_gradient()
         self._unread.append(values)
 
     def figures(self) -> list[StepValues]:
@@ -102,8 +103,8 @@ class PairTraining(ABC):
         """Compute a gradient over so many pairs and discard it."""
         pairs = self._pairs.at(self._order.items(0)[:rows])
         self._backward(pairs, len(pairs), slice(None))
-        self._clip()
-        self._forget()
+        self._learner.clipped_norm(self.config.grad_clip)
+        self._learner.forget_gradient()
 
     def evaluation_seconds(self) -> float:
         """Seconds to evaluate both splits, from the time of some pairs after some to warm up.
@@ -180,15 +181,6 @@ class PairTraining(ABC):
 
         with evaluating(self._training.model):
             return pair_rewards(self.rewards, split, pairs, self._training.world, advance)
-
-    def _clip(self) -> float:
-        """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
-        limit = self.config.grad_clip or math.inf
-        return float(torch.nn.utils.clip_grad_norm_(self._training.model.parameters(), limit))
-
-    def _forget(self) -> None:
-        for optimizer in self._training.optimizers:
-            optimizer.zero_grad(set_to_none=True)
 
 
 class RewardTraining(PairTraining):

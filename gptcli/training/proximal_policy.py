@@ -18,6 +18,7 @@ from gptcli.evaluation.scoring import answer_values
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import model_with, scoring_weights
+from gptcli.training.learner import Learner
 from gptcli.training.losses import (
     clipped_share,
     generalized_advantages,
@@ -32,7 +33,7 @@ from gptcli.training.optimizers import (
     optimizer_tensors,
     restore_optimizers,
 )
-from gptcli.training.policy import EndEpoch, Learner, PolicyTraining, divergence_figures
+from gptcli.training.policy import EndEpoch, PolicyTraining, divergence_figures
 from gptcli.training.protocol import OF_OBJECTIVE, CheckStop, StepValues
 from gptcli.training.rollouts import Rollouts, over_micro_batches
 from gptcli.training.training_run import TrainingRun

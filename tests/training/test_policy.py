@@ -26,8 +26,9 @@ from gptcli.runtime.directories import NewDirectory
 from gptcli.training import group_policy as grpo
 from gptcli.training import proximal_policy as ppo
 from gptcli.training.group_policy import GroupPolicyTraining
+from gptcli.training.learner import Learner
 from gptcli.training.optimizers import make_optimizers, optimizer_tensors, restore_optimizers
-from gptcli.training.policy import Learner, PolicyTraining
+from gptcli.training.policy import PolicyTraining
 from gptcli.training.protocol import StopAsked
 from gptcli.training.proximal_policy import ProximalPolicyTraining, explained_variance
 from gptcli.training.training_run import TrainingRun
