@@ -125,3 +125,43 @@ def test_the_memory_that_was_foretold_is_taken(cli, prepared: Path) -> None:
     expected = foretold["memory"]["peak"] - foretold["memory"]["libraries"]
     print(f"memory: foretold {expected / 2**30:.2f} GiB, taken {taken / 2**30:.2f} GiB")
     assert math.isclose(taken, expected, rel_tol=0.3)
+
+
+PAIRS = [
+    {"prompt": f"{a}+{b}=", "chosen": str(a + b), "rejected": str(a + b + 1)}
+    for a in range(10)
+    for b in range(12)
+]
+OBJECTIVES = {
+    "reward": (),
+    "dpo": (),
+    "ppo": ("--reward", "runs/reward"),
+    "grpo": ("--group-size", 4, "--kl-coef", 0.1),
+}
+
+
+def test_every_objective_learns_on_a_gpu_as_on_the_cpu(cli, tmp_path: Path) -> None:
+    lines = (json.dumps(pair) + "\n" for pair in PAIRS)
+    (tmp_path / "pairs.jsonl").write_text("".join(lines))
+    size = ("--family", "llama", "--n-layer", 2, "--n-head", 2, "--n-embd", 16)
+    for command in (
+        ("prepare", "pairs.jsonl", "--out", "data/pairs"),
+        ("train", *size, "--max-iters", 40, "--device", "cpu", "--out", "runs/base"),
+    ):
+        assert cli(*command).code == 0
+    for name, flags in OBJECTIVES.items():
+        found = []
+        for device in PLACES.values():
+            done = cli(
+                "train", "--objective", name, "--init-from", "runs/base", *flags, "--batch-size", 8,
+                "--max-iters", 3, "--eval-interval", 1, "--device", device, "--overwrite",
+                "--out", f"runs/{name}",
+            )  # fmt: skip
+            assert done.code == 0, done.stderr
+            lines = (tmp_path / f"runs/{name}/metrics.jsonl").read_text().splitlines()
+            found.append([json.loads(line) for line in lines])
+        ours, oracle = found
+        assert [one.keys() for one in ours] == [one.keys() for one in oracle]
+        for here, there in zip(ours, oracle, strict=True):
+            for key in [key for key in here if not key.endswith("per_second")]:
+                assert there[key] == pytest.approx(here[key], rel=1e-2, abs=1e-3), (name, key)
