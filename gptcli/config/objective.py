@@ -131,7 +131,7 @@ class GroupPolicy(_PolicyTraits):
     reward: str = "exact"
     group_size: int = 8
     kl_coef: float = 0.0
-    epochs: int = 1
+    epochs: int = 4
     clip: float = 0.2
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ _USUAL: Mapping[str, _Usual] = MappingProxyType(
         "reward": _Usual(32, 10),
         "dpo": _Usual(32, 50),
         "ppo": _Usual(128, 50, 120),
-        "grpo": _Usual(256, 8, 400),
+        "grpo": _Usual(256, 24, 200),
     }
 )
 

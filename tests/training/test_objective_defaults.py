@@ -27,7 +27,7 @@ def resolved(name: str, device: str = "cpu", n_rows: int = 1000, **given: object
         ("reward", (32, 1), 32, 10),
         ("dpo", (32, 1), 32, 50),
         ("ppo", (32, 4), 120, 50),
-        ("grpo", (64, 4), 400, 8),
+        ("grpo", (64, 4), 200, 24),
     ],
 )
 def test_defaults_are_those_that_were_measured(name, batches, iters, slower) -> None:

@@ -122,7 +122,7 @@ def test_a_policy_comes_to_the_optimum_that_is_known(name, masked_dataset, tmp_p
 
 
 OBJECTIVES: list[PolicyConfig] = [
-    GroupPolicy(max_new_tokens=5, group_size=4),
+    GroupPolicy(max_new_tokens=5, group_size=4, epochs=1),
     GroupPolicy(max_new_tokens=5, group_size=4, kl_coef=0.3, epochs=2),
     ProximalPolicy(reward="exact", max_new_tokens=5, kl_coef=0.3),
 ]
@@ -169,7 +169,7 @@ def log_probabilities(model: GPT, prompt: list[int], answer: list[int], n_ids: i
 
 
 def test_a_step_of_grpo_is_that_of_plain_loops(start, sums) -> None:
-    objective = GroupPolicy(max_new_tokens=5, group_size=4, kl_coef=0.3)
+    objective = GroupPolicy(max_new_tokens=5, group_size=4, kl_coef=0.3, epochs=1)
     training, ours = unclipped(start, objective)
     with torch.no_grad():  # a policy that has left its reference
         for one in training.model.parameters():
@@ -319,9 +319,8 @@ def test_answers_that_are_worth_what_their_group_is_are_left_out(start, monkeypa
     )
     found = []
     for coefficient in (0.0, 1e-30):  # with a divergence, however small, all are used
-        ours = learner(
-            start(GroupPolicy(max_new_tokens=5, group_size=4, kl_coef=coefficient), one_in_a_group)
-        )
+        objective = GroupPolicy(max_new_tokens=5, group_size=4, kl_coef=coefficient, epochs=1)
+        ours = learner(start(objective, one_in_a_group))
         gradients = given_gradients(ours._learners[0])
         ours.advance(0)
         found.append(gradients)

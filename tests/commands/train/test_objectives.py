@@ -246,7 +246,7 @@ def test_a_dry_run_counts_pairs_and_rollouts(cli, place: Path) -> None:
     n_pairs = len(pairs_of(Dataset.open(place / "data/pairs").train))
     assert counted["dpo"]["pairs_per_iteration"] == counted["grpo"]["rollouts_per_iteration"] == 8
     assert counted["dpo"]["iterations"] == -(-n_pairs // 8)
-    assert counted["grpo"]["epochs"] == pytest.approx(400 * 2 / n_pairs, abs=0.01)
+    assert counted["grpo"]["epochs"] == pytest.approx(200 * 2 / n_pairs, abs=0.01)
     own, reference = counted["dpo"]["parameters"], counted["dpo"]["parameters"]
     assert counted["dpo"]["memory"]["weights"] == pytest.approx(4 * (own + reference), rel=0.01)
 
