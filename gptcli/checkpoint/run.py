@@ -137,7 +137,7 @@ def read_record(directory: Path) -> RunRecord:
             f"{file} cannot be used: it has format {raw.get('format')!r:.40}, not {RUN_FORMAT!r}"
         )
     try:
-        return RunRecord(
+        record = RunRecord(
             created=str(raw["created"]),
             version=str(raw["version"]),
             preset=raw["preset"],
@@ -152,6 +152,11 @@ def read_record(directory: Path) -> RunRecord:
         )
     except (KeyError, TypeError, UsageError) as error:
         raise CheckpointError(f"{file} cannot be used: {error}") from error
+    if record.objective != LM and record.init_from is None:
+        raise CheckpointError(
+            f"{file} cannot be used: a run of --objective {record.objective.name} has 'init_from'"
+        )
+    return record
 
 
 def _origin(raw: Mapping[str, Any], name: str) -> Origin | None:

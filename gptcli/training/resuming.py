@@ -79,9 +79,9 @@ def resumed_training(
         context = common_context(record.model.block_size, reward)
         material = material_of(type(objective), dataset, context, room)
     check_disk(record.model, record.training, directory, n_saves=1)
-    companions = companions_again(record, dataset)
     snapshot, problems = load_newest_step(directory, is_strict)
     _check_same_model(record, snapshot.config, directory)
+    companions = companions_again(record, dataset)
     if is_strict:
         check_record(directory)
     model = model_with(record.model, snapshot.weights)

@@ -147,7 +147,10 @@ def _watched(template: "nodes.Template") -> "nodes.Template":
     class Watching(NodeTransformer):
         def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
             self.generic_visit(node)
-            node.nodes = [watched(one) for one in node.nodes]
+            node.nodes = [
+                one if isinstance(one, nodes.TemplateData) else watched(one)
+                for one in node.nodes  # what the template itself writes each step pays for
+            ]
             return node
 
         def sum_of_texts(self, node: nodes.Expr) -> nodes.Node:

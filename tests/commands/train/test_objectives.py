@@ -304,3 +304,22 @@ def test_questions_fit_into_the_context_of_the_reward_model_too(cli, place: Path
     assert "left out: they do not fit into the context of 7" in done.stderr
     done = cli("train", "--resume", "runs/grpo", "--max-iters", 2)
     assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda found: found.update(init_from=None), "has 'init_from'"),
+        (lambda found: found["model"].update(score=True), "differ in score"),
+        (lambda found: found["objective"].update(name="none"), "--objective none is unknown"),
+        (lambda found: found["objective"].update(beta="a"), "--beta must be a finite number"),
+    ],
+)
+def test_a_record_that_was_changed_by_hand_is_refused(cli, place: Path, change, says) -> None:
+    assert cli(*objective("dpo", "--max-iters", 1, "--overwrite")).code == 0
+    file = place / "runs/dpo/train.json"
+    found = json.loads(file.read_text())
+    change(found)
+    file.write_text(json.dumps(found))
+    done = cli("train", "--resume", "runs/dpo", "--max-iters", 2)
+    assert (done.code, says in done.stderr) == (4, True), done.stderr
