@@ -19,7 +19,7 @@ from gptcli.config.objective import (
     is_policy,
 )
 from gptcli.data.dataset import Dataset
-from gptcli.errors import CheckpointError, GptcliError
+from gptcli.errors import CheckpointError, GptcliError, UsageError
 from gptcli.evaluation.rewards import Reward, open_reward
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.gpt import GPT
@@ -81,6 +81,23 @@ def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
         weights, _ = start.weights(record.model.block_size)
         companions = replace(companions, reference=_frozen(record.model, weights, device))
     return companions
+
+
+def check_companions_stay(
+    directory: Path, objective: ObjectiveConfig, start: StartingPoint | None
+) -> None:
+    """Raise UsageError where a run would replace a model that it needs again when it is resumed."""
+    needed: dict[str, Path] = {}
+    if objective.needs_reference and start is not None:
+        needed["--init-from"] = start.directory
+    if is_policy(objective) and objective.reward not in REWARD_RULES:
+        needed["--reward"] = Path(objective.reward)
+    for flag, companion in needed.items():
+        if companion.resolve() == directory.resolve():
+            raise UsageError(
+                f"--out {directory} is also {flag}, which the run needs as it is until its end: "
+                "choose another --out"
+            )
 
 
 def check_companions(record: RunRecord) -> None:

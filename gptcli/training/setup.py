@@ -32,6 +32,7 @@ from gptcli.training.blackbox import FOLDER as BLACKBOX_FOLDER
 from gptcli.training.companions import (
     FirstModels,
     begin_with,
+    check_companions_stay,
 )
 from gptcli.training.defaults import Resolved
 from gptcli.training.metrics_log import ANSWERS_FILE, METRICS_FILE
@@ -156,6 +157,7 @@ def _checked(
 ) -> FirstModels:
     """What a run that can be begins with: long enough data, a free place, enough memory."""
     check_replaceable(directory, overwrite, RUN)
+    check_companions_stay(directory, resolved.objective, start)
     _check_room(resolved, dataset, parts)
     check_disk(resolved.model, resolved.training, directory, resolved.training.keep)
     return begin_with(resolved, dataset, start)

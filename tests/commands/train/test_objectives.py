@@ -323,3 +323,11 @@ def test_a_record_that_was_changed_by_hand_is_refused(cli, place: Path, change, 
     file.write_text(json.dumps(found))
     done = cli("train", "--resume", "runs/dpo", "--max-iters", 2)
     assert (done.code, says in done.stderr) == (4, True), done.stderr
+
+
+@pytest.mark.parametrize(("name", "out"), [("dpo", "runs/base"), ("ppo", "runs/reward")])
+def test_a_run_does_not_replace_a_model_that_it_needs_again(cli, place: Path, name, out) -> None:
+    before = (place / out / "model.safetensors").read_bytes()
+    done = cli(*objective(name, "--max-iters", 1, "--overwrite", "--out", out))
+    assert (done.code, "choose another --out" in done.stderr) == (2, True), done.stderr
+    assert (place / out / "model.safetensors").read_bytes() == before
