@@ -1,6 +1,7 @@
 """Whether ``sample`` is a chat, and the prompt of one: what the user and --system say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gptcli.commands.sample.command import SampleRequest
 from gptcli.commands.sample.prompt_source import encoded
@@ -62,7 +63,12 @@ def system_message(request: SampleRequest, loaded: LoadedModel) -> list[Message]
 
 
 def asked(request: SampleRequest, loaded: LoadedModel, source: SourceText) -> Prompt:
-    """The prompt of a chat, of which nothing is shown but the answer."""
+    """The prompt of a chat, of which nothing is shown but the answer.
+
+    The line break at the end of a file, as echo writes it, is no part of a question.
+    """
+    if request.reads_stdin or request.prompt_file is not None:
+        source = replace(source, text=source.text.removesuffix("\n"))
     text, _ = encoded(loaded, source, request.skip_unknown)
     messages = [*system_message(request, loaded), Message("user", text)]
     return Prompt("", asked_ids(loaded, messages), tuple(messages))

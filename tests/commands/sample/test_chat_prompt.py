@@ -54,6 +54,16 @@ def test_a_prompt_is_a_question_and_its_answer_alone_is_shown(cli, begin) -> Non
     assert sample["text"] == sample["completion"] == shown.stdout.removesuffix("\n")
 
 
+def test_the_line_break_that_ends_a_file_is_no_part_of_a_question(cli, begin) -> None:
+    begin()
+    Path("question.txt").write_text("a?\n")
+    expected = cli(*FLAGS, "--prompt", "a?").stdout
+    assert cli(*FLAGS, "--prompt-file", "question.txt").stdout == expected
+    assert cli(*FLAGS, "--prompt", "-", stdin="a?\n").stdout == expected
+    kept = cli(*FLAGS, "--prompt", "-", "--no-chat", stdin="a?\n").stdout
+    assert kept.startswith("a?\n")
+
+
 def test_no_chat_continues_the_text_and_so_does_a_missing_prompt(cli, begin) -> None:
     begin()
     done = cli(*FLAGS, "--prompt", "a?", "--no-chat")
