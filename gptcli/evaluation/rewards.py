@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gptcli.checkpoint.tensors import not_finite
 from gptcli.config.data import BEFORE_RESULT
 from gptcli.config.objective import REWARD_RULES
 from gptcli.data.answer_rows import AnswerRows
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import QuestionBatch
-from gptcli.errors import DataError, UsageError
+from gptcli.errors import CheckpointError, DataError, UsageError
 from gptcli.evaluation.answering import Answers
 from gptcli.evaluation.scoring import answer_scores
 from gptcli.generation.loaded_model import LoadedModel, check_same_tokenizer, load_model
@@ -118,7 +119,7 @@ def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: f
     """The reward ``exact``, ``final``, or that of the reward model in a directory.
 
     Raises UsageError for a language model, CheckpointError where the model has another tokenizer
-    than the dataset.
+    than the dataset, or weights that are not finite.
     """
     if name in REWARD_RULES:
         make = exact_reward if name == "exact" else final_reward
@@ -130,4 +131,9 @@ def open_reward(name: str, dataset: Dataset, device: str, missing_eos_penalty: f
             "final, or a run of `gptcli train --objective reward`"
         )
     check_same_tokenizer(loaded.directory, loaded.tokenizer, dataset)
+    if tensor := not_finite(loaded.model.state_dict()):
+        raise CheckpointError(
+            f"{loaded.directory}: tensor {tensor} has values that are not finite: use an earlier "
+            "checkpoint"
+        )
     return ModelReward(loaded, missing_eos_penalty)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from gptcli.checkpoint.run import read_record
 from gptcli.commands.train import run
@@ -331,3 +332,16 @@ def test_a_run_does_not_replace_a_model_that_it_needs_again(cli, place: Path, na
     done = cli(*objective(name, "--max-iters", 1, "--overwrite", "--out", out))
     assert (done.code, "choose another --out" in done.stderr) == (2, True), done.stderr
     assert (place / out / "model.safetensors").read_bytes() == before
+
+
+def test_a_reward_model_that_is_damaged_is_named_and_the_policy_is_not_blamed(
+    cli, place: Path
+) -> None:
+    file = place / "runs/reward/model.safetensors"
+    weights = load_file(file)
+    weights["score.weight"][:] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    done = cli(*objective("ppo", "--max-iters", 1, "--out", "runs/other"))
+    assert done.code == 4, done.stderr
+    assert "runs/reward: tensor score.weight has values that are not finite" in done.stderr
+    assert not (place / "runs/other").exists()
