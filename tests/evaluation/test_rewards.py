@@ -101,3 +101,8 @@ def test_a_reward_is_opened_by_its_name(
         open_reward("writer", dataset, "cpu", 0.0)
     with pytest.raises(CheckpointError, match="another tokenizer"):
         open_reward("foreign", dataset, "cpu", 0.0)
+    template = tmp_path / "judge" / "chat_template.jinja"
+    template.write_text("{{ messages[0].content }}<|end|>")
+    dataset.tokenizer = dataset.tokenizer.with_chat_template("{{ messages }}<|end|>")
+    with pytest.raises(CheckpointError, match="another chat template"):
+        open_reward("judge", dataset, "cpu", 0.0)

@@ -1,6 +1,7 @@
 """``train --objective``: what each objective writes and shows, how it goes on, what is refused."""
 
 import json
+import re
 import shlex
 import shutil
 from contextlib import nullcontext
@@ -236,6 +237,16 @@ def test_a_device_without_room_for_all_models_is_named(cli, place: Path, monkeyp
     assert done.code == 7
     assert "(16 bytes each)" in done.stderr
     assert "(4 bytes each)" in done.stderr
+
+
+def test_a_step_that_diverges_names_what_is_not_finite_and_saves_nothing(cli, place: Path) -> None:
+    wild = ("--max-iters", 8, "--lr", 1e30, "--warmup-iters", 0, "--grad-clip", 0)
+    for name in ("reward", "dpo", "ppo"):
+        done = cli(*objective(name, *wild, "--overwrite"))
+        assert done.code == 6, (name, done.stderr)
+        assert re.search(r"diverged at step \d+ \(.+\); what was saved", done.stderr)
+        for saved in place.glob(f"runs/{name}/**/*.safetensors"):
+            assert all(bool(one.isfinite().all()) for one in load_file(saved).values())
 
 
 def test_a_dry_run_counts_pairs_and_rollouts(cli, place: Path) -> None:
