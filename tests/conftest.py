@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import constants
 
 from gptcli.cli import main
@@ -90,6 +91,15 @@ def any_model():
         return config.scoring() if has_score and config.n_layer else config
 
     return models()
+
+
+@pytest.fixture(autouse=True)
+def same_arithmetic_afterwards() -> Iterator[None]:
+    """A run sets threads and determinism of its process, on which other tests' figures depend."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
@@ -320,7 +330,6 @@ def prepare_string(tmp_path: Path) -> Callable[..., Dataset]:
 @pytest.fixture(scope="session")
 def randomized():
     """A model whose biases and norms are random too, so that none of them can be forgotten."""
-    import torch
 
     from gptcli.model.initialization import new_model
 
@@ -338,7 +347,6 @@ def randomized():
 @pytest.fixture(scope="session")
 def random_ids():
     """Two rows as long as the context."""
-    import torch
 
     def make(config, seed: int):
         generator = torch.Generator().manual_seed(seed)
@@ -371,7 +379,6 @@ def random_tokens() -> Callable[[int], Any]:
 @pytest.fixture
 def transformers_model() -> Callable[..., Path]:
     """``transformers_model(LlamaForCausalLM, tokenizer, directory)``: a small one, saved there."""
-    import torch
     from transformers import LlamaConfig
 
     def make(kind: Any, tokenizer: Tokenizer, directory: Path) -> Path:

@@ -25,7 +25,7 @@ _FLAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("learning-rate", "max-lr"), ("--lr",)),
         **dict.fromkeys(("min-learning-rate",), ("--min-lr",)),
-        **dict.fromkeys(("epochs", "num-epochs", "num-train-epochs"), (_STEPS,)),
+        **dict.fromkeys(("num-epochs", "num-train-epochs"), (_STEPS,)),
         **dict.fromkeys(("steps", "max-steps", "iters", "num-iterations"), (_STEPS,)),
         **dict.fromkeys(("warmup", "warmup-steps"), ("--warmup-iters",)),
         **dict.fromkeys(("eval-every", "eval-steps"), ("--eval-interval",)),

@@ -10,7 +10,7 @@ from gptcli.commands import slips
     ("argv", "words"),
     [
         ("train --learning-rate 3", "--learning-rate is called --lr"),
-        ("train --epochs 3", "called --max-iters, which counts steps"),
+        ("train --num-epochs 3", "called --max-iters, which counts steps"),
         ("train --steps 3", "called --max-iters"),
         ("train --context 8", "called --block-size"),
         ("train --n_layer 2", "called --n-layer"),

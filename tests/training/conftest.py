@@ -1,11 +1,9 @@
 """Small datasets and a run on one."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from gptcli.config.data import PrepareConfig
 from gptcli.data.dataset import Dataset
@@ -18,14 +16,6 @@ SIZES = {
     "n_layer": 2, "n_head": 2, "n_embd": 16, "block_size": 16, "batch_size": 4,
     "max_iters": 30, "eval_interval": 10, "warmup_iters": 5,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def same_threads_afterwards() -> Iterator[None]:
-    """A run sets the process's number of threads, on which other tests' figures depend."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

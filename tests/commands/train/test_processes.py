@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 LONG = 120.0
 FLAGS = (
@@ -27,12 +26,11 @@ def weights(run: Path) -> str:
 
 
 @pytest.fixture
-def alone(cli, prepared: Path) -> Iterator[Path]:
+def alone(cli, prepared: Path) -> Path:
     """The same run in one process."""
     done = cli("train", *FLAGS, "--out", "runs/alone")
     assert done.code == 0, done.stderr
-    yield prepared
-    torch.use_deterministic_algorithms(False)  # for the other tests of this process
+    return prepared
 
 
 def torchrun(folder: Path, *flags: object, of_torchrun: tuple[str, ...] = ()) -> subprocess.Popen:
@@ -99,7 +97,6 @@ def test_pairs_are_shared_as_windows_are(cli, masked_dataset, tmp_path: Path) ->
         "--batch-size", 4, "--grad-accum", 2, "--max-iters", 4, "--deterministic",
     )  # fmt: skip
     done = cli("train", *flags, "--out", "runs/alone")
-    torch.use_deterministic_algorithms(False)  # for the other tests of this process
     assert done.code == 0, done.stderr
     started = torchrun(tmp_path, *flags, "--out", "runs/two")
     try:
