@@ -69,6 +69,8 @@ def resolve_objective(
     model, usual = model_for(kind, start), _USUAL[kind.name]
     objective = _objective(kind, given, material)
     values = {name: given[name] for name in TRAIN_FLAGS if name in given}
+    if values.get("deterministic"):  # sums of several threads differ from those of one
+        machine = {**machine, "threads": min(machine["threads"], 1)}
     values = {"weight_decay": 0.0, "optimizer": "adamw", **values, **machine}
     values |= _batch(usual.rows, learns_from_rewards(kind), values)
     rows, seconds = values["batch_size"] * values["grad_accum"], given.get("time_budget")
