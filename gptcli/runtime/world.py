@@ -47,6 +47,11 @@ def launched() -> World:
     return world
 
 
+def is_first() -> bool:
+    """Whether this process is alone, or the first of torchrun's, which speaks for the others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _whole(name: str, low: int, high: int) -> int:
     text = _variable(name)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
