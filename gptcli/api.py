@@ -69,15 +69,7 @@ class OpenRun:
         seed: int = SamplingConfig.seed,
     ) -> str:
         """Return the prompt with the text that follows it, as ``gptcli sample`` writes it."""
-        config = self._fitting(
-            SamplingConfig(
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_k=top_k,
-                top_p=top_p,
-                seed=seed,
-            )
-        )
+        config = self._sampling(max_new_tokens, temperature, top_k, top_p, seed)
         tokenizer = self.loaded.tokenizer
         ids = tokenizer.encode(prompt).tolist()
         start = [*tokenizer.template.before, *ids] if ids else beginning(tokenizer).ids
@@ -98,15 +90,7 @@ class OpenRun:
 
         Or to a conversation: messages such as {"role": "user", "content": "Hello"}.
         """
-        config = self._fitting(
-            SamplingConfig(
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_k=top_k,
-                top_p=top_p,
-                seed=seed,
-            )
-        )
+        config = self._sampling(max_new_tokens, temperature, top_k, top_p, seed)
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
         turns = [Message(one["role"], one["content"]) for one in messages]
@@ -154,8 +138,17 @@ class OpenRun:
         changes = torch.tensor([effect.change.mean for effect in found.effects])
         return changes.view(config.n_layer, config.n_head)
 
-    def _fitting(self, config: SamplingConfig) -> SamplingConfig:
-        """The same configuration; UsageError where it asks for more tokens than there are."""
+    def _sampling(
+        self, max_new_tokens: int, temperature: float, top_k: int | None, top_p: float, seed: int
+    ) -> SamplingConfig:
+        """The configuration; UsageError where it asks for more tokens than there are."""
+        config = SamplingConfig(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+        )
         tokenizer = self.loaded.check_writes().tokenizer
         config.check_fits(tokenizer.vocab_size - len(tokenizer.missing_ids))
         return config

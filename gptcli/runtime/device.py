@@ -112,9 +112,14 @@ def set_deterministic(is_so: bool) -> None:
     torch.use_deterministic_algorithms(is_so)
 
 
-def get_threads() -> int:
-    """The number of CPU threads in use."""
-    return torch.get_num_threads()
+def threads_on(device: str, is_deterministic: bool = False) -> int:
+    """The CPU threads of a run that is computed there: those in use, 0 (any number) on a GPU.
+
+    One in a deterministic run, since sums of several differ from those of one.
+    """
+    if device != "cpu":
+        return 0
+    return 1 if is_deterministic else torch.get_num_threads()
 
 
 def _why_device(kind: str) -> str:

@@ -15,6 +15,7 @@ from gptcli.config.objective import (
     MISSING_EOS_PENALTY,
     REWARD_RULES,
     ObjectiveConfig,
+    PolicyConfig,
     ProximalPolicy,
     is_policy,
 )
@@ -61,7 +62,9 @@ def begin_with(resolved: Resolved, dataset: Dataset, start: StartingPoint | None
     weights, origin = start.weights(config.block_size)
     companions = Companions()
     if is_policy(resolved.objective):
-        companions = _rewarded(resolved.objective, dataset, device)
+        name = resolved.objective.reward
+        judge = None if name in REWARD_RULES else Origin(name, _weights_hash(Path(name)))
+        companions = Companions(None, _reward(resolved.objective, dataset, device), judge)
     if resolved.objective.needs_reference:
         copied = {name: tensor.clone() for name, tensor in weights.items()}
         companions = replace(companions, reference=_frozen(config, copied, device))
@@ -74,7 +77,7 @@ def companions_again(record: RunRecord, dataset: Dataset) -> Companions:
     """The companions of a run that goes on, after ``check_companions``."""
     companions, device = Companions(), record.training.device
     if is_policy(record.objective):
-        companions = _rewarded(record.objective, dataset, device)
+        companions = Companions(reward=_reward(record.objective, dataset, device))
     if record.objective.needs_reference and record.init_from is not None:
         start = StartingPoint.at(Path(record.init_from.checkpoint))
         start = start.grown(load_tokenizer(start.directory), dataset.tokenizer)
@@ -126,14 +129,11 @@ def _check_as_it_was(flag: str, origin: Origin) -> None:
         )
 
 
-def _rewarded(objective: ObjectiveConfig, dataset: Dataset, device: str) -> Companions:
-    assert is_policy(objective), "only a policy is rewarded"
-    name, penalty = objective.reward, MISSING_EOS_PENALTY
+def _reward(objective: PolicyConfig, dataset: Dataset, device: str) -> Reward:
+    penalty = MISSING_EOS_PENALTY
     if isinstance(objective, ProximalPolicy):
         penalty = objective.missing_eos_penalty
-    reward = open_reward(name, dataset, device, penalty)
-    origin = None if name in REWARD_RULES else Origin(name, _weights_hash(Path(name)))
-    return Companions(reward=reward, reward_origin=origin)
+    return open_reward(objective.reward, dataset, device, penalty)
 
 
 def _weights_hash(directory: Path) -> str:

@@ -124,9 +124,7 @@ def resolve(
     is_plain = preset is None and device == "cpu"
     plan = _Plan(seconds, n_tokens if is_plain else None, model.block_size == longest)
     machine = {"device": device, "precision": precision, "threads": threads}
-    if given.get("deterministic"):
-        _check_has_length(seconds)
-        machine["threads"] = min(threads, 1)  # sums of several differ from those of one
+    check_has_length(given, seconds)
     known = {**_own_training(preset, family, given), **given, **machine}
     values = _train_values(known, bases[family if preset is None else CLASSIC_FAMILY], model, plan)
     is_best = is_plain and family == BEST_FAMILY and values["optimizer"] == "muon"
@@ -183,8 +181,9 @@ def _seconds(given: Values, preset: Preset | None, device: str) -> float | None:
     return seconds
 
 
-def _check_has_length(seconds: float | None) -> None:
-    if seconds is not None:
+def check_has_length(given: Values, seconds: float | None) -> None:
+    """UsageError where a deterministic run is to take a time, and not a number of steps."""
+    if given.get("deterministic") and seconds is not None:
         raise UsageError(
             "--deterministic needs --max-iters, such as --max-iters 1000: how many steps fit into "
             "a time depends on the machine"

@@ -21,7 +21,7 @@ from gptcli.config.objective import (
 )
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
-from gptcli.training.defaults import FILLED, TRAIN_FLAGS, Material, Resolved
+from gptcli.training.defaults import FILLED, TRAIN_FLAGS, Material, Resolved, check_has_length
 from gptcli.training.recipe import Values, usual_rate
 from gptcli.training.time_budget import EVALUATIONS
 
@@ -69,11 +69,10 @@ def resolve_objective(
     model, usual = model_for(kind, start), _USUAL[kind.name]
     objective = _objective(kind, given, material)
     values = {name: given[name] for name in TRAIN_FLAGS if name in given}
-    if values.get("deterministic"):  # sums of several threads differ from those of one
-        machine = {**machine, "threads": min(machine["threads"], 1)}
     values = {"weight_decay": 0.0, "optimizer": "adamw", **values, **machine}
     values |= _batch(usual.rows, learns_from_rewards(kind), values)
     rows, seconds = values["batch_size"] * values["grad_accum"], given.get("time_budget")
+    check_has_length(given, seconds)
     if isinstance(objective, GroupPolicy):
         _check_groups(objective.group_size, rows)
     one_epoch = math.ceil(material.n_rows / rows)

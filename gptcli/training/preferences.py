@@ -1,6 +1,5 @@
 """Learning from pairs of answers, one of which was chosen: reward models, and DPO."""
 
-import math
 import time
 from abc import ABC, abstractmethod
 from functools import partial
@@ -18,7 +17,7 @@ from gptcli.data.answer_rows import AnswerRows, rows_of_pairs
 from gptcli.data.order import ItemOrder
 from gptcli.data.questions import Pairs, pairs_of
 from gptcli.data.token_split import TokenSplit
-from gptcli.errors import DataError, DivergedError
+from gptcli.errors import DataError
 from gptcli.evaluation.evaluation_pass import evaluating
 from gptcli.evaluation.log_probabilities import answer_log_probabilities
 from gptcli.evaluation.pair_rewards import PairFigures, pair_rewards
@@ -26,7 +25,7 @@ from gptcli.evaluation.scoring import answer_scores
 from gptcli.training.accumulation import Accumulation
 from gptcli.training.learner import Learner, check_finite
 from gptcli.training.losses import implicit_rewards, pair_losses
-from gptcli.training.protocol import Figures, StepValues, Watch, check_nothing_else, diverged
+from gptcli.training.protocol import Figures, StepValues, Watch, check_nothing_else
 from gptcli.training.shares import Shares
 from gptcli.training.training_run import TrainingRun
 
@@ -46,7 +45,7 @@ class PairTraining(ABC):
         self.config: TrainConfig = training.config
         self._training = training
         self._split = training.dataset.train
-        self._pairs = self._fitting(self._split)
+        self._pairs, self._val = map(self._fitting, (self._split, training.dataset.val))
         if not len(self._pairs):
             raise DataError(
                 f"{training.dataset.directory} has no pair that fits into a context of "
@@ -88,16 +87,12 @@ class PairTraining(ABC):
 
     def evaluate(self, step: int, watch: Watch) -> Figures:
         """The figures of val and of as many pairs of train; without val those of train decide."""
-        values: dict[str, float | None] = {}
+        values: dict[str, float] = {}
         for name, split, pairs in self._evaluated():
             figures = PairFigures.of(self._judged(split, pairs, name, watch))
             values |= {f"{name}_{key}": value for key, value in self.shown(figures).items()}
-        decisive = values.get("val_loss", values["train_loss"])
-        assert decisive is not None, "an evaluation without pairs"
-        for name, value in values.items():
-            if value is None or not math.isfinite(value):
-                raise DivergedError(diverged(step, f"{name} is {value}", self.config))
-        return Figures(values, decisive)
+        check_finite(step, values, self.config)
+        return Figures(values, values.get("val_loss", values["train_loss"]))
 
     def rehearse(self, rows: int) -> None:
         """Compute a gradient over so many pairs and discard it."""
@@ -158,9 +153,8 @@ class PairTraining(ABC):
     def _evaluated(self) -> list[tuple[str, TokenSplit, Pairs]]:
         """What an evaluation sees of each split: its name, the split, and its first pairs."""
         dataset, batches = self._training.dataset, self.config.eval_batches
-        val = self._fitting(dataset.val)
-        most = len(val) if batches is None else batches * self.config.batch_size
-        val = val.at(slice(most))
+        most = None if batches is None else batches * self.config.batch_size
+        val = self._val.at(slice(most))
         share = 8 if self._training.plan else 1  # as for language modeling: steps are better
         few = max(_LEAST_OF_TRAIN, len(self._pairs) // _SHARE_OF_TRAIN)
         count = (len(val) or few) // share

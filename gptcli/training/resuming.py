@@ -11,7 +11,7 @@ from gptcli.config.objective import LM, is_policy
 from gptcli.data.dataset import Dataset
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.model.initialization import model_with
-from gptcli.runtime.device import get_threads
+from gptcli.runtime.device import threads_on
 from gptcli.runtime.directories import NewDirectory
 from gptcli.runtime.world import ALONE, World
 from gptcli.training.companions import check_companions, companions_again
@@ -131,6 +131,6 @@ def _moved(record: RunRecord, device: str | None) -> RunRecord:
     """The record for another device; on a CPU the number of threads is recorded, too."""
     if device is None or device == record.training.device:
         return record
-    threads = get_threads() if device == "cpu" else 0
+    threads = threads_on(device, record.training.deterministic)
     moved = replace(record.training, device=device, threads=threads)
     return replace(record, training=moved, repeat=None)

@@ -5,7 +5,7 @@ import torch
 
 from gptcli.errors import MemoryExhaustedError, UsageError
 from gptcli.runtime import device
-from gptcli.runtime.device import choose_device, choose_precision, memory_errors
+from gptcli.runtime.device import choose_device, choose_precision, memory_errors, threads_on
 
 
 @pytest.fixture
@@ -93,3 +93,9 @@ def test_a_norm_is_computed_in_bfloat16_without_a_warning() -> None:
     device._accept_mixed_norms.cache_clear()  # pytest has undone what another test asked for
     with device.autocast("cpu", "bfloat16"):
         torch.nn.RMSNorm(4)(torch.ones(1, 4, dtype=torch.bfloat16))
+
+
+def test_only_a_deterministic_run_on_a_cpu_has_one_thread_whatever_is_in_use(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    assert [threads_on("cpu"), threads_on("cpu", is_deterministic=True)] == [5, 1]
+    assert [threads_on("cuda:0"), threads_on("mps", is_deterministic=True)] == [0, 0]

@@ -255,7 +255,7 @@ def test_as_many_pairs_are_evaluated_as_eval_batches_allows(start) -> None:
 def test_without_a_val_split_all_of_a_few_pairs_are_evaluated(start, monkeypatch) -> None:
     training = start(RewardModeling())
     one, n_pairs = objective_of(training), len(pairs_of(training.dataset.train))
-    monkeypatch.setattr(one, "_fitting", lambda val: pairs_of(val).at(slice(0)))
+    monkeypatch.setattr(one, "_val", pairs_of(training.dataset.val).at(slice(0)))
     seen: dict[str, int] = {}
     found = one.evaluate(0, lambda name, done, total: seen.update({name: total}))
     assert seen == {"train": n_pairs}

@@ -20,7 +20,7 @@ from gptcli.errors import ResourceError, UsageError
 from gptcli.families.registry import find_preset
 from gptcli.fast.compiled_blocks import check_compiler
 from gptcli.generation.loaded_model import check_ids_fit, check_same_template, check_same_tokenizer
-from gptcli.runtime.device import get_threads
+from gptcli.runtime.device import threads_on
 from gptcli.runtime.world import World
 from gptcli.tokenization.loading import load_tokenizer
 from gptcli.training.defaults import Resolved, resolve
@@ -53,7 +53,6 @@ def resolver(
         preset, vocab_size = start.preset(request.shaping), start.model.vocab_size
     device = chosen_device(request.device)
     precision = chosen_precision(request.precision, device)
-    threads = get_threads() if device == "cpu" else 0
     train = dataset.train
     n_tokens, longest = train.n_tokens, None
     if train.is_masked:
@@ -61,6 +60,7 @@ def resolver(
     is_countable = not train.is_masked and can_teach(n_tokens, vocab_size)
 
     def resolve_here(given: Mapping[str, Any]) -> Resolved:
+        threads = threads_on(device, bool(given.get("deterministic")))
         return resolve(
             given, preset, vocab_size, device, precision, threads, n_tokens, is_countable, longest
         )

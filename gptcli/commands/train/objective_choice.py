@@ -11,7 +11,7 @@ from gptcli.config.checks import counted
 from gptcli.config.objective import ObjectiveKind, learns_from_rewards
 from gptcli.data.dataset import Dataset
 from gptcli.errors import UsageError
-from gptcli.runtime.device import get_threads
+from gptcli.runtime.device import threads_on
 from gptcli.runtime.world import World
 from gptcli.training.defaults import Resolved
 from gptcli.training.material import common_context, material_of
@@ -37,11 +37,11 @@ def objective_resolver(
     device = chosen_device(request.device)
     asked = "float32" if request.precision == "auto" else request.precision
     precision = chosen_precision(asked, device)
-    threads = get_threads() if device == "cpu" else 0
-    machine = {"device": device, "precision": precision, "threads": threads}
 
     def resolve_here(given: Mapping[str, Any]) -> Resolved:
         whole = {**given, **request.of_objective}
+        threads = threads_on(device, bool(given.get("deterministic")))
+        machine = {"device": device, "precision": precision, "threads": threads}
         return resolve_objective(kind, whole, start.model, machine, material)
 
     return resolve_here

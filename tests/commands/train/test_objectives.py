@@ -249,6 +249,12 @@ def test_a_step_that_diverges_names_what_is_not_finite_and_saves_nothing(cli, pl
             assert all(bool(one.isfinite().all()) for one in load_file(saved).values())
 
 
+def test_a_deterministic_run_is_told_its_steps_and_not_its_time(cli, place: Path) -> None:
+    done = cli(*objective("dpo", "--deterministic", "--time-budget", "10s"))
+    assert done.code == 2
+    assert "--deterministic needs --max-iters" in done.stderr
+
+
 def test_a_dry_run_counts_pairs_and_rollouts(cli, place: Path) -> None:
     counted = {}
     for name in ("dpo", "grpo"):
