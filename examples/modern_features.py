@@ -25,7 +25,7 @@ from gptcli.evaluation.loss import evaluate_split
 from gptcli.families.registry import find_preset
 from gptcli.fast.layers import use_fast_layers
 from gptcli.model.initialization import new_model
-from gptcli.runtime.device import choose_precision, get_threads
+from gptcli.runtime.device import choose_precision, threads_on
 from gptcli.runtime.seeds import derive_seed
 from gptcli.training.optimizers import make_optimizers
 from gptcli.training.step import Stepper
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500, help="fewer, to try it out")
     asked = parser.parse_args()
     outcomes = train_all(prepared(asked.text, asked.folder), asked.folder, asked.steps)
-    print(f"{asked.steps} steps, {get_threads()} threads")
+    print(f"{asked.steps} steps, {threads_on('cpu')} threads")
     print_table(outcomes)
     draw(outcomes, asked.folder / "features.svg")
 
