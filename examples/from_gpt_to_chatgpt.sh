@@ -17,6 +17,7 @@ echo "folder: $folder"
 size='--n-layer 4 --n-embd 128'
 base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 130' # half of them right
 fast='--optimizer muon' # which here learns in half the steps of AdamW
+answers='--lr 0.004 --embedding-lr 0.004 --head-lr 0.004 --vector-lr 0.004' # measured for few tokens
 pairs='--max-iters 320 --eval-interval 160 --eval-batches 16'
 chats='' policy='' limit=''
 if [ -n "${QUICK:-}" ]; then
@@ -60,7 +61,7 @@ step prepare python --val-fraction 0.01 --out data/base
     run=base trained --data data/base --family llama $size --block-size 128 $fast $base
 
     step prepare instructions $chats --tokenizer runs/base
-    run=sft trained --init-from runs/base --data data/instructions $fast $tuned
+    run=sft trained --init-from runs/base --data data/instructions $fast $answers $tuned
     step sample runs/sft --prompt "What is 27+45?" --num-samples 4 -n 30
 
     step prepare preferences $chats --tokenizer runs/sft

@@ -14,7 +14,6 @@ from gptcli.config.training import RATES, TrainConfig
 from gptcli.errors import UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import CUSTOM, FAMILIES, family_of
-from gptcli.families.shapes import parameter_groups
 from gptcli.training.chosen_model import (
     ModelChoice,
     check_rates,
@@ -28,13 +27,13 @@ from gptcli.training.recipe import (
     CPU_SECONDS,
     LEAST_WITH_MUON,
     NGRAM_TEACHER,
-    WITH_MUON,
     Values,
     affordable_iters,
     most_iters,
     sizes,
     usual_family,
     usual_rate,
+    usual_with_muon,
 )
 from gptcli.training.time_budget import EVALUATIONS
 
@@ -229,7 +228,7 @@ def _train_values(known: Values, base: Values, model: ModelConfig, plan: _Plan) 
     if plan.seconds is not None or "max_iters" not in values:
         values["max_iters"] = _iters(values, base, model, plan)
     if values["optimizer"] == "muon":
-        values = {**_with_muon(model), **values}
+        values = {**usual_with_muon(model), **values}
     values.setdefault("lr", usual_rate(model))
     rate, is_muon = values["lr"], values["optimizer"] == "muon"
     values.setdefault("min_lr", rate * LEAST_WITH_MUON if is_muon else rate / 10)
@@ -259,12 +258,6 @@ def _check_use(given: Values, training: TrainConfig) -> None:
                 f"{flag_with(name, given[name])} has no effect with {flag_with(other, has)}: "
                 f"leave it out, or give {flag_with(other, useful[0])}"
             )
-
-
-def _with_muon(model: ModelConfig) -> Values:
-    """The usual values with Muon, for the groups of parameters that the model has."""
-    groups = parameter_groups(model)
-    return {name: value for name, value in WITH_MUON.items() if RATES.get(name, "matrix") in groups}
 
 
 def _filled(

@@ -21,6 +21,8 @@ from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
 from gptcli.config.model import ModelConfig
+from gptcli.config.training import RATES
+from gptcli.families.shapes import parameter_groups
 
 Values = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ _ON_GPU = {
 }  # fmt: skip
 
 # The rates of Muon's matrices and of what AdamW updates beside it, as in the best run so far.
-WITH_MUON: Values = MappingProxyType(
+_WITH_MUON: Values = MappingProxyType(
     {
         "lr": 0.03, "weight_decay": 0.2, "embedding_lr": 4e-3, "head_lr": 4e-3, "vector_lr": 4e-3,
         "beta1": 0.8, "beta2": 0.95, "schedule": "wsd", "warmup_iters": 0,
@@ -109,3 +111,19 @@ def usual_rate(model: ModelConfig) -> float:
     GPT-2's 768 is commonly trained at 6e-4.
     """
     return float(f"{min(4e-3, 0.5 / model.n_embd):.2g}")
+
+
+def usual_with_muon(model: ModelConfig) -> Values:
+    """The usual values with Muon, for the groups of parameters that the model has."""
+    groups = parameter_groups(model)
+    return {
+        name: value for name, value in _WITH_MUON.items() if RATES.get(name, "matrix") in groups
+    }
+
+
+def fine_tuning_rates(model: ModelConfig, optimizer: str) -> Values:
+    """A tenth of the usual rates, for a model that has learnt something already."""
+    if optimizer != "muon":
+        return {"lr": usual_rate(model) / 10}
+    usual = usual_with_muon(model)
+    return {name: value / 10 for name, value in usual.items() if name == "lr" or name in RATES}

@@ -14,13 +14,14 @@ from gptcli.checkpoint.tensors import Weights, read_weights
 from gptcli.checkpoint.weight_file import opened_weights
 from gptcli.config.checks import flag_with
 from gptcli.config.model import ModelConfig
+from gptcli.config.training import TrainConfig
 from gptcli.errors import CheckpointError, UsageError
 from gptcli.families.family import Preset
 from gptcli.families.registry import model_type_of
 from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.training.chosen_model import MODEL_FLAGS
-from gptcli.training.recipe import usual_rate
+from gptcli.training.recipe import fine_tuning_rates
 from gptcli.training.vocabulary_growth import VocabularyGrowth
 
 _POSITIONS = "position_embedding.weight"
@@ -62,7 +63,7 @@ class StartingPoint:
         return self.growth.model(self.stored) if self.growth else self.stored
 
     def preset(self, given: Mapping[str, Any]) -> Preset:
-        """The model as a preset with a tenth of the usual learning rate, for fine-tuning.
+        """The model as a preset with a tenth of the usual learning rates, for fine-tuning.
 
         Raises UsageError where a flag in ``given`` contradicts the model.
         """
@@ -76,7 +77,9 @@ class StartingPoint:
                 f"--block-size {given['block_size']} is longer than the {longest:,} of "
                 f"{self.directory}: a context can only be cropped"
             )
-        return Preset(self.model, "", {"lr": usual_rate(self.model) / 10})
+        optimizer = given.get("optimizer", TrainConfig.optimizer)
+        values = {"optimizer": optimizer, **fine_tuning_rates(self.model, optimizer)}
+        return Preset(self.model, "", values)
 
     def _check(self, name: str, value: object, ours: object) -> None:
         if value != ours:

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     data,
     evaluation,
     first_step,
+    group_policy,
     lecture,
     long_runs,
     rollouts,
@@ -36,6 +37,7 @@ LONG = {
     "lecture": "a step of the lecture's size beside all peers, and of the matrix peak",
     "first-step": "from the start of the process to the first step",
     "saving": "a save at the lecture's size, and the start of a resumed run",
+    "grpo": "an iteration of GRPO beside TRL's",
     "plain": "gptcli train --n-layer 6 --n-head 6",
     "timed": "gptcli train --time-budget TIME, beside nanoGPT's time to 1.48",
     "presets": "time budgets beside fixed models on four kinds of text",
@@ -85,6 +87,7 @@ def _subjects(
         "sampling": lambda: sampling.run(folder, peer, asked.run),
         "rollouts": lambda: rollouts.run(asked.rounds),
         "attention": lambda: attention.run(folder, asked.rounds),
+        "grpo": lambda: group_policy.run(folder, asked.rounds),
         "timed": lambda: long_runs.run_timed(
             records(), peer, seeds(three), times("3m"), asked.flags
         ),

@@ -36,6 +36,16 @@ def test_it_goes_on_from_the_weights_of_a_run(cli, trained: Path, begin) -> None
     assert cli("train", "--resume", "runs/tuned", "--max-iters", 4).code == 0
 
 
+def test_all_rates_of_muon_are_a_tenth_of_the_usual_ones(trained: Path, begin) -> None:
+    assert begin("--optimizer", "muon", "--vector-lr", 0.002).code == 0
+    training = json.loads((trained / "runs/tuned/train.json").read_text())["training"]
+    rates = {name: value for name, value in training.items() if name.endswith("lr")}
+    assert rates == {
+        "lr": pytest.approx(3e-3), "min_lr": pytest.approx(6e-5), "head_lr": None,
+        "embedding_lr": pytest.approx(4e-4), "vector_lr": 0.002,
+    }  # fmt: skip
+
+
 def test_a_directory_of_transformers_does(trained: Path, begin) -> None:
     from transformers import AutoModelForCausalLM
 
