@@ -378,7 +378,12 @@ class Tokenizer:
             self._check(number)
         if self._table:
             return "".join([self._pieces[number] for number in wanted])
-        return str(self._inner.decode(wanted, skip_special_tokens=False))
+        try:
+            return str(self._inner.decode(wanted, skip_special_tokens=False))
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # a panic, of a decoder that cuts too much, for one
+            raise CheckpointError(f"the tokenizer cannot decode its tokens: {error}") from error
 
     def piece(self, number: int) -> str:
         """The text of one token; its name in the vocabulary where it alone has no text."""

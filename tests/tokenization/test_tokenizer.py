@@ -300,6 +300,15 @@ def test_a_split_that_gives_up_on_a_text_is_a_data_error():
             encode("a" * 40 + "b")
 
 
+def test_a_decoder_that_gives_up_is_an_error_of_the_tokenizer(capfd):
+    content = json.loads(KINDS["bpe"].to_json())
+    strip = {"type": "Strip", "content": "a", "start": 1, "stop": 1}  # the library panics at "a"
+    tokenizer = Tokenizer.from_json(json.dumps({**content, "decoder": strip}))
+    with pytest.raises(CheckpointError, match="the tokenizer cannot decode its tokens"):
+        tokenizer.decode([content["model"]["vocab"]["a"]])
+    capfd.readouterr()  # the library's own message
+
+
 def with_holes() -> Tokenizer:
     content = json.loads(KINDS["bpe"].to_json())
     content["model"]["vocab"] |= {"th": 300, "<|endoftext|>": 310}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gptcli.data.corpus.parquet_pages import Page, pages
+from gptcli.data.corpus.parquet_pages import chunks, pages
 from gptcli.data.corpus.records import record_kind, unknown_advice
 from gptcli.data.corpus.turns import listed
 from gptcli.errors import DataError, ResourceError, UsageError
@@ -114,32 +114,22 @@ def _groups(
 ) -> Iterator[Group]:
     """The row groups; DataError where one is a few bytes that would become gigabytes."""
     start = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        chunks = [group.column(index) for index in range(group.num_columns)]
-        read = [chunk for chunk in chunks if _is_of(chunk.path_in_schema, columns)]
-        found = [page for chunk in read for page in _pages(chunk, content)]
-        declared = sum(chunk.total_uncompressed_size for chunk in read)
-        n_bytes = max(declared, sum(page.n_bytes for page in found))
-        longest = max((page.n_bytes for page in found if page.is_dictionary), default=0)
-        stored = sum(chunk.total_compressed_size for chunk in read)
+    for number, found in enumerate(chunks(content)):
+        read = [chunk for chunk in found if _is_of(chunk.path, columns)]
+        its_pages = [page for chunk in read for page in pages(content, chunk)]
+        declared = sum(chunk.declared for chunk in read)
+        n_bytes = max(declared, sum(page.n_bytes for page in its_pages))
+        longest = max((page.n_bytes for page in its_pages if page.is_dictionary), default=0)
+        stored = sum(chunk.stored for chunk in read)
         if n_bytes > _LARGE and n_bytes > _MOST_GROWTH * stored:
             raise DataError(
                 f"{name}: {stored:,} bytes of row group {number} stand for {n_bytes:,}, more than "
                 "any text is compressed: write it again in smaller row groups"
             )
         most_rows = max(1, _MOST_AT_ONCE // max(1, longest))
-        yield Group(number, start, start + group.num_rows, n_bytes, most_rows)
-        start += group.num_rows
-
-
-def _pages(chunk: Any, content: BinaryIO) -> Iterator[Page]:
-    if not chunk.num_values:
-        return iter(())
-    start = chunk.data_page_offset
-    if chunk.has_dictionary_page:
-        start = min(start, chunk.dictionary_page_offset)
-    return pages(content, start, chunk.total_compressed_size)
+        n_rows = metadata.row_group(number).num_rows
+        yield Group(number, start, start + n_rows, n_bytes, most_rows)
+        start += n_rows
 
 
 def _is_of(path: str, columns: tuple[str, ...]) -> bool:

@@ -1,18 +1,34 @@
-"""How many bytes the pages of a Parquet column become, by the pages' own headers.
+"""Where the columns of a Parquet file are, and how many bytes their pages become.
 
-The footer of a file may tell less. A header is a struct of Thrift's compact protocol: type,
-uncompressed size, compressed size, and what is not needed here.
-https://parquet.apache.org/docs/file-format/ and thrift-compact-protocol.md
+Read here and not by pyarrow: a footer may tell less than its pages do, and pyarrow ends the
+whole process at a damaged one. https://parquet.apache.org/docs/file-format/
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from gptcli.data.corpus.thrift_compact import CompactReader, Fields
 
 _DICTIONARY = 2  # the type of a page
-_TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # fields of a header
+_TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # fields of a page's header
 _HEADER_BYTES = (2**12, 2**24)  # tried in turn: statistics of a page may be long
-_MOST_DEPTH = 8
+_MAGIC = b"PAR1"
+_GROUPS, _COLUMNS, _CHUNK = 4, 1, 3  # fields of a footer, of a row group and of a column in it
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A column of a row group: its ``path`` ("messages.list.element.role") and place.
+
+    ``start`` is its first byte, ``stored`` how many it has, ``declared`` how many they become.
+    """
+
+    path: str
+    n_values: int
+    start: int
+    stored: int
+    declared: int
 
 
 @dataclass(frozen=True)
@@ -23,95 +39,67 @@ class Page:
     n_bytes: int
 
 
-def pages(file: BinaryIO, start: int, length: int) -> Iterator[Page]:
-    """The pages of a column from byte ``start`` on; ValueError where there is none to be read."""
-    end = start + length
+def chunks(file: BinaryIO) -> Iterator[tuple[Chunk, ...]]:
+    """The columns of each row group, by the footer; ValueError where it is damaged."""
+    try:
+        for group in _footer(file)[_GROUPS]:
+            yield tuple(_chunk(column[_CHUNK]) for column in group[_COLUMNS])
+    except (IndexError, KeyError, TypeError, AttributeError):
+        raise ValueError("its footer is damaged") from None
+
+
+def _footer(file: BinaryIO) -> Fields:
+    """The struct at the end, before its length and the magic number."""
+    length = file.seek(0, 2)
+    file.seek(max(0, length - 8))
+    last = file.read(8)
+    size = int.from_bytes(last[:4], "little")
+    if last[4:] != _MAGIC or size > length - 8:
+        raise ValueError("it has no footer")
+    file.seek(length - 8 - size)
+    return CompactReader(file.read(size)).struct()
+
+
+def _chunk(fields: Fields) -> Chunk:
+    """A column by its metadata: a dictionary is before the first page of data, if there is one."""
+    n_values, declared, stored, start = (_whole(fields[number]) for number in (5, 6, 7, 9))
+    dictionary = _whole(fields.get(11, 0))
+    path = b".".join(fields[3]).decode("utf-8", "replace")
+    return Chunk(path, n_values, min(start, dictionary or start), stored, declared)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError("a number in it is none")
+    return value
+
+
+def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    """The pages of a column; ValueError where there is none to be read."""
+    if not chunk.n_values:
+        return
+    start, end = chunk.start, chunk.start + chunk.stored
+    if start < 0:
+        raise ValueError("a column is before the file begins")
     while start < end:
         header, size = _header(file, start, end)
-        compressed, n_bytes = header[_COMPRESSED], header[_UNCOMPRESSED]
+        compressed, n_bytes = _whole(header[_COMPRESSED]), _whole(header[_UNCOMPRESSED])
         if compressed < 0 or n_bytes < 0:
             raise ValueError("a page has a negative size")
         yield Page(header[_TYPE] == _DICTIONARY, n_bytes)
         start += size + compressed
 
 
-def _header(file: BinaryIO, start: int, end: int) -> tuple[dict[int, int], int]:
-    """The numbers of the header at ``start`` by their fields, and how many bytes it has."""
+def _header(file: BinaryIO, start: int, end: int) -> tuple[Fields, int]:
+    """The fields of the header at ``start``, and how many bytes it has."""
     for most in _HEADER_BYTES:
         file.seek(start)
-        reader = _Compact(file.read(min(most, end - start)))
+        reader = CompactReader(file.read(min(most, end - start)))
         try:
-            numbers = reader.struct()
-            if {_TYPE, _UNCOMPRESSED, _COMPRESSED} <= numbers.keys():
-                return numbers, reader.at
+            fields = reader.struct()
+            if {_TYPE, _UNCOMPRESSED, _COMPRESSED} <= fields.keys():
+                return fields, reader.at
         except IndexError:
             continue
         break
     raise ValueError(f"there is no header of a page at byte {start:,}")
-
-
-class _Compact:
-    """Reads Thrift's compact protocol; IndexError where the bytes are not enough."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self.at = content, 0
-
-    def struct(self, depth: int = 0) -> dict[int, int]:
-        """The whole numbers among the fields of a struct; all others are passed over."""
-        if depth > _MOST_DEPTH:
-            raise ValueError("a header is nested too deeply")
-        numbers, field = {}, 0
-        while kind := self._byte():
-            field = field + (kind >> 4) if kind >> 4 else self._number()
-            value = self._value(kind & 15, depth)
-            if value is not None:
-                numbers[field] = value
-        return numbers
-
-    def _byte(self) -> int:
-        self.at += 1
-        return self._content[self.at - 1]
-
-    def _skip(self, count: int) -> None:
-        self.at += count
-        if self.at > len(self._content):
-            raise IndexError
-
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise ValueError("a number in a header is too long")
-
-    def _number(self) -> int:
-        value = self._varint()
-        return value >> 1 ^ -(value & 1)
-
-    def _value(self, kind: int, depth: int) -> int | None:
-        match kind:
-            case 1 | 2:  # true and false, in the kind itself
-                pass
-            case 3:  # a byte
-                self._skip(1)
-            case 4 | 5 | 6:  # whole numbers of any size
-                return self._number()
-            case 7:  # a float
-                self._skip(8)
-            case 8:  # bytes
-                self._skip(self._varint())
-            case 9 | 10:  # a list or a set
-                self._items(depth)
-            case 12:
-                self.struct(depth + 1)
-            case _:
-                raise ValueError("a header holds what none has")
-        return None
-
-    def _items(self, depth: int) -> None:
-        size = self._byte()
-        count = size >> 4 if size >> 4 < 15 else self._varint()
-        for _ in range(count):
-            self._value(max(size & 15, 3), depth)  # within a list true and false take a byte

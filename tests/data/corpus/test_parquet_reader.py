@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.finding import find_corpus
+from gptcli.data.corpus.parquet_pages import Chunk, chunks
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
 from gptcli.errors import DataError, UsageError
@@ -180,6 +181,38 @@ def test_damaged_pages_are_refused(write):
     content[3000:4000] = b"\xff" * 1000
     reader.source.path.write_bytes(content)
     with pytest.raises(DataError):
+        documents_of(reader)
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_columns_are_where_pyarrow_finds_them(tmp_path, use_dictionary):
+    path = tmp_path / "rows.parquet"
+    turns = [[{"role": "user", "content": "a" * n}] for n in range(9)]
+    table = pa.table({"id": range(9), "messages": turns, "text": ["b"] * 9})
+    pq.write_table(table, path, row_group_size=4, use_dictionary=use_dictionary)
+    metadata = pq.read_metadata(path)
+    with path.open("rb") as file:
+        found = list(chunks(file))
+    assert len(found) == metadata.num_row_groups == 3
+    for number, group in enumerate(found):
+        theirs = metadata.row_group(number)
+        assert len(group) == theirs.num_columns == 4
+        for index, chunk in enumerate(group):
+            column = theirs.column(index)
+            start = column.dictionary_page_offset or column.data_page_offset
+            assert chunk == Chunk(
+                column.path_in_schema, column.num_values, start,
+                column.total_compressed_size, column.total_uncompressed_size,
+            )  # fmt: skip
+
+
+def test_statistics_that_contradict_the_schema_are_refused(write):
+    reader = write([f"text {number}" for number in range(20)])
+    content = reader.source.path.read_bytes()
+    optional, required = b"%\x02\x18\x04text", b"%\x00\x18\x04text"
+    assert content.count(optional) == 1
+    reader.source.path.write_bytes(content.replace(optional, required))
+    with pytest.raises(DataError, match="is not valid Parquet"):
         documents_of(reader)
 
 
