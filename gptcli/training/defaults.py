@@ -228,10 +228,12 @@ def _train_values(known: Values, base: Values, model: ModelConfig, plan: _Plan) 
     if plan.seconds is not None or "max_iters" not in values:
         values["max_iters"] = _iters(values, base, model, plan)
     if values["optimizer"] == "muon":
-        values = {**usual_with_muon(model), **values}
+        tokens = values["batch_size"] * values.get("grad_accum", 1) * model.block_size
+        values = {**usual_with_muon(model, tokens, values["max_iters"]), **values}
     values.setdefault("lr", usual_rate(model))
     rate, is_muon = values["lr"], values["optimizer"] == "muon"
-    values.setdefault("min_lr", rate * LEAST_WITH_MUON if is_muon else rate / 10)
+    least = float(f"{rate * LEAST_WITH_MUON:.2g}") if is_muon else rate / 10
+    values.setdefault("min_lr", least)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     evaluations = _EVALUATIONS if plan.seconds is None else EVALUATIONS
     values.setdefault("eval_interval", max(1, -(-values["max_iters"] // evaluations)))

@@ -31,8 +31,17 @@ def test_a_number_of_steps_is_as_many_of_the_same_run() -> None:
     timed, counted = plain(), plain(max_iters=1000)
     assert counted.model == timed.model
     assert counted.training.max_iters == 1000
-    for name in ("optimizer", "schedule", "lr", "head_lr", "batch_size", "weight_decay", "min_lr"):
+    for name in ("optimizer", "schedule", "head_lr", "batch_size", "weight_decay"):
         assert getattr(counted.training, name) == getattr(timed.training, name)
+
+
+def test_a_longer_run_of_muon_has_a_lower_rate() -> None:
+    rates = [plain(max_iters=steps).training.lr for steps in (0, 10, 190, 560, 2240)]
+    assert rates == [0.04, 0.04, 0.036, 0.021, 0.011]
+    assert plain(max_iters=560, batch_size=64).training.lr == 0.04
+    assert plain(max_iters=560, batch_size=8, grad_accum=2).training.lr == 0.021
+    assert plain(max_iters=560).training.min_lr == 0.00042
+    assert plain(max_iters=560, optimizer="adamw").training.lr == pytest.approx(0.0026)
 
 
 def test_sizes_are_known_before_the_text_is() -> None:

@@ -41,7 +41,7 @@ def test_all_rates_of_muon_are_a_tenth_of_the_usual_ones(trained: Path, begin) -
     training = json.loads((trained / "runs/tuned/train.json").read_text())["training"]
     rates = {name: value for name, value in training.items() if name.endswith("lr")}
     assert rates == {
-        "lr": pytest.approx(3e-3), "min_lr": pytest.approx(6e-5), "head_lr": None,
+        "lr": pytest.approx(4e-3), "min_lr": pytest.approx(8e-5), "head_lr": None,
         "embedding_lr": pytest.approx(4e-4), "vector_lr": 0.002,
     }  # fmt: skip
 
