@@ -96,7 +96,7 @@ def test_a_presets_teacher_is_only_for_texts_that_can_be_counted() -> None:
 def test_a_presets_rates_are_those_of_its_optimizer() -> None:
     lecture, speedrun = find_preset("lecture"), find_preset("speedrun")
     with_muon = resolve({"optimizer": "muon"}, lecture, 65, "cpu", "float32", 2).training
-    assert (with_muon.lr, with_muon.weight_decay) == (0.014, 0.2)
+    assert (with_muon.lr, with_muon.weight_decay) == (0.02, 0.2)
     assert with_muon.max_iters == 5000
     with_adamw = resolve({"optimizer": "adamw"}, speedrun, 65, "cpu", "float32", 2).training
     assert with_adamw.lr < 0.01
