@@ -19,12 +19,12 @@ base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 130' # hal
 fast='--optimizer muon' # which here learns in half the steps of AdamW
 answers='--lr 0.004 --embedding-lr 0.004 --head-lr 0.004 --vector-lr 0.004' # measured for few tokens
 pairs='--max-iters 320 --eval-interval 160 --eval-batches 16'
-chats='' policy='' limit=''
+rewarded='--max-iters 90' chats='' policy='' limit=''
 if [ -n "${QUICK:-}" ]; then
     size='--n-layer 1 --n-head 2 --n-embd 16'
     base='--max-iters 2 --eval-interval 2 --eval-batches 1 --batch-size 4'
     tuned=$base sums=$base pairs='--max-iters 1 --batch-size 8' chats='--count 300' limit='--limit 8'
-    policy='--max-iters 1 --batch-size 8 --eval-batches 1'
+    policy='--max-iters 1 --batch-size 8 --eval-batches 1' rewarded=$policy
 fi
 
 # Shows a command and runs it.
@@ -66,7 +66,7 @@ step prepare python --val-fraction 0.01 --out data/base
 
     step prepare preferences $chats --tokenizer runs/sft
     run=reward trained --objective reward --init-from runs/sft --data data/preferences $pairs
-    run=ppo trained --objective ppo --reward runs/reward --init-from runs/sft --data data/preferences $policy
+    run=ppo trained --objective ppo --reward runs/reward --init-from runs/sft --data data/preferences $rewarded
     run=dpo trained --objective dpo --init-from runs/sft --data data/preferences $pairs
     step sample runs/ppo --prompt "What is 27+45?" --num-samples 4 -n 30
 
