@@ -229,7 +229,8 @@ def _train_values(known: Values, base: Values, model: ModelConfig, plan: _Plan) 
         values["max_iters"] = _iters(values, base, model, plan)
     if values["optimizer"] == "muon":
         tokens = values["batch_size"] * values.get("grad_accum", 1) * model.block_size
-        values = {**usual_with_muon(model, tokens, values["max_iters"]), **values}
+        usual = usual_with_muon(model, tokens, values["max_iters"], plan.are_answers)
+        values = {**usual, **values}
     values.setdefault("lr", usual_rate(model))
     rate, is_muon = values["lr"], values["optimizer"] == "muon"
     least = float(f"{rate * LEAST_WITH_MUON:.2g}") if is_muon else rate / 10

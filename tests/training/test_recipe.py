@@ -42,6 +42,7 @@ def test_a_longer_run_of_muon_has_a_lower_rate() -> None:
     assert plain(max_iters=560, batch_size=8, grad_accum=2).training.lr == 0.021
     assert plain(max_iters=190, batch_size=8).training.lr == 0.026
     assert plain(max_iters=560).training.min_lr == 0.00042
+    assert {answers(13, max_iters=steps).training.lr for steps in (10, 10_000)} == {0.03}
     assert plain(max_iters=560, optimizer="adamw").training.lr == pytest.approx(0.0026)
 
 
