@@ -1,6 +1,6 @@
 #!/bin/sh
 # The lecture's last chapter, run: from Python's own standard library to a GPT that answers questions,
-# by supervised fine-tuning, a reward model and PPO, by DPO, and by GRPO on sums; eleven minutes on
+# by supervised fine-tuning, a reward model and PPO, by DPO, and by GRPO on sums; ten minutes on
 # two cores. In the end a table has the figures of all stages on held-out questions.
 #
 #     sh examples/from_gpt_to_chatgpt.sh             # all of it
@@ -18,12 +18,12 @@ size='--n-layer 4 --n-embd 128'
 base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 130' # half of them right
 fast='--optimizer muon' # which here learns in half the steps of AdamW
 answers='--lr 0.004 --embedding-lr 0.004 --head-lr 0.004 --vector-lr 0.004' # measured for few tokens
-pairs='--max-iters 320 --eval-interval 160 --eval-batches 16'
-rewarded='--max-iters 90' chats='' policy='' limit=''
+pairs='--eval-interval 281 --eval-batches 16' preferred='--max-iters 320'
+rewarded='--max-iters 45' chats='' policy='' limit=''
 if [ -n "${QUICK:-}" ]; then
     size='--n-layer 1 --n-head 2 --n-embd 16'
     base='--max-iters 2 --eval-interval 2 --eval-batches 1 --batch-size 4'
-    tuned=$base sums=$base pairs='--max-iters 1 --batch-size 8' chats='--count 300' limit='--limit 8'
+    tuned=$base sums=$base pairs='--max-iters 1 --batch-size 8' preferred='' chats='--count 300' limit='--limit 8'
     policy='--max-iters 1 --batch-size 8 --eval-batches 1' rewarded=$policy
 fi
 
@@ -67,7 +67,7 @@ step prepare python --val-fraction 0.01 --out data/base
     step prepare preferences $chats --tokenizer runs/sft
     run=reward trained --objective reward --init-from runs/sft --data data/preferences $pairs
     run=ppo trained --objective ppo --reward runs/reward --init-from runs/sft --data data/preferences $rewarded
-    run=dpo trained --objective dpo --init-from runs/sft --data data/preferences $pairs
+    run=dpo trained --objective dpo --init-from runs/sft --data data/preferences $pairs $preferred
     step sample runs/ppo --prompt "What is 27+45?" --num-samples 4 -n 30
 
     step prepare addition --digits 2
