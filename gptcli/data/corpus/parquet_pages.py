@@ -18,7 +18,7 @@ _GROUPS, _COLUMNS, _CHUNK = 4, 1, 3  # fields of a footer, of a row group and of
 
 
 @dataclass(frozen=True)
-class Chunk:
+class ColumnChunk:
     """A column of a row group: its ``path`` ("messages.list.element.role") and place.
 
     ``start`` is its first byte, ``stored`` how many it has, ``declared`` how many they become.
@@ -39,7 +39,7 @@ class Page:
     n_bytes: int
 
 
-def chunks(file: BinaryIO) -> Iterator[tuple[Chunk, ...]]:
+def chunks(file: BinaryIO) -> Iterator[tuple[ColumnChunk, ...]]:
     """The columns of each row group, by the footer; ValueError where it is damaged."""
     try:
         for group in _footer(file)[_GROUPS]:
@@ -60,12 +60,12 @@ def _footer(file: BinaryIO) -> Fields:
     return CompactReader(file.read(size)).struct()
 
 
-def _chunk(fields: Fields) -> Chunk:
+def _chunk(fields: Fields) -> ColumnChunk:
     """A column by its metadata: a dictionary is before the first page of data, if there is one."""
     n_values, declared, stored, start = (_whole(fields[number]) for number in (5, 6, 7, 9))
     dictionary = _whole(fields.get(11, 0))
     path = b".".join(fields[3]).decode("utf-8", "replace")
-    return Chunk(path, n_values, min(start, dictionary or start), stored, declared)
+    return ColumnChunk(path, n_values, min(start, dictionary or start), stored, declared)
 
 
 def _whole(value: Any) -> int:
@@ -74,7 +74,7 @@ def _whole(value: Any) -> int:
     return value
 
 
-def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+def pages(file: BinaryIO, chunk: ColumnChunk) -> Iterator[Page]:
     """The pages of a column; ValueError where there is none to be read."""
     if not chunk.n_values:
         return

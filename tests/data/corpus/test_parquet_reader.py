@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.finding import find_corpus
-from gptcli.data.corpus.parquet_pages import Chunk, chunks
+from gptcli.data.corpus.parquet_pages import ColumnChunk, chunks
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
 from gptcli.errors import DataError, UsageError
@@ -200,7 +200,7 @@ def test_columns_are_where_pyarrow_finds_them(tmp_path, use_dictionary):
         for index, chunk in enumerate(group):
             column = theirs.column(index)
             start = column.dictionary_page_offset or column.data_page_offset
-            assert chunk == Chunk(
+            assert chunk == ColumnChunk(
                 column.path_in_schema, column.num_values, start,
                 column.total_compressed_size, column.total_uncompressed_size,
             )  # fmt: skip
