@@ -372,7 +372,11 @@ class Tokenizer:
         return [encoding.ids for encoding in found]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of ``ids``; UsageError for an id outside the vocabulary."""
+        """The text of ``ids``.
+
+        Raises UsageError for an id outside the vocabulary, CheckpointError where the tokenizer's
+        own decoder gives up.
+        """
         wanted = ids.tolist() if isinstance(ids, np.ndarray) else [int(number) for number in ids]
         for number in (min(wanted), max(wanted)) if wanted else ():
             self._check(number)
@@ -380,10 +384,12 @@ class Tokenizer:
             return "".join([self._pieces[number] for number in wanted])
         try:
             return str(self._inner.decode(wanted, skip_special_tokens=False))
-        except (KeyboardInterrupt, MemoryError):
+        except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:  # a panic, of a decoder that cuts too much, for one
-            raise CheckpointError(f"the tokenizer cannot decode its tokens: {error}") from error
+            raise CheckpointError(
+                f"the tokenizer cannot decode its tokens ({error}): download it or make it again"
+            ) from error
 
     def piece(self, number: int) -> str:
         """The text of one token; its name in the vocabulary where it alone has no text."""

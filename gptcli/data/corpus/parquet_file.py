@@ -113,13 +113,17 @@ def _groups(
     metadata: Any, columns: tuple[str, ...], name: str, content: BinaryIO
 ) -> Iterator[Group]:
     """The row groups; DataError where one is a few bytes that would become gigabytes."""
+    found = list(chunks(content))
+    if len(found) != metadata.num_row_groups:
+        raise ValueError("its row groups are not those that are counted")
     start = 0
-    for number, found in enumerate(chunks(content)):
-        read = [chunk for chunk in found if _is_of(chunk.path, columns)]
-        its_pages = [page for chunk in read for page in pages(content, chunk)]
-        declared = sum(chunk.declared for chunk in read)
-        n_bytes = max(declared, sum(page.n_bytes for page in its_pages))
-        longest = max((page.n_bytes for page in its_pages if page.is_dictionary), default=0)
+    for number, group in enumerate(found):
+        read = [chunk for chunk in group if _is_of(chunk.path, columns)]
+        unpacked = longest = 0
+        for page in (page for chunk in read for page in pages(content, chunk)):
+            unpacked += page.n_bytes
+            longest = max(longest, page.n_bytes * page.is_dictionary)
+        n_bytes = max(unpacked, sum(chunk.declared for chunk in read))
         stored = sum(chunk.stored for chunk in read)
         if n_bytes > _LARGE and n_bytes > _MOST_GROWTH * stored:
             raise DataError(

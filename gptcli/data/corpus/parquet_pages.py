@@ -6,15 +6,18 @@ whole process at a damaged one. https://parquet.apache.org/docs/file-format/
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from gptcli.data.corpus.thrift_compact import CompactReader, Fields
+from gptcli.data.corpus.thrift_compact import I32, I64, LIST, STRUCT, CompactReader, Fields
 
 _DICTIONARY = 2  # the type of a page
-_TYPE, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # fields of a page's header
-_HEADER_BYTES = (2**12, 2**24)  # tried in turn: statistics of a page may be long
+_TYPE, _UNCOMPRESSED, _COMPRESSED = (1, I32), (2, I32), (3, I32)  # of a page's header
+_HEADER_BYTES = tuple(2**n for n in range(12, 25, 2))  # tried in turn: statistics may be long
+_MOST_OF_A_HEADER, _MOST_OF_A_FOOTER = 10_000, 10_000_000  # values
 _MAGIC = b"PAR1"
-_GROUPS, _COLUMNS, _CHUNK = 4, 1, 3  # fields of a footer, of a row group and of a column in it
+_GROUPS, _COLUMNS, _CHUNK = (4, LIST), (1, LIST), (3, STRUCT)  # of footer, row group and column
+_PATH, _DICTIONARY_START = (3, LIST), (11, I64)  # of a column's metadata, and these numbers
+_NUMBERS = ((5, I64), (6, I64), (7, I64), (9, I64))  # values, declared, stored, first data page
 
 
 @dataclass(frozen=True)
@@ -41,37 +44,47 @@ class Page:
 
 def chunks(file: BinaryIO) -> Iterator[tuple[ColumnChunk, ...]]:
     """The columns of each row group, by the footer; ValueError where it is damaged."""
-    try:
-        for group in _footer(file)[_GROUPS]:
-            yield tuple(_chunk(column[_CHUNK]) for column in group[_COLUMNS])
-    except (IndexError, KeyError, TypeError, AttributeError):
-        raise ValueError("its footer is damaged") from None
+    length, n_bytes = file.seek(0, 2), 0
+    for group in _columns(_footer(file, length)):
+        n_bytes += sum(chunk.stored for chunk in group)
+        is_inside = all(
+            0 <= chunk.start <= chunk.start + chunk.stored <= length
+            for chunk in group
+            if chunk.n_values
+        )
+        if not is_inside or n_bytes > length:
+            raise ValueError("its columns are not within it")
+        yield group
 
 
-def _footer(file: BinaryIO) -> Fields:
+def _footer(file: BinaryIO, length: int) -> Fields:
     """The struct at the end, before its length and the magic number."""
-    length = file.seek(0, 2)
     file.seek(max(0, length - 8))
     last = file.read(8)
     size = int.from_bytes(last[:4], "little")
     if last[4:] != _MAGIC or size > length - 8:
         raise ValueError("it has no footer")
     file.seek(length - 8 - size)
-    return CompactReader(file.read(size)).struct()
+    try:
+        return CompactReader(file.read(size), _MOST_OF_A_FOOTER).struct()
+    except IndexError:
+        raise ValueError("its footer is cut off") from None
+
+
+def _columns(footer: Fields) -> Iterator[tuple[ColumnChunk, ...]]:
+    try:
+        for group in footer[_GROUPS]:
+            yield tuple(_chunk(column[_CHUNK]) for column in group[_COLUMNS])
+    except (KeyError, TypeError):
+        raise ValueError("its footer lacks what is read by") from None
 
 
 def _chunk(fields: Fields) -> ColumnChunk:
     """A column by its metadata: a dictionary is before the first page of data, if there is one."""
-    n_values, declared, stored, start = (_whole(fields[number]) for number in (5, 6, 7, 9))
-    dictionary = _whole(fields.get(11, 0))
-    path = b".".join(fields[3]).decode("utf-8", "replace")
-    return ColumnChunk(path, n_values, min(start, dictionary or start), stored, declared)
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int):
-        raise ValueError("a number in it is none")
-    return value
+    n_values, declared, stored, start = (fields[number] for number in _NUMBERS)
+    dictionary = fields.get(_DICTIONARY_START) or start
+    path = b".".join(fields[_PATH]).decode("utf-8", "replace")
+    return ColumnChunk(path, n_values, min(start, dictionary), stored, declared)
 
 
 def pages(file: BinaryIO, chunk: ColumnChunk) -> Iterator[Page]:
@@ -79,11 +92,9 @@ def pages(file: BinaryIO, chunk: ColumnChunk) -> Iterator[Page]:
     if not chunk.n_values:
         return
     start, end = chunk.start, chunk.start + chunk.stored
-    if start < 0:
-        raise ValueError("a column is before the file begins")
     while start < end:
         header, size = _header(file, start, end)
-        compressed, n_bytes = _whole(header[_COMPRESSED]), _whole(header[_UNCOMPRESSED])
+        compressed, n_bytes = header[_COMPRESSED], header[_UNCOMPRESSED]
         if compressed < 0 or n_bytes < 0:
             raise ValueError("a page has a negative size")
         yield Page(header[_TYPE] == _DICTIONARY, n_bytes)
@@ -94,7 +105,7 @@ def _header(file: BinaryIO, start: int, end: int) -> tuple[Fields, int]:
     """The fields of the header at ``start``, and how many bytes it has."""
     for most in _HEADER_BYTES:
         file.seek(start)
-        reader = CompactReader(file.read(min(most, end - start)))
+        reader = CompactReader(file.read(min(most, end - start)), _MOST_OF_A_HEADER)
         try:
             fields = reader.struct()
             if {_TYPE, _UNCOMPRESSED, _COMPRESSED} <= fields.keys():

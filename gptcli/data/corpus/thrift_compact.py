@@ -5,27 +5,35 @@ https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.m
 
 from typing import Any
 
+I16, I32, I64, LIST, STRUCT = 4, 5, 6, 9, 12  # kinds of values
+_BITS = {I16: 16, I32: 32, I64: 64}
 _MOST_DEPTH = 12  # a footer nests seven structs and lists
+_LAST_FIELD = 2**15 - 1
 
-Fields = dict[int, Any]
-"""The fields of a struct by their numbers: whole numbers, bytes, tuples and other structs."""
+Fields = dict[tuple[int, int], Any]
+"""The fields of a struct by number and kind, since a field of another kind is another one."""
 
 
 class CompactReader:
-    """Reads structs; IndexError where the bytes are not enough, ValueError where they are wrong."""
+    """Reads structs; IndexError where the bytes are not enough, ValueError where they are wrong.
 
-    def __init__(self, content: bytes) -> None:
+    Of a struct with more than ``most_values`` in it nothing is read.
+    """
+
+    def __init__(self, content: bytes, most_values: int) -> None:
         self._content, self.at = content, 0
+        self._left = most_values
 
     def struct(self, depth: int = 0) -> Fields:
         """The fields of a struct; truth values and fractions, which nothing needs, are None."""
-        if depth > _MOST_DEPTH:
-            raise ValueError("it is nested too deeply")
         fields: Fields = {}
-        field = 0
-        while kind := self._byte():
-            field = field + (kind >> 4) if kind >> 4 else self._number()
-            fields[field] = self._value(kind & 15, depth)
+        number = 0
+        while byte := self._byte():
+            number = number + (byte >> 4) if byte >> 4 else self._number(I16)
+            field = number, byte & 15
+            if field in fields or not 0 < number <= _LAST_FIELD:
+                raise ValueError(f"it has a field {number} that it cannot have")
+            fields[field] = self._value(byte & 15, depth)
         return fields
 
     def _byte(self) -> int:
@@ -47,25 +55,30 @@ class CompactReader:
                 return value
         raise ValueError("a number in it is too long")
 
-    def _number(self) -> int:
+    def _number(self, kind: int) -> int:
         value = self._varint()
+        if value >> _BITS[kind]:
+            raise ValueError("a number in it is too large for its kind")
         return value >> 1 ^ -(value & 1)
 
     def _value(self, kind: int, depth: int) -> Any:
+        self._left -= 1
+        if depth > _MOST_DEPTH or self._left < 0:
+            raise ValueError("it is nested too deeply or has too many values")
         match kind:
             case 1 | 2:  # true and false, in the kind itself
                 return None
             case 3:  # a byte
                 return self._byte()
-            case 4 | 5 | 6:  # whole numbers of any size
-                return self._number()
-            case 7:
+            case 4 | 5 | 6:
+                return self._number(kind)
+            case 7:  # a fraction
                 self._bytes(8)
                 return None
             case 8:
                 return self._bytes(self._varint())
             case 9 | 10:  # a list or a set
-                return self._items(depth)
+                return self._items(depth + 1)
             case 12:
                 return self.struct(depth + 1)
         raise ValueError("it holds what no such struct has")
@@ -74,4 +87,4 @@ class CompactReader:
         size = self._byte()
         count = size >> 4 if size >> 4 < 15 else self._varint()
         kind = max(size & 15, 3)  # within a list true and false take a byte
-        return tuple(self._value(kind, depth + 1) for _ in range(count))
+        return tuple(self._value(kind, depth) for _ in range(count))

@@ -12,6 +12,7 @@ from gptcli.data.corpus.finding import find_corpus
 from gptcli.data.corpus.parquet_pages import ColumnChunk, chunks
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
+from gptcli.data.corpus.thrift_compact import CompactReader
 from gptcli.errors import DataError, UsageError
 from gptcli.tokenization.splits import Cuts
 
@@ -182,6 +183,22 @@ def test_damaged_pages_are_refused(write):
     reader.source.path.write_bytes(content)
     with pytest.raises(DataError):
         documents_of(reader)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x19" * 2000, "nested too deeply"),
+        (b"\x1c" * 2000, "nested too deeply"),
+        (b"\x19\xfc\xff\xff\x03" + bytes(2**16), "too many values"),
+        (b"\x15\x02\x05\x02\x02", "a field 1 that it cannot have"),
+        (b"\x15" + b"\xff" * 5 + b"\x01", "too large for its kind"),
+        (b"\x16" + b"\xff" * 20, "too long"),
+    ],
+)
+def test_hostile_structs_are_refused(content, reason):
+    with pytest.raises(ValueError, match=reason):
+        CompactReader(content, 10_000).struct()
 
 
 @pytest.mark.parametrize("use_dictionary", [True, False])
