@@ -18,7 +18,7 @@ size='--n-layer 4 --n-embd 128'
 base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 130' # half of them right
 fast='--optimizer muon' # which here learns in half the steps of AdamW
 answers='--lr 0.004 --embedding-lr 0.004 --head-lr 0.004 --vector-lr 0.004' # measured for few tokens
-pairs='--eval-interval 281 --eval-batches 16' preferred='--max-iters 320 --lr 5e-6'
+pairs='--eval-interval 281 --eval-batches 16' preferred='--max-iters 320'
 rewarded='--max-iters 45' chats='' policy='' limit=''
 if [ -n "${QUICK:-}" ]; then
     size='--n-layer 1 --n-head 2 --n-embd 16'

@@ -41,7 +41,7 @@ class _Usual:
 _USUAL: Mapping[str, _Usual] = MappingProxyType(
     {
         "reward": _Usual(32, 10),
-        "dpo": _Usual(32, 250),
+        "dpo": _Usual(32, 750),
         "ppo": _Usual(128, 50, 120),
         "grpo": _Usual(256, 24, 200),
     }

@@ -25,7 +25,7 @@ def resolved(name: str, device: str = "cpu", n_rows: int = 1000, **given: object
     ("name", "batches", "iters", "slower"),
     [
         ("reward", (32, 1), 32, 10),
-        ("dpo", (32, 1), 32, 250),
+        ("dpo", (32, 1), 32, 750),
         ("ppo", (32, 4), 120, 50),
         ("grpo", (64, 4), 200, 24),
     ],

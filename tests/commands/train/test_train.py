@@ -10,7 +10,7 @@ def test_what_is_left_out_is_filled_in_and_said(cli, prepared: Path, tiny) -> No
     done = cli("train", *tiny, "--max-iters", 3)
     assert done.code == 0
     assert "chosen for you:" in done.stderr
-    assert "--optimizer muon  --lr 0.03" in done.stderr
+    assert "--optimizer muon  --lr 0.036" in done.stderr
     assert "--n-layer" not in done.stderr.split("chosen for you:")[1].splitlines()[0]
     assert "estimated time" in done.stderr
     assert "device: " in done.stderr
