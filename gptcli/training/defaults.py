@@ -30,6 +30,7 @@ from gptcli.training.recipe import (
     Values,
     affordable_iters,
     most_iters,
+    rounded,
     sizes,
     usual_family,
     usual_rate,
@@ -233,7 +234,7 @@ def _train_values(known: Values, base: Values, model: ModelConfig, plan: _Plan) 
         values = {**usual, **values}
     values.setdefault("lr", usual_rate(model))
     rate, is_muon = values["lr"], values["optimizer"] == "muon"
-    least = float(f"{rate * LEAST_WITH_MUON:.2g}") if is_muon else rate / 10
+    least = rounded(rate * LEAST_WITH_MUON) if is_muon else rate / 10
     values.setdefault("min_lr", least)
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     evaluations = _EVALUATIONS if plan.seconds is None else EVALUATIONS

@@ -22,7 +22,7 @@ from gptcli.config.objective import (
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
 from gptcli.training.defaults import FILLED, TRAIN_FLAGS, Material, Resolved, check_has_length
-from gptcli.training.recipe import Values, usual_rate
+from gptcli.training.recipe import Values, rounded, usual_rate
 from gptcli.training.time_budget import EVALUATIONS
 
 _EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
@@ -77,8 +77,8 @@ def resolve_objective(
         _check_groups(objective.group_size, rows)
     one_epoch = math.ceil(material.n_rows / rows)
     values.setdefault("max_iters", one_epoch if usual.iters is None else usual.iters)
-    values.setdefault("lr", _rounded(usual_rate(model) / usual.slower))
-    values.setdefault("min_lr", _rounded(values["lr"] / 10))
+    values.setdefault("lr", rounded(usual_rate(model) / usual.slower))
+    values.setdefault("min_lr", rounded(values["lr"] / 10))
     values.setdefault("warmup_iters", min(100, values["max_iters"] // 10))
     evaluations = _EVALUATIONS if seconds is None else EVALUATIONS
     values.setdefault("eval_interval", max(1, -(-values["max_iters"] // evaluations)))
@@ -103,10 +103,6 @@ def _objective(kind: ObjectiveKind, given: Values, material: Material) -> Object
     if learns_from_rewards(kind):
         values.setdefault("max_new_tokens", material.answer_room)
     return kind(**values)
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.2g}")
 
 
 def _batch(rows: int, is_policy: bool, given: Values) -> dict[str, int]:

@@ -107,13 +107,18 @@ def affordable_iters(model: ModelConfig, rows: int, precision: str, seconds: flo
     return max(10, int(round(iters, -2 if iters >= 1000 else -1)))
 
 
+def rounded(rate: float) -> float:
+    """A rate with two digits, as one writes it."""
+    return float(f"{rate:.2g}")
+
+
 def usual_rate(model: ModelConfig) -> float:
     """AdamW's learning rate: inversely proportional to the width (Yang et al. 2022).
 
     The constant is measured: a width of 128 learns best near 4e-3 (Tiny Shakespeare), and
     GPT-2's 768 is commonly trained at 6e-4.
     """
-    return float(f"{min(4e-3, 0.5 / model.n_embd):.2g}")
+    return rounded(min(4e-3, 0.5 / model.n_embd))
 
 
 def usual_with_muon(
@@ -143,7 +148,7 @@ def _muon_rate(tokens_per_iter: int, iters: int) -> float:
     """
     rate = 0.5 * math.sqrt(tokens_per_iter / _MUON_TOKENS / max(1, iters))
     least, most = _WITH_MUON
-    return float(f"{min(most, max(least, rate)):.2g}")
+    return rounded(min(most, max(least, rate)))
 
 
 def _beside_muon(model: ModelConfig) -> Values:

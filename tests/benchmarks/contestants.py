@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gptcli.config.checks import flag
 from gptcli.config.model import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ class Setting:
     def flags(self) -> tuple[str, ...]:
         """The setting as flags of ``gptcli train``."""
         pairs = asdict(self).items()
-        return tuple(part for name, value in pairs for part in (_flag(name), str(value)))
+        return tuple(part for name, value in pairs for part in (flag(name), str(value)))
 
     def model(self, vocab_size: int) -> ModelConfig:
         """The model, for counting its operations."""
@@ -121,10 +122,6 @@ def ours(
         return Length(0, min(-(-length.warmup // every), len(groups) - 1)).median(groups)
 
     return train
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def nanogpt(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gptcli.config.checks import flag
 from tests.benchmarks.contestants import gptcli, output
 from tests.benchmarks.machine import print_title
 from tests.benchmarks.timing import print_lead, spread, take_turns
@@ -53,7 +54,7 @@ def run(
 
 
 def _ours(folder: Path, iteration: Iteration, iterations: int) -> float:
-    flags = [part for name, value in asdict(iteration).items() for part in (_flag(name), value)]
+    flags = [part for name, value in asdict(iteration).items() for part in (flag(name), value)]
     gptcli(
         folder, "train", "--objective", "grpo", "--init-from", "runs/sums", "--data", "data/sums",
         *flags, "--max-iters", iterations, "--eval-interval", iterations, "--eval-batches", 1,
@@ -63,10 +64,6 @@ def _ours(folder: Path, iteration: Iteration, iterations: int) -> float:
     rates = [one["rollouts_per_second"] for one in map(json.loads, lines) if "lr" in one]
     rate: float = statistics.median(rates[_WARMUP:])
     return iteration.batch_size * iteration.grad_accum / rate
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _trl(folder: Path, iteration: Iteration, iterations: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gptcli.data.corpus.parquet_pages import chunks, pages
+from gptcli.data.corpus.parquet_pages import column_chunks, pages
 from gptcli.data.corpus.records import record_kind, unknown_advice
 from gptcli.data.corpus.turns import listed
 from gptcli.errors import DataError, ResourceError, UsageError
@@ -113,7 +113,7 @@ def _groups(
     metadata: Any, columns: tuple[str, ...], name: str, content: BinaryIO
 ) -> Iterator[Group]:
     """The row groups; DataError where one is a few bytes that would become gigabytes."""
-    found = list(chunks(content))
+    found = list(column_chunks(content))
     if len(found) != metadata.num_row_groups:
         raise ValueError("its row groups are not those that are counted")
     start = 0

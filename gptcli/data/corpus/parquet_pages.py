@@ -42,7 +42,7 @@ class Page:
     n_bytes: int
 
 
-def chunks(file: BinaryIO) -> Iterator[tuple[ColumnChunk, ...]]:
+def column_chunks(file: BinaryIO) -> Iterator[tuple[ColumnChunk, ...]]:
     """The columns of each row group, by the footer; ValueError where it is damaged."""
     length, n_bytes = file.seek(0, 2), 0
     for group in _columns(_footer(file, length)):

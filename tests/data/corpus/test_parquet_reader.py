@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gptcli.config.data import ReadOptions
 from gptcli.data.corpus.finding import find_corpus
-from gptcli.data.corpus.parquet_pages import ColumnChunk, chunks
+from gptcli.data.corpus.parquet_pages import ColumnChunk, column_chunks
 from gptcli.data.corpus.parquet_reader import ParquetReader
 from gptcli.data.corpus.reading import open_reader
 from gptcli.data.corpus.thrift_compact import CompactReader
@@ -209,7 +209,7 @@ def test_columns_are_where_pyarrow_finds_them(tmp_path, use_dictionary):
     pq.write_table(table, path, row_group_size=4, use_dictionary=use_dictionary)
     metadata = pq.read_metadata(path)
     with path.open("rb") as file:
-        found = list(chunks(file))
+        found = list(column_chunks(file))
     assert len(found) == metadata.num_row_groups == 3
     for number, group in enumerate(found):
         theirs = metadata.row_group(number)
