@@ -21,6 +21,7 @@ from gptcli.families.shapes import parameters
 
 _FULL = 4  # bytes in float32, in which stream, norms and losses are kept throughout
 _FUSED_IN_HALF = 64  # head size from which the attention kernel takes bfloat16
+_LONGEST_IN_BLOCKS, _QUERIES = 512, 128  # tokens; of fast/block_attention.py
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _attention(config: ModelConfig, work: Workload) -> Part:
         + written.saved
     )
     gradients = size * (2 * queries + 2 * keys)
-    if config.dropout:
+    if _keeps_pattern(config, work):
         gradients += 2 * size * _places(config, work)
     backward = _FULL * N * C + max(gradients, written.backward)
     return Part(saved, backward, _FULL * weights + written.gradient)
@@ -142,7 +143,7 @@ def _kept_by_queries(config: ModelConfig, work: Workload, queries: int, keys: in
     if work.compiled and config.dropout:
         return 3 * half * queries
     normed = _kept_by_query_norms(config, work, queries, keys)
-    if config.dropout:
+    if _keeps_pattern(config, work):
         # Norms of views keep the whole matrix that they are views of.
         has_views = _has_query_norms(config) and half == _FULL
         whole = half * (queries + 2 * keys) * has_views
@@ -166,11 +167,14 @@ def _kept_by_query_norms(config: ModelConfig, work: Workload, queries: int, keys
 def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
     """The mixed values, as the kernel has them and as the next matrix wants them.
 
-    With dropout, which no kernel fuses, two patterns and a mask of bytes: before and after it.
+    Or the pattern and the mixed values. With dropout two patterns and a mask of bytes: before
+    and after it.
     """
     half, size = _half(work), _attention_bytes(config, work)
-    if config.dropout:  # compiled, one pattern in float32 and the mask
-        per_place = 1 + (_FULL if work.compiled else 2 * half)
+    if _keeps_pattern(config, work):
+        per_place = half
+        if config.dropout:  # compiled, one pattern in float32 and the mask
+            per_place = 1 + (_FULL if work.compiled else 2 * half)
         return half * queries + per_place * _places(config, work)
     is_copied = _has_new_queries(config) or size > half
     row_sums = _FULL * work.tokens * config.n_head
@@ -275,14 +279,27 @@ def _weights_copied(work: Workload, weights: int) -> int:
     return 2 * weights if _half(work) < _FULL else 0
 
 
+def _keeps_pattern(config: ModelConfig, work: Workload) -> bool:
+    """Whether attention is no fused kernel: with dropout, and in bfloat16 in a short context."""
+    is_short = _half(work) < _FULL and work.context <= _LONGEST_IN_BLOCKS
+    return config.dropout > 0 or is_short
+
+
 def _places(config: ModelConfig, work: Workload) -> int:
-    """Numbers in the attention patterns of one layer."""
-    return work.batch * config.n_head * work.context**2
+    """Numbers in the attention patterns of one layer: of each block those before its end."""
+    T = work.context
+    size = T if config.dropout and work.compiled else _QUERIES
+    ends = range(size, T, size)
+    square = sum(size * end for end in ends) + (T - len(ends) * size) * T
+    return work.batch * config.n_head * square
 
 
 def _attention_bytes(config: ModelConfig, work: Workload) -> int:
     """Bytes of a number in attention: small heads and compiled patterns are in float32."""
-    is_wide = work.compiled if config.dropout else config.head_size < _FUSED_IN_HALF
+    if _keeps_pattern(config, work):
+        is_wide = config.dropout > 0 and work.compiled
+    else:
+        is_wide = config.head_size < _FUSED_IN_HALF
     return _FULL if is_wide else _half(work)
 
 

@@ -36,13 +36,15 @@ def answer_log_probabilities(
 def streams_before(model: GPT, rows: AnswerRows, precision: Precision = "float32") -> Tensor:
     """The normalised stream (N, C) at the token before each token of the answers.
 
-    The model's head computes nothing for prompts and filling.
+    The model's head computes nothing for prompts and filling, and the model nothing for the last
+    column, behind which no token stands.
     """
     device = model.token_embedding.weight.device
-    ids = torch.from_numpy(rows.ids).to(device)
+    ids = torch.from_numpy(rows.ids[:, :-1]).to(device)
+    before = rows.places - 1 - rows.places // rows.ids.shape[1]  # rows are shorter by one
     with autocast(device.type, precision):
-        hidden = model.hidden(ids)  # (B, T, C)
-    return hidden.flatten(0, 1).index_select(0, torch.from_numpy(rows.places - 1).to(device))
+        hidden = model.hidden(ids)  # (B, T - 1, C)
+    return hidden.flatten(0, 1).index_select(0, torch.from_numpy(before).to(device))
 
 
 def by_row(values: Tensor, rows: AnswerRows) -> Tensor:

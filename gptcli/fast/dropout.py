@@ -1,11 +1,9 @@
 """Dropout in training on a CPU, whose masks otherwise take a quarter of a step.
 
 torch draws a random number for every element, one after another. Here 64 random bits decide about
-four elements. And since torch's kernel of attention has no dropout on a CPU, its pattern is
-computed here in the precision of the model, where torch would go by way of float32.
+four elements.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -33,22 +31,6 @@ def drop(x: Tensor, probability: float) -> Tensor:
     """x with every number zero at this probability, else divided by one minus it."""
     dropped: Tensor = _Drop.apply(x, probability)  # type: ignore[no-untyped-call]
     return dropped
-
-
-def attend_dropping(
-    query: Tensor, key: Tensor, value: Tensor, past: int | None, p: float
-) -> Tensor:
-    """``attend`` with dropout of the pattern: (B, H, T, D), (B, K, S, D) twice -> (B, H, T, D)."""
-    B, H, T, D = query.shape
-    shared = H // key.shape[1]  # queries of a key
-    key, value = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
-    query, key, value = (x.to(value.dtype).flatten(0, 1) for x in (query, key, value))
-    hidden = query.new_zeros(T, key.shape[1])
-    if past is not None:
-        hidden.fill_(-math.inf).triu_(past + 1)
-    with torch.autocast("cpu", enabled=False):
-        scores = torch.baddbmm(hidden.expand(B * H, -1, -1), query, key.mT, alpha=D**-0.5)
-        return torch.bmm(drop(scores.softmax(-1), p), value).view(B, H, T, D)
 
 
 class _Drop(torch.autograd.Function):

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from gptcli.fast.dropout import FastDropout, attend_dropping, takes_fast_dropout
+from gptcli.fast.block_attention import attend_in_blocks
+from gptcli.fast.dropout import FastDropout, takes_fast_dropout
 from gptcli.model.attention import Attention, attend
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -22,6 +23,7 @@ _SMALL_HEAD = 64  # numbers
 _FEW_ROWS = 2  # up to here MKL is faster
 _MANY_ROWS = 64  # of a batch in training or evaluation; a step of sampling has fewer
 _ALIGNED = 64  # numbers of a row, which a GPU's fast products need
+LONGEST_IN_BLOCKS = 512  # tokens whose pattern is kept for the gradient, rather than recomputed
 _MANY_TEXTS, _FEW_KEYS = 64, 16  # that grow at once; products of fewer keys are slow
 
 
@@ -50,14 +52,14 @@ def _replace(model: nn.Module, kind: type[_Module], make: Callable[[_Module], nn
 def attend_fast(
     query: Tensor, key: Tensor, value: Tensor, past: int | None, dropout: float
 ) -> Tensor:
-    """``attend``, for small heads in bfloat16 on a CPU by way of float32.
+    """``attend``; on a CPU by products where its kernel is slow, or has no dropout.
 
-    The CPU's bfloat16 kernel takes twice as long as the float32 one for them. With dropout,
-    which it does not have, the pattern is computed apart. A new token of many texts looks back
-    by two batched products.
+    Training in bfloat16 has blocks of queries; beyond the contexts for which that is so, small
+    heads go by way of float32, whose kernel takes half as long for them. A new token of many
+    texts looks back by two batched products.
     """
-    if dropout and takes_fast_dropout(query):
-        return attend_dropping(query, key, value, past, dropout)
+    if takes_fast_dropout(query) if dropout else _takes_blocks(query, value, past):
+        return attend_in_blocks(query, key, value, past, dropout)
     if past and _takes_products(query, key):
         return attend_from_one(query, key, value)
     is_half = query.device.type == "cpu" and value.dtype == torch.bfloat16
@@ -66,6 +68,16 @@ def attend_fast(
     with torch.autocast("cpu", enabled=False):
         query, key = query.to(value.dtype), key.to(value.dtype)  # norms may have widened them
         return attend(query.float(), key.float(), value.float(), past, dropout).to(value.dtype)
+
+
+def _takes_blocks(query: Tensor, value: Tensor, past: int | None) -> bool:
+    return (
+        past == 0
+        and value.dtype == torch.bfloat16
+        and value.device.type == "cpu"
+        and 1 < query.shape[2] <= LONGEST_IN_BLOCKS
+        and torch.is_grad_enabled()
+    )
 
 
 def _takes_products(query: Tensor, key: Tensor) -> bool:

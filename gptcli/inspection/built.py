@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gptcli.accounting.parameters import Row, rows_of
 from gptcli.config.model import ModelConfig
 from gptcli.families.shapes import Parameter
-from gptcli.model.initialization import empty_model
+from gptcli.model.initialization import shape_of_model
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,6 @@ def disagreements(config: ModelConfig, counted: tuple[Row, ...]) -> list[Disagre
 
 def built_rows(config: ModelConfig) -> tuple[Row, ...]:
     """One row per kind of parameter of the built model, all layers together."""
-    model = empty_model(config, "meta")
+    model = shape_of_model(config)
     found = (Parameter(name, tuple(one.shape)) for name, one in model.named_parameters())
     return rows_of(found, config)

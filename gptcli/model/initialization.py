@@ -17,21 +17,22 @@ def new_model(config: ModelConfig, seed: int) -> GPT:
     return model
 
 
-def empty_model(config: ModelConfig, device: str = "cpu") -> GPT:
-    """A GPT whose weights are allocated but not set; on device "meta" not even allocated."""
+def empty_model(config: ModelConfig) -> GPT:
+    """A GPT whose weights are allocated but not set."""
+    shapes = shape_of_model(config).state_dict()
+    # Not by nn.Module.to_empty, which has torch import a library for symbols.
+    return model_with(config, {name: torch.empty(one.shape) for name, one in shapes.items()})
+
+
+def shape_of_model(config: ModelConfig) -> GPT:
+    """A GPT whose weights have names and shapes, and no memory."""
     with torch.device("meta"):
-        model = GPT(config)
-    if device == "meta":
-        return model
-    model = model.to_empty(device=device)
-    if config.tied:
-        model.lm_head.weight = model.token_embedding.weight
-    return model
+        return GPT(config)
 
 
 def model_with(config: ModelConfig, weights: dict[str, Tensor]) -> GPT:
     """A GPT that takes over these tensors as its parameters, without copying them."""
-    model = empty_model(config, "meta")
+    model = shape_of_model(config)
     if config.tied:
         weights = {**weights, "lm_head.weight": weights["token_embedding.weight"]}
     model.load_state_dict(weights, assign=True)

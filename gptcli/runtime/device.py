@@ -109,7 +109,8 @@ def set_deterministic(is_so: bool) -> None:
     """Have torch take algorithms that give the same digits each time, or not; some are slower."""
     if is_so:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-    torch.use_deterministic_algorithms(is_so)
+    if torch.are_deterministic_algorithms_enabled() != is_so:  # it imports torch's compiler
+        torch.use_deterministic_algorithms(is_so)
 
 
 def threads_on(device: str, is_deterministic: bool = False) -> int:

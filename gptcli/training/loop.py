@@ -256,7 +256,9 @@ class _Loop:
         self._reporter.saved(progress.step)
 
     def _draw(self) -> None:
-        """Draw loss.svg; if that fails, warn and go on training."""
+        """Draw loss.svg once there is a step to draw; if that fails, warn and go on training."""
+        if not self._step:
+            return
         directory = self._training.directory
         lines, title = self._log.read(), self._training.title
         row = "token" if self._training.is_language_modeling else self._training.objective.row

@@ -24,6 +24,7 @@ from gptcli.runtime.escapes import typed
 from gptcli.training.defaults import Material
 from gptcli.training.ngram_teacher import teacher_bytes
 from gptcli.training.objective_memory import objective_memory
+from gptcli.training.step import rows_at_once
 
 _FLOAT32 = 4  # bytes
 _GB = 1e9
@@ -214,8 +215,10 @@ def _memory(
     model: ModelConfig, training: TrainConfig, n_tokens: int = 0, parts: int = 1
 ) -> ProcessMemory:
     """That of a run on ``n_tokens``, which matter where their n-grams teach."""
-    at_once = tokens_per_batch(model, training.device, training.evaluation_precision)
-    windows = max(1, at_once // model.block_size)
+    evaluated = tokens_per_batch(model, training.device, training.evaluation_precision)
+    windows = max(1, evaluated // model.block_size)
     is_taught_here = training.ngram_teacher > 0 and training.device == "cpu"
     teacher = teacher_bytes(n_tokens, model.vocab_size) if is_taught_here else 0
-    return process_memory(model, training, windows * model.block_size, teacher, parts)
+    rows = rows_at_once(training.batch_size, model, training.device)
+    at_once = replace(training, batch_size=rows)
+    return process_memory(model, at_once, windows * model.block_size, teacher, parts)

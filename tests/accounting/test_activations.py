@@ -62,6 +62,12 @@ def test_blocks_keep_what_is_counted(family: str, dropout: float, precision: Pre
     check(model_of(family, **WIDE_HEADS, dropout=dropout), precision)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("block_size", [300, 600])
+def test_a_pattern_in_blocks_and_none_are_counted(block_size: int, dropout: float) -> None:
+    check(model_of("nanochat", block_size=block_size, dropout=dropout), "bfloat16")
+
+
 @pytest.mark.parametrize(
     "switches",
     [

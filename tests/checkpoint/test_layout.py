@@ -9,13 +9,13 @@ from gptcli.checkpoint.config_json import model_config_json
 from gptcli.checkpoint.layout import file_layout
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import TRAINABLE
-from gptcli.model.initialization import empty_model
+from gptcli.model.initialization import shape_of_model
 
 
 def check_covers(config: ModelConfig) -> None:
     """Entries of a parameter lie one after another and end where it ends."""
     ends: dict[str, int] = {}
-    shapes = {name: tuple(p.shape) for name, p in empty_model(config, "meta").named_parameters()}
+    shapes = {name: tuple(p.shape) for name, p in shape_of_model(config).named_parameters()}
     for entry in file_layout(config):
         if entry.absent:
             assert entry.parameter not in shapes

@@ -17,10 +17,10 @@ import re, sys
 from pathlib import Path
 from gptcli.checkpoint.config_json import read_model_config
 from gptcli.checkpoint.tensors import load_weights
-from gptcli.model.initialization import empty_model, model_with
+from gptcli.model.initialization import model_with, shape_of_model
 directory = Path(sys.argv[1])
 config = read_model_config(directory)
-empty_model(config, "meta")  # has torch import what it only now needs
+shape_of_model(config)  # has torch import what it only now needs
 
 def resident(what):  # not ru_maxrss: it begins at what the parent had
     return 1024 * int(re.search(what + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from gptcli.config.model import ModelConfig
 from gptcli.families.registry import PRESETS
 from gptcli.families.shapes import parameter_shapes, parameters
-from gptcli.model.initialization import empty_model
+from gptcli.model.initialization import shape_of_model
 
 
 def test_every_parameter_of_any_model_has_its_name_and_shape_in_the_list(any_model) -> None:
     @settings(deadline=None, max_examples=100)
     @given(config=any_model)
     def check(config: ModelConfig) -> None:
-        built = empty_model(config, "meta").named_parameters()
+        built = shape_of_model(config).named_parameters()
         assert parameter_shapes(config) == {name: tuple(one.shape) for name, one in built}
 
     check()

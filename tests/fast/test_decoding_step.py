@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gptcli.config.model import ModelConfig
@@ -30,6 +30,7 @@ def test_a_step_gives_the_logits_and_the_cache_of_the_model(any_model, randomize
         for place in range(1, config.block_size):
             new = ids[:, place : place + 1]
             expected = model(new, kept)[:, -1]
+            assume(bool(expected.isfinite().all()))  # which a model without norms may overflow
             positions = torch.arange(stepped.extend())
             step = DecodingStep(packed(model, len(ids)))
             found = step(new, positions, *stepped.tensors)

@@ -1,15 +1,11 @@
-"""Dropout with masks of 16 bits: its shares, its scale, its gradient, and attention with it."""
-
-import math
+"""Dropout with masks of 16 bits: its shares, its scale, its gradient."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from gptcli.fast import dropout
-from gptcli.fast.dropout import FastDropout, attend_dropping, drop
+from gptcli.fast.dropout import FastDropout, drop
 from gptcli.fast.layers import use_fast_layers
-from gptcli.model.attention import attend
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -45,44 +41,6 @@ def test_in_evaluation_and_at_zero_nothing_is_dropped() -> None:
     assert torch.equal(FastDropout(0.5).eval()(x), x)
     assert torch.equal(FastDropout(0.0).train()(x), x)
     assert isinstance(FastDropout(0.5), nn.Dropout)
-
-
-def heads(keys: int = 4) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    shapes = ((2, 4, 9, 6), (2, keys, 9, 6), (2, keys, 9, 6))
-    return tuple(
-        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-        for shape in shapes
-    )
-
-
-@pytest.mark.parametrize("keys", [4, 2, 1])
-@pytest.mark.parametrize("past", [0, None])
-def test_attention_is_the_textbooks_with_one_mask(monkeypatch, keys: int, past: int | None) -> None:
-    query, key, value = heads(keys)
-    torch.manual_seed(5)
-    mask = drop(torch.ones(8, 9, 9, dtype=torch.float64), 0.3).view(2, 4, 9, 9)
-    torch.manual_seed(5)
-    found = attend_dropping(query, key, value, past, 0.3)
-    wide_key, wide_value = (x.repeat_interleave(4 // keys, 1) for x in (key, value))
-    scores = torch.einsum("bhtd,bhsd->bhts", query, wide_key) / math.sqrt(6)
-    if past is not None:
-        scores = scores.masked_fill(torch.ones(9, 9).triu(1).bool(), -math.inf)
-    expected = torch.einsum("bhts,bhsd->bhtd", scores.softmax(-1) * mask, wide_value)
-    torch.testing.assert_close(found, expected)
-    gradients = torch.autograd.grad(found.pow(2).sum(), (query, key, value))
-    wanted = torch.autograd.grad(expected.pow(2).sum(), (query, key, value))
-    for one, other in zip(gradients, wanted, strict=True):
-        torch.testing.assert_close(one, other)
-
-
-def test_without_dropping_it_is_the_fused_kernel(monkeypatch) -> None:
-    monkeypatch.setattr(dropout, "drop", lambda x, p: x)
-    query, key, value = heads(2)
-    later = query[:, :, 4:]
-    for queries, past in ((query, 0), (query, None), (later, 4)):
-        found = attend_dropping(queries, key, value, past, 0.3)
-        torch.testing.assert_close(found, attend(queries, key, value, past, 0.0))
 
 
 def test_a_model_in_evaluation_stays_so() -> None:

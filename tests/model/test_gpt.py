@@ -10,7 +10,7 @@ from gptcli.config.model import ModelConfig
 from gptcli.families.registry import FAMILIES, PRESETS, find_preset
 from gptcli.model.cache import KeyValueCache
 from gptcli.model.gpt import next_token_loss
-from gptcli.model.initialization import empty_model, new_model
+from gptcli.model.initialization import new_model, shape_of_model
 
 SMALL = ModelConfig(n_layer=2, n_head=3, n_embd=12, block_size=10, vocab_size=17)
 MEMBERS = {
@@ -81,7 +81,7 @@ def untrained_loss(config: ModelConfig) -> float:
 
 @pytest.mark.parametrize(("preset", "count"), [("lecture", 10_788_929), ("gpt2", 124_439_808)])
 def test_presets_have_the_published_number_of_parameters(preset: str, count: int) -> None:
-    model = empty_model(find_preset(preset).model, "meta")
+    model = shape_of_model(find_preset(preset).model)
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 
 

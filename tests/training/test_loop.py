@@ -28,6 +28,7 @@ from gptcli.fast.compiled_blocks import has_compiler
 from gptcli.model.initialization import new_model
 from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
+from gptcli.training import step
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
@@ -239,6 +240,20 @@ def test_accumulated_micro_batches_equal_one_large_batch(begin, given, tolerance
     run(parts)
     for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=tolerance)
+
+
+@pytest.mark.parametrize("given", [{}, {"ngram_teacher": 0.5}], ids=["plain", "teacher"])
+def test_a_batch_that_is_computed_in_parts_equals_the_whole(begin, monkeypatch, given) -> None:
+    whole = begin("whole", batch_size=8, **given)
+    run(whole)
+    config = whole.model.config
+    monkeypatch.setattr(step, "_NUMBERS_AT_ONCE", 3 * config.block_size * config.n_embd)
+    assert step.rows_at_once(8, config, "cpu") == 3
+    assert step.rows_at_once(8, config, "cuda") == 8
+    parts = begin("parts", batch_size=8, **given)
+    run(parts)
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_a_loss_that_is_no_number_stops_before_the_update(begin, monkeypatch) -> None:

@@ -16,6 +16,7 @@ from gptcli.data.dataset import Dataset
 from gptcli.data.order import WindowOrder
 from gptcli.errors import DataError, TrainingStopped
 from gptcli.runtime.signals import StopRequest
+from gptcli.training import step
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import run_training
@@ -126,13 +127,21 @@ def plain_step(training: TrainingRun) -> tuple[float, list[torch.Tensor]]:
     return loss.item(), [parameter.grad for parameter in model.parameters()]
 
 
-def test_micro_batches_weigh_every_target_of_the_step_the_same(masked_dataset, start) -> None:
+def test_micro_batches_weigh_every_target_of_the_step_the_same(
+    masked_dataset, start, monkeypatch
+) -> None:
     dataset = masked_dataset(uneven(80), uneven(9))
     whole = one_step(start(dataset, "whole"))
     for size, accum in ((4, 2), (2, 4), (1, 8)):
         parts = one_step(start(dataset, f"parts-{size}", batch_size=size, grad_accum=accum))
         assert parts[0] == pytest.approx(whole[0], rel=1e-6)
         torch.testing.assert_close(parts[1], whole[1], rtol=1e-5, atol=1e-7)
+    for numbers in (1, 3 * 24 * 32):  # a row at once; three of the eight, so that the last are two
+        monkeypatch.setattr(step, "_NUMBERS_AT_ONCE", numbers)
+        parts = one_step(start(dataset, f"at-once-{numbers}"))
+        assert parts[0] == pytest.approx(whole[0], rel=1e-6)
+        torch.testing.assert_close(parts[1], whole[1], rtol=1e-5, atol=1e-7)
+    monkeypatch.undo()
     reference = plain_step(start(dataset, "reference"))
     assert whole[0] == pytest.approx(reference[0], rel=1e-6)
     doubled = [gradient.double() for gradient in whole[1]]

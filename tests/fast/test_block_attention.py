@@ -1,0 +1,114 @@
+"""Attention in blocks of queries is the textbook's, with dropout and without."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from gptcli.config.model import ModelConfig
+from gptcli.fast import block_attention
+from gptcli.fast.block_attention import attend_in_blocks
+from gptcli.fast.dropout import drop
+from gptcli.fast.layers import LONGEST_IN_BLOCKS, attend_fast, use_fast_layers
+from gptcli.model.attention import attend
+from gptcli.model.initialization import new_model
+
+T = 9
+
+
+def heads(keys: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    shapes = ((2, 4, T, 6), (2, keys, T, 6), (2, keys, T, 6))
+    return tuple(
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    )
+
+
+def textbook(query: Tensor, key: Tensor, value: Tensor, past: int | None, mask: Tensor) -> Tensor:
+    shared = query.shape[1] // key.shape[1]
+    key, value = (one.repeat_interleave(shared, 1) for one in (key, value))
+    scores = torch.einsum("bhtd,bhsd->bhts", query, key) / math.sqrt(query.shape[3])
+    if past is not None:
+        hidden = torch.ones(scores.shape[2:]).triu(past + 1).bool()
+        scores = scores.masked_fill(hidden, -math.inf)
+    return torch.einsum("bhts,bhsd->bhtd", scores.softmax(-1) * mask, value)
+
+
+@pytest.mark.parametrize("keys", [4, 2, 1])
+@pytest.mark.parametrize("past", [0, None])
+@pytest.mark.parametrize("size", [1, 4, 9, 128])
+def test_it_is_the_textbooks_in_values_and_gradients(
+    monkeypatch, keys: int, past: int | None, size: int
+) -> None:
+    monkeypatch.setattr(block_attention, "_QUERIES", size)
+    parts = heads(keys)
+    found = attend_in_blocks(*parts, past, 0.0)
+    expected = textbook(*parts, past, torch.ones(()))
+    torch.testing.assert_close(found, expected)
+    gradients = torch.autograd.grad(found.pow(2).sum(), parts)
+    wanted = torch.autograd.grad(expected.pow(2).sum(), parts)
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("keys", [4, 2, 1])
+@pytest.mark.parametrize("past", [0, None])
+def test_dropout_takes_weights_out_of_the_pattern(keys: int, past: int | None) -> None:
+    parts = heads(keys)
+    torch.manual_seed(5)
+    mask = drop(torch.ones(8, T, T, dtype=torch.float64), 0.3).view(2, 4, T, T)
+    torch.manual_seed(5)
+    found = attend_in_blocks(*parts, past, 0.3)
+    expected = textbook(*parts, past, mask)
+    torch.testing.assert_close(found, expected)
+    gradients = torch.autograd.grad(found.pow(2).sum(), parts)
+    wanted = torch.autograd.grad(expected.pow(2).sum(), parts)
+    for one, other in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_it_goes_on_behind_a_past_as_the_fused_kernel_does() -> None:
+    query, key, value = heads(2)
+    later = query[:, :, 4:]
+    for queries, past in ((query, 0), (query, None), (later, 4)):
+        found = attend_in_blocks(queries, key, value, past, 0.0)
+        torch.testing.assert_close(found, attend(queries, key, value, past, 0.0))
+
+
+@pytest.mark.parametrize("context", [2, 130, LONGEST_IN_BLOCKS])
+def test_training_in_bfloat16_stays_near_float64(context: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    exact = torch.randn(3, 2, 4, context, 32, generator=generator, dtype=torch.float64)
+    parts = [one.bfloat16().requires_grad_() for one in exact]
+    found = attend_fast(*parts, 0, 0.0)
+    assert found.dtype == torch.bfloat16
+    rounded = [one.detach().double().requires_grad_() for one in parts]
+    expected = textbook(*rounded, 0, torch.ones(()))
+    torch.testing.assert_close(found.double(), expected, rtol=0.02, atol=0.02)
+    gradients = torch.autograd.grad(found.float().pow(2).sum(), parts)
+    wanted = torch.autograd.grad(expected.pow(2).sum(), rounded)
+    for one, other in zip(gradients, wanted, strict=True):
+        largest = float(other.abs().max())
+        torch.testing.assert_close(one.double(), other, rtol=0.05, atol=0.02 * largest)
+
+
+def test_only_training_in_bfloat16_takes_it_without_dropout(monkeypatch) -> None:
+    taken = []
+
+    def watched(query: Tensor, *rest: object) -> Tensor:
+        taken.append(query.dtype)
+        return attend_in_blocks(query, *rest)
+
+    monkeypatch.setattr("gptcli.fast.layers.attend_in_blocks", watched)
+    config = ModelConfig(n_layer=1, n_head=2, n_embd=8, block_size=6, vocab_size=5)
+    model = use_fast_layers(new_model(config, 1)).train()
+    ids = torch.zeros(2, 6, dtype=torch.long)
+    model(ids)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        model(ids)
+    assert not taken
+    with torch.autocast("cpu", torch.bfloat16):
+        model(ids)
+    assert taken == [torch.bfloat16]
