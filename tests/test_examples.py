@@ -3,12 +3,15 @@
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gptcli.accounting.parameters import exact_count
+from gptcli.data.questions import Pairs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -190,3 +193,28 @@ def test_a_feature_changes_what_it_is_named_after_and_nothing_else(monkeypatch) 
             changed = {key for key in vars(now) if getattr(now, key) != getattr(before, key)}
             assert changed <= set(named), name
         assert 0.97 < exact_count(model) / exact_count(start[0]) < 1.09, "all are of about one size"
+
+
+def test_pairs_are_counted_by_what_is_wrong_with_the_worse_answer(monkeypatch) -> None:
+    kinds = load("judged_by_kind", monkeypatch)["kinds"]
+    texts = ["2+3 is 5.", "5", "2+3 is 5.", "2+3 is 6.", "2+3 is 5.", "6", "bed has 3.", "3."]
+    tokens = [[*text.encode(), 0] for text in texts]
+    ends = np.cumsum([len(one) for one in tokens])
+    pairs = Pairs(ends[::2] * 0, np.append(0, ends[1:-1:2]), ends[::2], ends[1::2])
+    every = np.concatenate(tokens)
+    split = SimpleNamespace(read=lambda first, count: every[first : first + count])
+    found = kinds(split, pairs, lambda ids: bytes(ids).decode())
+    assert found == ["form", "content", "form and content", "form"]
+
+
+def test_a_judge_is_asked_about_every_kind(monkeypatch, cli, capsys) -> None:
+    cli("prepare", "preferences", "--count", "70", "--val-fraction", "0.5", "--out", "data/pairs")
+    small = ("--n-layer", "1", "--n-head", "1", "--n-embd", "8", "--max-iters", "1")
+    cli("train", "--data", "data/pairs", "--block-size", "96", *small, "--out", "runs/base")
+    flags = ("--init-from", "runs/base", "--data", "data/pairs", "--max-iters", "1")
+    cli("train", "--objective", "reward", *flags, "--out", "runs/reward")
+    load("judged_by_kind", monkeypatch)["main"]("runs/reward", "data/pairs")
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split("  ")[0].strip() for row in rows] == ["form", "content", "form and content"]
+    assert sum(int(row.split()[-2]) for row in rows) > 20
+    assert all(row.endswith("%") for row in rows)

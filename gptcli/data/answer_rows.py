@@ -3,7 +3,8 @@
 B rows, T tokens in the longest row, A tokens in the longest answer.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gptcli.data.questions import Pairs
 from gptcli.data.token_split import TokenSplit
 
+TOKENS_ON_CPU = 2560  # of rows that are learnt from together, with what fills them up
 _FILLING = 0  # any id: a causal model does not see what follows
 
 
@@ -72,6 +74,26 @@ class AnswerRows:
         rows, columns = self.mask.nonzero()
         found: NDArray[np.int64] = rows * self.ids.shape[1] + self.starts[rows] + columns
         return found
+
+
+def similar_lengths(
+    lengths: NDArray[np.int64], most_tokens: float, most_rows: float = math.inf
+) -> Iterator[NDArray[np.int64]]:
+    """The numbers of rows that are computed together: of similar length, so that little fills up.
+
+    As many as have ``most_tokens`` with what fills up the shorter ones, and no more than
+    ``most_rows``; one at least.
+    """
+    order = np.argsort(lengths, kind="stable")
+    in_order, first = lengths[order], 0
+    while first < len(order):
+        last = first + 1
+        while last < len(order) and last - first < most_rows:
+            if (last + 1 - first) * in_order[last] > most_tokens:
+                break
+            last += 1
+        yield order[first:last]
+        first = last
 
 
 def rows_of_pairs(split: TokenSplit, pairs: Pairs) -> AnswerRows:

@@ -4,7 +4,7 @@ P pairs. A reward model's rewards are its scores, those of a policy are implied 
 likelier an answer has become (training/losses.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gptcli.data.answer_rows import AnswerRows, rows_of_pairs
+from gptcli.data.answer_rows import AnswerRows, rows_of_pairs, similar_lengths
 from gptcli.data.questions import Pairs
 from gptcli.data.token_split import TokenSplit
 from gptcli.evaluation.evaluation_pass import as_doubles
@@ -75,22 +75,9 @@ def pair_rewards(
     so the number of processes changes no digit. ``advance`` is given numbers of pairs.
     """
     found = np.zeros((len(pairs), 2))
-    for number, batch in enumerate(_batches(pairs)):
+    for number, batch in enumerate(similar_lengths(pairs.lengths, _TOKENS_AT_ONCE / 2)):
         if number % world.size == world.rank:
             rewards = rewards_of(rows_of_pairs(split, pairs.at(batch)))
             found[batch] = as_doubles(rewards).reshape(2, -1).T
             advance(len(batch) * world.size)
     return all_sum(world, found)
-
-
-def _batches(pairs: Pairs) -> Iterator[NDArray[np.int64]]:
-    """The numbers of pairs that are computed together: both answers within a number of tokens."""
-    order = np.argsort(pairs.lengths, kind="stable")
-    lengths = pairs.lengths[order]
-    first = 0
-    while first < len(order):
-        last = first + 1
-        while last < len(order) and 2 * (last + 1 - first) * lengths[last] <= _TOKENS_AT_ONCE:
-            last += 1
-        yield order[first:last]
-        first = last

@@ -26,7 +26,6 @@ from gptcli.training.recipe import Values, rounded, usual_rate
 from gptcli.training.time_budget import EVALUATIONS
 
 _EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
-_MICRO_BATCHES_ON_CPU = 4  # of a policy, whose logits would be many
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def resolve_objective(
     objective = _objective(kind, given, material)
     values = {name: given[name] for name in TRAIN_FLAGS if name in given}
     values = {"weight_decay": 0.0, "optimizer": "adamw", **values, **machine}
-    values |= _batch(usual.rows, learns_from_rewards(kind), values)
+    values |= _batch(usual.rows, values)
     rows, seconds = values["batch_size"] * values["grad_accum"], given.get("time_budget")
     check_has_length(given, seconds)
     if isinstance(objective, GroupPolicy):
@@ -105,14 +104,13 @@ def _objective(kind: ObjectiveKind, given: Values, material: Material) -> Object
     return kind(**values)
 
 
-def _batch(rows: int, is_policy: bool, given: Values) -> dict[str, int]:
+def _batch(rows: int, given: Values) -> dict[str, int]:
     """Rows per micro-batch and micro-batches per step, of which one may be given."""
     for name in ("batch_size", "grad_accum"):  # before they divide
         check_whole(name, given.get(name, 1), 1)
     if "batch_size" in given:
         return {"batch_size": given["batch_size"], "grad_accum": given.get("grad_accum", 1)}
-    parts = _MICRO_BATCHES_ON_CPU if is_policy and given["device"] == "cpu" else 1
-    parts = given.get("grad_accum", parts)
+    parts = given.get("grad_accum", 1)
     return {"batch_size": max(1, rows // parts), "grad_accum": parts}
 
 

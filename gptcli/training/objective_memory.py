@@ -15,6 +15,7 @@ from gptcli.config.objective import (
     is_policy,
 )
 from gptcli.config.training import TrainConfig
+from gptcli.data.answer_rows import TOKENS_ON_CPU
 from gptcli.errors import MemoryExhaustedError
 from gptcli.runtime.device import free_memory
 from gptcli.training.defaults import Material
@@ -63,7 +64,11 @@ def objective_memory(
 ) -> ProcessMemory:
     """About what a run takes: its models, and a micro-batch of its longest rows."""
     counts, own = ParameterCounts.of(model, objective), exact_count(model)
-    n_rows = training.batch_size * (1 if is_policy(objective) else 2)  # of a pair both answers
+    n_rows = 2 * training.batch_size  # of a pair both answers
+    if is_policy(objective):
+        n_rows = training.batch_size
+        if training.device == "cpu":
+            n_rows = min(n_rows, max(1, TOKENS_ON_CPU // material.longest_row))
     shape = replace(model, block_size=min(model.block_size, material.longest_row))
     step = process_memory(shape, replace(training, batch_size=n_rows), 0)
     more, moments = counts.trained - own, step.optimizer // own

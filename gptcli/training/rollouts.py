@@ -3,6 +3,7 @@
 B answers, A tokens in the longest of them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from gptcli.config.objective import GroupPolicy, PolicyConfig
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.answer_rows import AnswerRows
+from gptcli.data.answer_rows import TOKENS_ON_CPU, AnswerRows, similar_lengths
 from gptcli.data.order import ItemOrder, Numbers
 from gptcli.data.questions import QuestionBatch, Questions, questions_of
 from gptcli.data.token_split import TokenSplit
@@ -69,17 +70,19 @@ class MicroBatch:
 
 
 def micro_batches(rows: AnswerRows, is_used: Tensor, size: int) -> list[MicroBatch]:
-    """The rows that are used, (B,), ``size`` at once; those of similar length are together.
+    """The rows that are used, (B,), at most ``size`` at once; those of similar length are together.
 
-    So little is computed for what fills up the shorter ones.
+    So little is computed for what fills up the shorter ones. On a CPU there are no more at once
+    than its caches have room for.
     """
+    device = is_used.device
+    most_tokens = TOKENS_ON_CPU if device.type == "cpu" else math.inf
     numbers = np.flatnonzero(is_used.cpu().numpy())
-    numbers = numbers[np.argsort(rows.ends[numbers], kind="stable")]
     made = []
-    for first in range(0, len(numbers), size):
-        part = numbers[first : first + size]
+    for chosen in similar_lengths(rows.ends[numbers], most_tokens, size):
+        part = numbers[chosen]
         own = rows[part]
-        mask, places = (torch.from_numpy(one).to(is_used.device) for one in (own.mask, part))
+        mask, places = (torch.from_numpy(one).to(device) for one in (own.mask, part))
         made.append(MicroBatch(own, places, mask))
     return made
 

@@ -24,8 +24,8 @@ _PEER = Path(__file__).with_name("peer_grpo.py")
 class Iteration:
     """What an iteration does, with the defaults of ``gptcli train --objective grpo``."""
 
-    batch_size: int = 64
-    grad_accum: int = 4
+    batch_size: int = 256
+    grad_accum: int = 1
     group_size: int = 8
     epochs: int = 4
     max_new_tokens: int = 4
@@ -45,11 +45,12 @@ def run(
     contestants = {
         "gptcli": lambda: _ours(folder, Iteration(), iterations),
         "TRL": lambda: _trl(folder, Iteration(), iterations),
+        "TRL in four parts": lambda: _trl(folder, Iteration(64, 4), iterations),
     }
     measured = take_turns(contestants, rounds or _ROUNDS)
     print_title("grpo: an iteration of 256 answers to sums, each learnt four times")
     for name, values in measured.items():
-        print(f"  {name:<16}{spread(values, 1000, ' ms')}", flush=True)
+        print(f"  {name:<20}{spread(values, 1000, ' ms')}", flush=True)
     print_lead({name: statistics.median(values) for name, values in measured.items()}, "gptcli")
 
 

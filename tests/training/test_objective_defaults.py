@@ -26,8 +26,8 @@ def resolved(name: str, device: str = "cpu", n_rows: int = 1000, **given: object
     [
         ("reward", (32, 1), 32, 10),
         ("dpo", (32, 1), 32, 750),
-        ("ppo", (32, 4), 120, 50),
-        ("grpo", (64, 4), 200, 24),
+        ("ppo", (128, 1), 120, 50),
+        ("grpo", (256, 1), 200, 24),
     ],
 )
 def test_defaults_are_those_that_were_measured(name, batches, iters, slower) -> None:
@@ -39,7 +39,7 @@ def test_defaults_are_those_that_were_measured(name, batches, iters, slower) -> 
     assert resolved(name).model.dropout == 0.0
 
 
-def test_a_policy_takes_all_rows_at_once_on_a_gpu_and_room_from_the_data() -> None:
+def test_a_policy_takes_all_rows_at_once_and_room_from_the_data() -> None:
     found = resolved("grpo", "cuda")
     assert (found.training.batch_size, found.training.grad_accum) == (256, 1)
     assert isinstance(found.objective, GroupPolicy)
