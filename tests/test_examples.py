@@ -216,5 +216,5 @@ def test_a_judge_is_asked_about_every_kind(monkeypatch, cli, capsys) -> None:
     load("judged_by_kind", monkeypatch)["main"]("runs/reward", "data/pairs")
     rows = capsys.readouterr().out.splitlines()[1:]
     assert [row.split("  ")[0].strip() for row in rows] == ["form", "content", "form and content"]
-    assert sum(int(row.split()[-2]) for row in rows) > 20
-    assert all(row.endswith("%") for row in rows)
+    assert all(int(row.split()[-2]) > 0 for row in rows)
+    assert all(0 <= float(row.split()[-1].rstrip("%")) <= 100 for row in rows)

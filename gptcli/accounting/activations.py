@@ -167,8 +167,8 @@ def _kept_by_query_norms(config: ModelConfig, work: Workload, queries: int, keys
 def _kept_by_pattern(config: ModelConfig, work: Workload, queries: int) -> int:
     """The mixed values, as the kernel has them and as the next matrix wants them.
 
-    Or the pattern and the mixed values. With dropout two patterns and a mask of bytes: before
-    and after it.
+    Without a fused kernel the pattern instead of the first; with dropout it is kept before and
+    after, with a mask of bytes.
     """
     half, size = _half(work), _attention_bytes(config, work)
     if _keeps_pattern(config, work):
@@ -280,9 +280,9 @@ def _weights_copied(work: Workload, weights: int) -> int:
 
 
 def _keeps_pattern(config: ModelConfig, work: Workload) -> bool:
-    """Whether attention is no fused kernel: with dropout, and in bfloat16 in a short context."""
-    is_short = _half(work) < _FULL and work.context <= _LONGEST_IN_BLOCKS
-    return config.dropout > 0 or is_short
+    """Whether attention is no fused kernel: with dropout, and in bfloat16 on a CPU if short."""
+    is_short = work.context <= _LONGEST_IN_BLOCKS
+    return config.dropout > 0 or (work.on_cpu and is_short and _half(work) < _FULL)
 
 
 def _places(config: ModelConfig, work: Workload) -> int:

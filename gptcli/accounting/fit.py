@@ -75,7 +75,7 @@ def _fit(
     batch = largest(lambda n: needs(work.with_batch(n)), limit)
     remedies: list[Remedy] = []
     if needs(work) > limit:
-        context = min(largest(lambda n: needs(work.with_context(n)), limit), work.context)
+        context = largest(lambda n: needs(work.with_context(min(n, work.context))), limit)
         choices = {
             **({f"--batch-size {batch}": work.with_batch(batch)} if batch else {}),
             **({f"--context {context}": work.with_context(context)} if context else {}),

@@ -113,4 +113,5 @@ def _micro_batch(config: ModelConfig, training: TrainConfig) -> Workload:
         training.batch_size,
         precision=training.precision,
         compiled=training.compile,
+        on_cpu=training.device == "cpu",
     )

@@ -21,7 +21,8 @@ class Workload:
     """``batch`` sequences of ``context`` tokens at once.
 
     ``dtype`` is that of weights and cache in generation; training holds its weights in
-    float32 and takes matrix products in ``precision``, its blocks ``compiled`` or not.
+    float32 and takes matrix products in ``precision``, its blocks ``compiled`` or not, with the
+    kernels of a CPU or of a GPU.
     """
 
     context: int
@@ -29,6 +30,7 @@ class Workload:
     dtype: str = "bfloat16"
     precision: Precision = "float32"
     compiled: bool = False
+    on_cpu: bool = True
 
     def __post_init__(self) -> None:
         check_whole("context", self.context, 1, LARGEST)

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from gptcli.data.questions import Pairs
 from gptcli.data.token_split import TokenSplit
 
-TOKENS_ON_CPU = 2560  # of rows that are learnt from together, with what fills them up
 _FILLING = 0  # any id: a causal model does not see what follows
 
 
@@ -81,8 +80,8 @@ def similar_lengths(
 ) -> Iterator[NDArray[np.int64]]:
     """The numbers of rows that are computed together: of similar length, so that little fills up.
 
-    As many as have ``most_tokens`` with what fills up the shorter ones, and no more than
-    ``most_rows``; one at least.
+    They have at most ``most_tokens``, with what fills up the shorter ones, and there are at most
+    ``most_rows`` of them; one at least.
     """
     order = np.argsort(lengths, kind="stable")
     in_order, first = lengths[order], 0

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gptcli.fast.dropout import drop
 
+LONGEST = 512  # tokens whose pattern is kept for the gradient, rather than computed again
 _QUERIES = 128  # of a block
 
 

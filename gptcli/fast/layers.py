@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from gptcli.fast.block_attention import attend_in_blocks
+from gptcli.fast.block_attention import LONGEST, attend_in_blocks
 from gptcli.fast.dropout import FastDropout, takes_fast_dropout
 from gptcli.model.attention import Attention, attend
 
@@ -23,7 +23,6 @@ _SMALL_HEAD = 64  # numbers
 _FEW_ROWS = 2  # up to here MKL is faster
 _MANY_ROWS = 64  # of a batch in training or evaluation; a step of sampling has fewer
 _ALIGNED = 64  # numbers of a row, which a GPU's fast products need
-LONGEST_IN_BLOCKS = 512  # tokens whose pattern is kept for the gradient, rather than recomputed
 _MANY_TEXTS, _FEW_KEYS = 64, 16  # that grow at once; products of fewer keys are slow
 
 
@@ -54,11 +53,12 @@ def attend_fast(
 ) -> Tensor:
     """``attend``; on a CPU by products where its kernel is slow, or has no dropout.
 
-    Training in bfloat16 has blocks of queries; beyond the contexts for which that is so, small
-    heads go by way of float32, whose kernel takes half as long for them. A new token of many
-    texts looks back by two batched products.
+    Texts in bfloat16 are read in blocks of queries. Where they are too long for that, small heads
+    go by way of float32, whose kernel takes half as long for them. A new token of many texts
+    looks back by two batched products.
     """
-    if takes_fast_dropout(query) if dropout else _takes_blocks(query, value, past):
+    in_blocks = takes_fast_dropout(query) if dropout else _takes_blocks(query, value, past)
+    if in_blocks:
         return attend_in_blocks(query, key, value, past, dropout)
     if past and _takes_products(query, key):
         return attend_from_one(query, key, value)
@@ -75,8 +75,7 @@ def _takes_blocks(query: Tensor, value: Tensor, past: int | None) -> bool:
         past == 0
         and value.dtype == torch.bfloat16
         and value.device.type == "cpu"
-        and 1 < query.shape[2] <= LONGEST_IN_BLOCKS
-        and torch.is_grad_enabled()
+        and 1 < query.shape[2] <= LONGEST
     )
 
 

@@ -27,6 +27,7 @@ from gptcli.runtime.directories import new_directory
 from gptcli.runtime.files import finite, write_json, write_text
 from gptcli.runtime.seeds import derive_seed
 from gptcli.tokenization.tokenizer import Tokenizer
+from gptcli.training.at_once import rows_at_once
 from gptcli.training.batch import Batch
 
 FOLDER = "blackbox"
@@ -81,11 +82,11 @@ def dissected(model: GPT, batch: Batch, config: TrainConfig) -> StepAnatomy:
         for micro in range(config.grad_accum):
             if model.config.dropout:
                 torch.manual_seed(derive_seed(config.seed, "dropout", batch.step, micro))
-            rows = slice(micro * config.batch_size, (micro + 1) * config.batch_size)
-            losses, counted = _losses(model, batch, rows, config)
-            (losses.sum() / batch.n_targets).backward()  # type: ignore[no-untyped-call]
-            sums.append(losses.detach().sum(1))
-            counts.append(counted.sum(1))
+            for rows in _together(micro, model, config):
+                losses, counted = _losses(model, batch, rows, config)
+                (losses.sum() / batch.n_targets).backward()  # type: ignore[no-untyped-call]
+                sums.append(losses.detach().sum(1))
+                counts.append(counted.sum(1))
     totals, targets = torch.cat(sums), torch.cat(counts)
     norms, whole = {name: _norm(part) for name, part in _parts(model)}, _norm(model)
     model.zero_grad()
@@ -178,6 +179,14 @@ def _watched(model: GPT, found: dict[str, _Seen]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _together(micro: int, model: GPT, config: TrainConfig) -> Iterator[slice]:
+    """The rows of a micro-batch that training computes together."""
+    first, end = micro * config.batch_size, (micro + 1) * config.batch_size
+    size = rows_at_once(config.batch_size, model.config, config.device)
+    for start in range(first, end, size):
+        yield slice(start, min(start + size, end))
 
 
 def _losses(model: GPT, batch: Batch, rows: slice, config: TrainConfig) -> tuple[Tensor, Tensor]:

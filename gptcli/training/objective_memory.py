@@ -15,9 +15,9 @@ from gptcli.config.objective import (
     is_policy,
 )
 from gptcli.config.training import TrainConfig
-from gptcli.data.answer_rows import TOKENS_ON_CPU
 from gptcli.errors import MemoryExhaustedError
 from gptcli.runtime.device import free_memory
+from gptcli.training.at_once import answer_tokens_at_once
 from gptcli.training.defaults import Material
 
 _FLOAT32 = 4  # bytes
@@ -66,9 +66,8 @@ def objective_memory(
     counts, own = ParameterCounts.of(model, objective), exact_count(model)
     n_rows = 2 * training.batch_size  # of a pair both answers
     if is_policy(objective):
-        n_rows = training.batch_size
-        if training.device == "cpu":
-            n_rows = min(n_rows, max(1, TOKENS_ON_CPU // material.longest_row))
+        most = answer_tokens_at_once(training.device) // material.longest_row
+        n_rows = int(min(training.batch_size, max(1, most)))
     shape = replace(model, block_size=min(model.block_size, material.longest_row))
     step = process_memory(shape, replace(training, batch_size=n_rows), 0)
     more, moments = counts.trained - own, step.optimizer // own

@@ -13,7 +13,7 @@ from gptcli.accounting.memory import TRAINING_BYTES_PER_PARAMETER, optimizer_byt
 from gptcli.accounting.parameters import exact_count
 from gptcli.accounting.process_memory import ProcessMemory, process_memory
 from gptcli.config.model import ModelConfig
-from gptcli.config.objective import LM, GroupPolicy, ObjectiveConfig
+from gptcli.config.objective import LM, GroupPolicy, ObjectiveConfig, is_policy
 from gptcli.config.training import TrainConfig
 from gptcli.data.dataset import Dataset
 from gptcli.errors import MemoryExhaustedError
@@ -21,13 +21,14 @@ from gptcli.evaluation.evaluation_pass import tokens_per_batch
 from gptcli.runtime.device import free_memory, memory_errors
 from gptcli.runtime.disk_space import check_room
 from gptcli.runtime.escapes import typed
+from gptcli.training.at_once import rows_at_once
 from gptcli.training.defaults import Material
 from gptcli.training.ngram_teacher import teacher_bytes
 from gptcli.training.objective_memory import objective_memory
-from gptcli.training.step import rows_at_once
 
 _FLOAT32 = 4  # bytes
 _GB = 1e9
+_SMALLER = "begin with a smaller model"
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,15 @@ def training_memory_errors(
         way = smaller(model, training, limit, resumed, parts)
     else:
         cause = f"--batch-size {training.batch_size} of --objective {objective.name}"
-        way = _half_batch(training)
+        is_cut = is_policy(objective) and training.device == "cpu"
+        way = _SMALLER if is_cut else _half_batch(training)
     with memory_errors(cause, way, training.device):
         yield
 
 
 def _half_batch(training: TrainConfig) -> str:
     if training.batch_size == 1:
-        return "begin with a smaller model"
+        return _SMALLER
     half, rows = training.batch_size // 2, training.rows_per_iter
     return f"begin again with --batch-size {half} --grad-accum {-(-rows // half)}"
 
@@ -202,10 +204,12 @@ def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int, parts:
     It is 0 where none fits.
     """
 
-    def needs(batch: int) -> int:
-        return _memory(model, replace(training, batch_size=batch), parts=parts).peak
+    most = rows_at_once(training.batch_size, model, training.device)  # more need no more
 
-    batch = min(largest(needs, limit), training.batch_size - 1)
+    def needs(batch: int) -> int:
+        return _memory(model, replace(training, batch_size=min(batch, most)), parts=parts).peak
+
+    batch = min(largest(needs, limit), most - 1)
     while batch > 0 and training.rows_per_iter % batch:
         batch -= 1
     return batch

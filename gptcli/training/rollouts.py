@@ -3,7 +3,6 @@
 B answers, A tokens in the longest of them.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,12 +13,13 @@ from torch import Tensor
 
 from gptcli.config.objective import GroupPolicy, PolicyConfig
 from gptcli.config.sampling import SamplingConfig
-from gptcli.data.answer_rows import TOKENS_ON_CPU, AnswerRows, similar_lengths
+from gptcli.data.answer_rows import AnswerRows, similar_lengths
 from gptcli.data.order import ItemOrder, Numbers
 from gptcli.data.questions import QuestionBatch, Questions, questions_of
 from gptcli.data.token_split import TokenSplit
 from gptcli.evaluation.answering import Answers, AnswerWriter
 from gptcli.runtime.seeds import derive_seed
+from gptcli.training.at_once import answer_tokens_at_once
 from gptcli.training.protocol import CheckStop, StepValues
 from gptcli.training.training_run import TrainingRun
 
@@ -72,11 +72,10 @@ class MicroBatch:
 def micro_batches(rows: AnswerRows, is_used: Tensor, size: int) -> list[MicroBatch]:
     """The rows that are used, (B,), at most ``size`` at once; those of similar length are together.
 
-    So little is computed for what fills up the shorter ones. On a CPU there are no more at once
-    than its caches have room for.
+    So little is computed for what fills up the shorter ones.
     """
     device = is_used.device
-    most_tokens = TOKENS_ON_CPU if device.type == "cpu" else math.inf
+    most_tokens = answer_tokens_at_once(device.type)
     numbers = np.flatnonzero(is_used.cpu().numpy())
     made = []
     for chosen in similar_lengths(rows.ends[numbers], most_tokens, size):

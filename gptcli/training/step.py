@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gptcli.config.model import ModelConfig
 from gptcli.config.training import Precision, TrainConfig
 from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
@@ -20,6 +19,7 @@ from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
 from gptcli.runtime.device import autocast
 from gptcli.runtime.world import ALONE, World
 from gptcli.training.accumulation import Accumulation
+from gptcli.training.at_once import rows_at_once
 from gptcli.training.batch import Batch
 from gptcli.training.ngram_teacher import NgramTeacher
 from gptcli.training.optimizers import Optimizers, set_rates, skip_updates_if
@@ -32,7 +32,6 @@ SoftTargets = tuple[Tensor, Tensor]
 """A teacher's distributions, (B, T, V), and the share of every target that they take, ()."""
 
 _SMALL = 50_000_000  # parameters
-_NUMBERS_AT_ONCE = 1_600_000  # of the stream, which stay within a CPU's caches
 
 # (model, tokens, counted, precision) -> loss, as ``batch_loss`` or what was compiled of it.
 _BatchLoss = Callable[[GPT, Tensor, Tensor | None, Precision], Tensor]
@@ -82,7 +81,7 @@ class _TargetWeights:
     scale: float
 
     def of(self, rows: slice, share: float = 1.0) -> "_TargetWeights":
-        """The weights of some of the rows, which are a ``share`` of those that have a mean loss."""
+        """Those of some of the rows; without a mask their mean loss counts by their ``share``."""
         if self.mask is None:
             return _TargetWeights(None, self.scale * share)
         return _TargetWeights(self.mask[rows], self.scale)
@@ -260,17 +259,6 @@ class Stepper:
         """Clip the gradient to the global norm ``grad_clip``; returns the norm before."""
         limit = self.config.grad_clip or math.inf
         return whole_tensor(torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit))
-
-
-def rows_at_once(n_rows: int, model: ModelConfig, device: str) -> int:
-    """How many rows of a micro-batch are computed together.
-
-    On a CPU what a large batch keeps does not fit into the caches, and its memory is new in
-    every step. In parts it is faster, and the gradient is the same sum.
-    """
-    most = max(1, _NUMBERS_AT_ONCE // (model.block_size * model.n_embd))
-    n_parts = -(-n_rows // most) if device == "cpu" else 1
-    return -(-n_rows // n_parts)
 
 
 def _is_small(model: GPT) -> bool:

@@ -88,5 +88,6 @@ def test_each_switch_is_counted(switches: dict[str, object]) -> None:
     check(config, "float32")
 
 
-def test_compiled_blocks_keep_what_is_counted() -> None:
-    check(model_of("llama"), "bfloat16", compiled=True)
+@pytest.mark.parametrize("block_size", [128, 300])
+def test_compiled_blocks_keep_what_is_counted(block_size: int) -> None:
+    check(model_of("llama", block_size=block_size), "bfloat16", compiled=True)

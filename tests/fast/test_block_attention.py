@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptcli.accounting import activations
 from gptcli.config.model import ModelConfig
 from gptcli.fast import block_attention
-from gptcli.fast.block_attention import attend_in_blocks
+from gptcli.fast.block_attention import LONGEST, attend_in_blocks
 from gptcli.fast.dropout import drop
-from gptcli.fast.layers import LONGEST_IN_BLOCKS, attend_fast, use_fast_layers
+from gptcli.fast.layers import attend_fast, use_fast_layers
 from gptcli.model.attention import attend
 from gptcli.model.initialization import new_model
 
@@ -69,7 +70,22 @@ def test_dropout_takes_weights_out_of_the_pattern(keys: int, past: int | None) -
         torch.testing.assert_close(one, other)
 
 
-def test_it_goes_on_behind_a_past_as_the_fused_kernel_does() -> None:
+def test_dropout_in_blocks_draws_block_after_block(monkeypatch) -> None:
+    monkeypatch.setattr(block_attention, "_QUERIES", 4)
+    parts = heads()
+    torch.manual_seed(5)
+    masks = torch.zeros(8, T, T, dtype=torch.float64)
+    for first, end in ((0, 4), (4, 8), (8, 9)):
+        ones = torch.ones(8, end - first, end, dtype=torch.float64)
+        masks[:, first:end, :end] = drop(ones, 0.3)
+    torch.manual_seed(5)
+    found = attend_in_blocks(*parts, 0, 0.3)
+    torch.testing.assert_close(found, textbook(*parts, 0, masks.view(2, 4, T, T)))
+
+
+@pytest.mark.parametrize("size", [2, 128])
+def test_it_goes_on_behind_a_past_as_the_fused_kernel_does(monkeypatch, size: int) -> None:
+    monkeypatch.setattr(block_attention, "_QUERIES", size)
     query, key, value = heads(2)
     later = query[:, :, 4:]
     for queries, past in ((query, 0), (query, None), (later, 4)):
@@ -77,7 +93,7 @@ def test_it_goes_on_behind_a_past_as_the_fused_kernel_does() -> None:
         torch.testing.assert_close(found, attend(queries, key, value, past, 0.0))
 
 
-@pytest.mark.parametrize("context", [2, 130, LONGEST_IN_BLOCKS])
+@pytest.mark.parametrize("context", [2, 130, LONGEST])
 def test_training_in_bfloat16_stays_near_float64(context: int) -> None:
     generator = torch.Generator().manual_seed(3)
     exact = torch.randn(3, 2, 4, context, 32, generator=generator, dtype=torch.float64)
@@ -94,21 +110,31 @@ def test_training_in_bfloat16_stays_near_float64(context: int) -> None:
         torch.testing.assert_close(one.double(), other, rtol=0.05, atol=0.02 * largest)
 
 
-def test_only_training_in_bfloat16_takes_it_without_dropout(monkeypatch) -> None:
+def test_only_short_texts_in_bfloat16_take_it_without_dropout(monkeypatch) -> None:
     taken = []
 
     def watched(query: Tensor, *rest: object) -> Tensor:
-        taken.append(query.dtype)
+        taken.append(query.shape[2])
         return attend_in_blocks(query, *rest)
 
     monkeypatch.setattr("gptcli.fast.layers.attend_in_blocks", watched)
-    config = ModelConfig(n_layer=1, n_head=2, n_embd=8, block_size=6, vocab_size=5)
+    config = ModelConfig(n_layer=1, n_head=2, n_embd=8, block_size=LONGEST + 1, vocab_size=5)
     model = use_fast_layers(new_model(config, 1)).train()
-    ids = torch.zeros(2, 6, dtype=torch.long)
-    model(ids)
-    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
-        model(ids)
-    assert not taken
+    ids = torch.zeros(2, LONGEST + 1, dtype=torch.long)
+    model(ids[:, :6])
     with torch.autocast("cpu", torch.bfloat16):
         model(ids)
-    assert taken == [torch.bfloat16]
+        model(ids[:, :1])
+    assert not taken
+    with torch.autocast("cpu", torch.bfloat16):
+        learnt = model(ids[:, :6])
+        with torch.no_grad():
+            assert torch.equal(model(ids[:, :6]), learnt), "a reference has the same digits"
+    assert taken == [6, 6]
+
+
+def test_memory_is_counted_with_the_same_sizes() -> None:
+    assert (activations._LONGEST_IN_BLOCKS, activations._QUERIES) == (
+        LONGEST,
+        block_attention._QUERIES,
+    )

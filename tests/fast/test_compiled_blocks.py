@@ -6,6 +6,7 @@ import torch
 from gptcli.config.model import ModelConfig
 from gptcli.errors import ResourceError
 from gptcli.families.registry import FAMILIES
+from gptcli.fast import block_attention
 from gptcli.fast.compiled_blocks import (
     check_compiler,
     compile_blocks,
@@ -52,6 +53,18 @@ def test_gradients_and_names_are_those_of_the_model(tmp_path, monkeypatch) -> No
     assert kept.stat().st_mode & 0o077 == 0
     with uncompiled(True), torch.inference_mode():
         assert torch.equal(compiled(IDS[:, :-1]), plain(IDS[:, :-1]))
+
+
+def test_in_bfloat16_attention_in_blocks_is_compiled_with_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(block_attention, "_QUERIES", 7)  # three blocks
+    plain, compiled = filled(), filled()
+    compile_blocks(compiled)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, found = gradients(plain), gradients(compiled)
+    for name, gradient in expected.items():
+        error = float((found[name] - gradient).norm())
+        assert error < 0.03 * float(gradient.norm()), name
 
 
 def test_a_compiler_that_does_not_work_is_named(tmp_path, monkeypatch) -> None:

@@ -35,7 +35,8 @@ def test_a_step_gives_the_logits_and_the_cache_of_the_model(any_model, randomize
             step = DecodingStep(packed(model, len(ids)))
             found = step(new, positions, *stepped.tensors)
             scale = expected.abs().max().clamp(min=1)  # large where nothing is normalised
-            torch.testing.assert_close(found / scale, expected / scale, rtol=1e-4, atol=1e-5)
+            rtol = 1e-4 if config.norm != "none" else 1e-3  # which amplifies every rounding
+            torch.testing.assert_close(found / scale, expected / scale, rtol=rtol, atol=1e-5)
         for before, after in zip(kept.tensors, stepped.tensors, strict=True):
             for expected, found in zip(before, after, strict=True):
                 scale = expected.abs().max().clamp(min=1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gptcli.errors import CheckpointError
+from gptcli.training import at_once
 from gptcli.training.blackbox import FOLDER, dissected, keep_step, read_kept
 from gptcli.training.training_run import TrainingRun
 
@@ -19,8 +20,11 @@ def keep(training: TrainingRun, step: int) -> Path:
 
 
 @pytest.mark.parametrize("given", [{}, {"grad_accum": 2, "dropout": 0.3}], ids=["plain", "dropout"])
-def test_a_repeated_step_is_the_step(begin, given) -> None:
+@pytest.mark.parametrize("rows", [3, 100], ids=["in parts", "whole"])
+def test_a_repeated_step_is_the_step(begin, monkeypatch, given, rows: int) -> None:
     training = begin("a", family="gpt2", **given)
+    config = training.model.config
+    monkeypatch.setattr(at_once, "_NUMBERS", rows * config.block_size * config.n_embd)
     stepper = training.stepper()
     stepper.advance(0)
     kept = read_kept(keep(training, 1), "cpu")

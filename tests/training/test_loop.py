@@ -28,7 +28,7 @@ from gptcli.fast.compiled_blocks import has_compiler
 from gptcli.model.initialization import new_model
 from gptcli.runtime.seeds import derive_seed
 from gptcli.runtime.signals import StopRequest
-from gptcli.training import step
+from gptcli.training import at_once
 from gptcli.training.defaults import resolve
 from gptcli.training.loop import run_training
 from gptcli.training.reporter import EvaluationReport, Reporter, StepReport
@@ -169,6 +169,7 @@ def test_learnt_weights_are_the_best_even_if_step_0_was_better(
 def test_without_steps_the_untrained_model_is_the_result(begin, dataset) -> None:
     training = begin("a", max_iters=0)
     assert run(training).saves == [0]
+    assert not (training.directory / "loss.svg").exists(), "nothing is there to be drawn"
     assert weights_step(training.directory) == WeightsStep(0, 0)
     published = load_weights(training.directory, training.model.config)
     fresh = new_model(training.model.config, derive_seed(1337, "weights")).state_dict()
@@ -247,11 +248,13 @@ def test_a_batch_that_is_computed_in_parts_equals_the_whole(begin, monkeypatch, 
     whole = begin("whole", batch_size=8, **given)
     run(whole)
     config = whole.model.config
-    monkeypatch.setattr(step, "_NUMBERS_AT_ONCE", 3 * config.block_size * config.n_embd)
-    assert step.rows_at_once(8, config, "cpu") == 3
-    assert step.rows_at_once(8, config, "cuda") == 8
+    monkeypatch.setattr(at_once, "_NUMBERS", 3 * config.block_size * config.n_embd)
+    assert at_once.rows_at_once(8, config, "cpu") == 3
+    assert at_once.rows_at_once(8, config, "cuda") == 8
     parts = begin("parts", batch_size=8, **given)
     run(parts)
+    losses = ([line["loss"] for line in logged(one) if "loss" in line] for one in (whole, parts))
+    torch.testing.assert_close(*losses, rtol=1e-4, atol=0)
     for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 

@@ -16,7 +16,7 @@ from gptcli.data.dataset import Dataset
 from gptcli.data.order import WindowOrder
 from gptcli.errors import DataError, TrainingStopped
 from gptcli.runtime.signals import StopRequest
-from gptcli.training import step
+from gptcli.training import at_once
 from gptcli.training.defaults import resolve
 from gptcli.training.estimate import estimate_seconds
 from gptcli.training.loop import run_training
@@ -137,7 +137,7 @@ def test_micro_batches_weigh_every_target_of_the_step_the_same(
         assert parts[0] == pytest.approx(whole[0], rel=1e-6)
         torch.testing.assert_close(parts[1], whole[1], rtol=1e-5, atol=1e-7)
     for numbers in (1, 3 * 24 * 32):  # a row at once; three of the eight, so that the last are two
-        monkeypatch.setattr(step, "_NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr(at_once, "_NUMBERS", numbers)
         parts = one_step(start(dataset, f"at-once-{numbers}"))
         assert parts[0] == pytest.approx(whole[0], rel=1e-6)
         torch.testing.assert_close(parts[1], whole[1], rtol=1e-5, atol=1e-7)

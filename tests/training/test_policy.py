@@ -15,6 +15,7 @@ from gptcli.checkpoint.resume import Progress
 from gptcli.config.model import ModelConfig
 from gptcli.config.objective import GroupPolicy, PolicyConfig, ProximalPolicy
 from gptcli.config.training import TrainConfig
+from gptcli.data.answer_rows import AnswerRows
 from gptcli.data.dataset import Dataset
 from gptcli.data.questions import QuestionBatch
 from gptcli.errors import CheckpointError, DivergedError
@@ -23,6 +24,7 @@ from gptcli.evaluation.rewards import exact_reward
 from gptcli.model.gpt import GPT
 from gptcli.model.initialization import new_model
 from gptcli.runtime.directories import NewDirectory
+from gptcli.training import at_once
 from gptcli.training import group_policy as grpo
 from gptcli.training import proximal_policy as ppo
 from gptcli.training.group_policy import GroupPolicyTraining
@@ -31,6 +33,7 @@ from gptcli.training.optimizers import make_optimizers, optimizer_tensors, resto
 from gptcli.training.policy import PolicyTraining
 from gptcli.training.protocol import StopAsked
 from gptcli.training.proximal_policy import ProximalPolicyTraining, explained_variance
+from gptcli.training.rollouts import micro_batches
 from gptcli.training.training_run import TrainingRun
 
 ARMS = torch.tensor([0.0, 1.0, 0.3, 0.7, 0.5])
@@ -250,14 +253,24 @@ def test_a_step_of_ppo_is_that_of_plain_loops(start, sums) -> None:
 
 
 @each_objective
-def test_micro_batches_add_up_to_the_whole(start, objective) -> None:
+def test_micro_batches_add_up_to_the_whole(start, objective, monkeypatch) -> None:
     found = []
-    for size, count in ((16, 1), (4, 4)):
+    for size, count, tokens in ((16, 1, 2560), (4, 4, 2560), (16, 1, 40)):
+        monkeypatch.setattr(at_once, "_ANSWER_TOKENS", tokens)
         _, ours = unclipped(start, objective, batch_size=size, grad_accum=count)
         gradients = given_gradients(ours._learners[0])
         ours.advance(0)
         found.append(gradients[: len(gradients) // objective.epochs])
-    assert_alike(found[0], [one.double() for one in found[1]])
+    for other in found[1:]:
+        assert_alike(found[0], [one.double() for one in other])
+
+
+def test_answers_are_in_parts_of_so_many_tokens_on_a_cpu(monkeypatch) -> None:
+    monkeypatch.setattr(at_once, "_ANSWER_TOKENS", 20)
+    rows = AnswerRows.of([[1, 2]] * 5, [[3] * length for length in (8, 2, 3, 1, 2)])
+    parts = micro_batches(rows, torch.tensor([True, True, True, False, True]), 16)
+    assert [part.numbers.tolist() for part in parts] == [[1, 4, 2], [0]]
+    assert len(micro_batches(rows, torch.ones(5, dtype=torch.bool), 2)) == 3
 
 
 @each_objective

@@ -15,6 +15,7 @@ from gptcli.errors import MemoryExhaustedError
 from gptcli.runtime.device import free_memory
 from gptcli.runtime.signals import StopRequest
 from gptcli.training import preflight as subject
+from gptcli.training.at_once import rows_at_once
 from gptcli.training.loop import run_training
 from gptcli.training.preflight import check_fits, preflight, smaller, training_memory_errors
 
@@ -84,6 +85,21 @@ def test_a_batch_that_fits_is_named_and_the_next_larger_one_does_not(free) -> No
     assert needs(MODEL, replace(TRAINING, batch_size=larger)) > limit
 
 
+@pytest.mark.parametrize("batch_size", [48, 97, 144])
+def test_a_batch_that_is_named_fits_although_large_ones_are_computed_in_parts(
+    batch_size: int,
+) -> None:
+    training = replace(TRAINING, device="cpu", batch_size=batch_size)
+    most = rows_at_once(batch_size, MODEL, "cpu")
+    assert 2 < most < 25
+    for rows in range(1, most):
+        limit = needs(MODEL, replace(training, batch_size=rows))
+        advice = smaller(MODEL, training, limit)
+        batch, accumulated = map(int, re.findall(r"\d+", advice))
+        assert batch * accumulated == 2 * batch_size
+        assert needs(MODEL, replace(training, batch_size=batch)) <= limit
+
+
 def test_where_no_batch_fits_a_shorter_context_is_named_then_a_smaller_model() -> None:
     one = replace(TRAINING, batch_size=1)
     limit = needs(replace(MODEL, block_size=64), one)
@@ -140,7 +156,7 @@ def test_the_distributions_of_a_teacher_are_counted_and_left_to_the_batch(monkey
     limit = needs(MODEL, taught) + table
     monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: limit - 1)
     check_fits(MODEL, replace(taught, ngram_teacher=0.0), 10**6)
-    with pytest.raises(MemoryExhaustedError, match="--batch-size 32 --grad-accum 3"):
+    with pytest.raises(MemoryExhaustedError, match="--batch-size 16 --grad-accum 6"):
         check_fits(MODEL, taught, 10**6)
     monkeypatch.setattr("gptcli.runtime.device.free_host_memory", lambda: limit)
     check_fits(MODEL, taught, 10**6)

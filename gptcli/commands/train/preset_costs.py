@@ -11,6 +11,7 @@ from gptcli.commands.view.numbers import duration
 from gptcli.commands.view.tables import Amount, Figure, Table, records
 from gptcli.config.training import Precision, TrainConfig
 from gptcli.families.registry import PRESETS
+from gptcli.training.at_once import rows_at_once
 from gptcli.training.defaults import usual_batch
 from gptcli.training.estimate import Pace
 from gptcli.training.recipe import usual_rate
@@ -68,7 +69,9 @@ def _costs(device: str, precision: Precision, pace: Pace) -> list[_Cost]:
         model, n_params = preset.model, exact_count(preset.model)
         batch, accum = usual_batch(preset, device)
         seconds = _ITERATIONS * pace.iteration_seconds(model, batch * accum)
-        work = Workload(model.block_size, batch, precision=precision)
+        rows = rows_at_once(batch, model, device)
+        on_cpu = device == "cpu"
+        work = Workload(model.block_size, rows, precision=precision, on_cpu=on_cpu)
         optimizer = preset.training.get("optimizer", TrainConfig.optimizer)
         measured = preset.measured
         costs.append(
