@@ -15,16 +15,16 @@ cd "$folder"
 echo "folder: $folder"
 
 size='--n-layer 4 --n-embd 128'
-base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 130' # half of them right
+base='--time-budget 40s' tuned='--time-budget 150s' sums='--max-iters 145' # half of them right
 fast='--optimizer muon' # which here learns in half the steps of AdamW
 answers='--lr 0.004 --embedding-lr 0.004 --head-lr 0.004 --vector-lr 0.004' # measured for few tokens
 pairs='--eval-interval 281 --eval-batches 16' preferred='--max-iters 320'
-rewarded='--max-iters 45' chats='' policy='' limit=''
+rewarded='--max-iters 45' graded='--max-iters 260' chats='' limit=''
 if [ -n "${QUICK:-}" ]; then
     size='--n-layer 1 --n-head 2 --n-embd 16'
     base='--max-iters 2 --eval-interval 2 --eval-batches 1 --batch-size 4'
     tuned=$base sums=$base pairs='--max-iters 1 --batch-size 8' preferred='' chats='--count 300' limit='--limit 8'
-    policy='--max-iters 1 --batch-size 8 --eval-batches 1' rewarded=$policy
+    rewarded='--max-iters 1 --batch-size 8 --eval-batches 1' graded=$rewarded
 fi
 
 # Shows a command and runs it.
@@ -72,7 +72,7 @@ step prepare python --val-fraction 0.01 --out data/base
 
     step prepare addition --digits 2
     run=addition trained --data data/addition --family llama $size $fast $sums
-    run=grpo trained --objective grpo --init-from runs/addition --data data/addition $policy
+    run=grpo trained --objective grpo --init-from runs/addition --data data/addition $graded
 
     measured base.figures runs/base --data data/base
     measured reward.figures runs/reward --data data/preferences
