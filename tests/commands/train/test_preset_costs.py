@@ -9,6 +9,7 @@ from gptcli.accounting.memory import training_memory
 from gptcli.accounting.workload import Workload
 from gptcli.families.registry import PRESETS
 from gptcli.runtime.device import choose_precision
+from gptcli.training.at_once import rows_at_once
 
 PRECISION = choose_precision("auto", "cpu").value
 
@@ -30,8 +31,10 @@ def test_the_list_is_json_with_exact_numbers(cli) -> None:
     assert document["schema"] == "gptcli.preset-costs/1"
     one = next(one for one in document["presets"] if one["preset"] == "gpt2-xl")
     assert one["params"] == 1_557_611_200
-    work = Workload(one["block_size"], one["batch_size"], precision=PRECISION)
-    assert one["training_bytes"] == training_memory(PRESETS["gpt2-xl"].model, work).peak
+    model = PRESETS["gpt2-xl"].model
+    rows = rows_at_once(one["batch_size"], model, "cpu")
+    work = Workload(one["block_size"], rows, precision=PRECISION)
+    assert one["training_bytes"] == training_memory(model, work).peak
     assert one["training_bytes"] > 12 * one["params"]
     assert one["seconds_per_1000"] > 0
     assert one["val_loss"] is None
