@@ -21,7 +21,8 @@ from gptcli.families.shapes import parameters
 
 _FULL = 4  # bytes in float32, in which stream, norms and losses are kept throughout
 _FUSED_IN_HALF = 64  # head size from which the attention kernel takes bfloat16
-_LONGEST_IN_BLOCKS, _QUERIES = 512, 128  # tokens; of fast/block_attention.py
+# Tokens of fast/block_attention.py, in bfloat16 and, of small heads, in float32.
+_LONGEST_IN_BLOCKS, _LONGEST_IN_FLOAT32, _QUERIES = 512, 96, 128
 
 
 @dataclass(frozen=True)
@@ -280,9 +281,12 @@ def _weights_copied(work: Workload, weights: int) -> int:
 
 
 def _keeps_pattern(config: ModelConfig, work: Workload) -> bool:
-    """Whether attention is no fused kernel: with dropout, and in bfloat16 on a CPU if short."""
-    is_short = work.context <= _LONGEST_IN_BLOCKS
-    return config.dropout > 0 or (work.on_cpu and is_short and _half(work) < _FULL)
+    """Whether attention is no fused kernel: with dropout, and on a CPU if the text is short."""
+    is_small = config.head_size < _FUSED_IN_HALF
+    longest = _LONGEST_IN_FLOAT32 if is_small else 0
+    if _half(work) < _FULL:
+        longest = _LONGEST_IN_BLOCKS
+    return config.dropout > 0 or (work.on_cpu and work.context <= longest)
 
 
 def _places(config: ModelConfig, work: Workload) -> int:

@@ -12,11 +12,13 @@ from gptcli.config.checks import check_choice
 from gptcli.config.training import Precision
 from gptcli.generation.loaded_model import LoadedModel, load_model
 from gptcli.runtime.device import choose_device, choose_precision, memory_errors
+from gptcli.runtime.freed_memory import keep_freed_memory
 
 
 def chosen_device(asked: str) -> str:
-    """Choose the device; a note gives the reason."""
+    """Choose the device; a note gives the reason. What it computes may keep freed memory."""
     choice = choose_device(asked)
+    keep_freed_memory()
     if asked == "auto":
         note(f"device: {choice.value} ({choice.reason})")
     return choice.value

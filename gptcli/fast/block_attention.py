@@ -1,9 +1,9 @@
 """Attention on a CPU by plain products, block after block of the queries.
 
 torch's fused kernel has no dropout on a CPU, and in bfloat16 it takes two to three times as long
-as these products. A block of queries meets the keys up to its own end alone, so that of the square
-above the diagonal little is computed. The pattern is kept for the gradient, which a long context
-has no room for.
+as these products; in float32 half as long again for small heads in short texts. A block of
+queries meets the keys up to its own end alone, so that of the square above the diagonal little
+is computed. The pattern is kept for the gradient, which a long context has no room for.
 """
 
 import math
@@ -14,6 +14,7 @@ from torch import Tensor
 from gptcli.fast.dropout import drop
 
 LONGEST = 512  # tokens whose pattern is kept for the gradient, rather than computed again
+LONGEST_IN_FLOAT32 = 96
 _QUERIES = 128  # of a block
 
 

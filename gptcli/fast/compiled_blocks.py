@@ -52,7 +52,7 @@ def compile_blocks(model: GPT) -> None:
     It is kept in a folder that is this user's alone, since it is code: ResourceError where
     there can be none.
     """
-    _use_private_cache()
+    _prepare()
     for block in model.blocks:
         block.compile(dynamic=False)
 
@@ -66,7 +66,7 @@ def compiled(
     small model take less time than Python needs to start them. The gradients must then have
     memory of their own, which is zeroed after a step and not given back.
     """
-    _use_private_cache()
+    _prepare()
     mode = "reduce-overhead" if is_replayed else None
     return torch.compile(function, dynamic=False, mode=mode)
 
@@ -76,10 +76,19 @@ def uncompiled(is_compiled: bool) -> AbstractContextManager[object]:
     return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
 
 
-def _use_private_cache() -> None:
+def _prepare() -> None:
+    """Have what is compiled kept in the private folder, for the instructions that the CPU has.
+
+    torch would compile a program for each set of them, to see whether the compiler knows it,
+    which takes four seconds; ``check_compiler`` finds out with the one that is used.
+    """
+    from torch._inductor import config  # noqa: PLC0415  it imports all of the compiler
+
     folder = cache_folder() / "blocks"
     make_private(folder)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    if config.cpp.vec_isa_ok is None:  # the user may have said so
+        config.cpp.vec_isa_ok = True
 
 
 def _increment(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from gptcli.fast.block_attention import LONGEST, attend_in_blocks
+from gptcli.fast.block_attention import LONGEST, LONGEST_IN_FLOAT32, attend_in_blocks
 from gptcli.fast.dropout import FastDropout, takes_fast_dropout
 from gptcli.model.attention import Attention, attend
 
@@ -53,9 +53,9 @@ def attend_fast(
 ) -> Tensor:
     """``attend``; on a CPU by products where its kernel is slow, or has no dropout.
 
-    Texts in bfloat16 are read in blocks of queries. Where they are too long for that, small heads
-    go by way of float32, whose kernel takes half as long for them. A new token of many texts
-    looks back by two batched products.
+    Texts in bfloat16 are read in blocks of queries, and so are short ones by small heads in
+    float32. Where they are too long for that, small heads go by way of float32, whose kernel
+    takes half as long for them. A new token of many texts looks back by two batched products.
     """
     in_blocks = takes_fast_dropout(query) if dropout else _takes_blocks(query, value, past)
     if in_blocks:
@@ -71,12 +71,10 @@ def attend_fast(
 
 
 def _takes_blocks(query: Tensor, value: Tensor, past: int | None) -> bool:
-    return (
-        past == 0
-        and value.dtype == torch.bfloat16
-        and value.device.type == "cpu"
-        and 1 < query.shape[2] <= LONGEST
-    )
+    is_half = value.dtype == torch.bfloat16
+    is_small = value.dtype == torch.float32 and query.shape[3] < _SMALL_HEAD
+    longest = LONGEST if is_half else LONGEST_IN_FLOAT32 if is_small else 0
+    return past == 0 and value.device.type == "cpu" and 1 < query.shape[2] <= longest
 
 
 def _takes_products(query: Tensor, key: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from gptcli.accounting import activations
 from gptcli.config.model import ModelConfig
 from gptcli.fast import block_attention
-from gptcli.fast.block_attention import LONGEST, attend_in_blocks
+from gptcli.fast.block_attention import LONGEST, LONGEST_IN_FLOAT32, attend_in_blocks
 from gptcli.fast.dropout import drop
 from gptcli.fast.layers import attend_fast, use_fast_layers
 from gptcli.model.attention import attend
@@ -110,7 +110,8 @@ def test_training_in_bfloat16_stays_near_float64(context: int) -> None:
         torch.testing.assert_close(one.double(), other, rtol=0.05, atol=0.02 * largest)
 
 
-def test_only_short_texts_in_bfloat16_take_it_without_dropout(monkeypatch) -> None:
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float32])
+def test_only_short_texts_take_it_without_dropout(monkeypatch, precision: torch.dtype) -> None:
     taken = []
 
     def watched(query: Tensor, *rest: object) -> Tensor:
@@ -118,23 +119,30 @@ def test_only_short_texts_in_bfloat16_take_it_without_dropout(monkeypatch) -> No
         return attend_in_blocks(query, *rest)
 
     monkeypatch.setattr("gptcli.fast.layers.attend_in_blocks", watched)
-    config = ModelConfig(n_layer=1, n_head=2, n_embd=8, block_size=LONGEST + 1, vocab_size=5)
+    longest = LONGEST if precision == torch.bfloat16 else LONGEST_IN_FLOAT32
+    config = ModelConfig(n_layer=1, n_head=2, n_embd=8, block_size=longest + 1, vocab_size=5)
     model = use_fast_layers(new_model(config, 1)).train()
-    ids = torch.zeros(2, LONGEST + 1, dtype=torch.long)
-    model(ids[:, :6])
-    with torch.autocast("cpu", torch.bfloat16):
+    ids = torch.zeros(2, longest + 1, dtype=torch.long)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
         model(ids)
         model(ids[:, :1])
-    assert not taken
-    with torch.autocast("cpu", torch.bfloat16):
+        assert not taken
         learnt = model(ids[:, :6])
         with torch.no_grad():
             assert torch.equal(model(ids[:, :6]), learnt), "a reference has the same digits"
     assert taken == [6, 6]
 
 
+def test_large_heads_in_float32_take_the_fused_kernel(monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.fast.layers.attend_in_blocks", None)
+    parts = [torch.ones(1, 1, 6, 64)] * 3
+    torch.testing.assert_close(attend_fast(*parts, 0, 0.0), parts[0])
+
+
 def test_memory_is_counted_with_the_same_sizes() -> None:
-    assert (activations._LONGEST_IN_BLOCKS, activations._QUERIES) == (
+    counted = (activations._LONGEST_IN_BLOCKS, activations._LONGEST_IN_FLOAT32)
+    assert (*counted, activations._QUERIES) == (
         LONGEST,
+        LONGEST_IN_FLOAT32,
         block_attention._QUERIES,
     )

@@ -130,6 +130,7 @@ def test_gradients_equal_those_of_transformers(family, randomized, random_ids, o
             expected = expected.t() if entry.transposed else expected
             rows = slice(entry.first_row, entry.first_row + entry.shape[0])
             got = ours[entry.parameter].grad[rows]
-            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
+            # The loss, and with it the first gradient, is in float32.
+            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
 
     check()

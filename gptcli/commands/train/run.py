@@ -39,6 +39,7 @@ from gptcli.errors import DivergedError, TrainingStopped
 from gptcli.evaluation.processes import joined
 from gptcli.runtime.device import choose_device
 from gptcli.runtime.directories import discarded_unless_committed, remove_stale
+from gptcli.runtime.freed_memory import keep_freed_memory
 from gptcli.runtime.locks import exclusive
 from gptcli.runtime.outputs import output_path
 from gptcli.runtime.process_start import process_began
@@ -160,6 +161,7 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
         check_processes(type(record.objective), job.world)
         device = request.device if request.is_given("device") else record.training.device
         choose_device(device)
+        keep_freed_memory()
         if request.fsdp:
             check_can_shard(record.training, job.world, record.objective)
         if record.training.compile and (request.fsdp or not can_compile(request, device)):
