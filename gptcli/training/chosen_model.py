@@ -152,9 +152,13 @@ def _built(start: Values, given: Values, base: Values, vocab_size: int) -> Model
         values.setdefault(name, base[name])
     if not values.get("lm_head", True):
         values.setdefault("n_embd", vocab_size)
+    if not values.keys() & {"n_head", "n_embd"}:
+        values["n_embd"] = base["n_embd"]
+        if not values.get("n_kv_head"):  # which must divide the number of heads
+            values["n_head"] = base["n_head"]
     if "n_head" not in values:
         is_rotary = values.get("positions") == "rotary"
-        values["n_head"] = _heads_for(values.get("n_embd"), base, even=is_rotary)
+        values["n_head"] = _heads_for(values["n_embd"], base, even=is_rotary)
     values.setdefault("n_embd", base["head_size"] * values["n_head"])
     model = ModelConfig(**values)
     _check_effect(changes, model)
@@ -179,12 +183,9 @@ def _check_effect(given: Values, model: ModelConfig) -> None:
             )
 
 
-def _heads_for(n_embd: int | None, base: Values, even: bool) -> int:
-    """The usual number of heads; where the width is given, heads of about the usual width.
-
-    ``even`` makes the width of a head even.
-    """
-    if n_embd is None or not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
+def _heads_for(n_embd: int, base: Values, even: bool) -> int:
+    """As many heads as have about the usual width; ``even`` makes the width of a head even."""
+    if not 1 <= n_embd <= LARGEST_SIZES["n_embd"]:
         return int(base["n_head"])
     whole = n_embd // 2 if even and n_embd % 2 == 0 else n_embd
     divisors = [n for n in range(1, whole + 1) if whole % n == 0]

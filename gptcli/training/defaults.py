@@ -27,6 +27,7 @@ from gptcli.training.recipe import (
     CPU_SECONDS,
     LEAST_WITH_MUON,
     NGRAM_TEACHER,
+    SMALL_VOCABULARY,
     Values,
     affordable_iters,
     most_iters,
@@ -118,7 +119,8 @@ def resolve(
     has_context = preset is not None or "block_size" in given
     longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
-    bases = {family: sizes(family, device, n_tokens, longest) for family in families}
+    brief = seconds if vocab_size <= SMALL_VOCABULARY else None
+    bases = {family: sizes(family, device, n_tokens, longest, brief) for family in families}
     choice = _choice(given, preset, vocab_size, device, bases)
     model, family = choice.model, family_of(choice.model).name
     is_plain = preset is None and device == "cpu"

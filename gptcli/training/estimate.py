@@ -176,9 +176,11 @@ def measure_pace(device: str, precision: Precision) -> Pace:
         eval_interval=1, device=device, precision=precision,
     )  # fmt: skip
     overhead = _iteration_seconds(_SMALL, config) / (_SMALL.n_layer + 1)
-    arithmetic = _iteration_seconds(_LARGE, config) - overhead * (_LARGE.n_layer + 1)
+    whole = _iteration_seconds(_LARGE, config)
+    # On a busy machine the overhead may seem to be all of it.
+    arithmetic = max(whole - overhead * (_LARGE.n_layer + 1), whole / 10)
     flops = _ROWS * sequence_flops(_LARGE, _LARGE.block_size).training_full
-    return Pace(overhead, flops / max(arithmetic, 1e-6))
+    return Pace(overhead, flops / arithmetic)
 
 
 def _iteration_seconds(shape: ModelConfig, config: TrainConfig) -> float:

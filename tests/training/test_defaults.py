@@ -47,6 +47,25 @@ def test_a_gpu_gets_the_lectures_values() -> None:
     assert (resolved.training.batch_size, resolved.training.max_iters) == (64, 5000)
 
 
+def shape(vocab_size: int = 65, **given_) -> tuple[int, int, int]:
+    model = resolve(given_, None, vocab_size, "cpu", "float32", 2).model
+    return model.n_layer, model.n_head, model.n_embd
+
+
+def test_a_short_time_is_for_a_small_model_of_characters() -> None:
+    assert shape(time_budget=60.0) == (4, 2, 128)
+    assert shape(time_budget=120.0) == (6, 2, 128)
+    assert shape(time_budget=600.0) == shape() == (6, 3, 192)
+    assert shape(4096, time_budget=60.0) == (6, 3, 192)
+    assert shape(time_budget=60.0, family="gpt2") == (6, 6, 192)
+
+
+def test_heads_and_width_follow_from_each_other() -> None:
+    assert shape(n_head=6) == (6, 6, 192)
+    assert shape(n_embd=96) == (6, 3, 96)
+    assert shape(time_budget=60.0, n_layer=6, n_head=6) == (6, 6, 192)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_lecture_preset_is_the_lectures_everywhere(device: str) -> None:
     resolved = fill(device, preset="lecture")
