@@ -16,9 +16,10 @@ from gptcli.runtime.freed_memory import keep_freed_memory
 
 
 def chosen_device(asked: str) -> str:
-    """Choose the device; a note gives the reason. What it computes may keep freed memory."""
+    """Choose the device; a note gives the reason. A CPU is told to keep freed memory."""
     choice = choose_device(asked)
-    keep_freed_memory()
+    if choice.value == "cpu":
+        keep_freed_memory()
     if asked == "auto":
         note(f"device: {choice.value} ({choice.reason})")
     return choice.value

@@ -6,6 +6,7 @@ On CUDA, where the loss over a large vocabulary is as dear, the whole loss is co
 """
 
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -32,7 +33,7 @@ def has_compiler(device: str) -> bool:
 
 
 def check_compiler(device: str) -> None:
-    """Compile a sum; ResourceError where there is no compiler, or one that does not work."""
+    """Compile a function; ResourceError where there is no compiler, or one that does not work."""
     if not has_compiler(device):
         if device.startswith("cuda"):
             raise ResourceError("Triton, which --compile needs, does not work with this GPU")
@@ -41,7 +42,7 @@ def check_compiler(device: str) -> None:
             "faster"
         )
     try:
-        compiled(_increment)(torch.zeros(2, device=device))
+        compiled(_example)(torch.zeros(2, device=device))
     except Exception as error:  # of the compiler, of the linker, of torch
         raise ResourceError(f"--compile does not work here: {reason_of(error)}") from error
 
@@ -77,19 +78,20 @@ def uncompiled(is_compiled: bool) -> AbstractContextManager[object]:
 
 
 def _prepare() -> None:
-    """Have what is compiled kept in the private folder, for the instructions that the CPU has.
+    """Have what is compiled kept in the private folder, for the instructions that an x86 CPU has.
 
-    torch would compile a program for each set of them, to see whether the compiler knows it,
-    which takes four seconds; ``check_compiler`` finds out with the one that is used.
+    torch would compile a program for most sets of them, to see whether the compiler knows them,
+    which takes four seconds; ``check_compiler`` finds out with those that are used.
     """
     from torch._inductor import config  # noqa: PLC0415  it imports all of the compiler
 
     folder = cache_folder() / "blocks"
     make_private(folder)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-    if config.cpp.vec_isa_ok is None:  # the user may have said so
+    is_x86 = platform.machine() in ("x86_64", "AMD64")
+    if is_x86 and config.cpp.vec_isa_ok is None:  # the user may have said so
         config.cpp.vec_isa_ok = True
 
 
-def _increment(x: Tensor) -> Tensor:
-    return x + 1
+def _example(x: Tensor) -> Tensor:
+    return x.exp() + 1  # with vectors, for which a library is needed

@@ -152,10 +152,11 @@ def _built(start: Values, given: Values, base: Values, vocab_size: int) -> Model
         values.setdefault(name, base[name])
     if not values.get("lm_head", True):
         values.setdefault("n_embd", vocab_size)
-    if not values.keys() & {"n_head", "n_embd"}:
-        values["n_embd"] = base["n_embd"]
-        if not values.get("n_kv_head"):  # which must divide the number of heads
-            values["n_head"] = base["n_head"]
+    usual = {name: base[name] for name in ("n_head", "n_embd")}
+    if values.get("n_kv_head"):  # it must divide the number of heads: rather many
+        usual["n_head"] = usual["n_embd"] // base["head_size"]
+    if all(values.get(name, value) == value for name, value in usual.items()):
+        values = {**usual, **values}
     if "n_head" not in values:
         is_rotary = values.get("positions") == "rotary"
         values["n_head"] = _heads_for(values["n_embd"], base, even=is_rotary)

@@ -27,9 +27,9 @@ from gptcli.training.recipe import (
     CPU_SECONDS,
     LEAST_WITH_MUON,
     NGRAM_TEACHER,
-    SMALL_VOCABULARY,
     Values,
     affordable_iters,
+    brief_seconds,
     most_iters,
     rounded,
     sizes,
@@ -119,8 +119,10 @@ def resolve(
     has_context = preset is not None or "block_size" in given
     longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
-    brief = seconds if vocab_size <= SMALL_VOCABULARY else None
-    bases = {family: sizes(family, device, n_tokens, longest, brief) for family in families}
+    brief = brief_seconds(seconds, vocab_size, n_tokens, given)
+    bases = {
+        family: sizes(family, device, n_tokens, longest, brief, vocab_size) for family in families
+    }
     choice = _choice(given, preset, vocab_size, device, bases)
     model, family = choice.model, family_of(choice.model).name
     is_plain = preset is None and device == "cpu"

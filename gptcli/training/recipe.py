@@ -8,6 +8,8 @@ The rule: the time and the text decide the size, the context and the repetitions
   more of it: 6 layers of 128 end at 1.438 instead of 1.449 in two minutes, 4 of them at 1.502
   instead of 1.566 in one. With a large vocabulary, whose head costs as much as the blocks, the
   usual size is best in two minutes, too.
+- With a vocabulary of tens of thousands the head takes most of a step, which then has a quarter
+  of the rows: on GPT-2's tokens a minute ends at 5.90 instead of 9.07.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
 - Where questions are answered, a context is at most as long as the longest of these documents,
   and a step has as many more rows: it sees about as many tokens, each document by itself. A
@@ -37,7 +39,8 @@ _FEWEST_STEPS = 300  # that a time may be cut short to: a text of few tokens tak
 
 BEST_FAMILY, CLASSIC_FAMILY = "nanochat", "gpt2"
 
-# Three heads of 64 take an eighth less time than six of 32, and learn a little better.
+# Three heads of 64 take an eighth less time than six of 32, and learn a little better. A number
+# of heads that is given is one of heads of 32, so that six of them do not make a wide model.
 _BEST_ON_CPU = {
     "n_layer": 6, "n_head": 3, "n_embd": 192, "head_size": 32,
     "block_size": 256, "batch_size": 16, "dropout": 0.0,
@@ -46,12 +49,15 @@ _CLASSIC_ON_CPU = {
     "n_layer": 6, "n_head": 6, "n_embd": 192, "head_size": 32,
     "block_size": 128, "batch_size": 16, "dropout": 0.0,
 }  # fmt: skip
-# For less than so many seconds, where the vocabulary is small.
+# For less than so many seconds, where the vocabulary is small and the text long enough.
 _BRIEFLY_ON_CPU = {
     90.0: {"n_layer": 4, "n_head": 2, "n_embd": 128},
     240.0: {"n_layer": 6, "n_head": 2, "n_embd": 128},
 }
-SMALL_VOCABULARY = 256
+_READS = 36_000  # tokens a second
+_SMALL_VOCABULARY = 256
+_LARGE_VOCABULARY = 16_384  # from here on a step has fewer rows
+_FEW_ROWS = 4
 _SHORT = 128  # tokens of a question with its answer
 _OF_SHORT_ON_CPU = {"n_layer": 4, "n_head": 4, "n_embd": 128}
 _ON_GPU = {
@@ -82,26 +88,43 @@ def usual_family(device: str) -> str:
     return BEST_FAMILY if device == "cpu" else CLASSIC_FAMILY
 
 
+def brief_seconds(
+    seconds: float | None, vocab_size: int, n_tokens: int | None, given: Values
+) -> float | None:
+    """The time of a run for which a smaller model may be better, None for any other.
+
+    Not where the smaller one would come to the end of the repetitions of its text, nor where it
+    would have few heads for the keys and values that are given.
+    """
+    if seconds is None or vocab_size > _SMALL_VOCABULARY or given.get("n_kv_head"):
+        return None
+    is_long = n_tokens is None or seconds * _READS <= MOST_EPOCHS * n_tokens
+    return seconds if is_long else None
+
+
 def sizes(
     family: str,
     device: str,
     n_tokens: int | None,
     longest_document: int | None = None,
-    seconds: float | None = None,
+    brief: float | None = None,
+    vocab_size: int = 0,
 ) -> Values:
     """Sizes of model and batch.
 
     ``head_size`` is the width of a head where either the number of heads or the width of the
     model is given, and the other follows. ``n_tokens`` is the length of the text, where it is
     known; ``longest_document`` that of the longest question with its answer, where the text is
-    made of such; ``seconds`` the time for a model of a small vocabulary, where that is given.
+    made of such; ``brief`` are the ``brief_seconds``; a ``vocab_size`` of 0 is not known.
     """
     values: dict[str, Any] = dict(_ON_GPU)
     if device == "cpu":
         values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
-        if family == BEST_FAMILY and seconds is not None:
-            fitting = (one for most, one in _BRIEFLY_ON_CPU.items() if seconds < most)
+        if family == BEST_FAMILY and brief is not None:
+            fitting = (one for most, one in _BRIEFLY_ON_CPU.items() if brief < most)
             values |= next(fitting, {})
+        if family == BEST_FAMILY and vocab_size >= _LARGE_VOCABULARY:
+            values["batch_size"] = _FEW_ROWS
     if longest_document is not None and longest_document < values["block_size"]:
         tokens = values["batch_size"] * values["block_size"]
         rows = 2 ** ((tokens // longest_document).bit_length() - 1)  # 256 learnt, 315 did not

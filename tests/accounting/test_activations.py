@@ -62,6 +62,13 @@ def test_blocks_keep_what_is_counted(family: str, dropout: float, precision: Pre
     check(model_of(family, **WIDE_HEADS, dropout=dropout), precision)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama", "nanochat"])
+def test_a_short_texts_pattern_is_counted_in_float32(family: str) -> None:
+    keys = {} if family == "gpt2" else {"n_kv_head": 1}
+    for sizes in ({}, keys, WIDE_HEADS):
+        check(model_of(family, **{**SIZES, **sizes, "block_size": 96}), "float32")
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 @pytest.mark.parametrize("block_size", [300, 600])
 def test_a_pattern_in_blocks_and_none_are_counted(block_size: int, dropout: float) -> None:

@@ -47,8 +47,8 @@ def test_a_gpu_gets_the_lectures_values() -> None:
     assert (resolved.training.batch_size, resolved.training.max_iters) == (64, 5000)
 
 
-def shape(vocab_size: int = 65, **given_) -> tuple[int, int, int]:
-    model = resolve(given_, None, vocab_size, "cpu", "float32", 2).model
+def shape(vocab_size: int = 65, n_tokens: int | None = None, **given_) -> tuple[int, int, int]:
+    model = resolve(given_, None, vocab_size, "cpu", "float32", 2, n_tokens).model
     return model.n_layer, model.n_head, model.n_embd
 
 
@@ -58,12 +58,30 @@ def test_a_short_time_is_for_a_small_model_of_characters() -> None:
     assert shape(time_budget=600.0) == shape() == (6, 3, 192)
     assert shape(4096, time_budget=60.0) == (6, 3, 192)
     assert shape(time_budget=60.0, family="gpt2") == (6, 6, 192)
+    assert shape(n_tokens=1_000_000, time_budget=120.0) == (6, 2, 128)
+    assert shape(n_tokens=100_000, time_budget=120.0) == (6, 3, 192), "its repetitions would end"
+
+
+def test_a_large_vocabulary_leaves_room_for_few_rows() -> None:
+    for vocab_size, rows in ((65, 16), (4096, 16), (50257, 4)):
+        assert resolve({}, None, vocab_size, "cpu", "float32", 2).training.batch_size == rows
 
 
 def test_heads_and_width_follow_from_each_other() -> None:
     assert shape(n_head=6) == (6, 6, 192)
     assert shape(n_embd=96) == (6, 3, 96)
     assert shape(time_budget=60.0, n_layer=6, n_head=6) == (6, 6, 192)
+
+
+def test_a_value_that_is_usual_changes_nothing() -> None:
+    assert shape(n_head=3) == shape(n_embd=192) == shape()
+    assert shape(time_budget=60.0, n_head=2) == shape(time_budget=60.0, n_embd=128) == (4, 2, 128)
+
+
+@pytest.mark.parametrize("keys", [1, 2, 3, 6])
+def test_keys_of_groups_have_many_heads_to_divide(keys: int) -> None:
+    for time in ({}, {"time_budget": 60.0}):
+        assert shape(n_kv_head=keys, **time) == (6, 6, 192)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -72,6 +72,18 @@ def test_compiling_is_chosen_where_it_pays(
     assert not is_worth_compiling("off", resolved)
 
 
+def test_a_model_that_is_mostly_its_head_is_not_compiled_for_a_short_time() -> None:
+    for vocab_size, expected in ((65, True), (50257, False)):
+        resolved = resolve({"time_budget": 90.0}, None, vocab_size, "cpu", "bfloat16", 2)
+        assert is_worth_compiling("auto", resolved) == expected
+
+
+def test_a_busy_machine_is_not_thought_to_multiply_in_no_time(monkeypatch) -> None:
+    monkeypatch.setattr("gptcli.training.estimate._iteration_seconds", lambda *_: 0.5)
+    flops = 4 * sequence_flops(estimate._LARGE, estimate._LARGE.block_size).training_full
+    assert measure_pace("cpu", "float32").flops_per_second == pytest.approx(flops / 0.05)
+
+
 def test_a_model_with_dropout_is_not_compiled_on_a_cpu() -> None:
     sizes = {"n_layer": 2, "n_head": 2, "n_embd": 32, "batch_size": 4, "block_size": 16}
     given = {**sizes, "max_iters": 10**6, "dropout": 0.2}

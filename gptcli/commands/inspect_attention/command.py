@@ -116,7 +116,7 @@ class InspectRequest(OutputRequest):
         check=check_window,
     )
     heads: str | None = option(
-        "Heads to show in full, such as L0.H3,L1.H0. Default: the most focused one that is not an "
+        "Heads to show in full, such as L0.H1,L1.H0. Default: the most focused one that is not an "
         "attention sink (one that looks at the first token); in a page, the eight that rank first, "
         "of a short text all; in a figure six; in other formats, all."
     )
@@ -195,7 +195,7 @@ class InspectRequest(OutputRequest):
     )
     ablate: str | None = option(
         "Instead of patterns: by how much the loss grows without each of these heads, such as "
-        "L5.H1,L0.H2, or all. Over the whole text, or over windows of the validation split.",
+        "L3.H1,L0.H0, or all. Over the whole text, or over windows of the validation split.",
         panel=_ABLATION,
         metavar="HEADS",
     )

@@ -160,8 +160,8 @@ def _continue(run_directory: Path, job: _Job) -> Answer:
         record, changed = read_record(directory), change_of_record(directory)
         check_processes(type(record.objective), job.world)
         device = request.device if request.is_given("device") else record.training.device
-        choose_device(device)
-        keep_freed_memory()
+        if choose_device(device).value == "cpu":
+            keep_freed_memory()
         if request.fsdp:
             check_can_shard(record.training, job.world, record.objective)
         if record.training.compile and (request.fsdp or not can_compile(request, device)):

@@ -22,7 +22,7 @@ def repeat(preset: str | None = None, request: TrainRequest | None = None, **giv
     def resolve_here(values):
         return resolve(values, model, 65, "cpu", "float32", 2, A_MILLION)
 
-    first = resolve_here({**given, "time_budget": 3600.0})
+    first = resolve_here({"time_budget": 3600.0, **given})
     final = replace(first.training, max_iters=777, eval_interval=259)
     asked = request or TrainRequest(preset=preset)
     command = repeating_command(asked, DATA, first.model, final, resolve_here)
@@ -42,6 +42,8 @@ def repeat(preset: str | None = None, request: TrainRequest | None = None, **giv
         {"positions": "rotary", "norm": "layer", "bias": True, "gated": True},
         {"optimizer": "muon", "tied": True, "embedding_lr": 1e-3},
         {"batch_size": 5, "order": "random", "grad_clip": 0.0, "eval_batches": 2},
+        {"time_budget": 60.0},
+        {"time_budget": 120.0, "n_kv_head": 2},
     ],
 )
 def test_its_flags_resolve_to_the_same_model_and_training(given) -> None:
