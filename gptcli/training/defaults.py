@@ -29,7 +29,7 @@ from gptcli.training.recipe import (
     NGRAM_TEACHER,
     Values,
     affordable_iters,
-    brief_seconds,
+    brief_sizes,
     most_iters,
     rounded,
     sizes,
@@ -119,7 +119,7 @@ def resolve(
     has_context = preset is not None or "block_size" in given
     longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
-    brief = brief_seconds(seconds, vocab_size, n_tokens, given)
+    brief = brief_sizes(seconds, vocab_size, n_tokens, given)
     bases = {
         family: sizes(family, device, n_tokens, longest, brief, vocab_size) for family in families
     }

@@ -153,7 +153,7 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
         seconds = training.max_iters * training.rows_per_iter * row / flops
     if kind == "cpu":  # where the blocks alone are compiled
         head = 6 * model.n_embd * model.vocab_size * model.block_size * model.lm_head
-        seconds *= 1 - head / max(head, row, 1)
+        seconds *= 1 - head / max(1, row)
     return is_usual and seconds >= least
 
 

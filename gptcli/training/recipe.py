@@ -9,7 +9,7 @@ The rule: the time and the text decide the size, the context and the repetitions
   instead of 1.566 in one. With a large vocabulary, whose head costs as much as the blocks, the
   usual size is best in two minutes, too.
 - With a vocabulary of tens of thousands the head takes most of a step, which then has a quarter
-  of the rows: on GPT-2's tokens a minute ends at 5.90 instead of 9.07.
+  of the rows: on GPT-2's tokens a minute ends at 5.87 instead of 9.07.
 - A context is at most as long as the text; without a size of its own it is then a quarter of it.
 - Where questions are answered, a context is at most as long as the longest of these documents,
   and a step has as many more rows: it sees about as many tokens, each document by itself. A
@@ -88,18 +88,19 @@ def usual_family(device: str) -> str:
     return BEST_FAMILY if device == "cpu" else CLASSIC_FAMILY
 
 
-def brief_seconds(
+def brief_sizes(
     seconds: float | None, vocab_size: int, n_tokens: int | None, given: Values
-) -> float | None:
-    """The time of a run for which a smaller model may be better, None for any other.
+) -> Values:
+    """The sizes of the smaller model that is better for a short time; none for any other.
 
     Not where the smaller one would come to the end of the repetitions of its text, nor where it
     would have few heads for the keys and values that are given.
     """
     if seconds is None or vocab_size > _SMALL_VOCABULARY or given.get("n_kv_head"):
-        return None
-    is_long = n_tokens is None or seconds * _READS <= MOST_EPOCHS * n_tokens
-    return seconds if is_long else None
+        return {}
+    if n_tokens is not None and seconds * _READS > MOST_EPOCHS * n_tokens:
+        return {}
+    return next((one for most, one in _BRIEFLY_ON_CPU.items() if seconds < most), {})
 
 
 def sizes(
@@ -107,7 +108,7 @@ def sizes(
     device: str,
     n_tokens: int | None,
     longest_document: int | None = None,
-    brief: float | None = None,
+    brief: Values = MappingProxyType({}),
     vocab_size: int = 0,
 ) -> Values:
     """Sizes of model and batch.
@@ -115,16 +116,15 @@ def sizes(
     ``head_size`` is the width of a head where either the number of heads or the width of the
     model is given, and the other follows. ``n_tokens`` is the length of the text, where it is
     known; ``longest_document`` that of the longest question with its answer, where the text is
-    made of such; ``brief`` are the ``brief_seconds``; a ``vocab_size`` of 0 is not known.
+    made of such; ``brief`` are the ``brief_sizes``; a ``vocab_size`` of 0 is not known.
     """
     values: dict[str, Any] = dict(_ON_GPU)
     if device == "cpu":
         values = dict(_BEST_ON_CPU if family == BEST_FAMILY else _CLASSIC_ON_CPU)
-        if family == BEST_FAMILY and brief is not None:
-            fitting = (one for most, one in _BRIEFLY_ON_CPU.items() if brief < most)
-            values |= next(fitting, {})
-        if family == BEST_FAMILY and vocab_size >= _LARGE_VOCABULARY:
-            values["batch_size"] = _FEW_ROWS
+        if family == BEST_FAMILY:
+            values |= brief
+            if vocab_size >= _LARGE_VOCABULARY:
+                values["batch_size"] = _FEW_ROWS
     if longest_document is not None and longest_document < values["block_size"]:
         tokens = values["batch_size"] * values["block_size"]
         rows = 2 ** ((tokens // longest_document).bit_length() - 1)  # 256 learnt, 315 did not

@@ -11,7 +11,7 @@ from gptcli.runtime import freed_memory
 TAKEN = 2**25  # bytes
 # How often the system had to bring a page while memory was taken and freed again.
 PROGRAM = """
-import resource, sys
+import resource
 from gptcli.runtime.freed_memory import keep_freed_memory
 keep_freed_memory()
 def faults():
