@@ -23,6 +23,8 @@ _FULL = 4  # bytes in float32, in which stream, norms and losses are kept throug
 _FUSED_IN_HALF = 64  # head size from which the attention kernel takes bfloat16
 # Tokens of fast/block_attention.py, in bfloat16 and, of small heads, in float32.
 _LONGEST_IN_BLOCKS, _LONGEST_IN_FLOAT32, _QUERIES = 512, 96, 128
+# Logits from which fast/head_loss.py takes the loss in parts; bytes of a part, logits in caches.
+_LEAST_IN_PARTS, _BYTES_OF_PART, _LOGITS_IN_CACHE = 4_000_000, 48_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -209,15 +211,31 @@ def _mlp(config: ModelConfig, work: Workload) -> Part:
 
 
 def _head(config: ModelConfig, work: Workload) -> Part:
-    """The final norm, the head and the loss: softmax and its two gradients in float32."""
+    """The final norm, the head and the loss: softmax and its two gradients in float32.
+
+    Where the loss is taken in parts, the gradients of stream and head are all that is kept.
+    """
     N, C, V = work.tokens, config.n_embd, config.n_outputs
     half, weights = _half(work), _weights(config, "score" if config.score else "lm_head")
-    saved = _kept_by_reading(config, work) + _weights_copied(work, weights)
-    capped = half * N * V if config.logit_cap is not None else 0
+    saved, copied = _kept_by_reading(config, work), _weights_copied(work, weights)
+    is_capped = config.logit_cap is not None
+    gradient = 0 if config.tied else _FULL * weights
+    if _is_in_parts(config, work):
+        gradients = half * N * C + _FULL * weights
+        in_cache = (2 + is_capped) * _FULL * min(N * V, max(V, _LOGITS_IN_CACHE))
+        part = min(half * N * V, max(half * V, _BYTES_OF_PART))
+        products = part * (half == _FULL) + half * weights  # oneDNN turns the part
+        return Part(saved + gradients, copied + in_cache + part + products, gradient)
     loss = 3 * _FULL * N * V
     product = _linear_backward(work, C, V) if config.lm_head else 0
-    gradient = 0 if config.tied else _FULL * weights
-    return Part(saved, capped + max(loss, product), gradient)
+    return Part(saved + copied, is_capped * half * N * V + max(loss, product), gradient)
+
+
+def _is_in_parts(config: ModelConfig, work: Workload) -> bool:
+    """Whether the logits are never all there."""
+    has_head = config.lm_head and not config.lm_head_bias and not config.score
+    is_large = work.tokens * config.vocab_size >= _LEAST_IN_PARTS
+    return work.on_cpu and not work.sharded and has_head and is_large
 
 
 def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:

@@ -61,7 +61,7 @@ def process_memory(
     tensors alone, which is what its memory must hold. Of a model in several ``parts`` the process
     has the largest.
     """
-    work = _micro_batch(config, training)
+    work = _micro_batch(config, training, is_sharded=parts > 1)
     step = training_memory(config, work, training.optimizer)
     on_cpu = training.device == "cpu"
     weights, gradients = _part(step.weights, parts), _part(step.gradients, parts)
@@ -107,11 +107,12 @@ def _gathered_in_a_step(config: ModelConfig) -> int:
     return 2 * _FLOAT32 * (outside + min(2, config.n_layer) * block)
 
 
-def _micro_batch(config: ModelConfig, training: TrainConfig) -> Workload:
+def _micro_batch(config: ModelConfig, training: TrainConfig, is_sharded: bool) -> Workload:
     return Workload(
         config.block_size,
         training.batch_size,
         precision=training.precision,
         compiled=training.compile,
         on_cpu=training.device == "cpu",
+        sharded=is_sharded,
     )

@@ -120,7 +120,7 @@ class FastLinear(nn.Linear):
         """(..., in) -> (..., out)."""
         if _takes_onednn(input, self.weight):
             if not torch.is_grad_enabled():
-                return _product(input, self.weight, self.bias)
+                return onednn_product(input, self.weight, self.bias)
             output: Tensor = _OneDNNProduct.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
             return output
         if _takes_padding(input, self.weight):
@@ -150,19 +150,20 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and x.numel() > _FEW_ROWS * x.shape[-1]
-        and _is_faster_here()
+        and is_onednn_faster()
     )
 
 
 @cache
-def _is_faster_here() -> bool:
+def is_onednn_faster() -> bool:
+    """Whether this CPU has AVX-512, with which oneDNN multiplies in float32 and MKL may not."""
     return (
         hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
     )
 
 
-def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+def onednn_product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """a (M, K) times the transpose of b (N, K), plus bias (N,)."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
     return product
@@ -175,13 +176,13 @@ class _OneDNNProduct(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
-        return _product(x, weight, bias)
+        return onednn_product(x, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         rows = dy.flatten(0, -2)  # (M, N)
-        dx = _product(rows, weight.t()).view_as(x) if ctx.needs_input_grad[0] else None
-        dw = _product(rows.t(), x.flatten(0, -2).t())
+        dx = onednn_product(rows, weight.t()).view_as(x) if ctx.needs_input_grad[0] else None
+        dw = onednn_product(rows.t(), x.flatten(0, -2).t())
         return dx, dw, rows.sum(0) if ctx.has_bias else None

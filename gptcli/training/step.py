@@ -15,8 +15,9 @@ from gptcli.data.order import Starts, WindowOrder
 from gptcli.data.token_split import TokenSplit
 from gptcli.errors import DivergedError
 from gptcli.fast.compiled_blocks import compiled
+from gptcli.fast.head_loss import summed_loss, takes_parts
 from gptcli.model.gpt import GPT, UNCOUNTED, next_token_loss
-from gptcli.runtime.device import autocast
+from gptcli.runtime.device import autocast, precision_dtype
 from gptcli.runtime.world import ALONE, World
 from gptcli.training.accumulation import Accumulation
 from gptcli.training.at_once import rows_at_once
@@ -49,6 +50,20 @@ def batch_loss(model: GPT, tokens: Tensor, counted: Tensor | None, precision: Pr
     if counted is None:
         return next_token_loss(logits, targets)
     return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum")
+
+
+def batch_loss_in_parts(
+    model: GPT, tokens: Tensor, counted: Tensor | None, precision: Precision
+) -> Tensor:
+    """``batch_loss`` for a large vocabulary on a CPU: the logits are never all there."""
+    with autocast(tokens.device.type, precision):
+        stream = model.hidden(tokens[:, :-1]).flatten(0, 1).to(precision_dtype(precision))
+    targets = tokens[:, 1:]
+    if counted is not None:
+        targets = targets.where(counted, UNCOUNTED)
+    weight, cap = model.get_parameter("lm_head.weight"), model.config.logit_cap
+    total = summed_loss(stream, weight, targets.flatten(), cap)
+    return total / targets.numel() if counted is None else total
 
 
 def distillation_loss(
@@ -133,7 +148,13 @@ class Stepper:
         self._accumulation = Accumulation(model, config, self._shares, self._forget_gradient)
         self._defers = is_cuda if defers is None else defers
         self._is_pinned = is_cuda
-        self._loss: _BatchLoss = batch_loss
+        rows = rows_at_once(config.batch_size, model.config, config.device)
+        is_in_parts = (
+            config.device == "cpu"
+            and not world.is_sharded
+            and takes_parts(model.config, rows * model.config.block_size)
+        )
+        self._loss: _BatchLoss = batch_loss_in_parts if is_in_parts else batch_loss
         is_compiled = is_cuda and config.compile
         is_replayed = is_compiled and len(self._shares.own) == 1 and _is_small(model)
         self._keeps_gradients = is_replayed if keeps_gradients is None else keeps_gradients
@@ -239,7 +260,7 @@ class Stepper:
         else:
             expected = self._teacher.distributions(starts, self._block_size)
             share = torch.tensor(teacher_share(step, self.config))
-            soft = (expected.to(self.config.device), share.to(self.config.device))
+            soft = (expected, share.to(self.config.device))
             objective, loss = distillation_loss(self._model, tokens, soft, precision)
         (objective * weights.scale).backward()  # type: ignore[no-untyped-call]
         return loss.detach() * weights.scale

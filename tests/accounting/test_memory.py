@@ -39,6 +39,8 @@ STEPS = {
     "GPT-2, long context": (LONG, 4, "float32"),
     "GPT-2, large vocabulary": (WORDS, 8, "float32"),
     "GPT-2, few tokens": (WORDS, 1, "float32"),
+    "GPT-2, loss in parts": (replace(WORDS, vocab_size=50_257), 4, "float32"),
+    "nanochat, loss in parts": (replace(of_family("nanochat"), vocab_size=50_257), 8, "bfloat16"),
     "GPT-2, bfloat16": (LONG, 4, "bfloat16"),
     "the lecture, with dropout": (LECTURE, 8, "float32"),
     "the lecture, bfloat16": (LECTURE, 8, "bfloat16"),

@@ -10,6 +10,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gptcli.errors import DivergedError
+from gptcli.fast import head_loss
+from gptcli.fast.head_loss import summed_loss
+from gptcli.training import step as step_module
 from gptcli.training.optimizers import optimizer_tensors
 from gptcli.training.step import Stepper, batch_loss
 from gptcli.training.training_run import TrainingRun
@@ -160,3 +163,18 @@ def test_the_loss_is_one_graph(begin, family: str, precision) -> None:
         ours = whole(training.model, tokens, None, precision)
         oracle = batch_loss(training.model, tokens, None, precision)
     assert float(ours) == pytest.approx(float(oracle), rel=1e-5)
+
+
+def test_a_step_takes_parts_where_they_are_worth_while(
+    begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step with parts and one without have the same weights after it, but for rounding."""
+    whole, parts = begin("a"), begin("b")
+    taken = []
+    monkeypatch.setattr(step_module, "summed_loss", lambda *a: taken.append(a) or summed_loss(*a))
+    for training, least in ((whole, 10**9), (parts, 1)):
+        monkeypatch.setattr(head_loss, "LEAST", least)
+        training.stepper().advance(0)
+        assert bool(taken) == (least == 1)
+    for ours, oracle in zip(parts.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, oracle, atol=1e-5, rtol=1e-3)
