@@ -29,10 +29,10 @@ from gptcli.training.recipe import (
     NGRAM_TEACHER,
     Values,
     affordable_iters,
-    brief_sizes,
     most_iters,
     rounded,
     sizes,
+    sizes_by_time,
     usual_family,
     usual_rate,
     usual_with_muon,
@@ -119,13 +119,14 @@ def resolve(
     has_context = preset is not None or "block_size" in given
     longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
-    brief = brief_sizes(seconds, vocab_size, n_tokens, given)
+    by_time = sizes_by_time(device, seconds, vocab_size, n_tokens, longest, given)
     bases = {
-        family: sizes(family, device, n_tokens, longest, brief, vocab_size) for family in families
+        family: sizes(family, device, n_tokens, longest, by_time, vocab_size) for family in families
     }
-    choice = _choice(given, preset, vocab_size, device, bases)
+    first = usual_family(device, seconds is not None)
+    choice = _choice(given, preset, vocab_size, first, bases)
     model, family = choice.model, family_of(choice.model).name
-    is_plain = preset is None and device == "cpu"
+    is_plain = preset is None and (device == "cpu" or family == first == BEST_FAMILY)
     plan = _Plan(seconds, n_tokens if is_plain else None, model.block_size == longest)
     machine = {"device": device, "precision": precision, "threads": threads}
     check_has_length(given, seconds)
@@ -198,14 +199,14 @@ def _choice(
     given: Values,
     preset: Preset | None,
     vocab_size: int,
-    device: str,
+    first: str,
     bases: Mapping[str, Values],
 ) -> ModelChoice:
     if preset is not None:
         return model_of_preset(preset, given, bases[CLASSIC_FAMILY], vocab_size)
     if "family" in given:
         return model_of_family(given["family"], given, bases, vocab_size)
-    return fitting_model(usual_family(device), given, bases, vocab_size)
+    return fitting_model(first, given, bases, vocab_size)
 
 
 def _own_training(preset: Preset | None, family: str, given: Values) -> Values:
@@ -252,7 +253,7 @@ def _iters(values: Values, base: Values, model: ModelConfig, plan: _Plan) -> int
         return int(base["max_iters"])
     rows = values["batch_size"] * values.get("grad_accum", 1)
     seconds = CPU_SECONDS if plan.seconds is None else plan.seconds
-    affordable = affordable_iters(model, rows, values["precision"], seconds)
+    affordable = affordable_iters(model, rows, values["device"], values["precision"], seconds)
     most = plan.most_iters(rows * model.block_size)
     return affordable if most is None else min(affordable, most)
 

@@ -142,15 +142,17 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
         return False
     if wanted != "auto":
         return wanted == "on"
-    model, training, seconds = resolved.model, resolved.training, resolved.time_budget
+    model, training, seconds = resolved.model, resolved.training, resolved.time_budget or math.inf
     kind = training.device.split(":")[0]
     is_usual = kind in _WORTH_COMPILING
     if kind == "cpu":
         is_usual = training.precision == "bfloat16" and not model.dropout
     least, flops = _WORTH_COMPILING.get(kind, (math.inf, math.inf))
     row = sequence_flops(model, model.block_size).training_full
-    if seconds is None:
-        seconds = training.max_iters * training.rows_per_iter * row / flops
+    is_timed = resolved.time_budget is not None
+    iters = resolved.most_iters if is_timed else training.max_iters
+    if iters is not None:
+        seconds = min(seconds, iters * training.rows_per_iter * row / flops)
     if kind == "cpu":  # where the blocks alone are compiled
         head = 6 * model.n_embd * model.vocab_size * model.block_size * model.lm_head
         seconds *= 1 - head / max(1, row)

@@ -28,7 +28,7 @@ _BYTES = 2  # of a probability in float16
 
 
 def teacher_bytes(n_tokens: int, vocab_size: int) -> int:
-    """Bytes of the distributions of a text, which are kept in the host's memory."""
+    """Bytes of the distributions of a text, which are kept in the memory of the device."""
     return n_tokens * vocab_size * _BYTES
 
 
@@ -41,7 +41,7 @@ def can_teach(n_tokens: int, vocab_size: int) -> bool:
 class NgramTeacher:
     """The distribution of every token of a training split, given those before it."""
 
-    def __init__(self, split: TokenSplit, vocab_size: int) -> None:
+    def __init__(self, split: TokenSplit, vocab_size: int, device: str = "cpu") -> None:
         tokens = split.read(0, split.n_tokens)
         bounds = [tokens.size * part // _PARTS for part in range(_PARTS + 1)]
 
@@ -54,9 +54,9 @@ class NgramTeacher:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(judge, pairwise(bounds)))
-        self._distributions = torch.from_numpy(found)
+        self._distributions = torch.from_numpy(found).to(device)
 
     def distributions(self, starts: Starts, block_size: int) -> Tensor:
         """Those of the targets of some windows: (B, T, vocab_size) in float16."""
         targets = torch.from_numpy(starts[:, None] + 1 + np.arange(block_size))
-        return self._distributions[targets]
+        return self._distributions[targets.to(self._distributions.device)]

@@ -221,8 +221,7 @@ def _memory(
     """That of a run on ``n_tokens``, which matter where their n-grams teach."""
     evaluated = tokens_per_batch(model, training.device, training.evaluation_precision)
     windows = max(1, evaluated // model.block_size)
-    is_taught_here = training.ngram_teacher > 0 and training.device == "cpu"
-    teacher = teacher_bytes(n_tokens, model.vocab_size) if is_taught_here else 0
+    teacher = teacher_bytes(n_tokens, model.vocab_size) if training.ngram_teacher else 0
     rows = rows_at_once(training.batch_size, model, training.device)
     at_once = replace(training, batch_size=rows)
     return process_memory(model, at_once, windows * model.block_size, teacher, parts)

@@ -246,4 +246,4 @@ def _teacher(dataset: Dataset, config: TrainConfig, model: GPT) -> NgramTeacher 
             f"--ngram-teacher is for plain texts of {FEWEST_TOKENS:,} tokens or more in a small "
             f"vocabulary: {dataset.directory} has {what}; leave it out"
         )
-    return NgramTeacher(dataset.train, vocab_size)
+    return NgramTeacher(dataset.train, vocab_size, config.device)

@@ -103,7 +103,45 @@ def test_a_text_of_a_page_gets_enough_steps_to_learn_anything() -> None:
 def test_what_the_user_named_is_trained_as_long_as_he_says() -> None:
     assert plain(100_000, max_iters=5000).training.max_iters == 5000
     assert plain(100_000, preset="lecture", time_budget=600.0).most_iters is None
-    assert plain(100_000, device="cuda", time_budget=600.0).most_iters is None
+    classic = plain(100_000, device="cuda", time_budget=600.0, family="gpt2")
+    assert classic.most_iters is None
+    assert classic.training.optimizer == "adamw"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_time_on_a_gpu_is_for_the_best_that_was_measured(device: str) -> None:
+    timed, usual = (plain(device=device, **given) for given in ({"time_budget": 60.0}, {}))
+    assert (timed.training.optimizer, usual.training.optimizer) == ("muon", "adamw")
+    assert timed.model.n_embd == usual.model.n_embd == 384
+    assert timed.model.qk_norm and not usual.model.qk_norm
+    assert timed.most_iters == timed.training.max_iters == 733
+    assert timed.training.lr == 0.037
+    assert usual.time_budget is None
+
+
+def test_a_gpu_does_not_learn_a_short_text_by_heart() -> None:
+    def timed(n_tokens: int, seconds: float = 60):
+        return plain(n_tokens, device="cuda", time_budget=seconds)
+
+    short, long = timed(100_000), timed(A_MILLION)
+    assert (short.training.batch_size, long.training.batch_size) == (16, 64)
+    assert (short.model.n_embd, long.model.n_embd) == (192, 384)
+    assert short.most_iters == 300, "at most twelve epochs and a half"
+    assert long.model.dropout == 0.2
+    endless = timed(10**9)
+    assert endless.model.dropout == 0, "it is not repeated"
+    assert timed(10**9, 10**4).model.dropout == 0.2
+
+
+def test_short_answers_are_learnt_on_a_gpu_as_on_a_cpu() -> None:
+    here, there = (answers(13, device, time_budget=60.0) for device in ("cpu", "cuda"))
+    assert there.model == here.model
+    for name in ("batch_size", "optimizer", "lr"):
+        assert getattr(there.training, name) == getattr(here.training, name)
+
+
+def test_nothing_was_measured_on_apples_gpus() -> None:
+    assert plain(device="mps", time_budget=60.0).training.optimizer == "adamw"
 
 
 def test_a_model_that_multiplies_nothing_gets_a_number_of_steps_too() -> None:
