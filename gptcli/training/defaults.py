@@ -25,19 +25,22 @@ from gptcli.training.recipe import (
     BEST_FAMILY,
     CLASSIC_FAMILY,
     CPU_SECONDS,
-    LEAST_WITH_MUON,
-    NGRAM_TEACHER,
     Values,
     affordable_iters,
+    most_epochs,
     most_iters,
-    rounded,
     sizes,
     sizes_by_time,
     usual_family,
+)
+from gptcli.training.time_budget import EVALUATIONS
+from gptcli.training.usual_rates import (
+    LEAST_WITH_MUON,
+    NGRAM_TEACHER,
+    rounded,
     usual_rate,
     usual_with_muon,
 )
-from gptcli.training.time_budget import EVALUATIONS
 
 TRAIN_FLAGS = tuple(f.name for f in fields(TrainConfig))
 
@@ -127,7 +130,9 @@ def resolve(
     choice = _choice(given, preset, vocab_size, first, bases)
     model, family = choice.model, family_of(choice.model).name
     is_plain = preset is None and (device == "cpu" or family == first == BEST_FAMILY)
-    plan = _Plan(seconds, n_tokens if is_plain else None, model.block_size == longest)
+    are_answers = model.block_size == longest
+    epochs = most_epochs(vocab_size, are_answers)
+    plan = _Plan(seconds, n_tokens if is_plain else None, epochs, are_answers)
     machine = {"device": device, "precision": precision, "threads": threads}
     check_has_length(given, seconds)
     known = {**_own_training(preset, family, given), **given, **machine}
@@ -163,20 +168,21 @@ def usual_batch(preset: Preset, device: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Seconds to train for, if that is how long; the text's length where it limits them.
+    """Seconds to train for, if that is how long; the text's length where its epochs limit them.
 
     ``are_answers``: the text is made of questions with answers, shorter than the usual context.
     """
 
     seconds: float | None
     n_tokens: int | None
+    epochs: int
     are_answers: bool
 
     def most_iters(self, tokens_per_iter: int) -> int | None:
         """The number of iterations that is enough, if there is one."""
         if self.seconds is None or self.n_tokens is None:
             return None
-        return most_iters(tokens_per_iter, self.n_tokens, self.are_answers)
+        return most_iters(tokens_per_iter, self.n_tokens, self.epochs)
 
 
 def _seconds(given: Values, preset: Preset | None, device: str) -> float | None:

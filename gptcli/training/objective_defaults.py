@@ -22,8 +22,9 @@ from gptcli.config.objective import (
 from gptcli.config.training import TrainConfig
 from gptcli.errors import UsageError
 from gptcli.training.defaults import FILLED, TRAIN_FLAGS, Material, Resolved, check_has_length
-from gptcli.training.recipe import Values, rounded, usual_rate
+from gptcli.training.recipe import Values
 from gptcli.training.time_budget import EVALUATIONS
+from gptcli.training.usual_rates import rounded, usual_rate
 
 _EVALUATIONS = 6  # after the one before the first step, where no time is to be kept
 

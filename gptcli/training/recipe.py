@@ -1,4 +1,6 @@
-"""What train does where the user does not say: every measured constant, and the rule to choose.
+"""Sizes and length of a run where the user of ``train`` does not say: constants and the rule.
+
+All were measured; usual_rates.py has the values of the optimizers.
 
 On a CPU plain ``train`` is a run of ten minutes of a nanochat model with Muon, the best that was
 measured; so it is on CUDA where a time is given, and without one these are the lecture's values.
@@ -15,9 +17,14 @@ The rule: the time and the text decide the size, the context and the repetitions
 - Where questions are answered, a context is at most as long as the longest of these documents,
   and a step has as many more rows: it sees about as many tokens, each document by itself. A
   CPU trains a smaller model on very short ones: a rule of arithmetic needs steps, not size.
-- A text is repeated at most ``MOST_EPOCHS`` times where a time is to be kept, since more does not
-  lower the loss on text that is held out. A run of a small text then ends before its time. Short
-  answers are repeated more often: a rule is found late, from few problems.
+- A text is repeated a number of times at most where a time is to be kept, since more does not
+  lower the loss on text that is held out: 12 times in characters, 6 in a larger vocabulary, whose
+  embeddings learn it sooner by heart (4.53 instead of 4.67 on 270,000 tokens of a BPE). A run of a
+  small text then ends before its time. Short answers are repeated more often: a rule is found
+  late, from few problems.
+- A short text that is read often has dropout: 100 KB of characters end in three minutes at 1.439
+  instead of 1.503, the tokens of a BPE at 4.51 instead of 4.53. A longer one does without, which
+  is faster.
 - N-grams teach a text of characters (training/ngram_teacher.py).
 - A GPU reads most texts again and again in a minute: then its model has dropout. A short text is
   learnt by a smaller model in smaller steps (100 KB: 1.4407 instead of 1.4935), else by heart.
@@ -30,14 +37,11 @@ from typing import Any
 
 from gptcli.accounting.flops import sequence_flops
 from gptcli.config.model import ModelConfig
-from gptcli.config.training import RATES
-from gptcli.families.shapes import parameter_groups
 
 Values = Mapping[str, Any]
 
 CPU_SECONDS = 600.0  # of plain train
-MOST_EPOCHS = 12
-MOST_EPOCHS_OF_ANSWERS = 60
+_EPOCHS_OF_CHARACTERS, _EPOCHS_OF_WORDS, _EPOCHS_OF_ANSWERS = 12, 6, 60  # at most
 _FEWEST_STEPS = 300  # that a time may be cut short to: a text of few tokens takes them, too
 
 BEST_FAMILY, CLASSIC_FAMILY = "nanochat", "gpt2"
@@ -58,6 +62,11 @@ _BRIEFLY_ON_CPU = {
     240.0: {"n_layer": 6, "n_head": 2, "n_embd": 128},
 }
 _READS = 36_000  # tokens a second
+# What a text with fewer tokens has where the time affords so many epochs, in characters and words.
+_SHORT_TEXT = 400_000
+_DROPOUT_OF_CHARACTERS, _DROPOUT_OF_WORDS = {12: 0.2, 7: 0.1}, {6: 0.1}
+# Tokens a second, of 6 layers of 192 with dropout, up to a size of the vocabulary.
+_READS_WITH_DROPOUT = {256: 13_000, 16_383: 11_000, math.inf: 3_000}
 _SMALL_VOCABULARY = 256
 _LARGE_VOCABULARY = 16_384  # from here on a step has fewer rows
 _FEW_ROWS = 4
@@ -70,19 +79,6 @@ _ON_GPU = {
 _GPU_READS = 1_500_000  # tokens a second, of the model above on an H100
 _EPOCHS_WITHOUT_DROPOUT = 4  # until then dropout is no help: 1.4216, with 0.1 1.4288
 _OF_SHORT_TEXT_ON_GPU = {"n_layer": 6, "n_head": 3, "n_embd": 192, "batch_size": 16}
-
-# Muon's values, and the rates of what AdamW updates beside it, as in the best run so far.
-_BESIDE_MUON: Values = MappingProxyType(
-    {
-        "weight_decay": 0.2, "embedding_lr": 4e-3, "head_lr": 4e-3, "vector_lr": 4e-3,
-        "beta1": 0.8, "beta2": 0.95, "schedule": "wsd", "warmup_iters": 0,
-    }
-)  # fmt: skip
-NGRAM_TEACHER = 0.7  # where a text can be counted
-_WITH_MUON = (0.02, 0.04)  # the least and the highest rate of matrices
-_WITH_MUON_FOR_ANSWERS = 0.03  # at 0.02 two minutes of sums end at 91% right instead of 100%
-_MUON_TOKENS = 4096  # of a step whose best rate was measured
-LEAST_WITH_MUON = 0.02  # of the full rate, at the end of the decay
 
 # What two cores of a current server or laptop sustain in training, and an H100, in FLOP/s.
 _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
@@ -112,33 +108,45 @@ def sizes_by_time(
     if seconds is None or not is_measured(device, is_timed=True):
         return {}
     if device == "cpu":
-        return _brief_sizes(seconds, vocab_size, n_tokens, given)
+        return _sizes_on_cpu(seconds, vocab_size, n_tokens, longest_document, given)
     if longest_document is not None and longest_document <= _SHORT:
         return {**_BEST_ON_CPU, **_OF_SHORT_ANSWERS}  # nothing else was measured
-    return {} if n_tokens is None else _sizes_on_gpu(seconds, n_tokens)
+    return {} if n_tokens is None else _sizes_on_gpu(seconds, vocab_size, n_tokens)
 
 
-def _sizes_on_gpu(seconds: float, n_tokens: int) -> Values:
+def _sizes_on_gpu(seconds: float, vocab_size: int, n_tokens: int) -> Values:
     tokens = _ON_GPU["batch_size"] * _ON_GPU["block_size"]
     values: dict[str, Any] = {}
     if seconds * _GPU_READS < _EPOCHS_WITHOUT_DROPOUT * n_tokens:
         values["dropout"] = 0.0
-    if MOST_EPOCHS * n_tokens < _FEWEST_STEPS * tokens:
+    if most_epochs(vocab_size) * n_tokens < _FEWEST_STEPS * tokens:
         values |= _OF_SHORT_TEXT_ON_GPU
+        if vocab_size > _SMALL_VOCABULARY:
+            values["dropout"] = _DROPOUT_OF_WORDS[_EPOCHS_OF_WORDS]
     return values
 
 
-def _brief_sizes(seconds: float, vocab_size: int, n_tokens: int | None, given: Values) -> Values:
-    """The sizes of the smaller model that is better for a short time; none for any other.
+def _sizes_on_cpu(
+    seconds: float,
+    vocab_size: int,
+    n_tokens: int | None,
+    longest_document: int | None,
+    given: Values,
+) -> Values:
+    """A smaller model for a short time, or dropout for a text that it reads again and again.
 
-    Not where the smaller one would come to the end of the repetitions of its text, nor where it
-    would have few heads for the keys and values that are given.
+    Not a smaller one that would have few heads for the keys and values that are given.
     """
-    if vocab_size > _SMALL_VOCABULARY or given.get("n_kv_head"):
+    is_small = vocab_size <= _SMALL_VOCABULARY
+    is_repeated = n_tokens and seconds * _READS > _EPOCHS_OF_CHARACTERS * n_tokens
+    if is_small and not is_repeated and not given.get("n_kv_head"):
+        return next((one for most, one in _BRIEFLY_ON_CPU.items() if seconds < most), {})
+    if n_tokens is None or n_tokens >= _SHORT_TEXT or longest_document is not None:
         return {}
-    if n_tokens is not None and seconds * _READS > MOST_EPOCHS * n_tokens:
-        return {}
-    return next((one for most, one in _BRIEFLY_ON_CPU.items() if seconds < most), {})
+    reads = next(rate for most, rate in _READS_WITH_DROPOUT.items() if vocab_size <= most)
+    epochs = seconds * reads / n_tokens
+    dropouts = _DROPOUT_OF_CHARACTERS if is_small else _DROPOUT_OF_WORDS
+    return next(({"dropout": one} for least, one in dropouts.items() if epochs >= least), {})
 
 
 def sizes(
@@ -174,12 +182,18 @@ def sizes(
     return values
 
 
-def most_iters(tokens_per_iter: int, n_tokens: int, are_answers: bool = False) -> int:
-    """The number of iterations beyond which a text of ``n_tokens`` teaches nothing more.
+def most_epochs(vocab_size: int, are_answers: bool = False) -> int:
+    """How often a text is repeated at most where a time is to be kept.
 
-    ``are_answers``: the text is made of short questions with their answers.
+    ``are_answers``: it is made of short questions with their answers.
     """
-    epochs = MOST_EPOCHS_OF_ANSWERS if are_answers else MOST_EPOCHS
+    if are_answers:
+        return _EPOCHS_OF_ANSWERS
+    return _EPOCHS_OF_CHARACTERS if vocab_size <= _SMALL_VOCABULARY else _EPOCHS_OF_WORDS
+
+
+def most_iters(tokens_per_iter: int, n_tokens: int, epochs: int) -> int:
+    """The number of iterations in so many ``epochs`` of a text of ``n_tokens``, but not few."""
     return max(_FEWEST_STEPS, math.ceil(epochs * n_tokens / tokens_per_iter))
 
 
@@ -191,55 +205,3 @@ def affordable_iters(
     flops = _CUDA_FLOPS if device.startswith("cuda") else _CPU_FLOPS[precision]
     iters = seconds * min(flops / max(1, cost), _MOST_STEPS)
     return max(10, int(round(iters, -2 if iters >= 1000 else -1)))
-
-
-def rounded(rate: float) -> float:
-    """A rate with two digits, as one writes it."""
-    return float(f"{rate:.2g}")
-
-
-def usual_rate(model: ModelConfig) -> float:
-    """AdamW's learning rate: inversely proportional to the width (Yang et al. 2022).
-
-    The constant is measured: a width of 128 learns best near 4e-3 (Tiny Shakespeare), and
-    GPT-2's 768 is commonly trained at 6e-4.
-    """
-    return rounded(min(4e-3, 0.5 / model.n_embd))
-
-
-def usual_with_muon(
-    model: ModelConfig, tokens_per_iter: int, iters: int, are_answers: bool = False
-) -> Values:
-    """The usual values with Muon, for the groups of parameters that the model has.
-
-    ``are_answers``: the text is made of short questions with their answers.
-    """
-    rate = _WITH_MUON_FOR_ANSWERS if are_answers else _muon_rate(tokens_per_iter, iters)
-    return {"lr": rate, **_beside_muon(model)}
-
-
-def fine_tuning_rates(model: ModelConfig, optimizer: str) -> Values:
-    """A tenth of the usual rates, of Muon's highest, for a model that has learnt already."""
-    if optimizer != "muon":
-        return {"lr": usual_rate(model) / 10}
-    rates = {name: value for name, value in _beside_muon(model).items() if name in RATES}
-    return {name: value / 10 for name, value in {"lr": _WITH_MUON[1], **rates}.items()}
-
-
-def _muon_rate(tokens_per_iter: int, iters: int) -> float:
-    """The rate of matrices: a long run of small steps learns best at a low one.
-
-    Measured with 4,096 tokens a step: 190 of them near 0.037, 560 near 0.021. Below 0.02 a long
-    run of a small text learns it by heart (0.013, 2,140 steps: 1.4089 instead of 1.3955).
-    """
-    rate = 0.5 * math.sqrt(tokens_per_iter / _MUON_TOKENS / max(1, iters))
-    least, most = _WITH_MUON
-    return rounded(min(most, max(least, rate)))
-
-
-def _beside_muon(model: ModelConfig) -> Values:
-    """The values beside the rate of matrices, for the groups of parameters that there are."""
-    groups = parameter_groups(model)
-    return {
-        name: value for name, value in _BESIDE_MUON.items() if RATES.get(name) in {None, *groups}
-    }

@@ -21,7 +21,7 @@ from gptcli.families.registry import model_type_of
 from gptcli.runtime.hashing import sha256_of_streams
 from gptcli.tokenization.tokenizer import Tokenizer
 from gptcli.training.chosen_model import MODEL_FLAGS
-from gptcli.training.recipe import fine_tuning_rates
+from gptcli.training.usual_rates import fine_tuning_rates
 from gptcli.training.vocabulary_growth import VocabularyGrowth
 
 _POSITIONS = "position_embedding.weight"

@@ -7,7 +7,7 @@ from gptcli.config.objective import OBJECTIVES, GroupPolicy, RewardModeling
 from gptcli.errors import UsageError
 from gptcli.training.defaults import Material, Resolved
 from gptcli.training.objective_defaults import resolve_objective
-from gptcli.training.recipe import usual_rate
+from gptcli.training.usual_rates import usual_rate
 
 START = ModelConfig(
     n_layer=2, n_head=4, n_embd=256, block_size=128, vocab_size=100, dropout=0.1, logit_cap=15.0

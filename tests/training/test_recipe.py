@@ -4,7 +4,7 @@ import pytest
 
 from gptcli.families.registry import find_preset
 from gptcli.training.defaults import resolve
-from gptcli.training.recipe import CPU_SECONDS, MOST_EPOCHS
+from gptcli.training.recipe import CPU_SECONDS, most_epochs
 
 A_MILLION = 10**6
 
@@ -92,8 +92,35 @@ def test_a_time_for_more_epochs_than_help_is_cut_short() -> None:
     resolved = plain(100_000)
     tokens = resolved.training.rows_per_iter * resolved.model.block_size
     assert resolved.most_iters == resolved.training.max_iters
-    assert MOST_EPOCHS <= resolved.most_iters * tokens / 100_000 < MOST_EPOCHS + 1
+    assert most_epochs(65) <= resolved.most_iters * tokens / 100_000 < most_epochs(65) + 1
     assert plain(10**9).training.max_iters < plain(10**9).most_iters
+
+
+def test_a_short_text_that_is_read_again_and_again_has_dropout() -> None:
+    def dropout(n_tokens: int, seconds: float, **given: object) -> float:
+        return plain(n_tokens, time_budget=seconds, **given).model.dropout
+
+    assert [dropout(90_000, seconds) for seconds in (30, 60, 180)] == [0.0, 0.1, 0.2]
+    assert dropout(90_000, 180, dropout=0.0) == 0
+    assert dropout(90_000, 180, family="gpt2") == 0
+    assert dropout(A_MILLION, 10**4) == 0
+    assert plain(90_000, max_iters=300).model.dropout == 0
+    assert answers(200, n_tokens=90_000, time_budget=180.0).model.dropout == 0
+
+
+@pytest.mark.parametrize(
+    ("vocab_size", "seconds", "expected"),
+    [(4096, 60, 0), (4096, 180, 0.1), (50_257, 180, 0), (50_257, 600, 0.1)],
+)
+def test_words_have_dropout_where_there_is_time_for_it(vocab_size, seconds, expected) -> None:
+    given = {"time_budget": float(seconds)}
+    assert resolve(given, None, vocab_size, "cpu", "float32", 2, 250_000).model.dropout == expected
+
+
+def test_a_larger_vocabulary_is_known_by_heart_sooner() -> None:
+    words = resolve({}, None, 4096, "cpu", "float32", 2, 300_000)
+    assert words.most_iters is not None
+    assert words.most_iters == pytest.approx(plain(300_000).most_iters / 2, abs=1)
 
 
 def test_a_text_of_a_page_gets_enough_steps_to_learn_anything() -> None:

@@ -14,7 +14,7 @@ from gptcli.families.registry import PRESETS
 from gptcli.training.at_once import rows_at_once
 from gptcli.training.defaults import usual_batch
 from gptcli.training.estimate import Pace
-from gptcli.training.recipe import usual_rate
+from gptcli.training.usual_rates import usual_rate
 
 _ITERATIONS = 1000
 _COLUMNS = (
