@@ -1,6 +1,6 @@
 """What a model costs at some context, batch and precision: the tables of count-params."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gptcli.accounting.activations import textbook_activations
 from gptcli.accounting.fit import Fit, generation_fit, training_fit
@@ -56,7 +56,8 @@ def cost_figures(account: Account) -> Table:
 
 
 def fits(account: Account, work: Workload, limit: int) -> tuple[Fit, Fit]:
-    """Whether training and generation fit into ``limit`` bytes."""
+    """Whether training and generation fit into ``limit`` bytes of a GPU."""
+    work = replace(work, on_cpu=False)
     config = account.config
     return training_fit(config, work, limit), generation_fit(config, work, limit)
 
