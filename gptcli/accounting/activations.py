@@ -235,7 +235,7 @@ def _is_in_parts(config: ModelConfig, work: Workload) -> bool:
     """Whether the logits are never all there."""
     has_head = config.lm_head and not config.lm_head_bias and not config.score
     is_large = work.tokens * config.vocab_size >= _LEAST_IN_PARTS
-    return work.on_cpu and not work.sharded and has_head and is_large
+    return work.on_cpu and not work.whole_logits and has_head and is_large
 
 
 def _projection(config: ModelConfig, work: Workload, width: int, module: str) -> Part:

@@ -54,14 +54,17 @@ def process_memory(
     evaluated_tokens: int,
     teacher: int = 0,
     parts: int = 1,
+    whole_logits: bool = False,
 ) -> ProcessMemory:
     """The memory of a run on its device, which evaluates ``evaluated_tokens`` at once.
 
     ``teacher`` are the bytes of its n-gram teacher, if that is there. On a GPU these are the
     tensors alone, which is what its memory must hold. Of a model in several ``parts`` the process
-    has the largest.
+    has the largest. Its logits are there as a whole, as they are where n-grams teach, and for
+    other objectives, which have ``whole_logits``.
     """
-    work = _micro_batch(config, training, is_sharded=parts > 1)
+    is_taught = training.ngram_teacher > 0
+    work = _micro_batch(config, training, whole_logits or is_taught or parts > 1)
     step = training_memory(config, work, training.optimizer)
     on_cpu = training.device == "cpu"
     weights, gradients = _part(step.weights, parts), _part(step.gradients, parts)
@@ -107,12 +110,12 @@ def _gathered_in_a_step(config: ModelConfig) -> int:
     return 2 * _FLOAT32 * (outside + min(2, config.n_layer) * block)
 
 
-def _micro_batch(config: ModelConfig, training: TrainConfig, is_sharded: bool) -> Workload:
+def _micro_batch(config: ModelConfig, training: TrainConfig, whole_logits: bool) -> Workload:
     return Workload(
         config.block_size,
         training.batch_size,
         precision=training.precision,
         compiled=training.compile,
         on_cpu=training.device == "cpu",
-        sharded=is_sharded,
+        whole_logits=whole_logits,
     )

@@ -22,7 +22,7 @@ class Workload:
 
     ``dtype`` is that of weights and cache in generation; training holds its weights in
     float32 and takes matrix products in ``precision``, its blocks ``compiled`` or not, with the
-    kernels of a CPU or of a GPU. A ``sharded`` model has its weights in several processes.
+    kernels of a CPU or of a GPU. ``whole_logits``: a CPU has those of all tokens at once, too.
     """
 
     context: int
@@ -31,7 +31,7 @@ class Workload:
     precision: Precision = "float32"
     compiled: bool = False
     on_cpu: bool = True
-    sharded: bool = False
+    whole_logits: bool = False
 
     def __post_init__(self) -> None:
         check_whole("context", self.context, 1, LARGEST)

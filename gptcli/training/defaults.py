@@ -122,7 +122,7 @@ def resolve(
     has_context = preset is not None or "block_size" in given
     longest = None if has_context else longest_document
     families = (*FAMILIES, CUSTOM.name)
-    by_time = sizes_by_time(device, seconds, vocab_size, n_tokens, longest, given)
+    by_time = sizes_by_time(device, seconds, vocab_size, n_tokens, longest_document, given)
     bases = {
         family: sizes(family, device, n_tokens, longest, by_time, vocab_size) for family in families
     }

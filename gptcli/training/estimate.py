@@ -24,6 +24,7 @@ from gptcli.training.defaults import Resolved
 from gptcli.training.objectives import objective_of
 from gptcli.training.optimizers import make_optimizers
 from gptcli.training.protocol import Objective
+from gptcli.training.recipe import CUDA_FLOPS
 from gptcli.training.time_budget import EVALUATIONS, TimeBudget
 from gptcli.training.training_run import TrainingRun
 
@@ -40,7 +41,7 @@ _REPEATS = 3
 _LEAST_ARITHMETIC = 0.1  # of the large model's time
 # From how many seconds of training on, and the usual FLOP/s that are not compiled: on two cores,
 # and on an H100.
-_WORTH_COMPILING = {"cpu": (50.0, 150e9), "cuda": (60.0, 80e12)}
+_WORTH_COMPILING = {"cpu": (50.0, 150e9), "cuda": (60.0, CUDA_FLOPS)}
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
 
     On a CPU compiling takes about fourteen seconds the first time, and saves a fifth of the time
     that blocks take in bfloat16. In float32 it would lose the products of oneDNN, which are twice
-    as fast as those it has, and with dropout the fast masks. On CUDA it takes half a minute.
+    as fast as those it has, and with dropout the fast masks. On CUDA it takes half a minute, and
+    is for the loss without a teacher.
     Objectives other than lm never compile: a compiled model would not see an update.
     """
     if resolved.objective != LM:
@@ -147,6 +149,8 @@ def is_worth_compiling(wanted: str, resolved: Resolved) -> bool:
     is_usual = kind in _WORTH_COMPILING
     if kind == "cpu":
         is_usual = training.precision == "bfloat16" and not model.dropout
+    if kind == "cuda":
+        is_usual = not training.ngram_teacher
     least, flops = _WORTH_COMPILING.get(kind, (math.inf, math.inf))
     row = sequence_flops(model, model.block_size).training_full
     is_timed = resolved.time_budget is not None

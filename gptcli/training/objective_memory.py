@@ -69,7 +69,8 @@ def objective_memory(
         most = answer_tokens_at_once(training.device) // material.longest_row
         n_rows = int(min(training.batch_size, max(1, most)))
     shape = replace(model, block_size=min(model.block_size, material.longest_row))
-    step = process_memory(shape, replace(training, batch_size=n_rows), 0)
+    at_once = replace(training, batch_size=n_rows)
+    step = process_memory(shape, at_once, 0, whole_logits=True)
     more, moments = counts.trained - own, step.optimizer // own
     beside = _FLOAT32 * (more + counts.frozen)
     added = beside + (moments + _FLOAT32) * more

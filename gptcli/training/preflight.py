@@ -210,7 +210,7 @@ def _fitting_batch(model: ModelConfig, training: TrainConfig, limit: int, parts:
         return _memory(model, replace(training, batch_size=min(batch, most)), parts=parts).peak
 
     batch = min(largest(needs, limit), most - 1)
-    while batch > 0 and training.rows_per_iter % batch:
+    while batch > 0 and (training.rows_per_iter % batch or needs(batch) > limit):
         batch -= 1
     return batch
 

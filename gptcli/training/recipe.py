@@ -1,6 +1,7 @@
 """Sizes and length of a run where the user of ``train`` does not say: constants and the rule.
 
-All were measured; usual_rates.py has the values of the optimizers.
+Where nothing else is said they were measured (tests/benchmarks/README.md); usual_rates.py has the
+values of the optimizers.
 
 On a CPU plain ``train`` is a run of ten minutes of a nanochat model with Muon, the best that was
 measured; so it is on CUDA where a time is given, and without one these are the lecture's values.
@@ -64,7 +65,8 @@ _BRIEFLY_ON_CPU = {
 _READS = 36_000  # tokens a second
 # What a text with fewer tokens has where the time affords so many epochs, in characters and words.
 _SHORT_TEXT = 400_000
-_DROPOUT_OF_CHARACTERS, _DROPOUT_OF_WORDS = {12: 0.2, 7: 0.1}, {6: 0.1}
+_DROPOUT_OF_WORDS = 0.1
+_DROPOUTS_OF_CHARACTERS, _DROPOUTS_OF_WORDS = {12: 0.2, 7: 0.1}, {6: _DROPOUT_OF_WORDS}
 # Tokens a second, of 6 layers of 192 with dropout, up to a size of the vocabulary.
 _READS_WITH_DROPOUT = {256: 13_000, 16_383: 11_000, math.inf: 3_000}
 _SMALL_VOCABULARY = 256
@@ -76,13 +78,14 @@ _ON_GPU = {
     "n_layer": 6, "n_head": 6, "n_embd": 384, "head_size": 64, "block_size": 256,
     "batch_size": 64, "max_iters": 5000, "dropout": 0.2,
 }  # fmt: skip
-_GPU_READS = 1_500_000  # tokens a second, of the model above on an H100
 _EPOCHS_WITHOUT_DROPOUT = 4  # until then dropout is no help: 1.4216, with 0.1 1.4288
-_OF_SHORT_TEXT_ON_GPU = {"n_layer": 6, "n_head": 3, "n_embd": 192, "batch_size": 16}
+_OF_SHORT_TEXT_ON_GPU = {
+    "n_layer": 6, "n_head": 3, "n_embd": 192, "head_size": 32, "batch_size": 16,
+}  # fmt: skip
 
 # What two cores of a current server or laptop sustain in training, and an H100, in FLOP/s.
 _CPU_FLOPS = {"float32": 130e9, "bfloat16": 200e9}
-_CUDA_FLOPS = 80e12
+CUDA_FLOPS = 80e12
 _MOST_STEPS = 10_000  # a second, of a model that multiplies next to nothing
 
 
@@ -109,20 +112,28 @@ def sizes_by_time(
         return {}
     if device == "cpu":
         return _sizes_on_cpu(seconds, vocab_size, n_tokens, longest_document, given)
-    if longest_document is not None and longest_document <= _SHORT_ANSWER:
-        return {**_BEST_ON_CPU, **_OF_SHORT_ANSWERS}  # nothing else was measured
-    return {} if n_tokens is None else _sizes_on_gpu(seconds, vocab_size, n_tokens)
+    if longest_document is not None:  # as on a CPU: nothing else was measured
+        is_short = longest_document <= _SHORT_ANSWER
+        return {**_BEST_ON_CPU, **_OF_SHORT_ANSWERS} if is_short else {"dropout": 0.0}
+    return _sizes_on_gpu(seconds, vocab_size, n_tokens) if n_tokens else {}
 
 
 def _sizes_on_gpu(seconds: float, vocab_size: int, n_tokens: int) -> Values:
+    """No dropout for a text that is read a few times, a CPU's model for one that is short."""
+    shape: dict[str, Any] = {
+        name: _ON_GPU[name] for name in ("n_layer", "n_head", "n_embd", "block_size")
+    }
+    model = ModelConfig(**shape, vocab_size=max(1, vocab_size))
+    row = sequence_flops(model, model.block_size).training_full
+    n_read = seconds * CUDA_FLOPS / row * model.block_size
     tokens = _ON_GPU["batch_size"] * _ON_GPU["block_size"]
     values: dict[str, Any] = {}
-    if seconds * _GPU_READS < _EPOCHS_WITHOUT_DROPOUT * n_tokens:
+    if n_read < _EPOCHS_WITHOUT_DROPOUT * n_tokens:
         values["dropout"] = 0.0
     if most_epochs(vocab_size) * n_tokens < _FEWEST_STEPS * tokens:
         values |= _OF_SHORT_TEXT_ON_GPU
         if vocab_size > _SMALL_VOCABULARY:
-            values["dropout"] = _DROPOUT_OF_WORDS[_EPOCHS_OF_WORDS]
+            values["dropout"] = _DROPOUT_OF_WORDS
     return values
 
 
@@ -138,14 +149,14 @@ def _sizes_on_cpu(
     Not a smaller one that would have few heads for the keys and values that are given.
     """
     is_small = vocab_size <= _SMALL_VOCABULARY
-    is_repeated = n_tokens and seconds * _READS > _EPOCHS_OF_CHARACTERS * n_tokens
+    is_repeated = n_tokens is not None and seconds * _READS > _EPOCHS_OF_CHARACTERS * n_tokens
     if is_small and not is_repeated and not given.get("n_kv_head"):
         return next((one for most, one in _BRIEFLY_ON_CPU.items() if seconds < most), {})
-    if n_tokens is None or n_tokens >= _SHORT_TEXT or longest_document is not None:
+    if not n_tokens or n_tokens >= _SHORT_TEXT or longest_document is not None:
         return {}
     reads = next(rate for most, rate in _READS_WITH_DROPOUT.items() if vocab_size <= most)
     epochs = seconds * reads / n_tokens
-    dropouts = _DROPOUT_OF_CHARACTERS if is_small else _DROPOUT_OF_WORDS
+    dropouts = _DROPOUTS_OF_CHARACTERS if is_small else _DROPOUTS_OF_WORDS
     return next(({"dropout": one} for least, one in dropouts.items() if epochs >= least), {})
 
 
@@ -202,6 +213,6 @@ def affordable_iters(
 ) -> int:
     """The number of iterations that take about this long on two cores or a GPU, rounded."""
     cost = rows * sequence_flops(model, model.block_size).training_full
-    flops = _CUDA_FLOPS if device.startswith("cuda") else _CPU_FLOPS[precision]
+    flops = CUDA_FLOPS if device.startswith("cuda") else _CPU_FLOPS[precision]
     iters = seconds * min(flops / max(1, cost), _MOST_STEPS)
     return max(10, int(round(iters, -2 if iters >= 1000 else -1)))

@@ -3,11 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gptcli.training.defaults import resolve
+from gptcli.accounting.process_memory import process_memory
+from gptcli.config.model import ModelConfig
+from gptcli.config.objective import PreferenceOptimization
+from gptcli.training.defaults import Material, resolve
+from gptcli.training.objective_memory import objective_memory
 from gptcli.training.preflight import preflight
 
 _SCRIPT = """
@@ -37,3 +42,15 @@ def test_the_peak_of_a_process_is_met_within_15_percent(prepare_string, tmp_path
     resolved = resolve(SIZES, None, dataset.vocab_size, "cpu", record["precision"], 2)
     estimate = preflight(resolved.model, resolved.training, dataset).memory.peak
     assert estimate == pytest.approx(1024 * int(done.stdout.split()[-1]), rel=0.15)
+
+
+def test_other_objectives_have_all_logits_at_once() -> None:
+    model = ModelConfig(n_layer=2, n_head=2, n_embd=64, block_size=128, vocab_size=50_257)
+    training = resolve({**SIZES, "batch_size": 8}, None, 65, "cpu", "bfloat16", 2).training
+    parts, whole = (process_memory(model, training, 0, whole_logits=one) for one in (False, True))
+    assert whole.loss > 5 * parts.loss
+    objective, material = PreferenceOptimization(), Material(n_rows=100, longest_row=128)
+    assert (
+        objective_memory(model, replace(training, batch_size=4), objective, material).loss
+        == whole.loss
+    )

@@ -90,3 +90,26 @@ def test_a_model_with_dropout_is_not_compiled_on_a_cpu() -> None:
     resolved = resolve(given, None, 40, "cpu", "bfloat16", 1)
     assert not is_worth_compiling("auto", resolved)
     assert is_worth_compiling("on", resolved)
+
+
+def test_a_run_that_ends_before_its_time_is_judged_by_its_steps() -> None:
+    given = {"time_budget": 3600.0, "ngram_teacher": 0.0}
+    for n_tokens, expected in ((10**6, False), (10**9, True)):
+        resolved = resolve(given, None, 65, "cuda", "bfloat16", 2, n_tokens)
+        assert is_worth_compiling("auto", resolved) == expected
+
+
+def test_the_loss_with_a_teacher_is_not_compiled_on_a_gpu() -> None:
+    given = {"n_layer": 12, "n_head": 12, "n_embd": 768, "max_iters": 10**5}
+    for teacher, expected in ((0.0, True), (0.7, False)):
+        resolved = resolve(
+            {**given, "ngram_teacher": teacher},
+            None,
+            65,
+            "cuda",
+            "bfloat16",
+            2,
+            10**6,
+            is_countable=True,
+        )
+        assert is_worth_compiling("auto", resolved) == expected

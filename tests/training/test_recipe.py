@@ -46,6 +46,10 @@ def test_a_longer_run_of_muon_has_a_lower_rate() -> None:
     assert plain(max_iters=560, optimizer="adamw").training.lr == pytest.approx(0.0026)
 
 
+def test_no_text_at_all_has_sizes() -> None:
+    assert resolve({}, None, 4096, "cpu", "float32", 2, 0).model.dropout == 0
+
+
 def test_sizes_are_known_before_the_text_is() -> None:
     assert plain(None).model == plain().model
 
@@ -158,6 +162,26 @@ def test_a_gpu_does_not_learn_a_short_text_by_heart() -> None:
     endless = timed(10**9)
     assert endless.model.dropout == 0, "it is not repeated"
     assert timed(10**9, 10**4).model.dropout == 0.2
+
+
+def test_a_short_text_may_have_fewer_keys_on_a_gpu() -> None:
+    few = plain(100_000, device="cuda", time_budget=60.0, n_kv_head=2)
+    assert (few.model.n_head, few.model.n_kv_head, few.model.n_embd) == (6, 2, 192)
+    assert few.training.optimizer == "muon"
+
+
+def test_a_gpu_reads_words_more_slowly() -> None:
+    """30 million tokens in two minutes: often in characters, not in GPT-2's vocabulary."""
+    given = {"time_budget": 120.0}
+    for vocab_size, expected in ((65, 0.2), (50_257, 0.0)):
+        found = resolve(given, None, vocab_size, "cuda", "bfloat16", 2, 30_000_000)
+        assert found.model.dropout == expected
+
+
+def test_answers_have_no_dropout_on_a_gpu() -> None:
+    for given in ({}, {"block_size": 64}):
+        assert answers(13, "cuda", time_budget=60.0, **given).model.dropout == 0
+    assert answers(200, "cuda", n_tokens=90_000, time_budget=60.0).model.dropout == 0
 
 
 def test_short_answers_are_learnt_on_a_gpu_as_on_a_cpu() -> None:

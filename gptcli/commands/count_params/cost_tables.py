@@ -173,8 +173,8 @@ def _fit_table(account: Account, limit: int) -> Table:
         for fit in fits(account, work, limit)
     )
     title = (
-        f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB)? The driver needs "
-        "some of it"
+        f"does it fit into {rounded(limit, 'B')} ({limit / 2**30:,.1f} GiB) of a GPU? The driver "
+        "needs some of it"
     )
     return Table(title, ("use, context", "answer"), rows)
 

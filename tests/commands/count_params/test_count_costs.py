@@ -148,6 +148,7 @@ def test_a_memory_says_what_fits_and_what_would(cli: Callable) -> None:
     shown = cli("count-params", *asked).stdout
     assert re.search(r"training, 1k +yes", shown)
     assert re.search(r"training, 2k +no.*--batch-size 7", shown)
+    assert re.search(r"training, 1k +yes, needs 11", shown), "a GPU has all logits at once"
     fits = document(cli("count-params", *asked, "--json"))["by_context"][1]["fit"]
     assert [(fit["use"], fit["fits"]) for fit in fits] == [
         ("training", False),
