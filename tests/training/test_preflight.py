@@ -163,11 +163,11 @@ def test_the_distributions_of_a_teacher_are_counted_and_left_to_the_batch(monkey
 
 
 def test_where_n_grams_teach_all_logits_and_their_distributions_are_there() -> None:
-    model = replace(MODEL, vocab_size=256)
+    model = replace(MODEL, n_embd=32, vocab_size=256)
     training = replace(TRAINING, device="cpu", batch_size=64, grad_accum=1)
     taught = replace(training, ngram_teacher=0.5)
     plain, whole = (subject._memory(model, one, 10**6) for one in (training, taught))
-    assert whole.loss > 2 * plain.loss
+    assert whole.loss > plain.loss
     assert (plain.teacher, whole.teacher) == (0, 2 * 256 * 10**6)
     on_gpu = subject._memory(model, replace(taught, device="cuda"), 10**6)
     assert on_gpu.teacher == whole.teacher, "it is kept beside the model"

@@ -304,8 +304,8 @@ def train(request: TrainRequest) -> Answer | None:
     """Train a GPT on a prepared dataset.
 
     Values that you leave out are chosen for your device and printed: on a GPU those of the lecture,
-    on a CPU the best that were measured, in a run of ten minutes. Ctrl-C saves the run, and
-    --resume continues it.
+    on a CPU, and on CUDA with --time-budget, the best that were measured. On a CPU a run takes ten
+    minutes. Ctrl-C saves it, and --resume continues it.
     """
     give_way()
     from gptcli.commands.train.run import run

@@ -35,8 +35,8 @@ class ModelFlags(ObjectiveFlags):
     """The family of the model, its sizes and its parts."""
 
     family: str | None = option(
-        f"Kind of model. Default: {BEST_FAMILY} on a CPU, {CLASSIC_FAMILY} on a GPU, or the first "
-        "that can have the other flags.",
+        f"Kind of model. Default: {BEST_FAMILY} on a CPU, and on CUDA with --time-budget; else "
+        f"{CLASSIC_FAMILY}, or the first that can have the other flags.",
         panel=MODEL,
         choices=TRAINABLE,
     )
