@@ -60,6 +60,7 @@ def killed_peers(folder: Path, tries: int) -> Tally:
         victim, survivor = (first, second) if number % 2 else (second, first)
         time.sleep(chance.uniform(0, 1.5 * run.seconds))
         victim.kill()
+        victim.wait()  # until it is gone it has the lock of the run
         go_on(run, place, survivor, codes, tally)
     return tally
 
