@@ -8,7 +8,6 @@ models"). Of 1,024 such tokens head, loss and gradients take 0.23 instead of 0.6
 N tokens, C = n_embd, V = vocabulary.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -50,11 +49,12 @@ class _SummedLoss(torch.autograd.Function):
         head = weight.to(stream.dtype)
         d_stream, d_weight = torch.empty_like(stream), torch.zeros_like(weight)
         losses = []
-        for rows in _parts(len(stream), AT_ONCE // (head.itemsize * len(head))):
-            x = stream[rows]
+        size = max(1, AT_ONCE // (head.itemsize * len(head)))
+        parts = (torch.split(one, size) for one in (stream, targets, d_stream))
+        for x, wanted, d_x in zip(*parts, strict=True):
             logits = _product(x, head)
-            losses += _replace_by_gradient(logits, targets[rows], cap)
-            d_stream[rows] = _product(logits, head.t())
+            losses += _replace_by_gradient(logits, wanted, cap)
+            d_x.copy_(_product(logits, head.t()))
             d_weight += _product(logits.t(), x.t())
         ctx.gradients = d_stream, d_weight
         return torch.stack(losses).sum()
@@ -70,10 +70,11 @@ class _SummedLoss(torch.autograd.Function):
 def _replace_by_gradient(logits: Tensor, targets: Tensor, cap: float | None) -> list[Tensor]:
     """Put the gradient in the place of logits (N, V) that are not capped yet; their losses."""
     losses = []
-    for rows in _parts(len(logits), IN_CACHE // logits.shape[1]):
-        loss, gradient = _loss_and_gradient(logits[rows].float(), targets[rows, None], cap)
+    size = max(1, IN_CACHE // logits.shape[1])
+    for part, wanted in zip(torch.split(logits, size), torch.split(targets, size), strict=True):
+        loss, gradient = _loss_and_gradient(part.float(), wanted[:, None], cap)
         losses.append(loss)
-        logits[rows] = gradient
+        part.copy_(gradient)
     return losses
 
 
@@ -99,7 +100,3 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     if a.dtype == torch.float32 and is_onednn_faster():
         return onednn_product(a, b)
     return F.linear(a, b)
-
-
-def _parts(n: int, size: int) -> Iterator[slice]:
-    return (slice(first, first + max(1, size)) for first in range(0, n, max(1, size)))

@@ -46,10 +46,8 @@ def batch_loss(model: GPT, tokens: Tensor, counted: Tensor | None, precision: Pr
     """
     with autocast(tokens.device.type, precision):
         logits = model(tokens[:, :-1])
-    targets = tokens[:, 1:]
-    if counted is None:
-        return next_token_loss(logits, targets)
-    return next_token_loss(logits, targets.where(counted, UNCOUNTED), "sum")
+    reduction = "mean" if counted is None else "sum"
+    return next_token_loss(logits, _targets(tokens, counted), reduction)
 
 
 def batch_loss_in_parts(
@@ -58,12 +56,16 @@ def batch_loss_in_parts(
     """``batch_loss`` for a large vocabulary on a CPU: the logits are never all there."""
     with autocast(tokens.device.type, precision):
         stream = model.hidden(tokens[:, :-1]).flatten(0, 1).to(precision_dtype(precision))
-    targets = tokens[:, 1:]
-    if counted is not None:
-        targets = targets.where(counted, UNCOUNTED)
+    targets = _targets(tokens, counted).flatten()
     weight, cap = model.get_parameter("lm_head.weight"), model.config.logit_cap
-    total = summed_loss(stream, weight, targets.flatten(), cap)
-    return total / targets.numel() if counted is None else total
+    total = summed_loss(stream, weight, targets, cap)
+    return total / len(targets) if counted is None else total
+
+
+def _targets(tokens: Tensor, counted: Tensor | None) -> Tensor:
+    """What rows of tokens (B, T + 1) are to predict (B, T), UNCOUNTED where that does not count."""
+    targets = tokens[:, 1:]
+    return targets if counted is None else targets.where(counted, UNCOUNTED)
 
 
 def distillation_loss(

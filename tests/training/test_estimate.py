@@ -102,14 +102,6 @@ def test_a_run_that_ends_before_its_time_is_judged_by_its_steps() -> None:
 def test_the_loss_with_a_teacher_is_not_compiled_on_a_gpu() -> None:
     given = {"n_layer": 12, "n_head": 12, "n_embd": 768, "max_iters": 10**5}
     for teacher, expected in ((0.0, True), (0.7, False)):
-        resolved = resolve(
-            {**given, "ngram_teacher": teacher},
-            None,
-            65,
-            "cuda",
-            "bfloat16",
-            2,
-            10**6,
-            is_countable=True,
-        )
+        taught = {**given, "ngram_teacher": teacher}
+        resolved = resolve(taught, None, 65, "cuda", "bfloat16", 2, 10**6, is_countable=True)
         assert is_worth_compiling("auto", resolved) == expected
